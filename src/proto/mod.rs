@@ -1,0 +1,35 @@
+//! The protocol of RFC 6455 after the handshake, with no I/O in it.
+//!
+//! ```text
+//!  0               1               2               3
+//!  7 6 5 4 3 2 1 0 7 6 5 4 3 2 1 0 7 6 5 4 3 2 1 0 7 6 5 4 3 2 1 0
+//! +-+-----+-------+-+-------------+-------------------------------+
+//! |F| RSV | op-   |M| length      | 126: length, 16 bits          |
+//! |I| = 0 | code  |A| 0-125,      | 127: length, 64 bits ...      |
+//! |N|     |       |S| 126 or 127  |                               |
+//! +-+-----+-------+K+-------------+ - - - - - - - - - - - - - - - +
+//! | masking key, 32 bits, if MASK is set; then the payload ...    |
+//! +---------------------------------------------------------------+
+//! ```
+//!
+//! Bytes from the client go through [`Receive::feed`], which answers with an [`Event`] or the
+//! [`Violation`] that ends the connection. [`Closing`] knows what an event calls for and when
+//! sending is over; [`send`] makes frames. None of them reads a clock or a socket, so all of
+//! it can be tested, fuzzed and read apart from the rest.
+
+pub mod close;
+mod closing;
+mod code;
+pub mod frame;
+pub mod mask;
+mod receive;
+pub mod send;
+pub mod utf8;
+mod violation;
+
+pub use close::CloseFrame;
+pub use closing::Closing;
+pub use code::CloseCode;
+pub use frame::{Header, OpCode};
+pub use receive::{Event, Kind, Receive, ReceiveLimits};
+pub use violation::Violation;

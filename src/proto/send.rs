@@ -1,0 +1,116 @@
+//! From messages to frames: the sending half of the protocol.
+//!
+//! A server's frames are not masked (§5.1), so a payload leaves as it is: only a header is
+//! made, here, and the caller sends the two together without a copy. Small frames that wait to
+//! be sent in one go are appended whole to a buffer instead.
+
+use super::close;
+use super::code::CloseCode;
+use super::frame::{Header, MAX_CONTROL, MAX_HEADER, OpCode};
+use super::receive::Kind;
+
+/// The header of an unmasked frame, ready to send.
+#[derive(Debug, Clone, Copy)]
+pub struct Head {
+    bytes: [u8; MAX_HEADER],
+    /// 2, 4 or 10.
+    len: usize,
+}
+
+impl Head {
+    /// The header of a frame with a payload of `len` bytes.
+    #[inline]
+    #[must_use]
+    pub fn new(fin: bool, opcode: OpCode, len: usize) -> Self {
+        let header = Header { fin, opcode, mask: None, len: len as u64 };
+        let mut bytes = [0; MAX_HEADER];
+        let len = header.encode(&mut bytes);
+        Self { bytes, len }
+    }
+
+    /// The header's bytes.
+    #[inline]
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+}
+
+impl Kind {
+    /// The opcode of the first frame of a message of this type.
+    #[must_use]
+    pub const fn opcode(self) -> OpCode {
+        match self {
+            Self::Text => OpCode::Text,
+            Self::Binary => OpCode::Binary,
+        }
+    }
+}
+
+/// Appends a message of one frame.
+#[inline]
+pub fn message(kind: Kind, payload: &[u8], out: &mut Vec<u8>) {
+    frame(kind.opcode(), payload, out);
+}
+
+/// Appends a Ping (§5.5.2). `payload` holds at most 125 bytes.
+pub fn ping(payload: &[u8], out: &mut Vec<u8>) {
+    debug_assert!(payload.len() <= MAX_CONTROL);
+    frame(OpCode::Ping, payload, out);
+}
+
+/// Appends a Pong (§5.5.3). `payload` holds at most 125 bytes.
+pub fn pong(payload: &[u8], out: &mut Vec<u8>) {
+    debug_assert!(payload.len() <= MAX_CONTROL);
+    frame(OpCode::Pong, payload, out);
+}
+
+/// Appends a Close (§5.5.1); [`close::encode`] says what becomes of the code and the reason.
+pub fn close(code: CloseCode, reason: &str, out: &mut Vec<u8>) {
+    let mut payload = [0; MAX_CONTROL];
+    let len = close::encode(code, reason, &mut payload);
+    frame(OpCode::Close, &payload[..len], out);
+}
+
+#[inline]
+fn frame(opcode: OpCode, payload: &[u8], out: &mut Vec<u8>) {
+    let head = Head::new(true, opcode, payload.len());
+    out.reserve(head.len + payload.len());
+    out.extend_from_slice(head.as_bytes());
+    out.extend_from_slice(payload);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(write: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+        let mut out = Vec::new();
+        write(&mut out);
+        out
+    }
+
+    #[test]
+    fn the_unmasked_examples_of_section_5_7() {
+        assert_eq!(
+            written(|out| message(Kind::Text, b"Hello", out)),
+            [0x81, 0x05, 0x48, 0x65, 0x6c, 0x6c, 0x6f]
+        );
+        assert_eq!(written(|out| ping(b"Hello", out)), [0x89, 0x05, 0x48, 0x65, 0x6c, 0x6c, 0x6f]);
+        assert_eq!(written(|out| pong(b"Hello", out)), [0x8a, 0x05, 0x48, 0x65, 0x6c, 0x6c, 0x6f]);
+        let binary = written(|out| message(Kind::Binary, &[7; 256], out));
+        assert_eq!((&binary[..4], binary.len()), (&[0x82, 0x7e, 0x01, 0x00][..], 260));
+        let binary = written(|out| message(Kind::Binary, &[7; 65_536], out));
+        assert_eq!(binary[..10], [0x82, 0x7f, 0, 0, 0, 0, 0, 1, 0, 0]);
+        assert_eq!(binary.len(), 10 + 65_536);
+        // The two fragments of "Hel" and "lo".
+        assert_eq!(Head::new(false, OpCode::Text, 3).as_bytes(), [0x01, 0x03]);
+        assert_eq!(Head::new(true, OpCode::Continuation, 2).as_bytes(), [0x80, 0x02]);
+    }
+
+    #[test]
+    fn close_frames() {
+        assert_eq!(written(|out| close(CloseCode::NORMAL, "bye", out)), b"\x88\x05\x03\xe8bye");
+        assert_eq!(written(|out| close(CloseCode::NO_STATUS, "", out)), b"\x88\x00");
+    }
+}

@@ -1,0 +1,162 @@
+//! Every way a peer can break the protocol, and the close code that answers each.
+
+use std::fmt;
+
+use super::code::CloseCode;
+
+/// A rule of RFC 6455 that the peer broke, or a limit of ours that it passed.
+///
+/// The connection cannot go on: the answer is a Close frame with
+/// [`close_code`](Self::close_code), and then the end (§7.1.7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Violation {
+    /// A reserved bit is set, and no extension was negotiated that gives it a meaning (§5.2).
+    /// Holds the three bits, RSV1 being 4.
+    ReservedBits(u8),
+    /// An opcode that the RFC reserves for later (§5.2): 3 to 7 or 11 to 15.
+    ReservedOpCode(u8),
+    /// A frame from the client is not masked (§5.1).
+    Unmasked,
+    /// A control frame is fragmented (§5.5).
+    FragmentedControl,
+    /// A control frame declares a payload of more than 125 bytes (§5.5).
+    /// Holds the 7-bit length field: 126 or 127.
+    OversizedControl(u8),
+    /// A payload length is not in its shortest encoding (§5.2). Holds the length.
+    LengthNotMinimal(u64),
+    /// The highest bit of a 64-bit payload length is set (§5.2). Holds the length.
+    LengthTooLarge(u64),
+    /// A continuation frame arrived while no message was being continued (§5.4).
+    UnexpectedContinuation,
+    /// A new message began before the last fragment of the one before (§5.4).
+    UnfinishedMessage,
+    /// A Close payload of a single byte: too short for a code (§5.5.1).
+    CloseTooShort,
+    /// A close code that must not be sent (§7.4). Holds the code.
+    CloseCode(u16),
+    /// A close reason that is not UTF-8 (§5.5.1).
+    CloseReasonNotUtf8,
+    /// A text message that is not UTF-8 (§8.1).
+    TextNotUtf8,
+    /// A message is longer than this end accepts (§10.4). Holds the limit in bytes.
+    MessageTooBig(u64),
+    /// A message comes in more fragments than this end accepts (§10.4). Holds the limit.
+    TooManyFragments(u32),
+}
+
+impl Violation {
+    /// The status code of the Close frame that answers this violation (§7.4.1).
+    #[must_use]
+    pub const fn close_code(self) -> CloseCode {
+        match self {
+            Self::ReservedBits(_)
+            | Self::ReservedOpCode(_)
+            | Self::Unmasked
+            | Self::FragmentedControl
+            | Self::OversizedControl(_)
+            | Self::LengthNotMinimal(_)
+            | Self::LengthTooLarge(_)
+            | Self::UnexpectedContinuation
+            | Self::UnfinishedMessage
+            | Self::CloseTooShort
+            | Self::CloseCode(_) => CloseCode::PROTOCOL_ERROR,
+            Self::CloseReasonNotUtf8 | Self::TextNotUtf8 => CloseCode::INVALID_DATA,
+            Self::TooManyFragments(_) => CloseCode::POLICY_VIOLATION,
+            Self::MessageTooBig(_) => CloseCode::TOO_BIG,
+        }
+    }
+
+    /// The section of RFC 6455 that holds the rule.
+    #[must_use]
+    pub const fn section(self) -> &'static str {
+        match self {
+            Self::Unmasked => "5.1",
+            Self::ReservedBits(_)
+            | Self::ReservedOpCode(_)
+            | Self::LengthNotMinimal(_)
+            | Self::LengthTooLarge(_) => "5.2",
+            Self::UnexpectedContinuation | Self::UnfinishedMessage => "5.4",
+            Self::FragmentedControl | Self::OversizedControl(_) => "5.5",
+            Self::CloseTooShort | Self::CloseReasonNotUtf8 => "5.5.1",
+            Self::CloseCode(_) => "7.4",
+            Self::TextNotUtf8 => "8.1",
+            Self::MessageTooBig(_) | Self::TooManyFragments(_) => "10.4",
+        }
+    }
+}
+
+impl fmt::Display for Violation {
+    /// One line that fits a close reason: at most 123 bytes (§5.5).
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ReservedBits(bits) => write!(f, "reserved bits {bits:03b} are set"),
+            Self::ReservedOpCode(code) => write!(f, "opcode {code:#x} is reserved"),
+            Self::Unmasked => f.write_str("a client's frame must be masked"),
+            Self::FragmentedControl => f.write_str("a control frame must not be fragmented"),
+            Self::OversizedControl(_) => f.write_str("a control frame holds at most 125 bytes"),
+            Self::LengthNotMinimal(len) => {
+                write!(f, "length {len} is not in its shortest encoding")
+            }
+            Self::LengthTooLarge(len) => write!(f, "length {len:#x} has its highest bit set"),
+            Self::UnexpectedContinuation => f.write_str("nothing to continue"),
+            Self::UnfinishedMessage => f.write_str("the message before is not finished"),
+            Self::CloseTooShort => f.write_str("a close payload of one byte"),
+            Self::CloseCode(code) => write!(f, "close code {code} must not be sent"),
+            Self::CloseReasonNotUtf8 => f.write_str("the close reason is not UTF-8"),
+            Self::TextNotUtf8 => f.write_str("the text is not UTF-8"),
+            Self::MessageTooBig(max) => write!(f, "a message holds at most {max} bytes"),
+            Self::TooManyFragments(max) => write!(f, "a message has at most {max} fragments"),
+        }?;
+        write!(f, " (RFC 6455 §{})", self.section())
+    }
+}
+
+impl std::error::Error for Violation {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One of each, with the largest numbers each can hold.
+    const ALL: [Violation; 15] = [
+        Violation::ReservedBits(7),
+        Violation::ReservedOpCode(15),
+        Violation::Unmasked,
+        Violation::FragmentedControl,
+        Violation::OversizedControl(127),
+        Violation::LengthNotMinimal(u64::MAX),
+        Violation::LengthTooLarge(u64::MAX),
+        Violation::UnexpectedContinuation,
+        Violation::UnfinishedMessage,
+        Violation::CloseTooShort,
+        Violation::CloseCode(u16::MAX),
+        Violation::CloseReasonNotUtf8,
+        Violation::TextNotUtf8,
+        Violation::MessageTooBig(u64::MAX),
+        Violation::TooManyFragments(u32::MAX),
+    ];
+
+    #[test]
+    fn each_text_fits_a_close_reason() {
+        for violation in ALL {
+            let text = violation.to_string();
+            assert!(text.len() <= 123, "{} bytes: {text}", text.len());
+            assert!(!text.contains('\n'));
+            assert!(text.ends_with(&format!("(RFC 6455 §{})", violation.section())));
+        }
+    }
+
+    #[test]
+    fn each_has_the_code_of_its_kind() {
+        for violation in ALL {
+            let expected = match violation {
+                Violation::MessageTooBig(_) => 1009,
+                Violation::TooManyFragments(_) => 1008,
+                Violation::TextNotUtf8 | Violation::CloseReasonNotUtf8 => 1007,
+                _ => 1002,
+            };
+            assert_eq!(violation.close_code(), CloseCode(expected), "{violation}");
+        }
+    }
+}
