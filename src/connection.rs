@@ -1,0 +1,220 @@
+//! A connection as one thread uses it: both halves in one, and a queue for sending.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::error::Error;
+use crate::message::{Chunk, Message};
+use crate::proto::{CloseCode, CloseFrame, Kind, send};
+use crate::receiver::{QUEUE, Receiver};
+use crate::request::Request;
+use crate::sender::{MessageWriter, Sender};
+use crate::shared::Shared;
+
+/// Messages up to this length are copied to the queue by `write`; longer ones are sent from where
+/// they lie. In bytes.
+const QUEUED: usize = 16 << 10;
+
+/// An open WebSocket connection, for use by one thread; [`split`](Self::split) it for two.
+///
+/// Pings, Pongs and the closing handshake are looked after inside
+/// [`recv`](Self::recv) and [`recv_chunk`](Self::recv_chunk), so one of them should be waiting
+/// most of the time. What is queued for sending goes out before they wait.
+///
+/// Dropping an open connection closes it with 1000, or with 1011 if the thread panics; inside
+/// [`Server::run`](crate::Server::run), the handler's result decides.
+pub struct Connection {
+    receiver: Receiver,
+    sender: Sender,
+    request: Arc<Request>,
+    protocol: Option<String>,
+}
+
+impl Connection {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        request: Arc<Request>,
+        protocol: Option<String>,
+        rest: Vec<u8>,
+    ) -> Self {
+        let sender = Sender { shared: Arc::clone(&shared) };
+        Self { receiver: Receiver::new(shared, rest), sender, request, protocol }
+    }
+
+    /// Leaves the end of the connection to somebody else.
+    pub(crate) fn chaperoned(&mut self) -> Arc<Shared> {
+        self.receiver.chaperoned = true;
+        Arc::clone(&self.sender.shared)
+    }
+
+    /// Waits for the next message and receives it into `buf`, whose contents it replaces; the
+    /// message borrows them. `None` is the end: the closing handshake is done.
+    ///
+    /// Hand over the same `buf` every time, and nothing is allocated once it is large enough.
+    /// While nothing comes, a `buf` that is large and idle may be given back to the system.
+    ///
+    /// # Errors
+    ///
+    /// All but [`Error::TimedOut`] end the connection; the peer has been told why by then, where
+    /// it could be (§7.1.7).
+    pub fn recv<'b>(&mut self, buf: &'b mut Vec<u8>) -> Result<Option<Message<'b>>, Error> {
+        self.receiver.recv(buf)
+    }
+
+    /// Waits for the next part of a message and receives it into `out`: any size of message in
+    /// constant memory. `None` is the end, as in [`recv`](Self::recv), which receives the rest if
+    /// it is called in the middle of a message. An empty `out` receives nothing.
+    ///
+    /// ```
+    /// # fn count(conn: &mut barews::Connection) -> Result<(), barews::Error> {
+    /// let mut out = [0; 4096];
+    /// let mut len = 0;
+    /// while let Some(chunk) = conn.recv_chunk(&mut out)? {
+    ///     len += chunk.len;
+    ///     if chunk.end {
+    ///         conn.send(&format!("{len} bytes of {:?}", chunk.kind))?;
+    ///         len = 0;
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As for [`recv`](Self::recv).
+    pub fn recv_chunk(&mut self, out: &mut [u8]) -> Result<Option<Chunk>, Error> {
+        self.receiver.recv_chunk(out)
+    }
+
+    /// Bounds each later `recv` and `recv_chunk`: [`Error::TimedOut`] after this much waiting, and
+    /// nothing is lost. `None`, the default, waits until a deadline of
+    /// [`Timeouts`](crate::Timeouts).
+    pub fn set_recv_timeout(&mut self, timeout: Option<Duration>) {
+        self.receiver.set_recv_timeout(timeout);
+    }
+
+    /// Sends a message in one frame (§5.6), behind whatever is queued.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Closed`] once the closing handshake has begun; [`Error::Expired`] or
+    /// [`Error::Io`] if the stream failed, and the connection is over.
+    pub fn send<'a>(&mut self, message: impl Into<Message<'a>>) -> Result<(), Error> {
+        self.transmit(message.into())
+    }
+
+    /// Queues a message. The queue is sent by [`flush`](Self::flush), by the next call that
+    /// sends, before `recv` waits, or once it holds 64 KiB: answers to messages that came in one
+    /// piece go out in one piece. A long message is sent at once.
+    ///
+    /// # Errors
+    ///
+    /// As for [`send`](Self::send).
+    pub fn write<'a>(&mut self, message: impl Into<Message<'a>>) -> Result<(), Error> {
+        let message = message.into();
+        if message.len() > QUEUED {
+            return self.transmit(message);
+        }
+        if self.sender.shared.is_closing() {
+            return Err(Error::Closed);
+        }
+        send::message(message.kind(), message.as_bytes(), &mut self.receiver.queue);
+        if self.receiver.queue.len() >= QUEUE { self.flush() } else { Ok(()) }
+    }
+
+    /// Sends what is queued.
+    ///
+    /// # Errors
+    ///
+    /// As for [`send`](Self::send).
+    pub fn flush(&mut self) -> Result<(), Error> {
+        self.receiver.flush([&[], &[]])
+    }
+
+    /// A message that is sent in fragments as it is written (§5.4): for one whose length is not
+    /// known yet, or that is not in memory.
+    ///
+    /// ```
+    /// # fn stream(conn: &mut barews::Connection) -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::io::Write;
+    ///
+    /// let mut message = conn.writer(barews::Kind::Text);
+    /// for line in ["one", "two", "three"] {
+    ///     writeln!(message, "{line}")?;
+    /// }
+    /// message.finish()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// What is queued goes first; if that fails, so does the writer's first call.
+    pub fn writer(&mut self, kind: Kind) -> MessageWriter<'_> {
+        let _ = self.flush();
+        self.sender.writer(kind)
+    }
+
+    /// Sends a Ping (§5.5.2) with at most 125 bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TooLong`], or as for [`send`](Self::send).
+    pub fn ping(&mut self, payload: &[u8]) -> Result<(), Error> {
+        self.flush()?;
+        self.sender.ping(payload)
+    }
+
+    /// Closes the connection (§7.1.2): sends what is queued and a Close frame, and waits for the
+    /// peer's. Messages that come before it are thrown away. Does nothing if the connection is
+    /// over. A reason longer than 123 bytes is cut at a character.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidCloseCode`] if §7.4 keeps the code off the wire, and nothing was sent;
+    /// [`Error::Expired`] if the peer did not answer in time.
+    pub fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), Error> {
+        if !code.is_sendable() {
+            return Err(Error::InvalidCloseCode(code));
+        }
+        self.receiver.close(code, reason)
+    }
+
+    /// What the peer's Close frame said, once it has come (§7.1.5, §7.1.6).
+    #[must_use]
+    pub fn close_frame(&self) -> Option<&CloseFrame> {
+        self.receiver.close_frame()
+    }
+
+    /// Divides the connection into a half that receives and one that sends, for two threads or
+    /// more. What is queued goes first; if that fails, so does the next call on either half.
+    #[must_use]
+    pub fn split(mut self) -> (Receiver, Sender) {
+        let _ = self.flush();
+        self.receiver.split = true;
+        (self.receiver, self.sender)
+    }
+
+    /// The request that opened the connection.
+    #[must_use]
+    pub fn request(&self) -> &Request {
+        &self.request
+    }
+
+    /// The subprotocol that was agreed upon (§1.9).
+    #[must_use]
+    pub fn subprotocol(&self) -> Option<&str> {
+        self.protocol.as_deref()
+    }
+
+    /// The peer's address, where the stream has one.
+    #[must_use]
+    pub fn peer_addr(&self) -> Option<SocketAddr> {
+        self.request.peer_addr()
+    }
+
+    fn transmit(&mut self, message: Message<'_>) -> Result<(), Error> {
+        let head = send::Head::new(true, message.kind().opcode(), message.len());
+        self.receiver.flush([head.as_bytes(), message.as_bytes()])
+    }
+}

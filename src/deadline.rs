@@ -1,0 +1,57 @@
+//! Absolute deadlines, made of a socket's per-call timeouts.
+//!
+//! A socket timeout bounds one call, and a call that makes a little progress starts it anew; so
+//! a peer that takes a byte now and then could hold a thread for ever. A [`Deadline`] is a point
+//! in time: what is left of it bounds the next call, and when nothing is left it is over.
+
+use std::time::{Duration, Instant};
+
+/// A point in time, or never.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Deadline(Option<Instant>);
+
+impl Deadline {
+    /// No deadline at all.
+    pub(crate) const NEVER: Self = Self(None);
+
+    /// The point `wait` from now; one too far off to count is never.
+    pub(crate) fn after(wait: Duration) -> Self {
+        Self(Instant::now().checked_add(wait))
+    }
+
+    /// What is left, at most [`Duration::MAX`]; `None` once the point is reached.
+    pub(crate) fn left(self) -> Option<Duration> {
+        match self.0 {
+            None => Some(Duration::MAX),
+            Some(at) => at.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()),
+        }
+    }
+}
+
+/// `base` and one second more for each whole 64 KiB of `len`: what a transfer of `len` bytes may
+/// take.
+pub(crate) fn allowance(base: Duration, len: u64) -> Duration {
+    base.saturating_add(Duration::from_secs(len >> 16))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_shrinks_and_ends() {
+        let left = Deadline::after(Duration::from_secs(60)).left().unwrap();
+        assert!(left <= Duration::from_secs(60) && left > Duration::from_secs(30));
+        assert_eq!(Deadline::after(Duration::ZERO).left(), None);
+        assert_eq!(Deadline::after(Duration::MAX).left(), Some(Duration::MAX));
+    }
+
+    #[test]
+    fn an_allowance_grows_by_a_second_for_64_kib() {
+        let base = Duration::from_secs(10);
+        assert_eq!(allowance(base, (64 << 10) - 1), base);
+        assert_eq!(allowance(base, 64 << 10), Duration::from_secs(11));
+        assert_eq!(allowance(base, 16 << 20), Duration::from_secs(266));
+        assert_eq!(allowance(Duration::MAX, u64::MAX), Duration::MAX);
+    }
+}

@@ -1,0 +1,172 @@
+//! What can go wrong, before the upgrade and after.
+
+use std::fmt;
+use std::io;
+
+use crate::http::{InvalidReply, Refusal};
+use crate::proto::{CloseCode, Violation};
+
+/// Why a call on a connection failed.
+///
+/// [`TimedOut`](Self::TimedOut), [`TooLong`](Self::TooLong) and
+/// [`InvalidCloseCode`](Self::InvalidCloseCode) leave the connection as it was. After any other, it is over: the peer has been told, where it could be, and every later
+/// call gives [`Closed`](Self::Closed).
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Error {
+    /// The stream failed, or ended with no Close frame (`UnexpectedEof`).
+    Io(io::Error),
+    /// The peer broke the protocol. It was answered with the violation's close code (§7.1.7).
+    Violation(Violation),
+    /// The time set by [`set_recv_timeout`](crate::Connection::set_recv_timeout) passed. Nothing
+    /// is lost: the next call goes on where this one stopped.
+    TimedOut,
+    /// The peer was too slow or silent; it was answered with 1008, where it still could be.
+    Expired(Wait),
+    /// All connections together hold as much of unfinished messages as they may, or memory has
+    /// run out; the peer was answered with 1013.
+    Overloaded,
+    /// The connection is closed, or closing: nothing can be sent any more (§5.5.1).
+    Closed,
+    /// The payload of a Ping is longer than 125 bytes (§5.5). Nothing was sent.
+    TooLong,
+    /// The code must not stand in a Close frame (§7.4). Nothing was sent.
+    InvalidCloseCode(CloseCode),
+}
+
+/// A deadline of [`Timeouts`](crate::Timeouts) that passed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wait {
+    /// `message`: a message took too long to arrive.
+    Message,
+    /// `idle`: nothing came, not even the answer to a Ping.
+    Idle,
+    /// `write`: the peer did not take what was sent.
+    Write,
+    /// `close`: the peer did not answer our Close.
+    Close,
+}
+
+/// Why a stream did not become a connection. The peer has been answered, where it could be.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum UpgradeError {
+    /// The stream failed, or ended before the request did.
+    Io(io::Error),
+    /// The request did not end within the handshake timeout; answered with 408.
+    TimedOut,
+    /// The request is malformed or asks for nothing that this server does; answered with the
+    /// refusal's status.
+    Refused(Refusal),
+    /// The application refused the request with this status.
+    Rejected(crate::http::Status),
+    /// The application's answer cannot be sent; the peer got 500.
+    InvalidReply(InvalidReply),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Io(error) => error.fmt(f),
+            Self::Violation(violation) => violation.fmt(f),
+            Self::TimedOut => f.write_str("no message came in time"),
+            Self::Expired(wait) => f.write_str(wait.reason()),
+            Self::Overloaded => f.write_str("too many bytes of unfinished messages"),
+            Self::Closed => f.write_str("the connection is closed"),
+            Self::TooLong => f.write_str("a ping carries at most 125 bytes"),
+            Self::InvalidCloseCode(code) => write!(f, "close code {code} must not be sent"),
+        }
+    }
+}
+
+impl Wait {
+    /// One line, fit for a close reason.
+    pub(crate) const fn reason(self) -> &'static str {
+        match self {
+            Self::Message => "the message took too long",
+            Self::Idle => "nothing was heard for too long",
+            Self::Write => "what was sent was not taken in time",
+            Self::Close => "the close was not answered in time",
+        }
+    }
+}
+
+impl fmt::Display for UpgradeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Io(error) => error.fmt(f),
+            Self::TimedOut => f.write_str("the request took too long"),
+            Self::Refused(refusal) => refusal.fmt(f),
+            Self::Rejected(status) => write!(f, "answered with {}", status.code()),
+            Self::InvalidReply(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Io(error) => Some(error),
+            Self::Violation(violation) => Some(violation),
+            _ => None,
+        }
+    }
+}
+
+impl std::error::Error for UpgradeError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Io(error) => Some(error),
+            Self::Refused(refusal) => Some(refusal),
+            Self::InvalidReply(error) => Some(error),
+            Self::TimedOut | Self::Rejected(_) => None,
+        }
+    }
+}
+
+impl From<io::Error> for Error {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+impl From<Violation> for Error {
+    fn from(violation: Violation) -> Self {
+        Self::Violation(violation)
+    }
+}
+
+impl From<io::Error> for UpgradeError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+impl From<Refusal> for UpgradeError {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl From<InvalidReply> for UpgradeError {
+    fn from(error: InvalidReply) -> Self {
+        Self::InvalidReply(error)
+    }
+}
+
+impl From<Error> for io::Error {
+    /// For callers whose own errors are [`io::Error`], such as writers through
+    /// [`MessageWriter`](crate::MessageWriter).
+    fn from(error: Error) -> Self {
+        use io::ErrorKind;
+        let kind = match error {
+            Error::Io(error) => return error,
+            Error::Violation(_) => ErrorKind::InvalidData,
+            Error::TimedOut | Error::Expired(_) => ErrorKind::TimedOut,
+            Error::Overloaded => ErrorKind::OutOfMemory,
+            Error::Closed => ErrorKind::NotConnected,
+            Error::TooLong | Error::InvalidCloseCode(_) => ErrorKind::InvalidInput,
+        };
+        Self::new(kind, error)
+    }
+}

@@ -1,0 +1,114 @@
+//! How long a connection waits for its peer.
+//!
+//! Several clocks run while a thread waits in a read: the keepalive's, the unfinished message's,
+//! the closing handshake's, the caller's own. A read is bounded by whichever ends first, and when
+//! it comes back without a byte the ones that have run out are acted on. The first two count only
+//! time spent waiting, so that a handler that was busy does not blame its peer.
+
+use std::time::{Duration, Instant};
+
+use crate::deadline::{Deadline, allowance};
+use crate::error::{Error, Wait};
+use crate::proto::send;
+use crate::shared::Shared;
+
+/// After how much silence memory beyond the smallest buffer is given back.
+pub(crate) const QUIET: Duration = Duration::from_secs(2);
+
+/// The clocks of one connection.
+#[derive(Debug, Default)]
+pub(crate) struct Patience {
+    /// Time waited since the last byte from the peer.
+    silent: Duration,
+    /// Whether a Ping was sent in this silence.
+    pinged: bool,
+    /// Time waited since the message under way began.
+    message: Duration,
+}
+
+/// What bounds one read.
+pub(crate) struct Bounds {
+    /// Payload bytes of the unfinished message that have come; `None` if nothing is unfinished.
+    pub(crate) unfinished: Option<u64>,
+    /// The caller's own deadline.
+    pub(crate) call: Deadline,
+    /// The longest to wait before looking up: others may have changed what bounds us.
+    pub(crate) tick: Duration,
+}
+
+/// What a wait came to.
+pub(crate) enum Heard {
+    /// So many bytes, or for zero the end of the stream.
+    Bytes(usize),
+    /// Nothing, for so long in all.
+    Silence(Duration),
+}
+
+impl Patience {
+    /// Reads once into `buf`, within all bounds.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Expired`] and [`Error::TimedOut`] for a clock that has run out, and
+    /// [`Error::Io`].
+    pub(crate) fn read(
+        &mut self,
+        shared: &Shared,
+        buf: &mut [u8],
+        bounds: &Bounds,
+    ) -> Result<Heard, Error> {
+        let wait = self.wait(shared, bounds)?;
+        let before = Instant::now();
+        let heard = shared.wire.read(buf, wait)?;
+        if bounds.unfinished.is_some() {
+            self.message += before.elapsed();
+        }
+        match heard {
+            Some(len) => {
+                self.silent = Duration::ZERO;
+                self.pinged = false;
+                Ok(Heard::Bytes(len))
+            }
+            None => {
+                self.silent += before.elapsed();
+                Ok(Heard::Silence(self.silent))
+            }
+        }
+    }
+
+    /// The message is complete: the next one has all its time.
+    pub(crate) fn next_message(&mut self) {
+        self.message = Duration::ZERO;
+    }
+
+    /// How long the next read may take; sends the Ping that is due.
+    fn wait(&mut self, shared: &Shared, bounds: &Bounds) -> Result<Duration, Error> {
+        let timeouts = &shared.context.config.timeouts;
+        if self.silent >= timeouts.ping && !self.pinged {
+            // §5.5.2: a Ping asks whether the peer is still there.
+            let mut frame = Vec::new();
+            send::ping(b"", &mut frame);
+            shared.post(&frame);
+            self.pinged = true;
+        }
+        let keepalive = match self.pinged {
+            true => timeouts.idle,
+            false => timeouts.ping.min(timeouts.idle),
+        };
+        let mut wait = left(keepalive, self.silent).ok_or(Error::Expired(Wait::Idle))?;
+        if let Some(received) = bounds.unfinished {
+            let message = left(allowance(timeouts.message, received), self.message);
+            wait = wait.min(message.ok_or(Error::Expired(Wait::Message))?);
+        }
+        if let Some(deadline) = shared.close_deadline() {
+            wait = wait.min(deadline.left().ok_or(Error::Expired(Wait::Close))?);
+        }
+        wait = wait.min(bounds.call.left().ok_or(Error::TimedOut)?);
+        Ok(wait.min(bounds.tick))
+    }
+}
+
+/// What is left of `whole`, if anything is.
+fn left(whole: Duration, spent: Duration) -> Option<Duration> {
+    whole.checked_sub(spent).filter(|left| !left.is_zero())
+}

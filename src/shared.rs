@@ -1,0 +1,273 @@
+//! What the two halves of a connection share: the stream, and the right to write to it.
+//!
+//! One lock guards writing and is held for whole frames, so frames never mix. A thread that has
+//! a control frame to send must not wait behind another that is blocked in a long write: it puts
+//! the frame into the outbox and tries the lock; if that is taken, whoever holds it empties the
+//! outbox after its own frame. Nothing is missed: the holder looks into the outbox after it has
+//! let go of the lock, and the one who posts tries the lock after posting.
+
+use std::io::{ErrorKind, IoSlice};
+use std::mem;
+use std::net::Shutdown;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
+use std::time::Duration;
+
+use crate::config::Config;
+use crate::deadline::{Deadline, allowance};
+use crate::error::{Error, Wait};
+use crate::proto::{CloseCode, CloseFrame, Closing, Event};
+use crate::transport::Wire;
+
+/// How much is read after a failure or a Close before the stream is cut, in bytes.
+pub(crate) const DRAIN: usize = 64 << 10;
+
+/// How much of Pongs waits for a blocked writer before the older ones are dropped, in bytes.
+const OUTBOX: usize = 4 << 10;
+
+/// What all connections of a server share.
+#[derive(Debug)]
+pub(crate) struct Context {
+    pub(crate) config: Config,
+    /// Bytes of unfinished messages that may still be held.
+    budget: AtomicU64,
+}
+
+/// See the top of the file.
+pub(crate) struct Shared {
+    pub(crate) wire: Arc<Wire>,
+    pub(crate) context: Arc<Context>,
+    writer: Mutex<Writer>,
+    outbox: Mutex<Outbox>,
+    /// Held for a whole message while it is sent in fragments (§5.4).
+    pub(crate) message: Mutex<()>,
+    /// Set once our Close is sent: when to stop waiting for the peer's.
+    close_deadline: OnceLock<Deadline>,
+    finished: AtomicBool,
+}
+
+struct Writer {
+    closing: Closing,
+    /// A write failed part of the way; nothing can follow.
+    broken: bool,
+}
+
+/// Control frames that wait for whoever holds the writer.
+#[derive(Default)]
+struct Outbox {
+    /// Whole Ping and Pong frames.
+    frames: Vec<u8>,
+    /// In the order of posting.
+    words: Vec<LastWord>,
+}
+
+/// A Close frame to send.
+pub(crate) enum LastWord {
+    /// The answer to the peer's.
+    Answer(CloseFrame),
+    /// The start of the closing handshake.
+    Start(CloseCode, String),
+    /// The end of a connection that has failed.
+    Fail(CloseCode, String),
+}
+
+impl Context {
+    pub(crate) fn new(config: Config) -> Self {
+        let budget = AtomicU64::new(config.limits.assembling);
+        Self { config, budget }
+    }
+
+    /// Takes `len` bytes from the budget of unfinished messages, if they are left.
+    pub(crate) fn charge(&self, len: u64) -> bool {
+        let take = |left: u64| left.checked_sub(len);
+        self.budget.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_ok()
+    }
+
+    /// Gives back what was taken.
+    pub(crate) fn release(&self, len: u64) {
+        if len > 0 {
+            self.budget.fetch_add(len, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Shared {
+    pub(crate) fn new(wire: Arc<Wire>, context: Arc<Context>) -> Self {
+        Self {
+            wire,
+            context,
+            writer: Mutex::new(Writer { closing: Closing::Open, broken: false }),
+            outbox: Mutex::default(),
+            message: Mutex::new(()),
+            close_deadline: OnceLock::new(),
+            finished: AtomicBool::new(false),
+        }
+    }
+
+    /// Writes whole frames of data, waiting for the lock.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Closed`] once a Close has passed, and what a failed write gives.
+    pub(crate) fn transmit(&self, frames: &mut [IoSlice<'_>]) -> Result<(), Error> {
+        let result = self.lock().write(&self.wire, frames, self.context.config.timeouts.write);
+        self.settle();
+        result
+    }
+
+    /// Sends whole control frames, without waiting for a writer that is blocked.
+    pub(crate) fn post(&self, frames: &[u8]) {
+        let mut outbox = lock(&self.outbox);
+        // §5.5.3: only the latest Ping needs an answer, so older ones may go.
+        if outbox.frames.len() + frames.len() > OUTBOX {
+            outbox.frames.clear();
+        }
+        outbox.frames.extend_from_slice(frames);
+        drop(outbox);
+        self.settle();
+    }
+
+    /// Sends a Close, unless one has passed, without waiting for a writer that is blocked.
+    pub(crate) fn close(&self, word: LastWord, within: Duration) {
+        lock(&self.outbox).words.push(word);
+        self.settle_within(within);
+    }
+
+    /// Whether answers may still be sent, as far as can be told without the lock.
+    pub(crate) fn closing(&self) -> Closing {
+        if self.is_closing() { Closing::Closed } else { Closing::Open }
+    }
+
+    /// Whether a Close of ours has been sent, or the connection has ended without.
+    pub(crate) fn is_closing(&self) -> bool {
+        self.close_deadline.get().is_some() || self.finished.load(Ordering::Relaxed)
+    }
+
+    /// Until when the peer's Close is awaited, once ours is sent.
+    pub(crate) fn close_deadline(&self) -> Option<Deadline> {
+        self.close_deadline.get().copied()
+    }
+
+    /// Ends the connection (§7.1.1): the last word, if none has passed; the end of our side of
+    /// the stream; a short wait for the end of theirs; the end of both.
+    pub(crate) fn finish(&self, word: LastWord) {
+        if self.finished.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let within = self.context.config.timeouts.close;
+        let deadline = Deadline::after(within);
+        self.close(word, within);
+        // Another thread may be writing the last word just now: that ends within its deadline.
+        let broken = self.lock().broken;
+        if !broken {
+            self.wire.shutdown(Shutdown::Write);
+            self.wire.drain(DRAIN, deadline);
+        }
+        self.wire.shutdown(Shutdown::Both);
+    }
+
+    /// Ends the connection without a word: the stream is of no more use.
+    pub(crate) fn abandon(&self) {
+        self.finished.store(true, Ordering::Relaxed);
+        self.lock().broken = true;
+        self.wire.shutdown(Shutdown::Both);
+    }
+
+    fn settle(&self) {
+        self.settle_within(self.context.config.timeouts.write);
+    }
+
+    /// Sends what waits in the outbox, unless somebody else has the lock and so will.
+    fn settle_within(&self, within: Duration) {
+        while !lock(&self.outbox).is_empty() {
+            let mut writer = match self.writer.try_lock() {
+                Ok(writer) => writer,
+                Err(TryLockError::WouldBlock) => return,
+                Err(TryLockError::Poisoned(poisoned)) => Self::broken(poisoned),
+            };
+            let outbox = mem::take(&mut *lock(&self.outbox));
+            let mut frames = outbox.frames;
+            if !writer.closing.may_send() {
+                frames.clear();
+            }
+            for word in outbox.words {
+                writer.closing.say(word, &mut frames);
+            }
+            // The failure is the next sender's to report: `broken` tells it.
+            let _ = writer.put(&self.wire, &mut [IoSlice::new(&frames)], within);
+            if !writer.closing.may_send() {
+                let wait = self.context.config.timeouts.close;
+                self.close_deadline.get_or_init(|| Deadline::after(wait));
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Writer> {
+        self.writer.lock().unwrap_or_else(Self::broken)
+    }
+
+    /// The writer of a thread that panicked: it may have left half a frame behind.
+    fn broken<'a>(poisoned: PoisonError<MutexGuard<'a, Writer>>) -> MutexGuard<'a, Writer> {
+        let mut writer = poisoned.into_inner();
+        writer.broken = true;
+        writer
+    }
+}
+
+impl Writer {
+    fn write(
+        &mut self,
+        wire: &Wire,
+        frames: &mut [IoSlice<'_>],
+        within: Duration,
+    ) -> Result<(), Error> {
+        if !self.closing.may_send() {
+            return Err(Error::Closed);
+        }
+        self.put(wire, frames, within)
+    }
+
+    /// Writes bytes whatever the closing handshake says; `within` is for the first 64 KiB.
+    fn put(
+        &mut self,
+        wire: &Wire,
+        frames: &mut [IoSlice<'_>],
+        within: Duration,
+    ) -> Result<(), Error> {
+        if self.broken {
+            return Err(Error::Closed);
+        }
+        let len: usize = frames.iter().map(|frame| frame.len()).sum();
+        let deadline = Deadline::after(allowance(within, len as u64));
+        wire.write_all(frames, deadline).map_err(|error| {
+            // Part of a frame may be out, so no other can follow it; the reader is woken.
+            self.broken = true;
+            wire.shutdown(Shutdown::Both);
+            match error.kind() {
+                ErrorKind::TimedOut => Error::Expired(Wait::Write),
+                _ => Error::Io(error),
+            }
+        })
+    }
+}
+
+impl Closing {
+    fn say(&mut self, word: LastWord, out: &mut Vec<u8>) {
+        match word {
+            LastWord::Answer(theirs) => self.answer(&Event::Close(theirs), &[], out),
+            LastWord::Start(code, reason) => self.start(code, &reason, out),
+            LastWord::Fail(code, reason) => self.fail(code, &reason, out),
+        }
+    }
+}
+
+impl Outbox {
+    fn is_empty(&self) -> bool {
+        self.frames.is_empty() && self.words.is_empty()
+    }
+}
+
+/// A lock whose data stays whole whatever panics: nothing that can panic runs under it.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

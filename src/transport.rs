@@ -1,0 +1,206 @@
+//! The stream under a connection.
+//!
+//! A connection is read by one thread and written by others at the same time, so all methods of
+//! [`Transport`] take `&self`, as std's sockets do through `&TcpStream`. [`Wire`] adds what every
+//! caller needs: interrupted calls are repeated, a timeout is a value and not an error, and the
+//! socket is told of a new timeout only when the old one will not do.
+
+use std::io::{self, ErrorKind, IoSlice, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::deadline::Deadline;
+
+/// A blocking byte stream that two threads can use at once, one to read and one to write.
+///
+/// Implemented for [`TcpStream`], and on Unix for `UnixStream`. An implementation for anything
+/// else, such as a TLS stream, keeps what it shares behind locks of its own, none of them held
+/// while it blocks in a read.
+pub trait Transport: Send + Sync + 'static {
+    /// Reads at least one byte; `Ok(0)` is the end of the stream.
+    ///
+    /// # Errors
+    ///
+    /// [`WouldBlock`](ErrorKind::WouldBlock) or [`TimedOut`](ErrorKind::TimedOut) when the read
+    /// timeout has passed; anything else ends the connection.
+    fn read(&self, buf: &mut [u8]) -> io::Result<usize>;
+
+    /// Writes at least one byte of `bufs`, in their order. A stream that has no call for several
+    /// buffers may write from the first that is not empty.
+    ///
+    /// # Errors
+    ///
+    /// As for `read`, with the write timeout.
+    fn write_vectored(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize>;
+
+    /// Bounds each later `read`; `None` lets it block. Never called with zero.
+    ///
+    /// # Errors
+    ///
+    /// Any error ends the connection.
+    fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()>;
+
+    /// Bounds each later write; `None` lets it block. Never called with zero.
+    ///
+    /// # Errors
+    ///
+    /// Any error ends the connection.
+    fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()>;
+
+    /// Ends one direction or both. A thread that blocks in `read` must return.
+    ///
+    /// # Errors
+    ///
+    /// Ignored: the stream is dropped soon after.
+    fn shutdown(&self, how: Shutdown) -> io::Result<()>;
+
+    /// The peer's address, where there is one. Asked for once, at the start.
+    fn peer_addr(&self) -> Option<SocketAddr> {
+        None
+    }
+}
+
+macro_rules! socket_transport {
+    ($stream:ty, $peer_addr:expr) => {
+        impl Transport for $stream {
+            fn read(&self, buf: &mut [u8]) -> io::Result<usize> {
+                let mut stream = self;
+                Read::read(&mut stream, buf)
+            }
+
+            fn write_vectored(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+                let mut stream = self;
+                Write::write_vectored(&mut stream, bufs)
+            }
+
+            fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+                self.set_read_timeout(timeout)
+            }
+
+            fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+                self.set_write_timeout(timeout)
+            }
+
+            fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+                self.shutdown(how)
+            }
+
+            fn peer_addr(&self) -> Option<SocketAddr> {
+                $peer_addr(self)
+            }
+        }
+    };
+}
+
+socket_transport!(TcpStream, |stream: &TcpStream| stream.peer_addr().ok());
+#[cfg(unix)]
+socket_transport!(std::os::unix::net::UnixStream, |_| None);
+
+/// A transport with its timeouts looked after.
+pub(crate) struct Wire {
+    transport: Box<dyn Transport>,
+    /// The timeouts that the transport was last told, in nanoseconds; [`NONE`] for none.
+    read_timeout: AtomicU64,
+    write_timeout: AtomicU64,
+}
+
+const NONE: u64 = u64::MAX;
+
+/// The shortest timeout that is ever set. Kernels count in ticks, and zero would mean none.
+const SHORTEST: Duration = Duration::from_millis(1);
+
+impl Wire {
+    pub(crate) fn new(transport: Box<dyn Transport>) -> Self {
+        // What an earlier owner has set is not known: 0 is no timeout that we would set, so the
+        // first call sets its own.
+        Self { transport, read_timeout: AtomicU64::new(0), write_timeout: AtomicU64::new(0) }
+    }
+
+    /// Reads what is there, waiting for it at most `wait`; `None` if nothing came, which may be
+    /// known sooner. `Some(0)` is the end of the stream.
+    pub(crate) fn read(&self, buf: &mut [u8], wait: Duration) -> io::Result<Option<usize>> {
+        if let Some(timeout) = renewed(&self.read_timeout, wait) {
+            self.transport.set_read_timeout(timeout)?;
+        }
+        match self.transport.read(buf) {
+            Ok(n) => Ok(Some(n)),
+            Err(error) if is_pause(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Writes all of `bufs`, or fails with [`TimedOut`](ErrorKind::TimedOut) at the deadline.
+    ///
+    /// After an error, nobody knows how much was written: the stream is of no more use.
+    pub(crate) fn write_all(
+        &self,
+        mut bufs: &mut [IoSlice<'_>],
+        deadline: Deadline,
+    ) -> io::Result<()> {
+        // Leading empty buffers would make a transport that only looks at the first write nothing.
+        IoSlice::advance_slices(&mut bufs, 0);
+        while !bufs.is_empty() {
+            // A write that stalls may still report a little progress at each of its timeouts,
+            // so the clock is asked before every one.
+            let left = deadline.left().ok_or(ErrorKind::TimedOut)?;
+            if let Some(timeout) = renewed(&self.write_timeout, left) {
+                self.transport.set_write_timeout(timeout)?;
+            }
+            match self.transport.write_vectored(bufs) {
+                Ok(0) => return Err(ErrorKind::WriteZero.into()),
+                Ok(n) => IoSlice::advance_slices(&mut bufs, n),
+                Err(error) if is_pause(&error) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends one direction or both; that it may be over already is no error.
+    pub(crate) fn shutdown(&self, how: Shutdown) {
+        let _ = self.transport.shutdown(how);
+    }
+
+    /// Waits for the peer to end the stream, reading at most `most` bytes and throwing them
+    /// away, so that our last words are not lost to a reset (§7.1.1).
+    pub(crate) fn drain(&self, mut most: usize, deadline: Deadline) {
+        let mut sink = [0; 2048];
+        while most > 0
+            && let Some(wait) = deadline.left()
+        {
+            let len = most.min(sink.len());
+            match self.read(&mut sink[..len], wait) {
+                Ok(Some(0)) | Err(_) => return,
+                Ok(Some(n)) => most -= n,
+                Ok(None) => {}
+            }
+        }
+    }
+
+    pub(crate) fn peer_addr(&self) -> Option<SocketAddr> {
+        self.transport.peer_addr()
+    }
+}
+
+/// Whether the call may be made again: a signal came, or the timeout.
+fn is_pause(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::WouldBlock | ErrorKind::TimedOut)
+}
+
+/// The timeout to set so that a call waits `wait` at the most, or `None` if the one that is set
+/// will do: it is no longer, and at least half as long. Whole seconds, where there are several, so
+/// that the tail of a deadline does not set a new timeout at every call.
+fn renewed(set: &AtomicU64, wait: Duration) -> Option<Option<Duration>> {
+    let wait = match wait.as_secs() {
+        0 | 1 => wait.max(SHORTEST),
+        seconds => Duration::from_secs(seconds),
+    };
+    let nanos = u64::try_from(wait.as_nanos()).unwrap_or(NONE);
+    let old = set.load(Ordering::Relaxed);
+    if old == nanos || (old != NONE && old <= nanos && old >= nanos / 2) {
+        return None;
+    }
+    set.store(nanos, Ordering::Relaxed);
+    Some((nanos != NONE).then_some(wait))
+}

@@ -1,0 +1,214 @@
+//! From a stream to a connection: the opening handshake (§4.2) over a transport.
+
+use std::io::{ErrorKind, IoSlice};
+use std::net::Shutdown;
+use std::sync::Arc;
+
+use crate::config::Config;
+use crate::connection::Connection;
+use crate::deadline::Deadline;
+use crate::error::UpgradeError;
+use crate::http::{self, Accept, Handshake, HeadParser, Refusal, Reject, Response, Status};
+use crate::request::Request;
+use crate::shared::{Context, DRAIN, Shared};
+use crate::transport::{Transport, Wire};
+
+/// How much is read at once, in bytes. Most requests fit.
+const STEP: usize = 2048;
+
+/// A valid request for a WebSocket connection, to be accepted or rejected.
+///
+/// For those who bring their own listener; [`Server`](crate::Server) does all this.
+///
+/// ```no_run
+/// use barews::{Accept, Config, Upgrade};
+///
+/// fn main() -> Result<(), Box<dyn std::error::Error>> {
+///     let listener = std::net::TcpListener::bind("127.0.0.1:9001")?;
+///     let (stream, _) = listener.accept()?;
+///     let upgrade = Upgrade::read(stream, &Config::default())?;
+///     println!("asks for {}", upgrade.request().target());
+///     let mut conn = upgrade.accept(&Accept::new())?;
+///     conn.send("hello")?;
+///     conn.close(barews::CloseCode::NORMAL, "")?;
+///     Ok(())
+/// }
+/// ```
+pub struct Upgrade {
+    exchange: Exchange,
+    handshake: Handshake,
+}
+
+/// A request that asks for no upgrade, to be answered by the application.
+pub(crate) struct Plain {
+    exchange: Exchange,
+}
+
+/// What a well-formed request asks for.
+pub(crate) enum Incoming {
+    Upgrade(Upgrade),
+    Plain(Plain),
+}
+
+/// A request and the stream to answer it on.
+struct Exchange {
+    wire: Arc<Wire>,
+    context: Arc<Context>,
+    request: Arc<Request>,
+    /// What came behind the head in the same segment.
+    rest: Vec<u8>,
+}
+
+impl Upgrade {
+    /// Reads a request from `stream`, within the handshake timeout, and checks it.
+    ///
+    /// # Errors
+    ///
+    /// Whatever is wrong with the request or the stream; the peer has been answered then, where
+    /// it could be, and the stream is closed.
+    pub fn read(stream: impl Transport, config: &Config) -> Result<Self, UpgradeError> {
+        let wire = Arc::new(Wire::new(Box::new(stream)));
+        let context = Arc::new(Context::new(config.clone()));
+        match read(wire, context)? {
+            Incoming::Upgrade(upgrade) => Ok(upgrade),
+            Incoming::Plain(plain) => Err(plain.refuse()),
+        }
+    }
+
+    /// The request.
+    #[must_use]
+    pub fn request(&self) -> &Request {
+        &self.exchange.request
+    }
+
+    /// Answers 101, and the connection is open.
+    ///
+    /// # Errors
+    ///
+    /// [`UpgradeError::InvalidReply`] if the answer cannot be sent as it is, for a header that
+    /// is malformed or ours to set, or a subprotocol that was not offered: the peer gets 500.
+    pub fn accept(self, accept: &Accept) -> Result<Connection, UpgradeError> {
+        let Self { exchange, handshake } = self;
+        let response = match handshake.encode(&exchange.request, accept) {
+            Ok(response) => response,
+            Err(error) => {
+                exchange.answer(&server_error());
+                return Err(error.into());
+            }
+        };
+        let within = exchange.context.config.timeouts.write;
+        exchange.wire.write_all(&mut [IoSlice::new(&response)], Deadline::after(within))?;
+        let protocol = accept.chosen_protocol().map(str::to_owned);
+        let shared = Arc::new(Shared::new(exchange.wire, exchange.context));
+        Ok(Connection::new(shared, exchange.request, protocol, exchange.rest))
+    }
+
+    /// Answers with something else, and closes the stream.
+    pub fn reject(self, reject: &Reject) -> UpgradeError {
+        self.exchange.respond(reject)
+    }
+}
+
+impl Plain {
+    pub(crate) fn request(&self) -> &Request {
+        &self.exchange.request
+    }
+
+    /// Answers, and closes the stream.
+    pub(crate) fn respond(self, response: &Response) -> UpgradeError {
+        self.exchange.respond(response)
+    }
+
+    /// Answers that this is no place for plain requests.
+    pub(crate) fn refuse(self) -> UpgradeError {
+        self.exchange.answer(&Refusal::NotWebSocket.response());
+        UpgradeError::Refused(Refusal::NotWebSocket)
+    }
+}
+
+/// Reads a request head and judges it.
+pub(crate) fn read(wire: Arc<Wire>, context: Arc<Context>) -> Result<Incoming, UpgradeError> {
+    let (request, rest) = match read_head(&wire, &context.config) {
+        Ok(read) => read,
+        Err(UpgradeError::Refused(refusal)) => return Err(refuse(&wire, &context, refusal)),
+        Err(UpgradeError::TimedOut) => {
+            // The peer had its time, so nothing more is waited for.
+            let response = Response::new(Status::REQUEST_TIMEOUT, "the request took too long\n");
+            send(&wire, &context, &response);
+            wire.shutdown(Shutdown::Both);
+            return Err(UpgradeError::TimedOut);
+        }
+        Err(error) => return Err(error),
+    };
+    let origins = &context.config.origins;
+    let judged = http::check_request(&request).and_then(|()| match http::check_upgrade(&request) {
+        Ok(handshake) => http::check_origin(&request, origins).map(|()| Some(handshake)),
+        Err(Refusal::NotWebSocket) => Ok(None),
+        Err(refusal) => Err(refusal),
+    });
+    match judged {
+        Err(refusal) => Err(refuse(&wire, &context, refusal)),
+        Ok(handshake) => {
+            let exchange = Exchange { wire, context, request: Arc::new(request), rest };
+            Ok(match handshake {
+                Some(handshake) => Incoming::Upgrade(Upgrade { exchange, handshake }),
+                None => Incoming::Plain(Plain { exchange }),
+            })
+        }
+    }
+}
+
+fn read_head(wire: &Wire, config: &Config) -> Result<(Request, Vec<u8>), UpgradeError> {
+    let deadline = Deadline::after(config.timeouts.handshake);
+    let mut parser = HeadParser::new(config.limits.for_head());
+    let mut bytes = [0; STEP];
+    loop {
+        let wait = deadline.left().ok_or(UpgradeError::TimedOut)?;
+        let len = match wire.read(&mut bytes, wait)? {
+            None => continue,
+            Some(0) => return Err(UpgradeError::Io(ErrorKind::UnexpectedEof.into())),
+            Some(len) => len,
+        };
+        let (used, head) = parser.feed(&bytes[..len]).map_err(Refusal::from)?;
+        if let Some(head) = head {
+            let request = Request::new(head, wire.peer_addr());
+            return Ok((request, bytes[used..len].to_vec()));
+        }
+    }
+}
+
+fn refuse(wire: &Wire, context: &Context, refusal: Refusal) -> UpgradeError {
+    answer(wire, context, &refusal.response());
+    UpgradeError::Refused(refusal)
+}
+
+impl Exchange {
+    fn respond(self, response: &Response) -> UpgradeError {
+        self.answer(response);
+        UpgradeError::Rejected(response.status())
+    }
+
+    fn answer(&self, response: &Response) {
+        answer(&self.wire, &self.context, response);
+    }
+}
+
+/// Answers and closes the stream, in a way that lets the answer arrive even if the peer is still
+/// sending.
+fn answer(wire: &Wire, context: &Context, response: &Response) {
+    send(wire, context, response);
+    wire.shutdown(Shutdown::Write);
+    wire.drain(DRAIN, Deadline::after(context.config.timeouts.close));
+    wire.shutdown(Shutdown::Both);
+}
+
+fn send(wire: &Wire, context: &Context, response: &Response) {
+    let bytes = response.encode().or_else(|_| server_error().encode()).unwrap_or_default();
+    let deadline = Deadline::after(context.config.timeouts.close);
+    // The peer may be gone; then nobody misses the answer.
+    let _ = wire.write_all(&mut [IoSlice::new(&bytes)], deadline);
+}
+
+fn server_error() -> Response {
+    Response::new(Status::INTERNAL_SERVER_ERROR, "the server has no valid answer\n")
+}
