@@ -1,1 +1,341 @@
+use super::*;
+use crate::proto::CloseCode;
 
+const LIMITS: ReceiveLimits = ReceiveLimits { message: 1 << 20, fragments: 100 };
+const KEY: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
+
+/// A frame as a client sends it; `first` is its first byte.
+fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![first];
+    match payload.len() {
+        len @ 0..=125 => bytes.push(0x80 | len as u8),
+        len @ 126..=0xffff => {
+            bytes.push(0xfe);
+            bytes.extend((len as u16).to_be_bytes());
+        }
+        len => {
+            bytes.push(0xff);
+            bytes.extend((len as u64).to_be_bytes());
+        }
+    }
+    bytes.extend(KEY);
+    bytes.extend(payload.iter().zip(KEY.iter().cycle()).map(|(byte, key)| byte ^ key));
+    bytes
+}
+
+fn frames(list: &[(u8, &[u8])]) -> Vec<u8> {
+    list.iter().flat_map(|(first, payload)| frame(*first, payload)).collect()
+}
+
+/// What a caller gets to know, with the parts of a message joined.
+#[derive(Debug, PartialEq, Eq, Clone)]
+enum Got {
+    Message(Kind, Vec<u8>),
+    Ping(Vec<u8>),
+    Pong(Vec<u8>),
+    Close(u16, String),
+    Failed(Violation),
+    /// A message that was not finished.
+    Part(Kind, Vec<u8>),
+}
+
+fn receive<'a>(limits: ReceiveLimits, pieces: impl Iterator<Item = &'a [u8]>) -> Vec<Got> {
+    let mut core = Receive::new(limits);
+    let mut got = Vec::new();
+    let mut part: Option<(Kind, Vec<u8>)> = None;
+    'pieces: for piece in pieces {
+        let mut piece = piece.to_vec();
+        let mut rest = &mut piece[..];
+        loop {
+            let (used, event) = match core.feed(rest) {
+                Ok(fed) => fed,
+                Err(violation) => {
+                    assert_eq!(core.feed(&mut [0x81]), Err(violation), "failures stay");
+                    got.push(Got::Failed(violation));
+                    // How much of a broken message had come depends on the cut.
+                    return got;
+                }
+            };
+            match event {
+                Event::NeedMore => {
+                    assert_eq!(used, rest.len());
+                    continue 'pieces;
+                }
+                Event::Data { kind, len, end } => {
+                    assert!(len > 0 || end);
+                    let (of, bytes) = part.get_or_insert((kind, Vec::new()));
+                    assert_eq!(*of, kind);
+                    bytes.extend_from_slice(&rest[used - len..used]);
+                    if end {
+                        assert_eq!(core.message_kind(), None);
+                        let (kind, bytes) = part.take().unwrap();
+                        got.push(Got::Message(kind, bytes));
+                    }
+                }
+                Event::Ping => got.push(Got::Ping(core.control().to_vec())),
+                Event::Pong => got.push(Got::Pong(core.control().to_vec())),
+                Event::Close(close) => {
+                    part = None;
+                    got.push(Got::Close(close.code.0, close.reason));
+                }
+            }
+            rest = &mut rest[used..];
+        }
+    }
+    got.extend(part.map(|(kind, bytes)| Got::Part(kind, bytes)));
+    got
+}
+
+/// Receives `bytes` whole, byte by byte, and in every two pieces, and finds no difference.
+#[track_caller]
+fn received_with(limits: ReceiveLimits, bytes: &[u8]) -> Vec<Got> {
+    let whole = receive(limits, [bytes].into_iter());
+    assert_eq!(receive(limits, bytes.chunks(1)), whole, "byte by byte");
+    let cuts = bytes.len().min(200);
+    for cut in (0..cuts).chain(bytes.len() - cuts..=bytes.len()) {
+        let (left, right) = bytes.split_at(cut);
+        assert_eq!(receive(limits, [left, right].into_iter()), whole, "cut at {cut}");
+    }
+    whole
+}
+
+#[track_caller]
+fn received(bytes: &[u8]) -> Vec<Got> {
+    received_with(LIMITS, bytes)
+}
+
+fn text(payload: &str) -> Got {
+    Got::Message(Kind::Text, payload.as_bytes().to_vec())
+}
+
+fn binary(payload: &[u8]) -> Got {
+    Got::Message(Kind::Binary, payload.to_vec())
+}
+
+#[test]
+fn the_masked_examples_of_section_5_7() {
+    let hello = [0x81, 0x85, 0x37, 0xfa, 0x21, 0x3d, 0x7f, 0x9f, 0x4d, 0x51, 0x58];
+    assert_eq!(received(&hello), [text("Hello")]);
+    let pong = [0x8a, 0x85, 0x37, 0xfa, 0x21, 0x3d, 0x7f, 0x9f, 0x4d, 0x51, 0x58];
+    assert_eq!(received(&pong), [Got::Pong(b"Hello".to_vec())]);
+}
+
+#[test]
+fn messages_of_every_length_around_a_boundary() {
+    for len in [0, 1, 124, 125, 126, 127, 128, 65_534, 65_535, 65_536, 65_537] {
+        let payload: Vec<u8> = (0..len).map(|i| (i * 7) as u8).collect();
+        // Byte by byte and at the ends is enough for the long ones; `received` does that.
+        assert_eq!(received(&frame(0x82, &payload)), [binary(&payload)]);
+    }
+}
+
+#[test]
+fn fragments_join_and_control_frames_pass_between_them() {
+    let bytes = frames(&[
+        (0x01, b"ab"),
+        (0x89, b"ping"),
+        (0x00, b""),
+        (0x00, b"c"),
+        (0x8a, b""),
+        (0x80, b"d"),
+        (0x02, b""),
+        (0x80, b""),
+    ]);
+    let expected = [Got::Ping(b"ping".to_vec()), Got::Pong(Vec::new()), text("abcd"), binary(b"")];
+    assert_eq!(received(&bytes), expected);
+}
+
+/// What the rules say of a frame with these first two bytes and a key, written a second time.
+fn oracle(first: u8, second: u8, in_message: bool) -> Option<Violation> {
+    let (opcode, len) = (first & 15, second & 127);
+    if first & 0x70 != 0 {
+        Some(Violation::ReservedBits(first >> 4 & 7))
+    } else if ![0, 1, 2, 8, 9, 10].contains(&opcode) {
+        Some(Violation::ReservedOpCode(opcode))
+    } else if opcode >= 8 && first & 0x80 == 0 {
+        Some(Violation::FragmentedControl)
+    } else if opcode >= 8 && len > 125 {
+        Some(Violation::OversizedControl(len))
+    } else if second & 0x80 == 0 {
+        Some(Violation::Unmasked)
+    } else if opcode == 0 && !in_message {
+        Some(Violation::UnexpectedContinuation)
+    } else if [1, 2].contains(&opcode) && in_message {
+        Some(Violation::UnfinishedMessage)
+    } else {
+        None
+    }
+}
+
+#[test]
+fn all_65536_first_two_bytes_in_each_fragmentation_state() {
+    for before in [None, Some(0x01), Some(0x02)] {
+        for first in 0..=u8::MAX {
+            for second in 0..=u8::MAX {
+                let mut core = Receive::new(LIMITS);
+                if let Some(before) = before {
+                    assert!(core.feed(&mut frame(before, b"")).is_ok());
+                }
+                // 126 is the least a 16-bit length may say, 65,536 the least of 64 bits.
+                let mut header = vec![first, second];
+                match second & 0x7f {
+                    126 => header.extend([0, 126]),
+                    127 => header.extend([0, 0, 0, 0, 0, 1, 0, 0]),
+                    _ => {}
+                }
+                header.extend(KEY);
+                let verdict = core.feed(&mut header).err();
+                let expected = oracle(first, second, before.is_some());
+                // A Close of one byte is wrong for its payload, but that has not come here.
+                assert_eq!(verdict, expected, "{first:02x} {second:02x} after {before:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_header_is_judged_before_its_payload() {
+    let judged = |header: &[u8]| Receive::new(LIMITS).feed(&mut header.to_vec());
+    // Nothing of these has a payload, or even a key: what is wrong shows before.
+    assert_eq!(judged(&[0xc1]), Err(Violation::ReservedBits(4)));
+    assert_eq!(judged(&[0x83]), Err(Violation::ReservedOpCode(3)));
+    assert_eq!(judged(&[0x09]), Err(Violation::FragmentedControl));
+    assert_eq!(judged(&[0x89, 0xfe]), Err(Violation::OversizedControl(126)));
+    assert_eq!(judged(&[0x81, 0x05]), Err(Violation::Unmasked));
+    assert_eq!(judged(&[0x81, 0xfe, 0, 125]), Err(Violation::LengthNotMinimal(125)));
+    let mut long = vec![0x82, 0xff];
+    long.extend(u64::MAX.to_be_bytes());
+    assert_eq!(judged(&long), Err(Violation::LengthTooLarge(u64::MAX)));
+    let mut long = vec![0x82, 0xff];
+    long.extend((LIMITS.message + 1).to_be_bytes());
+    long.extend(KEY);
+    assert_eq!(judged(&long), Err(Violation::MessageTooBig(LIMITS.message)));
+}
+
+#[test]
+fn the_length_limit_is_inclusive_and_counts_all_fragments() {
+    let limits = ReceiveLimits { message: 10, fragments: 100 };
+    let too_big = Got::Failed(Violation::MessageTooBig(10));
+    assert_eq!(received_with(limits, &frame(0x82, &[1; 10])), [binary(&[1; 10])]);
+    assert_eq!(received_with(limits, &frame(0x82, &[1; 11])), [too_big.clone()]);
+    let exact = frames(&[(0x02, &[1; 4]), (0x00, &[1; 3]), (0x80, &[1; 3]), (0x82, &[2; 10])]);
+    assert_eq!(received_with(limits, &exact), [binary(&[1; 10]), binary(&[2; 10])]);
+    let over = frames(&[(0x02, &[1; 4]), (0x00, &[1; 6]), (0x80, &[1; 1])]);
+    assert_eq!(received_with(limits, &over), [too_big]);
+}
+
+#[test]
+fn no_length_overflows_the_count() {
+    let limits = ReceiveLimits { message: u64::MAX, fragments: 100 };
+    let mut core = Receive::new(limits);
+    assert!(core.feed(&mut frame(0x02, b"x")).is_ok());
+    let mut header = vec![0x00, 0xff];
+    header.extend((i64::MAX as u64).to_be_bytes());
+    header.extend(KEY);
+    assert_eq!(core.feed(&mut header), Err(Violation::MessageTooBig(u64::MAX)));
+}
+
+#[test]
+fn the_fragment_limit_is_inclusive_and_counts_empty_ones() {
+    let limits = ReceiveLimits { message: 100, fragments: 3 };
+    let three = frames(&[(0x01, b""), (0x00, b""), (0x80, b"")]);
+    assert_eq!(received_with(limits, &[&three[..], &three].concat()), [text(""), text("")]);
+    let four = frames(&[(0x01, b""), (0x00, b""), (0x00, b""), (0x80, b"")]);
+    let expected = [Got::Failed(Violation::TooManyFragments(3))];
+    assert_eq!(received_with(limits, &four), expected);
+}
+
+#[test]
+fn text_is_checked_across_frames_and_to_its_end() {
+    let snowman = "\u{2603}".as_bytes();
+    let bytes = frames(&[(0x01, &snowman[..1]), (0x89, b"\xff"), (0x80, &snowman[1..])]);
+    assert_eq!(received(&bytes), [Got::Ping(b"\xff".to_vec()), text("\u{2603}")]);
+    let bad = [Got::Failed(Violation::TextNotUtf8)];
+    assert_eq!(received(&frame(0x81, b"\xff")), bad);
+    assert_eq!(received(&frame(0x81, &snowman[..2])), bad);
+    assert_eq!(received(&frames(&[(0x01, &snowman[..2]), (0x80, b"")])), bad);
+    assert_eq!(received(&frames(&[(0x01, b"\xf4"), (0x80, b"\x90")])), bad);
+    assert_eq!(received(&frame(0x82, b"\xff")), [binary(b"\xff")]);
+    // After binary, and after text that was cut short, the next text starts anew.
+    let bytes = frames(&[(0x82, b"\xe2"), (0x81, b"ok")]);
+    assert_eq!(received(&bytes), [binary(b"\xe2"), text("ok")]);
+}
+
+#[test]
+fn a_bad_byte_fails_before_its_frame_has_ended() {
+    let mut core = Receive::new(LIMITS);
+    let bytes = frame(0x81, b"a\xed\xa0zzzzzzzz");
+    // The header, the first two bytes of the payload, and then the surrogate's second byte.
+    let (mut good, mut bad) = (bytes[..6 + 2].to_vec(), bytes[6 + 2..6 + 3].to_vec());
+    let (header, _) = core.feed(&mut good).unwrap();
+    assert_eq!(header, 8);
+    assert_eq!(core.feed(&mut bad), Err(Violation::TextNotUtf8));
+}
+
+#[test]
+fn nothing_counts_after_a_close() {
+    let bytes = frames(&[(0x01, b"part"), (0x88, b"\x03\xe8bye"), (0x81, b"late"), (0x83, b"")]);
+    assert_eq!(received(&bytes), [Got::Close(1000, "bye".into())]);
+    let mut core = Receive::new(LIMITS);
+    let mut bytes = bytes;
+    let (part, _) = core.feed(&mut bytes).unwrap();
+    let (used, event) = core.feed(&mut bytes[part..]).unwrap();
+    assert!(matches!(event, Event::Close(_)));
+    assert!(!core.is_unfinished());
+    let rest = bytes.len() - part - used;
+    assert_eq!(core.feed(&mut bytes[part + used..]), Ok((rest, Event::NeedMore)));
+}
+
+#[test]
+fn close_payloads() {
+    assert_eq!(received(&frame(0x88, b"")), [Got::Close(1005, String::new())]);
+    let failed = |violation| [Got::Failed(violation)];
+    assert_eq!(received(&frame(0x88, b"\x03")), failed(Violation::CloseTooShort));
+    let bad = b"\x03\xe8\xc3\x28";
+    assert_eq!(received(&frame(0x88, bad)), failed(Violation::CloseReasonNotUtf8));
+    let long = [&[0x03, 0xe8][..], &[b'x'; 123]].concat();
+    assert_eq!(received(&frame(0x88, &long)), [Got::Close(1000, "x".repeat(123))]);
+    for code in 0..=u16::MAX {
+        let mut bytes = frame(0x88, &code.to_be_bytes());
+        let verdict = Receive::new(LIMITS).feed(&mut bytes);
+        match CloseCode(code).is_sendable() {
+            true => assert!(matches!(verdict, Ok((8, Event::Close(_)))), "{code}"),
+            false => assert_eq!(verdict, Err(Violation::CloseCode(code))),
+        }
+    }
+}
+
+#[test]
+fn control_payloads_of_every_length() {
+    for len in 0..=125 {
+        let payload: Vec<u8> = (0..len).collect();
+        assert_eq!(received(&frame(0x89, &payload)), [Got::Ping(payload)]);
+    }
+}
+
+#[test]
+fn tells_what_is_unfinished_and_what_payload_comes_next() {
+    let mut core = Receive::new(LIMITS);
+    assert!(!core.is_unfinished());
+    let bytes = frame(0x02, &[0; 300]);
+    let mut feed = |core: &mut Receive, from: usize, to: usize| {
+        core.feed(&mut bytes[from..to].to_vec()).unwrap();
+    };
+    feed(&mut core, 0, 1);
+    assert!(core.is_unfinished());
+    assert_eq!((core.payload_left(), core.message_kind()), (0, None));
+    feed(&mut core, 1, 8);
+    assert_eq!((core.payload_left(), core.message_kind()), (300, Some(Kind::Binary)));
+    feed(&mut core, 8, 108);
+    assert_eq!(core.payload_left(), 200);
+    feed(&mut core, 108, 308);
+    assert_eq!(core.payload_left(), 0);
+    assert!(core.is_unfinished(), "the message goes on");
+    core.feed(&mut frame(0x89, b"abc")[..7].to_vec()).unwrap();
+    assert_eq!(core.payload_left(), 0, "a Ping's payload is no message's");
+}
+
+#[test]
+fn holds_no_payload() {
+    assert!(size_of::<Receive>() <= 256, "{}", size_of::<Receive>());
+}
