@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 
-use crate::http::{InvalidReply, Refusal};
+use crate::http::{InvalidReply, Refusal, Status};
 use crate::proto::{CloseCode, Violation};
 
 /// Why a call on a connection failed.
@@ -58,8 +58,8 @@ pub enum UpgradeError {
     /// The request is malformed or asks for nothing that this server does; answered with the
     /// refusal's status.
     Refused(Refusal),
-    /// The application refused the request with this status.
-    Rejected(crate::http::Status),
+    /// The application answered with this status instead.
+    Answered(Status),
     /// The application's answer cannot be sent; the peer got 500.
     InvalidReply(InvalidReply),
 }
@@ -97,7 +97,7 @@ impl fmt::Display for UpgradeError {
             Self::Io(error) => error.fmt(f),
             Self::TimedOut => f.write_str("the request took too long"),
             Self::Refused(refusal) => refusal.fmt(f),
-            Self::Rejected(status) => write!(f, "answered with {}", status.code()),
+            Self::Answered(status) => write!(f, "answered with {status}"),
             Self::InvalidReply(error) => error.fmt(f),
         }
     }
@@ -119,7 +119,7 @@ impl std::error::Error for UpgradeError {
             Self::Io(error) => Some(error),
             Self::Refused(refusal) => Some(refusal),
             Self::InvalidReply(error) => Some(error),
-            Self::TimedOut | Self::Rejected(_) => None,
+            Self::TimedOut | Self::Answered(_) => None,
         }
     }
 }

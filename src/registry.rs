@@ -112,7 +112,9 @@ impl Slot {
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.registry.lock().by_id.remove(&self.id);
+        // The stream is closed outside the lock, which all others need.
+        let peer = self.registry.lock().by_id.remove(&self.id);
+        drop(peer);
         self.registry.ended.notify_all();
     }
 }

@@ -259,6 +259,7 @@ where
             }
             return;
         };
+        refused.pop_front();
         let mut builder = thread::Builder::new().name("barews".to_owned());
         if let Some(size) = config.stack_size {
             builder = builder.stack_size(size);
@@ -285,8 +286,10 @@ where
         }
     }
 
+    /// The opening handshake, with the application's say in it.
     fn upgrade(&self, wire: Arc<Wire>, slot: &Slot) -> Result<Connection, UpgradeError> {
-        let accept = match upgrade::read(wire, Arc::clone(&self.context))? {
+        let upgrade = match upgrade::read(wire, Arc::clone(&self.context))? {
+            Incoming::Upgrade(upgrade) => upgrade,
             Incoming::Plain(plain) => {
                 return Err(match &self.callbacks.on_request {
                     None => plain.refuse(),
@@ -296,20 +299,15 @@ where
                     }
                 });
             }
-            Incoming::Upgrade(upgrade) => {
-                let decided = match &self.callbacks.on_upgrade {
-                    None => Ok(Accept::new()),
-                    Some(decide) => {
-                        guarded(|| decide(upgrade.request())).unwrap_or_else(|| Err(failure()))
-                    }
-                };
-                match decided {
-                    Ok(accept) => (upgrade, accept),
-                    Err(reject) => return Err(upgrade.reject(&reject)),
-                }
-            }
         };
-        let mut conn = accept.0.accept(&accept.1)?;
+        let decided = match &self.callbacks.on_upgrade {
+            None => Ok(Accept::new()),
+            Some(decide) => guarded(|| decide(upgrade.request())).unwrap_or_else(|| Err(failure())),
+        };
+        let mut conn = match decided {
+            Ok(accept) => upgrade.accept(&accept)?,
+            Err(reject) => return Err(upgrade.reject(&reject)),
+        };
         slot.open(&conn.chaperoned());
         Ok(conn)
     }
@@ -330,9 +328,9 @@ where
 fn turn_away(wire: &Wire) {
     let response = Response::new(Status::SERVICE_UNAVAILABLE, "too many connections\n")
         .header("Retry-After", "1");
-    let bytes = response.encode().unwrap_or_default();
+    let reply = upgrade::encoded(&response);
     // Nothing was sent before, so the socket has room for this.
-    let _ = wire.write_all(&mut [IoSlice::new(&bytes)], Deadline::after(Duration::from_millis(10)));
+    let _ = wire.write_all(&mut [IoSlice::new(&reply)], Deadline::after(Duration::from_millis(10)));
     wire.shutdown(Shutdown::Write);
 }
 

@@ -8,7 +8,9 @@ use crate::config::Config;
 use crate::connection::Connection;
 use crate::deadline::Deadline;
 use crate::error::UpgradeError;
-use crate::http::{self, Accept, Handshake, HeadParser, Refusal, Reject, Response, Status};
+use crate::http::{
+    self, Accept, Handshake, HeadParser, InvalidReply, Refusal, Reject, Response, Status,
+};
 use crate::request::Request;
 use crate::shared::{Context, DRAIN, Shared};
 use crate::transport::{Transport, Wire};
@@ -89,21 +91,18 @@ impl Upgrade {
     /// is malformed or ours to set, or a subprotocol that was not offered: the peer gets 500.
     pub fn accept(self, accept: &Accept) -> Result<Connection, UpgradeError> {
         let Self { exchange, handshake } = self;
-        let response = match handshake.encode(&exchange.request, accept) {
-            Ok(response) => response,
-            Err(error) => {
-                exchange.answer(&server_error());
-                return Err(error.into());
-            }
+        let reply = match handshake.encode(&exchange.request, accept) {
+            Ok(reply) => reply,
+            Err(error) => return Err(exchange.fail(error)),
         };
         let within = exchange.context.config.timeouts.write;
-        exchange.wire.write_all(&mut [IoSlice::new(&response)], Deadline::after(within))?;
+        exchange.wire.write_all(&mut [IoSlice::new(&reply)], Deadline::after(within))?;
         let protocol = accept.chosen_protocol().map(str::to_owned);
         let shared = Arc::new(Shared::new(exchange.wire, exchange.context));
         Ok(Connection::new(shared, exchange.request, protocol, exchange.rest))
     }
 
-    /// Answers with something else, and closes the stream.
+    /// Answers with something else, and closes the stream. What is returned says so.
     pub fn reject(self, reject: &Reject) -> UpgradeError {
         self.exchange.respond(reject)
     }
@@ -121,8 +120,32 @@ impl Plain {
 
     /// Answers that this is no place for plain requests.
     pub(crate) fn refuse(self) -> UpgradeError {
-        self.exchange.answer(&Refusal::NotWebSocket.response());
+        self.exchange.respond(&Refusal::NotWebSocket.response());
         UpgradeError::Refused(Refusal::NotWebSocket)
+    }
+}
+
+impl Exchange {
+    fn respond(self, response: &Response) -> UpgradeError {
+        // RFC 9110 §9.3.2: the answer to HEAD has no body.
+        let reply = match self.request.method() {
+            "HEAD" => response.encode_head_only(),
+            _ => response.encode(),
+        };
+        match reply {
+            Ok(reply) => {
+                answer(&self.wire, &self.context, &reply);
+                UpgradeError::Answered(response.status())
+            }
+            Err(error) => self.fail(error),
+        }
+    }
+
+    /// The application's answer is unfit to be sent.
+    fn fail(self, error: InvalidReply) -> UpgradeError {
+        let response = Response::new(Status::INTERNAL_SERVER_ERROR, "no valid answer\n");
+        answer(&self.wire, &self.context, &encoded(&response));
+        UpgradeError::InvalidReply(error)
     }
 }
 
@@ -134,7 +157,7 @@ pub(crate) fn read(wire: Arc<Wire>, context: Arc<Context>) -> Result<Incoming, U
         Err(UpgradeError::TimedOut) => {
             // The peer had its time, so nothing more is waited for.
             let response = Response::new(Status::REQUEST_TIMEOUT, "the request took too long\n");
-            send(&wire, &context, &response);
+            send(&wire, &context, &encoded(&response));
             wire.shutdown(Shutdown::Both);
             return Err(UpgradeError::TimedOut);
         }
@@ -178,37 +201,26 @@ fn read_head(wire: &Wire, config: &Config) -> Result<(Request, Vec<u8>), Upgrade
 }
 
 fn refuse(wire: &Wire, context: &Context, refusal: Refusal) -> UpgradeError {
-    answer(wire, context, &refusal.response());
+    answer(wire, context, &encoded(&refusal.response()));
     UpgradeError::Refused(refusal)
-}
-
-impl Exchange {
-    fn respond(self, response: &Response) -> UpgradeError {
-        self.answer(response);
-        UpgradeError::Rejected(response.status())
-    }
-
-    fn answer(&self, response: &Response) {
-        answer(&self.wire, &self.context, response);
-    }
 }
 
 /// Answers and closes the stream, in a way that lets the answer arrive even if the peer is still
 /// sending.
-fn answer(wire: &Wire, context: &Context, response: &Response) {
-    send(wire, context, response);
+fn answer(wire: &Wire, context: &Context, reply: &[u8]) {
+    send(wire, context, reply);
     wire.shutdown(Shutdown::Write);
     wire.drain(DRAIN, Deadline::after(context.config.timeouts.close));
     wire.shutdown(Shutdown::Both);
 }
 
-fn send(wire: &Wire, context: &Context, response: &Response) {
-    let bytes = response.encode().or_else(|_| server_error().encode()).unwrap_or_default();
+fn send(wire: &Wire, context: &Context, reply: &[u8]) {
     let deadline = Deadline::after(context.config.timeouts.close);
     // The peer may be gone; then nobody misses the answer.
-    let _ = wire.write_all(&mut [IoSlice::new(&bytes)], deadline);
+    let _ = wire.write_all(&mut [IoSlice::new(reply)], deadline);
 }
 
-fn server_error() -> Response {
-    Response::new(Status::INTERNAL_SERVER_ERROR, "the server has no valid answer\n")
+/// A response of our own, whose headers are fit to be sent.
+pub(crate) fn encoded(response: &Response) -> Vec<u8> {
+    response.encode().unwrap_or_default()
 }

@@ -33,6 +33,11 @@ fn main() -> ExitCode {
 
 fn serve(addr: &str) -> std::io::Result<()> {
     let log = Log::start();
+    // A report of a panic must not wait for standard error either.
+    std::panic::set_hook(Box::new({
+        let log = log.clone();
+        move |panic| log.line(panic.to_string())
+    }));
     let config = Config { stack_size: Some(STACK), ..Config::default() };
     let server = Server::bind(addr)?.config(config).on_error({
         let log = log.clone();

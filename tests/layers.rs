@@ -1,0 +1,128 @@
+//! The layers of the crate hold: no file imports from one below it in this list, and the pure
+//! layers import nothing that could do I/O or tell the time.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// From the bottom of the crate to its top. A file may import from those before it.
+const ORDER: &[&str] = &[
+    "proto/code",
+    "proto/violation",
+    "proto/mask",
+    "proto/utf8",
+    "proto/frame",
+    "proto/close",
+    "proto/receive",
+    "proto/send",
+    "proto/closing",
+    "proto/mod",
+    "http/grammar",
+    "http/head",
+    "http/parse",
+    "http/reply",
+    "http/refusal",
+    "http/handshake",
+    "http/mod",
+    "config",
+    "error",
+    "message",
+    "request",
+    "deadline",
+    "transport",
+    "shared",
+    "patience",
+    "buffer",
+    "sender",
+    "receiver",
+    "connection",
+    "upgrade",
+    "registry",
+    "server",
+    "lib",
+];
+
+/// What `proto` and `http` must do without.
+const IMPURE: [&str; 6] = ["io", "net", "thread", "time", "fs", "process"];
+
+fn src() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
+}
+
+/// The files of the library by their names in [`ORDER`], without their tests.
+fn library() -> HashMap<String, String> {
+    let mut files = HashMap::new();
+    for folder in ["", "proto", "http"] {
+        for entry in fs::read_dir(src().join(folder)).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_some_and(|extension| extension == "rs") {
+                let name = path.strip_prefix(src()).unwrap().with_extension("");
+                let name = name.to_str().unwrap().replace('\\', "/");
+                if name == "http/testing" {
+                    continue;
+                }
+                let text = fs::read_to_string(&path).unwrap();
+                let code = text.split("#[cfg(test)]\nmod tests").next().unwrap();
+                // A pure file's documentation may speak of what its code does without.
+                let code = code.lines().filter(|line| !line.trim_start().starts_with("//"));
+                files.insert(name, code.collect::<Vec<_>>().join("\n"));
+            }
+        }
+    }
+    files
+}
+
+/// The words that follow `path` in `code`: one, or those of a braced list.
+fn after<'a>(code: &'a str, path: &'a str) -> impl Iterator<Item = &'a str> {
+    code.match_indices(path).flat_map(move |(at, _)| {
+        let rest = &code[at + path.len()..];
+        let list = match rest.strip_prefix('{') {
+            Some(list) => list.split(';').next().unwrap_or(list),
+            None => rest.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or(""),
+        };
+        list.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty())
+    })
+}
+
+#[test]
+fn every_file_has_its_place() {
+    let files = library();
+    for name in files.keys() {
+        assert!(ORDER.contains(&name.as_str()), "{name} is not in the list of layers");
+    }
+    assert_eq!(files.len(), ORDER.len(), "the list of layers names a file that is gone");
+}
+
+#[test]
+fn no_file_imports_from_above() {
+    let rank = |name: &str| ORDER.iter().position(|file| *file == name);
+    let mut imports = 0;
+    for (file, code) in library() {
+        if file == "lib" || file.ends_with("/mod") {
+            continue;
+        }
+        let own = rank(&file).unwrap();
+        let folder = file.split_once('/').map_or("", |(folder, _)| folder);
+        let crates =
+            after(&code, "crate::").flat_map(|word| [word.to_owned(), format!("{word}/mod")]);
+        let siblings = after(&code, "super::").map(|word| format!("{folder}/{word}"));
+        for import in crates.chain(siblings) {
+            if let Some(other) = rank(&import) {
+                imports += 1;
+                assert!(other < own, "{file} imports {import}, which is above it");
+            }
+        }
+    }
+    assert!(imports > 60, "only {imports} imports were seen: the test is blind");
+}
+
+#[test]
+fn the_pure_layers_are_pure() {
+    for (file, code) in library() {
+        if file.starts_with("proto/") || file.starts_with("http/") {
+            for word in after(&code, "std::") {
+                assert!(!IMPURE.contains(&word), "{file} imports std::{word}");
+            }
+        }
+    }
+}
