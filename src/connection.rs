@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::Error;
+use crate::inbound::QUEUE;
 use crate::message::{Chunk, Message};
 use crate::proto::{CloseCode, CloseFrame, Kind, send};
-use crate::receiver::{QUEUE, Receiver};
+use crate::receiver::Receiver;
 use crate::request::Request;
 use crate::sender::{MessageWriter, Sender};
 use crate::shared::Shared;
@@ -120,8 +121,8 @@ impl Connection {
         if self.sender.shared.is_closing() {
             return Err(Error::Closed);
         }
-        send::message(message.kind(), message.as_bytes(), &mut self.receiver.queue);
-        if self.receiver.queue.len() >= QUEUE { self.flush() } else { Ok(()) }
+        send::message(message.kind(), message.as_bytes(), &mut self.receiver.inbound.queue);
+        if self.receiver.inbound.queue.len() >= QUEUE { self.flush() } else { Ok(()) }
     }
 
     /// Sends what is queued.
@@ -191,7 +192,7 @@ impl Connection {
     #[must_use]
     pub fn split(mut self) -> (Receiver, Sender) {
         let _ = self.flush();
-        self.receiver.split = true;
+        self.receiver.inbound.split = true;
         (self.receiver, self.sender)
     }
 

@@ -29,10 +29,10 @@
 //! | Layer | Files |
 //! |---|---|
 //! | the protocol | `proto`: `code`, `violation`, `mask`, `utf8`, `frame`, `close`, `receive`, `send`, `closing` |
-//! | the handshake | `http`: `head`, `reply`, `handshake` |
+//! | the handshake | `http`: `grammar`, `head`, `parse`, `reply`, `refusal`, `handshake` |
 //! | settings, errors | `config`, `error`, `message`, `request` |
 //! | a stream with deadlines | `deadline`, `transport` |
-//! | a connection | `shared`, `patience`, `buffer`, `sender`, `receiver`, `connection` |
+//! | a connection | `shared`, `patience`, `buffer`, `partial`, `inbound`, `sender`, `receiver`, `connection` |
 //! | a server | `upgrade`, `registry`, `server` |
 //!
 //! A section sign means a section of RFC 6455 unless it names another.
@@ -48,7 +48,9 @@ mod config;
 mod connection;
 mod deadline;
 mod error;
+mod inbound;
 mod message;
+mod partial;
 mod patience;
 mod receiver;
 mod registry;

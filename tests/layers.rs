@@ -33,6 +33,8 @@ const ORDER: &[&str] = &[
     "shared",
     "patience",
     "buffer",
+    "partial",
+    "inbound",
     "sender",
     "receiver",
     "connection",

@@ -1,0 +1,293 @@
+//! What comes in, and what it calls for: the thread that receives runs this.
+//!
+//! Bytes take one of two ways. Most are read into a buffer, where headers and small payloads lie
+//! side by side. When the buffer is empty in the middle of a payload, the socket is read straight
+//! into the memory where the message belongs. Either way [`Receive::feed`] sees every byte once,
+//! in place. Control frames are answered here, violations too; parts of messages are handed on.
+//!
+//! Before a read can block, all that is queued for sending goes out.
+
+use std::io::{ErrorKind, IoSlice};
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::buffer::ReadBuffer;
+use crate::deadline::Deadline;
+use crate::error::{Error, Wait};
+use crate::message::Chunk;
+use crate::patience::{Bounds, Heard, Patience, QUIET};
+use crate::proto::{CloseCode, CloseFrame, Event, Kind, Receive};
+use crate::shared::{LastWord, Shared};
+
+/// How much may be queued for sending before it is sent, in bytes.
+pub(crate) const QUEUE: usize = 64 << 10;
+
+/// The shortest rest of a payload that is worth a read of its own, in bytes.
+const DIRECT: u64 = 4 << 10;
+
+/// How much memory may be held through a silence, in bytes.
+const SPARE: usize = 64 << 10;
+
+/// See the top of the file.
+pub(crate) struct Inbound {
+    pub(crate) shared: Arc<Shared>,
+    core: Receive,
+    buffer: ReadBuffer,
+    /// A part of a message that lies in the buffer, not yet taken.
+    ready: Option<Ready>,
+    /// Payload bytes of the message under way that have come.
+    received: u64,
+    /// Whole frames to send before the next read.
+    pub(crate) queue: Vec<u8>,
+    patience: Patience,
+    /// Whether senders of their own exist, which may start to close at any time.
+    pub(crate) split: bool,
+    pub(crate) close_frame: Option<CloseFrame>,
+    state: State,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Open,
+    /// The closing handshake is done.
+    Closed,
+    /// It ended otherwise.
+    Failed,
+}
+
+/// A part of a message in the buffer, unmasked and checked.
+pub(crate) struct Ready {
+    pub(crate) kind: Kind,
+    at: Range<usize>,
+    /// Whether the message ends with it.
+    pub(crate) end: bool,
+}
+
+/// What comes next.
+pub(crate) enum Next {
+    /// A part of a message lies in the buffer.
+    Ready(Ready),
+    /// The buffer is empty, and a payload goes on for this much.
+    Direct(u64),
+    /// Nothing has come for a while: memory can be given back.
+    Quiet,
+    /// No more messages: the closing handshake is done.
+    End,
+}
+
+impl Inbound {
+    /// The receiving side of a connection that has just opened; `rest` came behind the request.
+    pub(crate) fn new(shared: Arc<Shared>, rest: Vec<u8>) -> Self {
+        let core = Receive::new(shared.context.config.limits.for_receive());
+        Self {
+            shared,
+            core,
+            buffer: ReadBuffer::new(rest),
+            ready: None,
+            received: 0,
+            queue: Vec::new(),
+            patience: Patience::default(),
+            split: false,
+            close_frame: None,
+            state: State::Open,
+        }
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        self.state == State::Open
+    }
+
+    /// The type of the message under way.
+    pub(crate) fn kind(&self) -> Option<Kind> {
+        self.core.message_kind()
+    }
+
+    /// Goes on until there is something to hand on. `held` is how many bytes of memory the
+    /// caller could give back.
+    pub(crate) fn next(&mut self, held: usize, call: Deadline) -> Result<Next, Error> {
+        loop {
+            match self.state {
+                State::Open => {}
+                State::Closed => return Ok(Next::End),
+                State::Failed => return Err(Error::Closed),
+            }
+            if let Some(ready) = self.ready.take() {
+                return Ok(Next::Ready(ready));
+            }
+            if self.buffer.is_empty() {
+                self.send_queue()?;
+                let left = self.core.payload_left();
+                if left >= DIRECT {
+                    return Ok(Next::Direct(left));
+                }
+                if self.fill(held, call)? >= QUIET {
+                    return Ok(Next::Quiet);
+                }
+                continue;
+            }
+            let (used, event) = self.core.feed(self.buffer.unread())?;
+            let used = self.buffer.consume(used);
+            match event {
+                Event::Data { kind, len, end } => {
+                    self.count(len, end);
+                    self.ready = Some(Ready { kind, at: used.end - len..used.end, end });
+                }
+                Event::NeedMore => {}
+                Event::Ping | Event::Pong => self.answer(&event)?,
+                Event::Close(frame) => self.closed(frame),
+            }
+        }
+    }
+
+    /// The bytes of a part in the buffer.
+    pub(crate) fn bytes(&self, ready: &Ready) -> &[u8] {
+        &self.buffer[ready.at.clone()]
+    }
+
+    /// Puts back a part of which only the first `len` bytes were taken.
+    pub(crate) fn put_back(&mut self, mut ready: Ready, len: usize) {
+        ready.at.start += len;
+        self.ready = Some(ready);
+    }
+
+    /// Reads into `out`, which is no longer than the payload goes on; `None` if nothing came.
+    pub(crate) fn read_direct(
+        &mut self,
+        out: &mut [u8],
+        call: Deadline,
+    ) -> Result<Option<Chunk>, Error> {
+        self.buffer.bypassed();
+        let bounds = self.bounds(call, 0);
+        let len = match self.patience.read(&self.shared, out, &bounds)? {
+            Heard::Silence(_) => return Ok(None),
+            Heard::Bytes(0) => return Err(Error::Io(ErrorKind::UnexpectedEof.into())),
+            Heard::Bytes(len) => len,
+        };
+        match self.core.feed(&mut out[..len])? {
+            (_, Event::Data { kind, len, end }) => {
+                self.count(len, end);
+                Ok(Some(Chunk { kind, len, end }))
+            }
+            (_, event) => unreachable!("{event:?} inside a payload"),
+        }
+    }
+
+    /// Sends what is queued, and behind it a frame of a head and a payload.
+    pub(crate) fn transmit(&mut self, [head, payload]: [&[u8]; 2]) -> Result<(), Error> {
+        if self.queue.is_empty() && head.is_empty() {
+            return Ok(());
+        }
+        let mut frames = [&self.queue, head, payload].map(IoSlice::new);
+        let result = self.shared.transmit(&mut frames);
+        self.queue.clear();
+        result
+    }
+
+    /// Sends what is queued, unless a Close has passed.
+    pub(crate) fn send_queue(&mut self) -> Result<(), Error> {
+        match self.transmit([&[], &[]]) {
+            Err(Error::Closed) => Ok(()),
+            result => result,
+        }
+    }
+
+    /// Does what an error calls for, and passes it on.
+    pub(crate) fn failed(&mut self, error: Error) -> Error {
+        let (code, reason) = match &error {
+            Error::TimedOut | Error::TooLong | Error::InvalidCloseCode(_) => return error,
+            _ if !self.is_open() => return error,
+            Error::Violation(violation) => (violation.close_code(), violation.to_string()),
+            Error::Expired(wait @ (Wait::Message | Wait::Idle)) => {
+                (CloseCode::POLICY_VIOLATION, wait.reason().to_owned())
+            }
+            Error::Overloaded => (CloseCode::TRY_AGAIN_LATER, error.to_string()),
+            Error::Io(_) | Error::Closed | Error::Expired(Wait::Write | Wait::Close) => {
+                self.shared.abandon();
+                self.end(State::Failed);
+                return error;
+            }
+        };
+        // Answers to what was right come before the answer to what was wrong.
+        let _ = self.send_queue();
+        self.shared.finish(LastWord::Fail(code, reason));
+        self.end(State::Failed);
+        error
+    }
+
+    /// Reads into the buffer, which is used up; tells for how long nothing has come.
+    fn fill(&mut self, held: usize, call: Deadline) -> Result<Duration, Error> {
+        let held = held + self.queue.capacity() + self.buffer.excess();
+        let bounds = self.bounds(call, held);
+        match self.patience.read(&self.shared, self.buffer.room(), &bounds)? {
+            Heard::Bytes(0) => Err(Error::Io(ErrorKind::UnexpectedEof.into())),
+            Heard::Bytes(len) => {
+                self.buffer.filled(len);
+                Ok(Duration::ZERO)
+            }
+            Heard::Silence(silence) => {
+                if silence >= QUIET {
+                    self.buffer.reset();
+                    self.queue = Vec::new();
+                }
+                Ok(silence)
+            }
+        }
+    }
+
+    fn bounds(&self, call: Deadline, held: usize) -> Bounds {
+        let mut tick = Duration::MAX;
+        if self.split {
+            // Nothing wakes a blocked read but the end of the stream, so look up now and then
+            // whether a sender has started to close.
+            tick = self.shared.context.config.timeouts.close;
+        }
+        if held > SPARE {
+            tick = tick.min(QUIET);
+        }
+        let unfinished = self.core.is_unfinished().then_some(self.received);
+        Bounds { unfinished, call, tick }
+    }
+
+    /// Takes note of payload that has come.
+    fn count(&mut self, len: usize, end: bool) {
+        self.received += len as u64;
+        if end {
+            self.received = 0;
+            self.patience.next_message();
+        }
+    }
+
+    /// Answers a control frame other than Close.
+    fn answer(&mut self, event: &Event) -> Result<(), Error> {
+        self.shared.closing().answer(event, self.core.control(), &mut self.queue);
+        if self.core.message_kind().is_none() {
+            self.patience.next_message();
+        }
+        if self.split {
+            // The queue holds nothing else then, and must not wait for a blocked sender.
+            self.shared.post(&self.queue);
+            self.queue.clear();
+        } else if self.queue.len() >= QUEUE {
+            self.send_queue()?;
+        }
+        Ok(())
+    }
+
+    /// The peer's Close has come: answers it, if it is no answer itself, and ends the stream.
+    fn closed(&mut self, frame: CloseFrame) {
+        // If this fails, so does the Close; and the peer wants no more anyway.
+        let _ = self.send_queue();
+        self.close_frame = Some(frame.clone());
+        self.shared.finish(LastWord::Answer(frame));
+        self.end(State::Closed);
+    }
+
+    /// The connection is over: its memory is of no more use.
+    fn end(&mut self, state: State) {
+        self.state = state;
+        self.ready = None;
+        self.buffer.reset();
+        self.queue = Vec::new();
+    }
+}

@@ -1,0 +1,180 @@
+//! A message that is being put together.
+//!
+//! Its memory grows with what has arrived, never with what was announced, and beyond a first
+//! stretch it is charged to a budget that all connections share.
+
+use std::mem;
+use std::sync::Arc;
+
+use crate::buffer::grow;
+use crate::error::Error;
+use crate::shared::Context;
+
+/// A message up to this length is not charged, in bytes.
+const UNCHARGED: usize = 16 << 10;
+
+/// The steps in which longer ones are charged and grow, in bytes.
+const GRAIN: usize = 64 << 10;
+
+/// The most that is read straight into a message at once, in bytes: what is unmasked next should
+/// still be in the processor's cache.
+const STRIDE: usize = 256 << 10;
+
+/// See the top of the file.
+pub(crate) struct Partial {
+    context: Arc<Context>,
+    /// The first `filled` bytes are the message's; the others are room, from messages before.
+    bytes: Vec<u8>,
+    filled: usize,
+    /// Bytes charged to the budget.
+    charged: u64,
+}
+
+impl Partial {
+    pub(crate) fn new(context: Arc<Context>) -> Self {
+        Self { context, bytes: Vec::new(), filled: 0, charged: 0 }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.filled == 0
+    }
+
+    /// Room for `len` more bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Overloaded`] if the budget or the memory is used up.
+    pub(crate) fn room(&mut self, len: usize) -> Result<&mut [u8], Error> {
+        let need = self.filled + len;
+        if need > UNCHARGED && need as u64 > self.charged {
+            let charge = need.next_multiple_of(GRAIN) as u64 - self.charged;
+            if !self.context.charge(charge) {
+                return Err(Error::Overloaded);
+            }
+            self.charged += charge;
+        }
+        match grow(&mut self.bytes, need) {
+            true => Ok(&mut self.bytes[self.filled..need]),
+            false => Err(Error::Overloaded),
+        }
+    }
+
+    /// Takes note that the first `len` bytes of [`room`](Self::room) are the message's.
+    pub(crate) fn add(&mut self, len: usize) {
+        self.filled += len;
+    }
+
+    /// How much to read at once of `left` that is to come.
+    pub(crate) fn stride(&self, left: u64) -> usize {
+        let stride = (self.bytes.len() - self.filled).clamp(GRAIN, STRIDE);
+        usize::try_from(left).map_or(stride, |left| left.min(stride))
+    }
+
+    /// The message is complete: puts it into `buf`, whose memory serves for the next one.
+    pub(crate) fn finish(&mut self, buf: &mut Vec<u8>) {
+        self.bytes.truncate(self.filled);
+        self.filled = 0;
+        self.uncharge();
+        mem::swap(buf, &mut self.bytes);
+        // The two take turns; one that has grown far beyond need is let go.
+        if self.bytes.capacity() / 4 > buf.len().max(GRAIN) {
+            self.bytes = Vec::new();
+        }
+    }
+
+    /// Moves the first bytes of the message to `out`, as many as fit.
+    pub(crate) fn take(&mut self, out: &mut [u8]) -> usize {
+        let len = self.filled.min(out.len());
+        out[..len].copy_from_slice(&self.bytes[..len]);
+        self.bytes.copy_within(len..self.filled, 0);
+        self.filled -= len;
+        if self.filled == 0 {
+            self.uncharge();
+        }
+        len
+    }
+
+    /// How much memory is held, in bytes.
+    pub(crate) fn capacity(&self) -> usize {
+        self.bytes.capacity()
+    }
+
+    /// Gives all memory back, and with it what has come of the message.
+    pub(crate) fn clear(&mut self) {
+        self.bytes = Vec::new();
+        self.filled = 0;
+        self.uncharge();
+    }
+
+    fn uncharge(&mut self) {
+        self.context.release(mem::take(&mut self.charged));
+    }
+}
+
+impl Drop for Partial {
+    fn drop(&mut self) {
+        self.uncharge();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Config, Limits};
+
+    fn partial(assembling: u64) -> Partial {
+        let limits = Limits { assembling, ..Limits::default() };
+        Partial::new(Arc::new(Context::new(Config { limits, ..Config::default() })))
+    }
+
+    fn add(partial: &mut Partial, bytes: &[u8]) {
+        partial.room(bytes.len()).unwrap().copy_from_slice(bytes);
+        partial.add(bytes.len());
+    }
+
+    #[test]
+    fn the_budget_is_charged_while_a_long_message_grows_and_given_back_at_its_end() {
+        let mut one = partial(128 << 10);
+        let mut other = Partial::new(Arc::clone(&one.context));
+        add(&mut one, &[1; 16 << 10]);
+        assert_eq!(one.charged, 0);
+        add(&mut one, &[1; 1]);
+        assert_eq!(one.charged, 64 << 10);
+        add(&mut other, &[2; 64 << 10]);
+        assert!(matches!(one.room(64 << 10), Err(Error::Overloaded)));
+        let mut buf = Vec::new();
+        other.finish(&mut buf);
+        assert_eq!(buf, [2; 64 << 10]);
+        add(&mut one, &[1; 64 << 10]);
+        assert!(matches!(other.room(20 << 10), Err(Error::Overloaded)));
+        drop(one);
+        assert!(other.room(128 << 10).is_ok());
+    }
+
+    #[test]
+    fn a_finished_message_is_what_was_added_and_memory_takes_turns() {
+        let mut partial = partial(1 << 30);
+        let mut buf = b"old and longer".to_vec();
+        add(&mut partial, b"new");
+        partial.finish(&mut buf);
+        assert_eq!(buf, b"new");
+        add(&mut partial, b"");
+        partial.finish(&mut buf);
+        assert_eq!(buf, b"");
+        let old = vec![0; 1 << 20];
+        buf = old;
+        add(&mut partial, b"small");
+        partial.finish(&mut buf);
+        assert_eq!((partial.capacity(), &buf[..]), (0, &b"small"[..]));
+    }
+
+    #[test]
+    fn takes_out_what_fits() {
+        let mut partial = partial(0);
+        add(&mut partial, b"abcdef");
+        let mut out = [0; 4];
+        assert_eq!((partial.take(&mut out), &out), (4, b"abcd"));
+        assert_eq!((partial.take(&mut out), &out[..2]), (2, &b"ef"[..]));
+        assert!(partial.is_empty());
+    }
+}
