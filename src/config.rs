@@ -48,6 +48,10 @@ pub struct Limits {
     /// takes four memory maps of the 65,530 that Linux grants a process. One more is answered
     /// with 503.
     pub connections: usize,
+    /// Open connections from one IPv4 address or one IPv6 /64 network, which is what one
+    /// subscriber has. Default 8,192, which is no further limit: behind a proxy every client has
+    /// the proxy's address. Lower it on a server that faces its clients.
+    pub connections_per_ip: usize,
 }
 
 /// How long a peer may take. All but `ping` and `idle` are deadlines for the whole step,
@@ -88,6 +92,7 @@ impl Default for Limits {
             fragments: 131_072,
             assembling: 1 << 30,
             connections: 8_192,
+            connections_per_ip: 8_192,
         }
     }
 }

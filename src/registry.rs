@@ -1,10 +1,12 @@
 //! Who is connected, so that a server can count them, cap them and send them away.
 
 use std::collections::HashMap;
-use std::net::Shutdown;
+use std::collections::hash_map::Entry;
+use std::net::{IpAddr, Ipv6Addr, Shutdown};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::config::Limits;
 use crate::deadline::Deadline;
 use crate::proto::CloseCode;
 use crate::shared::{LastWord, Shared};
@@ -24,6 +26,8 @@ pub(crate) struct Registry {
 #[derive(Default)]
 struct Peers {
     by_id: HashMap<u64, Peer>,
+    /// How many there are from each source; no entry is zero.
+    by_source: HashMap<IpAddr, usize>,
     next_id: u64,
     /// Whether the server is shutting down: nobody enters any more.
     closing: bool,
@@ -39,19 +43,28 @@ struct Peer {
 pub(crate) struct Slot {
     registry: Arc<Registry>,
     id: u64,
+    source: Option<IpAddr>,
 }
 
 impl Registry {
-    /// A place for `wire`, if there is one among `most`.
-    pub(crate) fn enter(self: &Arc<Self>, wire: &Arc<Wire>, most: usize) -> Option<Slot> {
+    /// A place for a stream, if the limits allow one more.
+    pub(crate) fn enter(self: &Arc<Self>, wire: &Arc<Wire>, limits: &Limits) -> Option<Slot> {
+        let source = wire.peer_addr().map(|peer| source(peer.ip()));
         let mut peers = self.lock();
-        if peers.closing || peers.by_id.len() >= most {
+        if peers.closing || peers.by_id.len() >= limits.connections {
             return None;
+        }
+        if let Some(source) = source {
+            let count = peers.by_source.get(&source).copied().unwrap_or(0);
+            if count >= limits.connections_per_ip {
+                return None;
+            }
+            peers.by_source.insert(source, count + 1);
         }
         let id = peers.next_id;
         peers.next_id += 1;
         peers.by_id.insert(id, Peer { wire: Arc::clone(wire), open: None });
-        Some(Slot { registry: Arc::clone(self), id })
+        Some(Slot { registry: Arc::clone(self), id, source })
     }
 
     /// Lets nobody enter any more, sends 1001 to all that are open, and cuts those still in their
@@ -113,9 +126,25 @@ impl Slot {
 impl Drop for Slot {
     fn drop(&mut self) {
         // The stream is closed outside the lock, which all others need.
-        let peer = self.registry.lock().by_id.remove(&self.id);
+        let mut peers = self.registry.lock();
+        let peer = peers.by_id.remove(&self.id);
+        if let Some(Entry::Occupied(mut count)) = self.source.map(|ip| peers.by_source.entry(ip)) {
+            *count.get_mut() -= 1;
+            if *count.get() == 0 {
+                count.remove();
+            }
+        }
+        drop(peers);
         drop(peer);
         self.registry.ended.notify_all();
+    }
+}
+
+/// What counts as one source: an IPv4 address, or the /64 of an IPv6 one.
+fn source(ip: IpAddr) -> IpAddr {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => ip.into(),
+        IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64).into(),
     }
 }
 
@@ -123,4 +152,60 @@ impl Drop for Slot {
 fn going_away(shared: &Shared) {
     let word = LastWord::Start(CloseCode::GOING_AWAY, "the server is shutting down".to_owned());
     shared.close(word, HURRY);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transport::Transport;
+    use std::io::{self, IoSlice};
+    use std::net::SocketAddr;
+
+    /// A stream of which only the address matters.
+    struct From(SocketAddr);
+
+    impl Transport for From {
+        fn read(&self, _: &mut [u8]) -> io::Result<usize> {
+            Ok(0)
+        }
+        fn write_vectored(&self, _: &[IoSlice<'_>]) -> io::Result<usize> {
+            Ok(0)
+        }
+        fn set_read_timeout(&self, _: Option<Duration>) -> io::Result<()> {
+            Ok(())
+        }
+        fn set_write_timeout(&self, _: Option<Duration>) -> io::Result<()> {
+            Ok(())
+        }
+        fn shutdown(&self, _: Shutdown) -> io::Result<()> {
+            Ok(())
+        }
+        fn peer_addr(&self) -> Option<SocketAddr> {
+            Some(self.0)
+        }
+    }
+
+    #[test]
+    fn places_are_counted_in_all_and_by_source_and_given_back() {
+        let limits = Limits { connections: 3, connections_per_ip: 2, ..Limits::default() };
+        let registry = Arc::new(Registry::default());
+        let enter = |ip: &str| {
+            let peer = SocketAddr::new(ip.parse().unwrap(), 1);
+            registry.enter(&Arc::new(Wire::new(Box::new(From(peer)))), &limits)
+        };
+        let first = enter("10.0.0.1").unwrap();
+        let mapped = enter("::ffff:10.0.0.1").unwrap();
+        assert!(enter("10.0.0.1").is_none(), "two from one address");
+        drop(mapped);
+        let second = enter("10.0.0.1").unwrap();
+        let third = enter("2001:db8::1").unwrap();
+        assert!(enter("10.0.0.2").is_none(), "three in all");
+        drop((first, second, third));
+        let network = [enter("2001:db8::1").unwrap(), enter("2001:db8::2:3:4:5").unwrap()];
+        assert!(enter("2001:db8::6").is_none(), "two from one /64");
+        assert!(enter("2001:db8:0:1::6").is_some());
+        drop(network);
+        assert!(registry.lock().by_id.is_empty());
+        assert!(registry.lock().by_source.is_empty());
+    }
 }

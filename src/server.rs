@@ -249,7 +249,7 @@ where
         let _ = stream.set_nodelay(true);
         let wire = Arc::new(Wire::new(Box::new(stream)));
         let config = &self.context.config;
-        let Some(slot) = registry.enter(&wire, config.limits.connections) else {
+        let Some(slot) = registry.enter(&wire, &config.limits) else {
             // Its request is not read. Closing now would reset the stream and with it the
             // answer, so it stays for as long as a few others take to be refused.
             turn_away(&wire);

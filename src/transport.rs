@@ -100,6 +100,7 @@ socket_transport!(std::os::unix::net::UnixStream, |_| None);
 /// A transport with its timeouts looked after.
 pub(crate) struct Wire {
     transport: Box<dyn Transport>,
+    peer_addr: Option<SocketAddr>,
     /// The timeouts that the transport was last told, in nanoseconds; [`NONE`] for none.
     read_timeout: AtomicU64,
     write_timeout: AtomicU64,
@@ -112,9 +113,11 @@ const SHORTEST: Duration = Duration::from_millis(1);
 
 impl Wire {
     pub(crate) fn new(transport: Box<dyn Transport>) -> Self {
+        let peer_addr = transport.peer_addr();
         // What an earlier owner has set is not known: 0 is no timeout that we would set, so the
         // first call sets its own.
-        Self { transport, read_timeout: AtomicU64::new(0), write_timeout: AtomicU64::new(0) }
+        let (read_timeout, write_timeout) = (AtomicU64::new(0), AtomicU64::new(0));
+        Self { transport, peer_addr, read_timeout, write_timeout }
     }
 
     /// Reads what is there, waiting for it at most `wait`; `None` if nothing came, which may be
@@ -179,7 +182,7 @@ impl Wire {
     }
 
     pub(crate) fn peer_addr(&self) -> Option<SocketAddr> {
-        self.transport.peer_addr()
+        self.peer_addr
     }
 }
 

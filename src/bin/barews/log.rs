@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
+use std::time::Duration;
 
 /// Lines that may wait for the writer.
 const BACKLOG: usize = 1024;
@@ -17,8 +18,14 @@ const BACKLOG: usize = 1024;
 /// Hands lines to the thread that writes them.
 #[derive(Clone)]
 pub(crate) struct Log {
-    lines: Option<SyncSender<String>>,
+    lines: Option<SyncSender<Entry>>,
     dropped: Arc<AtomicU64>,
+}
+
+enum Entry {
+    Line(String),
+    /// All lines before this are written: say so.
+    Flush(SyncSender<()>),
 }
 
 impl Log {
@@ -36,9 +43,19 @@ impl Log {
     /// Logs a line, unless too many are waiting.
     pub(crate) fn line(&self, line: String) {
         if let Some(lines) = &self.lines
-            && lines.try_send(line).is_err()
+            && lines.try_send(Entry::Line(line)).is_err()
         {
             self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Waits until what was logged is written, but not for long.
+    pub(crate) fn flush(&self) {
+        let (done, written) = sync_channel(1);
+        if let Some(lines) = &self.lines
+            && lines.try_send(Entry::Flush(done)).is_ok()
+        {
+            let _ = written.recv_timeout(Duration::from_millis(200));
         }
     }
 }
@@ -59,9 +76,12 @@ pub(crate) fn complain(text: &str) {
     let _ = io::stderr().write_all(text.as_bytes());
 }
 
-fn write(lines: &Receiver<String>, dropped: &AtomicU64) {
-    for line in lines {
-        complain(&format!("barews: {line}\n"));
+fn write(entries: &Receiver<Entry>, dropped: &AtomicU64) {
+    for entry in entries {
+        match entry {
+            Entry::Line(line) => complain(&format!("barews: {line}\n")),
+            Entry::Flush(done) => drop(done.try_send(())),
+        }
         match dropped.swap(0, Ordering::Relaxed) {
             0 => {}
             lost => complain(&format!("barews: {lost} lines lost\n")),

@@ -2,54 +2,97 @@
 
 mod cli;
 mod log;
+mod signals;
 
-use std::process::ExitCode;
-use std::time::Instant;
+use std::process::{self, ExitCode};
+use std::thread;
+use std::time::{Duration, Instant};
 
-use barews::{BoxError, Config, Connection, Server};
+use barews::{BoxError, Config, Connection, Server, ShutdownHandle, UpgradeError};
 
-use cli::Command;
+use cli::{Command, Options};
 use log::Log;
+use signals::Signals;
 
 /// Stack size of a connection's thread, in bytes. The echo loop needs little, and of what is not
 /// touched nothing is used; a panic's report needs the most.
 const STACK: usize = 128 << 10;
 
 fn main() -> ExitCode {
-    let (text, code) = match cli::parse(std::env::args_os().skip(1)) {
-        Ok(Command::Serve(addr)) => match serve(&addr) {
-            Ok(()) => return ExitCode::SUCCESS,
-            Err(error) => (format!("barews: cannot listen on {addr}: {error}\n"), 2),
-        },
-        Ok(Command::Print(text)) => {
-            let printed = log::print(&text);
-            return if printed { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    let signals = Signals::block();
+    match cli::parse(std::env::args_os().skip(1)) {
+        Ok(Command::Serve(options)) => {
+            let addr = options.addr.clone();
+            match serve(*options, signals) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => fail(&format!("cannot listen on {addr}: {error}")),
+            }
         }
-        Err(wrong) => (format!("barews: {wrong}; see barews --help\n"), 2),
-    };
-    log::complain(&text);
-    ExitCode::from(code)
+        Ok(Command::Print(text)) => match log::print(&text) {
+            true => ExitCode::SUCCESS,
+            false => ExitCode::FAILURE,
+        },
+        Err(wrong) => fail(&format!("{wrong}; see barews --help")),
+    }
 }
 
-fn serve(addr: &str) -> std::io::Result<()> {
+fn fail(wrong: &str) -> ExitCode {
+    log::complain(&format!("barews: {wrong}\n"));
+    ExitCode::from(2)
+}
+
+fn serve(options: Options, signals: Signals) -> std::io::Result<()> {
     let log = Log::start();
     // A report of a panic must not wait for standard error either.
     std::panic::set_hook(Box::new({
         let log = log.clone();
         move |panic| log.line(panic.to_string())
     }));
-    let config = Config { stack_size: Some(STACK), ..Config::default() };
-    let server = Server::bind(addr)?.config(config).on_error({
+    let config = Config { stack_size: Some(STACK), ..options.config };
+    let server = Server::bind(&options.addr)?.config(config).on_error({
         let log = log.clone();
         move |peer, error| {
             // A handler's error was logged with the rest of its connection.
-            if error.downcast_ref::<barews::UpgradeError>().is_some() {
+            if error.is::<UpgradeError>() {
                 log.line(format!("{} refused: {error}", log::addr(peer)));
             }
         }
     });
     log.line(format!("listening on {}", server.local_addr()));
-    server.run(move |conn| echo(conn, &log))
+    stop_on(signals, server.shutdown_handle(), options.grace, &log)?;
+    server.run({
+        let log = log.clone();
+        move |conn| echo(conn, &log)
+    })?;
+    log.flush();
+    Ok(())
+}
+
+/// Has the first signal shut the server down, and the second end the program at once.
+fn stop_on(
+    signals: Signals,
+    server: ShutdownHandle,
+    grace: Duration,
+    log: &Log,
+) -> std::io::Result<()> {
+    let log = log.clone();
+    let wait = move || {
+        let signal = signals.wait();
+        log.line(format!("signal {signal}: shutting down"));
+        let shutdown = move || {
+            server.shutdown(grace);
+            // A handler that still runs has had its time; the one thread that counts, in `run`,
+            // ends the program sooner if it can.
+            thread::sleep(Duration::from_secs(1));
+            process::exit(0);
+        };
+        if thread::Builder::new().spawn(shutdown).is_err() {
+            process::exit(0);
+        }
+        // What shells report for a program that a signal has ended.
+        process::exit(128 + signals.wait());
+    };
+    thread::Builder::new().name("signals".to_owned()).spawn(wait).map(drop)
 }
 
 /// Sends every message back, and logs one line at the end.

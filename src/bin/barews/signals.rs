@@ -1,0 +1,85 @@
+//! SIGINT and SIGTERM, which std does not know.
+//!
+//! The signals are blocked before any thread starts, and every thread inherits that; then one
+//! thread waits for them in `sigwait`, where it may do whatever a thread may. No handler ever
+//! runs in the middle of something else.
+
+/// Signals that ask the program to stop.
+pub(crate) struct Signals(imp::Set);
+
+impl Signals {
+    /// Blocks the signals in this thread and all that it will start. Call it first.
+    pub(crate) fn block() -> Self {
+        Self(imp::block())
+    }
+
+    /// Waits for the next one and tells its number.
+    pub(crate) fn wait(&self) -> i32 {
+        imp::wait(&self.0)
+    }
+}
+
+#[cfg(unix)]
+mod imp {
+    use std::ffi::c_int;
+    use std::ptr;
+
+    /// A `sigset_t`, or more: 128 bytes are what glibc and musl have, and nobody has a larger one.
+    #[repr(C, align(8))]
+    pub(super) struct Set([u8; 128]);
+
+    /// POSIX fixes both numbers (`kill -2`, `kill -15`).
+    const SIGINT: c_int = 2;
+    const SIGTERM: c_int = 15;
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    const SIG_BLOCK: c_int = 0;
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    const SIG_BLOCK: c_int = 1;
+
+    // std links the C library already.
+    unsafe extern "C" {
+        fn sigemptyset(set: *mut Set) -> c_int;
+        fn sigaddset(set: *mut Set, signal: c_int) -> c_int;
+        fn pthread_sigmask(how: c_int, set: *const Set, old: *mut Set) -> c_int;
+        fn sigwait(set: *const Set, signal: *mut c_int) -> c_int;
+    }
+
+    pub(super) fn block() -> Set {
+        let mut set = Set([0; 128]);
+        // SAFETY: `set` is at least as large as a `sigset_t` and as aligned, and lives through all
+        // calls, which only write inside it; the old mask is not asked for.
+        unsafe {
+            sigemptyset(&mut set);
+            sigaddset(&mut set, SIGINT);
+            sigaddset(&mut set, SIGTERM);
+            pthread_sigmask(SIG_BLOCK, &set, ptr::null_mut());
+        }
+        set
+    }
+
+    pub(super) fn wait(set: &Set) -> i32 {
+        let mut signal = 0;
+        // SAFETY: `set` was filled by `block`, and `signal` is a `c_int` to write to. The only
+        // error is a set with signals that do not exist, and then `signal` stays 0.
+        unsafe {
+            sigwait(set, &mut signal);
+        }
+        signal
+    }
+}
+
+#[cfg(not(unix))]
+mod imp {
+    pub(super) struct Set;
+
+    pub(super) fn block() -> Set {
+        Set
+    }
+
+    /// There are no such signals here: the system ends the program as it does others.
+    pub(super) fn wait(_: &Set) -> i32 {
+        loop {
+            std::thread::park();
+        }
+    }
+}
