@@ -1,0 +1,256 @@
+//! The small grammar that the head parser and the handshake share: byte classes, comma lists,
+//! hosts and extension lists.
+//!
+//! Everything here is a question about a byte slice. No function looks at a byte more than a fixed
+//! number of times, none allocates, and none can fail other than by answering "no".
+
+const TOKEN: u8 = 1;
+const VALUE: u8 = 2;
+const TARGET: u8 = 4;
+const REG_NAME: u8 = 8;
+
+/// Which of the four classes each byte value belongs to.
+const CLASSES: [u8; 256] = {
+    let mut classes = [0; 256];
+    let mut value = 0;
+    while value < 256 {
+        let byte = value as u8;
+        // RFC 9110 §5.6.2: tchar.
+        if byte.is_ascii_alphanumeric() || contains(b"!#$%&'*+-.^_`|~", byte) {
+            classes[value] |= TOKEN;
+        }
+        // RFC 9110 §5.5: visible characters, space, tab and obs-text; no other control.
+        if byte.is_ascii_graphic() || byte == b' ' || byte == b'\t' || byte >= 0x80 {
+            classes[value] |= VALUE;
+        }
+        // RFC 9112 §3.2: a target has no white space, and no fragment (RFC 9110 §7.1).
+        if byte.is_ascii_graphic() && byte != b'#' {
+            classes[value] |= TARGET;
+        }
+        // RFC 3986 §3.2.2: unreserved and sub-delims. The comma is left out, since it is what
+        // joins two Host lines into one.
+        if byte.is_ascii_alphanumeric() || contains(b"-._~!$&'()*+;=", byte) {
+            classes[value] |= REG_NAME;
+        }
+        value += 1;
+    }
+    classes
+};
+
+/// May this byte be part of a method, a header name or another token (RFC 9110 §5.6.2)?
+pub(super) const fn is_token_byte(byte: u8) -> bool {
+    CLASSES[byte as usize] & TOKEN != 0
+}
+
+/// May this byte be part of a header value (RFC 9110 §5.5)?
+pub(super) const fn is_value_byte(byte: u8) -> bool {
+    CLASSES[byte as usize] & VALUE != 0
+}
+
+/// May this byte be part of a request target (RFC 9112 §3.2)?
+pub(super) const fn is_target_byte(byte: u8) -> bool {
+    CLASSES[byte as usize] & TARGET != 0
+}
+
+/// Is this a token: one byte or more, all of the class (RFC 9110 §5.6.2)?
+pub(super) fn is_token(text: &[u8]) -> bool {
+    !text.is_empty() && text.iter().all(|&byte| is_token_byte(byte))
+}
+
+/// Is this the name of a header that belongs to the opening handshake (§11.3)?
+pub(super) fn is_websocket_field(name: &str) -> bool {
+    const PREFIX: &[u8] = b"Sec-WebSocket-";
+    name.as_bytes().get(..PREFIX.len()).is_some_and(|start| start.eq_ignore_ascii_case(PREFIX))
+}
+
+/// The elements of a comma list that may go on over several header lines, without the white space
+/// around them and without the empty ones (RFC 9110 §5.6.1). They are not checked further.
+pub(super) fn elements<'a>(
+    lines: impl Iterator<Item = &'a [u8]>,
+) -> impl Iterator<Item = &'a [u8]> {
+    lines
+        .flat_map(|line| line.split(|&byte| byte == b','))
+        .map(|element| trim_end(trim_start(element)))
+        .filter(|element| !element.is_empty())
+}
+
+/// Is this `protocol-name ["/" protocol-version]`, an element of `Upgrade` (RFC 9110 §7.8)?
+pub(super) fn is_upgrade_protocol(element: &[u8]) -> bool {
+    let mut parts = element.splitn(2, |&byte| byte == b'/');
+    parts.all(is_token)
+}
+
+/// Is this `uri-host [ ":" port ]` with a host that is not empty (RFC 9110 §7.2, RFC 3986 §3.2.2)?
+pub(super) fn is_host(value: &[u8]) -> bool {
+    if let [b'[', rest @ ..] = value {
+        let Some(end) = rest.iter().position(|&byte| byte == b']') else {
+            return false;
+        };
+        return is_ipv6(&rest[..end])
+            && match &rest[end + 1..] {
+                [] => true,
+                [b':', port @ ..] => is_port(port),
+                _ => false,
+            };
+    }
+    match value.iter().position(|&byte| byte == b':') {
+        Some(colon) => is_reg_name(&value[..colon]) && is_port(&value[colon + 1..]),
+        None => is_reg_name(value),
+    }
+}
+
+/// How many extensions a header line offers, or `None` if it breaks the grammar of §9.1.
+///
+/// A parameter's value may be quoted, and must be a token once it is unquoted. White space is
+/// passed over between any two parts: §9.1 takes the "implied LWS" rule from RFC 2616.
+pub(super) fn extensions(line: &[u8]) -> Option<usize> {
+    let mut count = 0;
+    let mut rest = trim_start(line);
+    loop {
+        match rest {
+            [] => return Some(count),
+            [b',', tail @ ..] => rest = trim_start(tail),
+            _ => {
+                rest = token(rest)?;
+                while let [b';', tail @ ..] = rest {
+                    rest = parameter(trim_start(tail))?;
+                }
+                if !matches!(rest, [] | [b',', ..]) {
+                    return None;
+                }
+                count += 1;
+            }
+        }
+    }
+}
+
+/// What follows a `token [ "=" ( token | quoted-string ) ]` and the white space behind it.
+fn parameter(text: &[u8]) -> Option<&[u8]> {
+    match token(text)? {
+        [b'=', tail @ ..] => match trim_start(tail) {
+            [b'"', quoted @ ..] => quoted_token(quoted),
+            value => token(value),
+        },
+        rest => Some(rest),
+    }
+}
+
+/// What follows a token and the white space behind it.
+fn token(text: &[u8]) -> Option<&[u8]> {
+    let end = text.iter().position(|&byte| !is_token_byte(byte));
+    match end.unwrap_or(text.len()) {
+        0 => None,
+        end => Some(trim_start(&text[end..])),
+    }
+}
+
+/// What follows a quoted token and the white space behind it; the opening quote is already gone.
+fn quoted_token(text: &[u8]) -> Option<&[u8]> {
+    let mut rest = text;
+    loop {
+        rest = match rest {
+            // An empty string is not a token.
+            [b'"', tail @ ..] if rest.len() < text.len() => return Some(trim_start(tail)),
+            [b'\\', byte, tail @ ..] | [byte, tail @ ..] if is_token_byte(*byte) => tail,
+            _ => return None,
+        };
+    }
+}
+
+fn is_reg_name(host: &[u8]) -> bool {
+    let mut rest = host;
+    while let [byte, tail @ ..] = rest {
+        rest = match tail {
+            [a, b, tail @ ..]
+                if *byte == b'%' && a.is_ascii_hexdigit() && b.is_ascii_hexdigit() =>
+            {
+                tail
+            }
+            _ if CLASSES[usize::from(*byte)] & REG_NAME != 0 => tail,
+            _ => return false,
+        };
+    }
+    !host.is_empty()
+}
+
+/// Digits up to 65,535; none at all stands for the default port (RFC 3986 §3.2.3).
+fn is_port(digits: &[u8]) -> bool {
+    is_at_most(65_535, digits)
+}
+
+/// Eight groups, or at most seven around one "::" (RFC 3986 §3.2.2).
+fn is_ipv6(text: &[u8]) -> bool {
+    match text.windows(2).position(|pair| pair == b"::") {
+        None => ipv6_groups(text, true) == Some(8),
+        Some(gap) => {
+            let before = ipv6_groups(&text[..gap], false);
+            let after = ipv6_groups(&text[gap + 2..], true);
+            matches!((before, after), (Some(before), Some(after)) if before + after <= 7)
+        }
+    }
+}
+
+/// How many 16-bit groups stand here, an IPv4 address at the end counting as two.
+fn ipv6_groups(text: &[u8], ipv4_last: bool) -> Option<usize> {
+    if text.is_empty() {
+        return Some(0);
+    }
+    let mut count = 0;
+    let mut groups = text.split(|&byte| byte == b':').peekable();
+    while let Some(group) = groups.next() {
+        let last = groups.peek().is_none();
+        count += match group.len() {
+            1..=4 if group.iter().all(u8::is_ascii_hexdigit) => 1,
+            _ if last && ipv4_last && is_ipv4(group) => 2,
+            _ => return None,
+        };
+    }
+    Some(count)
+}
+
+/// Four numbers up to 255, without leading zeros (RFC 3986 §3.2.2).
+fn is_ipv4(text: &[u8]) -> bool {
+    let is_octet = |octet: &[u8]| match octet {
+        [] | [b'0', _, ..] => false,
+        _ => is_at_most(255, octet),
+    };
+    let octets = || text.split(|&byte| byte == b'.');
+    octets().count() == 4 && octets().all(is_octet)
+}
+
+/// Are these all digits, and is their number not above `max`?
+fn is_at_most(max: u32, digits: &[u8]) -> bool {
+    let number = digits.iter().try_fold(0, |number, &byte| {
+        let number = number * 10 + char::from(byte).to_digit(10)?;
+        (number <= max).then_some(number)
+    });
+    number.is_some()
+}
+
+fn trim_start(mut text: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] = text {
+        text = rest;
+    }
+    text
+}
+
+fn trim_end(mut text: &[u8]) -> &[u8] {
+    while let [rest @ .., b' ' | b'\t'] = text {
+        text = rest;
+    }
+    text
+}
+
+const fn contains(set: &[u8], byte: u8) -> bool {
+    let mut at = 0;
+    while at < set.len() {
+        if set[at] == byte {
+            return true;
+        }
+        at += 1;
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,265 @@
+//! The server's side of the opening handshake (§4.2): is this request a good one, and what is the
+//! answer?
+//!
+//! Judgement is in three steps. [`check_request`] holds every request to the rules of HTTP that
+//! keep its end beyond doubt. [`check_upgrade`] tells an ordinary request from a handshake, and
+//! holds a handshake to §4.2.1. [`check_origin`] asks whether this server wants the page that the
+//! request came from. The first rule that is broken decides; broader rules come first. A
+//! [`Handshake`] is the proof that the first two passed, and is what a 101 is made with.
+
+use std::str;
+
+use base64::Engine as _;
+use base64::alphabet;
+use base64::engine::GeneralPurpose;
+use base64::engine::general_purpose::{GeneralPurposeConfig, STANDARD};
+use sha1_smol::Sha1;
+
+use super::grammar;
+use super::head::Head;
+use super::refusal::Refusal;
+use super::reply::{Accept, InvalidReply};
+
+/// A request that passed [`check`], and so may be answered with 101.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Handshake {
+    /// ASCII.
+    accept_key: [u8; 28],
+}
+
+impl Handshake {
+    /// The value of `Sec-WebSocket-Accept` (§4.2.2 item 5).
+    pub fn accept_key(&self) -> &str {
+        // Base64 is ASCII.
+        str::from_utf8(&self.accept_key).unwrap_or_default()
+    }
+
+    /// The bytes of the 101 that accepts this handshake; `head` is the one that it was made of.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidReply`] if `accept` has a header that may not be sent, or a subprotocol that the
+    /// client did not offer.
+    pub fn encode(&self, head: &Head, accept: &Accept) -> Result<Vec<u8>, InvalidReply> {
+        accept.encode(head, self.accept_key())
+    }
+}
+
+/// Holds a request to all of §4.2.1: [`check_request`], then [`check_upgrade`].
+///
+/// # Errors
+///
+/// The first rule that it breaks.
+pub fn check(head: &Head) -> Result<Handshake, Refusal> {
+    check_request(head)?;
+    check_upgrade(head)
+}
+
+/// The rules that hold for every request, be it a handshake or not: one good `Host`, no body, at
+/// most one `Origin`. `Content-Length: 0` is no body, and passes.
+///
+/// # Errors
+///
+/// The first rule that it breaks, of [`Refusal::MissingHost`] to [`Refusal::RepeatedOrigin`].
+pub fn check_request(head: &Head) -> Result<(), Refusal> {
+    match only(head, "Host", Refusal::RepeatedHost)? {
+        // RFC 9112 §3.2: a Host whose value is not a host gets a 400, and so (RFC 9110 §4.2.1)
+        // does an empty one, since no http URI has an empty host.
+        Some(host) if !grammar::is_host(host) => return Err(Refusal::InvalidHost),
+        Some(_) => {}
+        // §4.2.1 item 2, RFC 9112 §3.2: there must be one, except in HTTP/1.0.
+        None if head.minor_version() > 0 => return Err(Refusal::MissingHost),
+        None => {}
+    }
+    // RFC 9112 §3.2.2: in an absolute target, the authority stands for the Host.
+    if let Some(authority) = head.authority()
+        && !grammar::is_host(authority.as_bytes())
+    {
+        return Err(Refusal::InvalidAuthority);
+    }
+    // RFC 9112 §6: a body has a Transfer-Encoding or a Content-Length. No body is read here, so
+    // what follows such a head would be taken for frames, or for the next request.
+    if head.header_values("Transfer-Encoding").next().is_some() {
+        return Err(Refusal::TransferEncoding);
+    }
+    match only(head, "Content-Length", Refusal::RepeatedContentLength)? {
+        // RFC 9110 §8.6: digits, one or more. "0, 0" may be refused, and is.
+        Some(length) if length.is_empty() || !length.iter().all(u8::is_ascii_digit) => {
+            return Err(Refusal::InvalidContentLength);
+        }
+        Some(length) if length.iter().any(|&digit| digit != b'0') => return Err(Refusal::Body),
+        Some(_) | None => {}
+    }
+    // RFC 9110 §10.1.1: no client expects 100 without a body, and there is no other expectation.
+    // In HTTP/1.0 the header has no meaning and must be ignored.
+    if head.minor_version() > 0 && head.header_values("Expect").next().is_some() {
+        return Err(Refusal::Expectation);
+    }
+    // RFC 9110 §5.3: two lines of what is not a list leave open which of them counts.
+    only(head, "Origin", Refusal::RepeatedOrigin)?;
+    Ok(())
+}
+
+/// The rules of a handshake (§4.2.1), for a request that passed [`check_request`].
+///
+/// # Errors
+///
+/// [`Refusal::NotWebSocket`] for an ordinary request, which has neither `Upgrade` nor any
+/// `Sec-WebSocket-*`; else the first rule that it breaks.
+pub fn check_upgrade(head: &Head) -> Result<Handshake, Refusal> {
+    let upgrades = head.header_values("Upgrade").next().is_some();
+    let mut names = head.headers().map(|(name, _)| name);
+    if !upgrades && !names.any(grammar::is_websocket_field) {
+        return Err(Refusal::NotWebSocket);
+    }
+    // §4.2.1 item 1: GET, which RFC 9110 §9.1 spells in capitals.
+    if head.method() != "GET" {
+        return Err(Refusal::MethodNotGet);
+    }
+    // §4.2.1 item 1: HTTP/1.1 or higher. This is not a 505, which speaks of the major version.
+    if head.minor_version() == 0 {
+        return Err(Refusal::HttpTooOld);
+    }
+    if !upgrades {
+        return Err(Refusal::MissingUpgrade);
+    }
+    check_connection(head)?;
+    // Before the key, since the key of another version is not ours to judge.
+    check_version(head)?;
+    let accept_key = check_key(head)?;
+    check_protocols(head)?;
+    check_extensions(head)?;
+    Ok(Handshake { accept_key })
+}
+
+/// Holds `Origin` against a list of those allowed; an empty list allows all (§4.2.2 item 4, §10.2).
+///
+/// Browsers send `scheme://host[:port]` in lower case without a default port, and that is how the
+/// list must have it: the comparison is byte by byte. With a list, `null` never passes: any page
+/// can send it from a sandboxed frame. A request without `Origin` does not come from a browser and
+/// passes; this check protects browsers' users, it does not authenticate clients.
+///
+/// # Errors
+///
+/// [`Refusal::RepeatedOrigin`] or [`Refusal::OriginNotAllowed`].
+pub fn check_origin(head: &Head, allowed: &[String]) -> Result<(), Refusal> {
+    let Some(origin) = only(head, "Origin", Refusal::RepeatedOrigin)? else {
+        return Ok(());
+    };
+    let listed = allowed.iter().any(|allowed| allowed.as_bytes() == origin);
+    // §10.2: the server answers an origin that it does not want with 403.
+    if !allowed.is_empty() && (origin == b"null" || !listed) {
+        return Err(Refusal::OriginNotAllowed);
+    }
+    Ok(())
+}
+
+/// The answer to a `Sec-WebSocket-Key`: base64 of the SHA-1 of the key, as it was sent, and a fixed
+/// GUID (§4.2.2 item 5). 28 ASCII characters.
+pub fn accept_key(key: &[u8]) -> [u8; 28] {
+    let mut sha1 = Sha1::new();
+    sha1.update(key);
+    sha1.update(b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11");
+    let mut accept_key = [0; 28];
+    let written = STANDARD.encode_slice(sha1.digest().bytes(), &mut accept_key);
+    debug_assert_eq!(written, Ok(28), "20 bytes are 28 characters of base64");
+    accept_key
+}
+
+/// Base64 as in a key. The unused bits of the last character may be anything: §4.1 itself gives
+/// `AQIDBAUGBwgJCgsMDQ4PEC==` as an example, where they are not zero.
+const KEY_BASE64: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true),
+);
+
+/// §4.2.1 items 3 and 4: `Upgrade` asks for websocket, and `Connection` makes it count.
+fn check_connection(head: &Head) -> Result<(), Refusal> {
+    // RFC 9110 §7.8, §7.6.1: what both are lists of.
+    if !head.elements("Upgrade").all(grammar::is_upgrade_protocol) {
+        return Err(Refusal::InvalidUpgrade);
+    }
+    // §4.2.1 item 3: case does not matter, and "websocket/13" is another protocol.
+    if !has_element(head, "Upgrade", "websocket") {
+        return Err(Refusal::UpgradeNotWebSocket);
+    }
+    if !head.elements("Connection").all(grammar::is_token) {
+        return Err(Refusal::InvalidConnection);
+    }
+    // §4.2.1 item 4: case does not matter; RFC 9110 §7.8: without it, Upgrade is to be ignored.
+    if !has_element(head, "Connection", "upgrade") {
+        return Err(Refusal::ConnectionNotUpgrade);
+    }
+    Ok(())
+}
+
+/// §4.2.1 item 6: the version is 13; §11.3.5: and is given once.
+fn check_version(head: &Head) -> Result<(), Refusal> {
+    match only(head, "Sec-WebSocket-Version", Refusal::RepeatedVersion)? {
+        Some(b"13") => Ok(()),
+        // §4.2.2 item 4, §4.4: the answer names the version to come back with.
+        Some(_) => Err(Refusal::UnsupportedVersion),
+        None => Err(Refusal::MissingVersion),
+    }
+}
+
+/// §4.2.1 item 5: the key is base64 of 16 bytes; §11.3.1: and is given once.
+fn check_key(head: &Head) -> Result<[u8; 28], Refusal> {
+    let key = only(head, "Sec-WebSocket-Key", Refusal::RepeatedKey)?.ok_or(Refusal::MissingKey)?;
+    // 24 characters are 16, 17 or 18 bytes, depending on the padding.
+    let mut nonce = [0; 18];
+    if key.len() != 24 || KEY_BASE64.decode_slice(key, &mut nonce) != Ok(16) {
+        return Err(Refusal::InvalidKey);
+    }
+    Ok(accept_key(key))
+}
+
+/// §4.1 item 10: the subprotocols, if any are offered, are tokens, and no two are the same.
+fn check_protocols(head: &Head) -> Result<(), Refusal> {
+    const NAME: &str = "Sec-WebSocket-Protocol";
+    if head.header_values(NAME).next().is_none() {
+        return Ok(());
+    }
+    let mut offers: Vec<&[u8]> = head.elements(NAME).collect();
+    if offers.is_empty() || !offers.iter().all(|offer| grammar::is_token(offer)) {
+        return Err(Refusal::InvalidProtocol);
+    }
+    // Sorted, equal ones are neighbours.
+    offers.sort_unstable();
+    if offers.windows(2).any(|pair| pair[0] == pair[1]) {
+        return Err(Refusal::RepeatedProtocol);
+    }
+    Ok(())
+}
+
+/// §9.1: extensions that do not follow the grammar fail the handshake. Those that do are declined,
+/// by not being named in the answer.
+fn check_extensions(head: &Head) -> Result<(), Refusal> {
+    let mut lines = head.header_values("Sec-WebSocket-Extensions").peekable();
+    if lines.peek().is_none() {
+        return Ok(());
+    }
+    let count = lines.try_fold(0, |count, line| Some(count + grammar::extensions(line)?));
+    match count {
+        None | Some(0) => Err(Refusal::InvalidExtensions),
+        Some(_) => Ok(()),
+    }
+}
+
+/// Is this one of the elements of the list, in upper or lower case?
+fn has_element(head: &Head, name: &str, wanted: &str) -> bool {
+    let wanted = wanted.as_bytes();
+    head.elements(name).any(|element| element.eq_ignore_ascii_case(wanted))
+}
+
+/// The value of a header that may be given once; `repeated` if it is given more often.
+fn only<'a>(head: &'a Head, name: &str, repeated: Refusal) -> Result<Option<&'a [u8]>, Refusal> {
+    let mut values = head.header_values(name);
+    match (values.next(), values.next()) {
+        (_, Some(_)) => Err(repeated),
+        (value, None) => Ok(value),
+    }
+}
+
+#[cfg(test)]
+mod tests;

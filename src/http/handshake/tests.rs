@@ -1,0 +1,376 @@
+use super::super::reply::{Response, Status};
+use super::super::testing::{R0, changed, read, with, without};
+use super::*;
+
+/// What becomes of a request, as far as this layer decides: the 101 or the response.
+fn judge(request: impl AsRef<[u8]>) -> Result<Handshake, Refusal> {
+    check(&read(request)?)
+}
+
+/// The bytes of the answer to a request that is refused.
+fn refused(refusal: Refusal) -> String {
+    String::from_utf8(refusal.response().encode().unwrap()).unwrap()
+}
+
+/// R0 with another value for one of its headers.
+fn set(name: &str, value: &str) -> String {
+    let lines = R0.lines().map(|line| match line.split_once(": ") {
+        Some((other, _)) if other == name => format!("{name}: {value}\r\n"),
+        _ => format!("{line}\r\n"),
+    });
+    lines.collect()
+}
+
+#[track_caller]
+fn assert_passes(requests: &[String]) {
+    for request in requests {
+        let handshake = judge(request);
+        assert!(handshake.is_ok(), "{handshake:?}: {request}");
+    }
+}
+
+#[track_caller]
+fn assert_refused(refusal: Refusal, requests: &[String]) {
+    for request in requests {
+        assert_eq!(judge(request), Err(refusal), "{request}");
+    }
+}
+
+#[test]
+fn the_example_of_the_rfc_is_accepted() {
+    // §1.3.
+    let request = "GET /chat HTTP/1.1\r\nHost: server.example.com\r\nUpgrade: websocket\r\n\
+        Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+        Origin: http://example.com\r\nSec-WebSocket-Protocol: chat, superchat\r\n\
+        Sec-WebSocket-Version: 13\r\n\r\n";
+    let head = read(request).unwrap();
+    let handshake = check(&head).unwrap();
+    let accept = Accept::new().choose_protocol(&head, &["chat"]);
+    let reply = handshake.encode(&head, &accept).unwrap();
+    assert_eq!(
+        String::from_utf8(reply).unwrap(),
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\nSec-WebSocket-Protocol: chat\r\n\r\n"
+    );
+}
+
+#[test]
+fn accept_keys() {
+    assert_eq!(&accept_key(b"dGhlIHNhbXBsZSBub25jZQ=="), b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+    // H21: white space around the key is no part of it.
+    for request in [
+        R0.to_owned(),
+        set("Sec-WebSocket-Key", "\t dGhlIHNhbXBsZSBub25jZQ== \t"),
+        changed("Key: ", "Key:"),
+    ] {
+        assert_eq!(judge(request).unwrap().accept_key(), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+    }
+}
+
+#[test]
+fn http_rules_hold_for_every_request() {
+    for (refusal, change) in [
+        // H7, H8.
+        (Refusal::MissingHost, ("Host: a\r\n", "")),
+        (Refusal::RepeatedHost, ("Host: a", "Host: a\r\nhost: a")),
+        (Refusal::RepeatedHost, ("Host: a", "Host: a\r\nHost:")),
+        (Refusal::InvalidHost, ("Host: a", "Host: ")),
+        (Refusal::InvalidHost, ("Host: a", "Host: a, b")),
+        (Refusal::InvalidHost, ("Host: a", "Host: u@a")),
+        (Refusal::InvalidHost, ("Host: a", "Host: a:65536")),
+        (Refusal::InvalidAuthority, (" / ", " http://a,b/ ")),
+        (Refusal::InvalidAuthority, (" / ", " http://:80/ ")),
+        (Refusal::InvalidAuthority, (" / ", " http://a:x ")),
+        // H51, H54, H55.
+        (Refusal::TransferEncoding, ("Host", "Transfer-Encoding: chunked\r\nHost")),
+        (Refusal::TransferEncoding, ("Host", "Transfer-Encoding:\r\nHost")),
+        (
+            Refusal::TransferEncoding,
+            ("Host", "Content-Length: 5\r\nTransfer-Encoding: identity\r\nHost"),
+        ),
+        (Refusal::Body, ("Host", "Content-Length: 5\r\nHost")),
+        (Refusal::Body, ("Host", "content-length: 00010\r\nHost")),
+        (Refusal::Body, ("Host", "Content-Length: 18446744073709551616\r\nHost")),
+        (Refusal::InvalidContentLength, ("Host", "Content-Length:\r\nHost")),
+        (Refusal::InvalidContentLength, ("Host", "Content-Length: +0\r\nHost")),
+        (Refusal::InvalidContentLength, ("Host", "Content-Length: -1\r\nHost")),
+        (Refusal::InvalidContentLength, ("Host", "Content-Length: 0, 0\r\nHost")),
+        (Refusal::InvalidContentLength, ("Host", "Content-Length: 0x0\r\nHost")),
+        (
+            Refusal::RepeatedContentLength,
+            ("Host", "Content-Length: 0\r\nContent-Length: 0\r\nHost"),
+        ),
+        (Refusal::Expectation, ("Host", "Expect: 100-continue\r\nHost")),
+        (Refusal::RepeatedOrigin, ("Host", "Origin: http://a\r\nOrigin: http://a\r\nHost")),
+    ] {
+        for request in [
+            "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+            "POST / HTTP/1.1\r\nHost: a\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n\r\n",
+        ] {
+            let request = request.replacen(change.0, change.1, 1);
+            let head = read(&request).unwrap();
+            assert_eq!(check_request(&head), Err(refusal), "{request}");
+            assert_eq!(check(&head), Err(refusal), "{request}");
+            assert_eq!(refusal.status(), Status::BAD_REQUEST);
+        }
+    }
+}
+
+#[test]
+fn http_rules_let_good_requests_pass() {
+    assert_passes(&[
+        // H53, H29, H59, H6.
+        with("Content-Length: 0\r\n"),
+        with("Content-Length: 000\r\n"),
+        changed("/chat", "http://server.example.com/chat?a=b"),
+        changed("/chat", "ws://[::1]:9001"),
+        format!("\r\n{R0}"),
+        changed("HTTP/1.1", "HTTP/1.2"),
+        with("Origin: null\r\n"),
+    ]);
+    for request in
+        ["GET / HTTP/1.0\r\n\r\n", "GET / HTTP/1.0\r\nHost: a\r\nExpect: 100-continue\r\n\r\n"]
+    {
+        assert_eq!(check_request(&read(request).unwrap()), Ok(()));
+    }
+    let twice = read("GET / HTTP/1.0\r\nHost: a\r\nHost: a\r\n\r\n").unwrap();
+    assert_eq!(check_request(&twice), Err(Refusal::RepeatedHost));
+}
+
+#[test]
+fn an_ordinary_request_is_told_from_a_handshake() {
+    for request in [
+        "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: a\r\nConnection: keep-alive\r\n\r\n",
+        "HEAD / HTTP/1.0\r\n\r\n",
+    ] {
+        assert_eq!(judge(request), Err(Refusal::NotWebSocket));
+    }
+    // H10: what lost its Upgrade on the way is still meant as a handshake.
+    assert_refused(Refusal::MissingUpgrade, &[without("Upgrade")]);
+}
+
+#[test]
+fn the_request_line_of_a_handshake() {
+    // H1, H2.
+    let methods = ["POST", "get", "HEAD", "GETT", "G"];
+    let methods = methods.map(|method| changed("GET", method));
+    assert_refused(Refusal::MethodNotGet, &methods);
+    assert!(refused(Refusal::MethodNotGet).contains("\r\nAllow: GET\r\n"));
+    // H3.
+    assert_refused(Refusal::HttpTooOld, &[changed("HTTP/1.1", "HTTP/1.0")]);
+}
+
+#[test]
+fn upgrade_asks_for_websocket() {
+    let upgrade = |value| set("Upgrade", value);
+    assert_passes(&[
+        // H11.
+        upgrade("h2c, WebSocket"),
+        upgrade(",WEBSOCKET,"),
+        upgrade("h2c/1\r\nUpgrade: websocket"),
+    ]);
+    // H12, H13.
+    let others = ["notwebsocket", "websocket2", "websocket/13", "web, socket", "", ",", "h2c"];
+    assert_refused(Refusal::UpgradeNotWebSocket, &others.map(upgrade));
+    let malformed =
+        ["web socket", "websocket;q=1", "\"a, websocket, b\"", "websocket, a/", "a/b/c"];
+    assert_refused(Refusal::InvalidUpgrade, &malformed.map(upgrade));
+}
+
+#[test]
+fn connection_has_upgrade() {
+    let connection = |value| set("Connection", value);
+    assert_passes(&[
+        // H14.
+        connection("keep-alive, UPGRADE"),
+        connection("keep-alive\r\nConnection: upgrade"),
+    ]);
+    // H15.
+    let others = ["x-upgrade", "upgrade-x", "keep-alive", "", ", ,"].map(connection);
+    assert_refused(Refusal::ConnectionNotUpgrade, &others);
+    assert_refused(Refusal::ConnectionNotUpgrade, &[without("Connection")]);
+    let malformed = ["up grade", "upgrade;a", "\"a, upgrade, b\"", "upgrade, a/b"];
+    assert_refused(Refusal::InvalidConnection, &malformed.map(connection));
+}
+
+#[test]
+fn the_version_is_13() {
+    // H22, H23, H25.
+    assert_refused(Refusal::MissingVersion, &[without("Sec-WebSocket-Version")]);
+    let others = ["0", "8", "14", "99", "777", "", "013", "+13", "1 3", "13, 8", "13,13", "a"];
+    let others = others.map(|version| set("Sec-WebSocket-Version", version));
+    assert_refused(Refusal::UnsupportedVersion, &others);
+    assert_refused(
+        Refusal::RepeatedVersion,
+        &[with("Sec-WebSocket-Version: 13\r\n"), with("sec-websocket-version: 8\r\n")],
+    );
+    assert_passes(&[set("Sec-WebSocket-Version", " 13\t")]);
+    // The version is judged before the key.
+    let old = without("Sec-WebSocket-Key").replace(": 13", ": 7");
+    assert_refused(Refusal::UnsupportedVersion, &[old]);
+}
+
+#[test]
+fn the_key_is_base64_of_16_bytes() {
+    let key = |key| set("Sec-WebSocket-Key", key);
+    assert_passes(&[
+        // The example of §4.1, whose unused bits are not zero.
+        key("AQIDBAUGBwgJCgsMDQ4PEC=="),
+        key("AQIDBAUGBwgJCgsMDQ4PEA=="),
+        key("AQIDBAUGBwgJCgsMDQ4PEP=="),
+        key("++++////++++////++++/w=="),
+    ]);
+    // H17, H18.
+    assert_refused(Refusal::MissingKey, &[without("Sec-WebSocket-Key")]);
+    let again = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    assert_refused(Refusal::RepeatedKey, &[with(again)]);
+    let malformed = [
+        "",
+        // H19: 15, 17, 18 and 24 bytes, and 15 with four of padding.
+        "AAAAAAAAAAAAAAAAAAAA",
+        "AAAAAAAAAAAAAAAAAAAAAAA=",
+        "AAAAAAAAAAAAAAAAAAAAAAAA",
+        "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+        "AAAAAAAAAAAAAAAAAAAA====",
+        // H20.
+        "dGhlIHNhbXBsZSBub25jZQ",
+        "dGhlIHNhbXBsZSBub25jZQ=",
+        "dGhlIHNhbXBsZSBub25jZQ===",
+        "----____----____----_w==",
+        "dGhlIHNhbXBsZSBub25j Q==",
+        "dGhlIHNhbXBsZSBub25jZQ=A",
+        "dGhlIHNhbXBsZ=Bub25jZQ==",
+        "dGhlIHNhbXBs%SBub25jZQ==",
+        "not base64 of anything!!",
+        "\u{e9}\u{e9}lIHNhbXBsZSBub25jZQ==",
+        "dGhlIHNhbXBsZSBub25jZQ==, dGhlIHNhbXBsZSBub25jZQ==",
+    ];
+    assert_refused(Refusal::InvalidKey, &malformed.map(key));
+}
+
+#[test]
+fn subprotocols_are_tokens_and_all_different() {
+    let offer = |value: &str| with(&format!("Sec-WebSocket-Protocol: {value}\r\n"));
+    let many: Vec<String> = (0..1_000).map(|number| format!("p{number}")).collect();
+    assert_passes(&[
+        offer("a"),
+        offer("a, A,b ,\tc"),
+        offer("a\r\nSec-WebSocket-Protocol:\r\nsec-websocket-protocol: b"),
+        offer(&many.join(",")),
+    ]);
+    // H65 among them.
+    let gap = format!("b{}x", " ".repeat(8_000));
+    for malformed in ["", " ", ", ,", "a b", "a/b", "a;b", "\"a\"", "a, \u{e9}", &gap] {
+        assert_refused(Refusal::InvalidProtocol, &[offer(malformed)]);
+    }
+    let repeated = format!("{},p500", many.join(","));
+    for twice in ["a,a", "a, b, c, a", "a\r\nSec-WebSocket-Protocol: a", &repeated] {
+        assert_refused(Refusal::RepeatedProtocol, &[offer(twice)]);
+    }
+}
+
+#[test]
+fn extensions_are_read_and_declined() {
+    let offer = |value: &str| with(&format!("Sec-WebSocket-Extensions: {value}\r\n"));
+    assert_passes(&[
+        offer("permessage-deflate; client_max_window_bits"),
+        offer("a; b=\"c\", d\r\nSec-WebSocket-Extensions: e"),
+        offer("a\r\nSec-WebSocket-Extensions:"),
+    ]);
+    let endless = format!("a; b=\"{}", "\\c".repeat(4_000));
+    for malformed in ["", ",", ";", "a;", "a b", "a\r\nSec-WebSocket-Extensions: ;", &endless] {
+        assert_refused(Refusal::InvalidExtensions, &[offer(malformed)]);
+    }
+}
+
+#[test]
+fn the_broader_rule_is_named_first() {
+    let all_wrong = "POST http://a,b/ HTTP/1.0\r\nHost: a\r\nHost: b\r\nUpgrade: x\r\n\r\n";
+    assert_refused(Refusal::RepeatedHost, &[all_wrong.to_owned()]);
+    let upgrade = set("Upgrade", "x").replace("GET", "POST");
+    assert_refused(Refusal::MethodNotGet, &[upgrade]);
+}
+
+#[test]
+fn origins() {
+    let origin = |lines: &str| read(with(lines)).unwrap();
+    let allowed = ["https://a.example".to_owned(), "null".to_owned()];
+    let none = origin("");
+    let good = origin("Origin: https://a.example\r\n");
+    // H26.
+    for head in [&none, &good] {
+        assert_eq!(check_origin(head, &allowed), Ok(()));
+    }
+    // H26, H27.
+    for bad in ["null", "https://b.example", "https://A.example", "https://a.example:443", "", "*"]
+    {
+        let head = origin(&format!("Origin: {bad}\r\n"));
+        assert_eq!(check_origin(&head, &allowed), Err(Refusal::OriginNotAllowed), "{bad}");
+        assert_eq!(check_origin(&head, &[]), Ok(()), "{bad}");
+    }
+    let twice = origin("Origin: https://a.example\r\nOrigin: https://a.example\r\n");
+    for list in [&allowed[..], &[]] {
+        assert_eq!(check_origin(&twice, list), Err(Refusal::RepeatedOrigin));
+    }
+    assert_eq!(Refusal::OriginNotAllowed.status(), Status::FORBIDDEN);
+}
+
+#[test]
+fn each_refusal_is_a_response_that_closes() {
+    use Refusal::*;
+    let mut all = vec![
+        MissingHost,
+        RepeatedHost,
+        InvalidHost,
+        InvalidAuthority,
+        TransferEncoding,
+        RepeatedContentLength,
+        InvalidContentLength,
+        Body,
+        Expectation,
+        RepeatedOrigin,
+        NotWebSocket,
+        MethodNotGet,
+        HttpTooOld,
+        MissingUpgrade,
+        InvalidUpgrade,
+        UpgradeNotWebSocket,
+        InvalidConnection,
+        ConnectionNotUpgrade,
+        MissingVersion,
+        RepeatedVersion,
+        UnsupportedVersion,
+        MissingKey,
+        RepeatedKey,
+        InvalidKey,
+        InvalidProtocol,
+        RepeatedProtocol,
+        InvalidExtensions,
+        OriginNotAllowed,
+    ];
+    all.extend([judge("\0").unwrap_err(), judge("GET / HTTP/2.0").unwrap_err()]);
+    for refusal in &all {
+        let text = refused(*refusal);
+        let code = refusal.status().code();
+        assert!(text.starts_with(&format!("HTTP/1.1 {code} ")), "{text}");
+        assert!(text.contains("\r\nConnection: close"), "{text}");
+        assert!(text.ends_with(&format!("\r\n\r\n{refusal}\n")), "{text}");
+        assert!(matches!(code, 400 | 403 | 405 | 426 | 505), "{text}");
+        let upgrade = "\r\nConnection: close, Upgrade\r\nUpgrade: websocket\r\n\
+            Sec-WebSocket-Version: 13\r\n";
+        assert_eq!(text.contains(upgrade), code == 426, "{text}");
+        assert!(!refusal.to_string().contains('\n'));
+        let same = all.iter().filter(|other| other.to_string() == refusal.to_string());
+        assert_eq!(same.count(), 1, "{refusal}");
+    }
+    let source = std::error::Error::source(&NotWebSocket);
+    assert!(source.is_none());
+    let head = judge("\0").unwrap_err();
+    assert_eq!(std::error::Error::source(&head).unwrap().to_string(), head.to_string());
+    let required = all.iter().filter(|refusal| refusal.status() == Status::UPGRADE_REQUIRED);
+    assert_eq!(required.count(), 5);
+    let body = Response::body(&NotWebSocket.response()).to_vec();
+    assert_eq!(body, format!("{NotWebSocket}\n").into_bytes());
+}

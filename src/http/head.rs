@@ -1,0 +1,151 @@
+//! A request head that has been read: its bytes, and where in them each part stands.
+//!
+//! A head is kept for the life of its connection, and most connections are idle. So it is two
+//! allocations of exactly the size needed: the bytes as they came, and 16 bytes of positions a
+//! header. Everything else, such as path and query, is found again when it is asked for.
+
+use std::borrow::Cow;
+use std::{fmt, str};
+
+use super::grammar;
+
+/// A request head that has been read to its end and follows the grammar.
+///
+/// It says nothing about what the request means: [`check`](super::check) does.
+#[derive(Clone)]
+pub struct Head {
+    /// Every byte of the head as it was received.
+    pub(super) bytes: Box<[u8]>,
+    pub(super) fields: Box<[Field]>,
+    pub(super) method: Span,
+    pub(super) target: Span,
+    pub(super) minor_version: u8,
+}
+
+impl Head {
+    /// The method as received, a token: upper and lower case differ (RFC 9110 §9.1).
+    pub fn method(&self) -> &str {
+        self.ascii(self.method)
+    }
+
+    /// The request target as received: `/path?query`, or an absolute URI.
+    pub fn target(&self) -> &str {
+        self.ascii(self.target)
+    }
+
+    /// The host and port of an absolute target, which overrides `Host` (RFC 9112 §3.2.2).
+    pub fn authority(&self) -> Option<&str> {
+        self.split_target().0
+    }
+
+    /// The path of the target, without its query, still percent-encoded; never empty.
+    pub fn path(&self) -> &str {
+        let (_, rest) = self.split_target();
+        match rest.split_once('?').map_or(rest, |(path, _)| path) {
+            // RFC 9110 §4.2.3: an empty path is the same as "/".
+            "" => "/",
+            path => path,
+        }
+    }
+
+    /// What follows the first `?` of the target, if there is one, still percent-encoded.
+    pub fn query(&self) -> Option<&str> {
+        let (_, rest) = self.split_target();
+        rest.split_once('?').map(|(_, query)| query)
+    }
+
+    /// The `x` of `HTTP/1.x`.
+    pub fn minor_version(&self) -> u8 {
+        self.minor_version
+    }
+
+    /// The headers in their order: name as received, and value without the white space around it.
+    /// A value may have bytes above 0x7F in it, of no known encoding (RFC 9110 §5.5).
+    pub fn headers(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        let text = |field: &Field| (self.ascii(field.name), self.slice(field.value));
+        self.fields.iter().map(text)
+    }
+
+    /// The first value of a header; bytes that are not UTF-8 come out as U+FFFD. Case does not
+    /// matter in the name.
+    pub fn header(&self, name: &str) -> Option<Cow<'_, str>> {
+        let first = self.header_values(name).next();
+        first.map(String::from_utf8_lossy)
+    }
+
+    /// The value of each line of a header. Case does not matter in the name.
+    pub fn header_values<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a [u8]> {
+        self.headers()
+            .filter(move |(other, _)| other.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value)
+    }
+
+    /// The elements of a header that is a comma list, over all its lines, the empty ones left out
+    /// (RFC 9110 §5.6.1). Case does not matter in the name.
+    pub fn elements<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a [u8]> {
+        grammar::elements(self.header_values(name))
+    }
+
+    /// The authority of an absolute target, and the path and query of any.
+    fn split_target(&self) -> (Option<&str>, &str) {
+        let target = self.target();
+        if target.starts_with('/') {
+            return (None, target);
+        }
+        // The parser let nothing else through than a path or `scheme://authority`.
+        let rest = target.split_once("://").map_or("", |(_, rest)| rest);
+        let end = rest.find(['/', '?']).unwrap_or(rest.len());
+        let (authority, rest) = rest.split_at(end);
+        (Some(authority), rest)
+    }
+
+    /// Text of a part that the parser let only ASCII into.
+    fn ascii(&self, span: Span) -> &str {
+        str::from_utf8(self.slice(span)).unwrap_or_default()
+    }
+
+    fn slice(&self, span: Span) -> &[u8] {
+        &self.bytes[span.start as usize..span.end as usize]
+    }
+}
+
+impl fmt::Debug for Head {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        struct Headers<'a>(&'a Head);
+        impl fmt::Debug for Headers<'_> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                let text = |(name, value)| (name, String::from_utf8_lossy(value));
+                f.debug_map().entries(self.0.headers().map(text)).finish()
+            }
+        }
+        f.debug_struct("Head")
+            .field("method", &self.method())
+            .field("target", &self.target())
+            .field("minor_version", &self.minor_version)
+            .field("headers", &Headers(self))
+            .finish()
+    }
+}
+
+/// Where a header stands in the bytes of the head, without the white space around its value.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Field {
+    pub(super) name: Span,
+    pub(super) value: Span,
+}
+
+/// A range of positions in the head: `start` is the first, `end` is behind the last.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Span {
+    pub(super) start: u32,
+    pub(super) end: u32,
+}
+
+impl Span {
+    pub(super) fn is_empty(self) -> bool {
+        self.start == self.end
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,31 @@
+//! The opening handshake (§4): HTTP, as far as a WebSocket server needs it.
+//!
+//! ```text
+//! bytes --HeadParser--> Head --check_request, check_upgrade--> Handshake --Accept--> 101
+//!              |                      |             |
+//!          HeadError               Refusal     NotWebSocket: plain HTTP
+//!              '------ Response ------'
+//! ```
+//!
+//! What passes all of it is a [`Handshake`], which with an [`Accept`] makes the 101. There is no
+//! I/O here: bytes go in, values or bytes come out. The server reads one request a connection, and
+//! never a body; after any other answer than 101 the connection is closed, so that nothing which
+//! follows the head can be taken for a second request.
+//!
+//! A § without a document is one of RFC 6455. Each file imports only from those ahead of it:
+//! `grammar`, `head`, `parse`, `reply`, `refusal`, `handshake`.
+
+mod grammar;
+mod handshake;
+mod head;
+mod parse;
+mod refusal;
+mod reply;
+#[cfg(test)]
+mod testing;
+
+pub use handshake::{Handshake, accept_key, check, check_origin, check_request, check_upgrade};
+pub use head::Head;
+pub use parse::{HeadError, HeadLimits, HeadParser};
+pub use refusal::Refusal;
+pub use reply::{Accept, InvalidReply, Reject, Response, Status};

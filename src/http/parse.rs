@@ -1,0 +1,436 @@
+//! The request-head parser (RFC 9112): bytes in, a [`Head`] out.
+//!
+//! ```text
+//! GET /chat?room=1 HTTP/1.1 CRLF     request line: method SP target SP version
+//! Host: example.com CRLF             field line:   name ":" OWS value OWS
+//! CRLF                               the end; what follows belongs to frames
+//! ```
+//!
+//! [`HeadParser`] is a state machine over single bytes. It looks at each byte once, and refuses the
+//! head at the first byte that can no longer be part of a good one. So the work is linear in the
+//! bytes, and how they were cut into reads cannot change what comes out.
+
+use std::{fmt, mem};
+
+use super::grammar;
+use super::head::{Field, Head, Span};
+
+/// How large a request head may be. All of these are inclusive: a head that reaches them passes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HeadLimits {
+    /// The request line, in bytes without its CRLF. Default 8,192.
+    pub request_line: usize,
+    /// One header line, in bytes without its CRLF. Default 8,192.
+    pub header_line: usize,
+    /// How many header lines. Default 100.
+    pub headers: usize,
+    /// The whole head, in bytes, with every CRLF. Default 32,768; above 4 GiB it counts as 4 GiB.
+    pub head: usize,
+}
+
+impl Default for HeadLimits {
+    fn default() -> HeadLimits {
+        HeadLimits { request_line: 8_192, header_line: 8_192, headers: 100, head: 32 * 1024 }
+    }
+}
+
+/// Why bytes are not a request head that this server reads.
+///
+/// [`HeadError::status`] gives the HTTP status that answers each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum HeadError {
+    /// The request line is longer than [`HeadLimits::request_line`] (RFC 9112 §3).
+    RequestLineTooLong,
+    /// A header line is longer than [`HeadLimits::header_line`] (RFC 9110 §5.4).
+    HeaderLineTooLong,
+    /// There are more header lines than [`HeadLimits::headers`] (RFC 9110 §5.4).
+    TooManyHeaders,
+    /// The head is longer than [`HeadLimits::head`] (RFC 9110 §5.4).
+    HeadTooLarge,
+    /// A line ends in LF without CR (RFC 9112 §2.2: the CR may be left out only where a server
+    /// chooses to allow it).
+    BareLf,
+    /// A CR is not followed by LF (RFC 9112 §2.2).
+    BareCr,
+    /// More than one empty line stands ahead of the request line (RFC 9112 §2.2).
+    EmptyLines,
+    /// The method is missing, or is not a token (RFC 9112 §3.1).
+    InvalidMethod,
+    /// The target is neither a path nor an absolute http, https, ws or wss URI, or has a byte in
+    /// it that no URI has (RFC 9112 §3.2).
+    InvalidTarget,
+    /// The target has a user name in it (RFC 9110 §4.2.4).
+    UserInfo,
+    /// The HTTP version is missing, or is not `HTTP/` digit `.` digit (RFC 9112 §2.3).
+    InvalidVersion,
+    /// The major version of HTTP is not 1 (RFC 9110 §15.6.6).
+    UnsupportedVersion,
+    /// White space stands ahead of the first header name (RFC 9112 §2.2).
+    LeadingSpace,
+    /// A header goes on over a second line (obs-fold, RFC 9112 §5.2).
+    FoldedLine,
+    /// A header line begins with its colon (RFC 9112 §5).
+    EmptyName,
+    /// White space stands in a header name, or between it and its colon (RFC 9112 §5.1).
+    SpaceInName,
+    /// A header name has a byte in it that is not a token's (RFC 9110 §5.1).
+    InvalidName,
+    /// A header line has no colon (RFC 9112 §5).
+    MissingColon,
+    /// A header value has a control character in it (RFC 9110 §5.5).
+    InvalidValue,
+}
+
+impl fmt::Display for HeadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            HeadError::RequestLineTooLong => "the request line is too long",
+            HeadError::HeaderLineTooLong => "a header line is too long",
+            HeadError::TooManyHeaders => "there are too many headers",
+            HeadError::HeadTooLarge => "the request head is too large",
+            HeadError::BareLf => "a line ends in LF without CR",
+            HeadError::BareCr => "a CR is not followed by LF",
+            HeadError::EmptyLines => "more than one empty line precedes the request line",
+            HeadError::InvalidMethod => "the method is missing or malformed",
+            HeadError::InvalidTarget => "the request target is malformed",
+            HeadError::UserInfo => "the request target has a user name in it",
+            HeadError::InvalidVersion => "the HTTP version is missing or malformed",
+            HeadError::UnsupportedVersion => "this server speaks HTTP/1.1",
+            HeadError::LeadingSpace => "white space precedes the first header",
+            HeadError::FoldedLine => "a header is folded over two lines",
+            HeadError::EmptyName => "a header has no name",
+            HeadError::SpaceInName => "white space in a header name or before its colon",
+            HeadError::InvalidName => "a header name has an invalid character in it",
+            HeadError::MissingColon => "a header line has no colon",
+            HeadError::InvalidValue => "a header value has a control character in it",
+        })
+    }
+}
+
+impl std::error::Error for HeadError {}
+
+/// Reads one request head, in as many pieces as it comes.
+#[derive(Debug)]
+pub struct HeadParser {
+    limits: HeadLimits,
+    state: State,
+    /// The bytes of all calls before this one; its capacity stays within `limits.head`.
+    bytes: Vec<u8>,
+    /// Where the next byte belongs in the head; at most `limits.head`.
+    position: u32,
+    /// Where the line begins that the next byte belongs to.
+    line: u32,
+    method: Span,
+    target: Span,
+    minor_version: u8,
+    fields: Vec<Field>,
+    /// The header whose line is being read.
+    field: Field,
+}
+
+impl HeadParser {
+    /// A parser that has seen nothing yet, and allocates nothing until it does.
+    pub fn new(mut limits: HeadLimits) -> HeadParser {
+        // Positions are u32.
+        limits.head = limits.head.min(u32::MAX as usize);
+        HeadParser {
+            limits,
+            state: State::Request(RequestPart::Start),
+            bytes: Vec::new(),
+            position: 0,
+            line: 0,
+            method: Span::default(),
+            target: Span::default(),
+            minor_version: 0,
+            fields: Vec::new(),
+            field: Field::default(),
+        }
+    }
+
+    /// Takes the next bytes. Gives how many belong to the head, and the head if they end it; the
+    /// bytes behind it belong to frames. `Ok((input.len(), None))` asks for more.
+    ///
+    /// Once the head is out, every further call uses nothing and gives `Ok((0, None))`.
+    ///
+    /// # Errors
+    ///
+    /// A [`HeadError`] as soon as a byte comes that no good head within the limits could have in
+    /// this place. What was kept is freed, and every further call gives the same error.
+    pub fn feed(&mut self, input: &[u8]) -> Result<(usize, Option<Head>), HeadError> {
+        match self.state {
+            State::Done => return Ok((0, None)),
+            State::Failed(error) => return Err(error),
+            _ => {}
+        }
+        for (index, &byte) in input.iter().enumerate() {
+            match self.step(byte) {
+                Ok(State::Done) => {
+                    self.state = State::Done;
+                    self.keep(&input[..=index]);
+                    return Ok((index + 1, Some(self.take_head())));
+                }
+                Ok(next) => self.state = next,
+                Err(error) => {
+                    self.state = State::Failed(error);
+                    self.bytes = Vec::new();
+                    self.fields = Vec::new();
+                    return Err(error);
+                }
+            }
+        }
+        self.keep(input);
+        Ok((input.len(), None))
+    }
+
+    /// Judges one byte and gives the state after it.
+    fn step(&mut self, byte: u8) -> Result<State, HeadError> {
+        // RFC 9110 §5.4: a server may refuse what is larger than it wishes to process.
+        if self.position as usize >= self.limits.head {
+            return Err(HeadError::HeadTooLarge);
+        }
+        let next = match self.state {
+            State::Request(part) => match self.request_byte(part, byte)? {
+                // RFC 9112 §3: the same for a request line.
+                _ if self.overruns(self.limits.request_line, byte) => {
+                    return Err(HeadError::RequestLineTooLong);
+                }
+                next => next,
+            },
+            State::Field(part) => match self.field_byte(part, byte)? {
+                _ if self.overruns(self.limits.header_line, byte) => {
+                    return Err(HeadError::HeaderLineTooLong);
+                }
+                next => next,
+            },
+            // RFC 9112 §2.2: a CR is nothing but the first half of a line's end.
+            State::LineEnd(_) if byte != b'\n' => return Err(HeadError::BareCr),
+            State::LineEnd(ended) => {
+                self.line = self.position + 1;
+                match ended {
+                    Line::Empty => State::Request(RequestPart::MethodStart),
+                    Line::Full => State::Field(FieldPart::Start),
+                    Line::Last => State::Done,
+                }
+            }
+            State::Done | State::Failed(_) => self.state,
+        };
+        self.position += 1;
+        Ok(next)
+    }
+
+    /// Is the line full already, and this byte not the CR that ends it?
+    fn overruns(&self, limit: usize, byte: u8) -> bool {
+        byte != b'\r' && (self.position - self.line) as usize >= limit
+    }
+
+    fn request_byte(&mut self, part: RequestPart, byte: u8) -> Result<State, HeadError> {
+        use RequestPart::{Method, MethodStart, Start, Target, Version};
+        Ok(State::Request(match (part, byte) {
+            (_, b'\n') => return Err(HeadError::BareLf),
+            // RFC 9112 §2.2: one empty line ahead of the request line is passed over.
+            (Start, b'\r') => return Ok(State::LineEnd(Line::Empty)),
+            (MethodStart, b'\r') => return Err(HeadError::EmptyLines),
+            // RFC 9112 §3.1: the method is a token, with one space behind it.
+            (Start | MethodStart, _) if grammar::is_token_byte(byte) => {
+                self.method.start = self.position;
+                Method
+            }
+            (Method, _) if grammar::is_token_byte(byte) => Method,
+            (Method, b' ') => {
+                self.method.end = self.position;
+                self.target.start = self.position + 1;
+                Target(TargetPart::Start)
+            }
+            (Start | MethodStart | Method, _) => return Err(HeadError::InvalidMethod),
+            // RFC 9112 §3: one space, and then the version must follow.
+            (Target(TargetPart::Authority | TargetPart::Path), b' ') => {
+                self.target.end = self.position;
+                Version(VersionPart::Name(b"HTTP/"))
+            }
+            (Target(TargetPart::Authority | TargetPart::Path), b'\r') => {
+                return Err(HeadError::InvalidVersion);
+            }
+            (Target(part), _) => Target(target_byte(part, byte)?),
+            (Version(VersionPart::End), b'\r') => return Ok(State::LineEnd(Line::Full)),
+            (Version(part), _) => Version(self.version_byte(part, byte)?),
+        }))
+    }
+
+    /// RFC 9112 §2.3: `HTTP/` digit `.` digit, in capitals.
+    fn version_byte(&mut self, part: VersionPart, byte: u8) -> Result<VersionPart, HeadError> {
+        Ok(match (part, byte) {
+            (VersionPart::Name([want]), _) if byte == *want => VersionPart::Major,
+            (VersionPart::Name([want, rest @ ..]), _) if byte == *want => VersionPart::Name(rest),
+            (VersionPart::Major, b'1') => VersionPart::Dot,
+            // RFC 9110 §15.6.6: another major version is another protocol.
+            (VersionPart::Major, b'0'..=b'9') => return Err(HeadError::UnsupportedVersion),
+            (VersionPart::Dot, b'.') => VersionPart::Minor,
+            (VersionPart::Minor, b'0'..=b'9') => {
+                self.minor_version = byte - b'0';
+                VersionPart::End
+            }
+            _ => return Err(HeadError::InvalidVersion),
+        })
+    }
+
+    fn field_byte(&mut self, part: FieldPart, byte: u8) -> Result<State, HeadError> {
+        use FieldPart::{Name, Start, Value};
+        Ok(State::Field(match (part, byte) {
+            (_, b'\n') => return Err(HeadError::BareLf),
+            (Start, b'\r') => return Ok(State::LineEnd(Line::Last)),
+            // RFC 9112 §2.2: no white space ahead of the first header; §5.2: nor a folded line.
+            (Start, b' ' | b'\t') if self.fields.is_empty() => {
+                return Err(HeadError::LeadingSpace);
+            }
+            (Start, b' ' | b'\t') => return Err(HeadError::FoldedLine),
+            // RFC 9112 §5: a line is a name that is a token, a colon and a value.
+            (Start, b':') => return Err(HeadError::EmptyName),
+            (Start, _) if grammar::is_token_byte(byte) => {
+                if self.fields.len() >= self.limits.headers {
+                    return Err(HeadError::TooManyHeaders);
+                }
+                self.field.name.start = self.position;
+                Name
+            }
+            (Name, _) if grammar::is_token_byte(byte) => Name,
+            (Name, b':') => {
+                self.field.name.end = self.position;
+                self.field.value = Span::default();
+                Value
+            }
+            // RFC 9112 §5.1: no white space between name and colon.
+            (Name, b' ' | b'\t') => return Err(HeadError::SpaceInName),
+            (Name, b'\r') => return Err(HeadError::MissingColon),
+            (Start | Name, _) => return Err(HeadError::InvalidName),
+            // RFC 9112 §5.1: white space around a value is no part of it, and may be all there is.
+            (Value, b' ' | b'\t') => Value,
+            (Value, b'\r') => {
+                self.fields.push(self.field);
+                return Ok(State::LineEnd(Line::Full));
+            }
+            // RFC 9110 §5.5: no NUL and no other control in a value.
+            (Value, _) if grammar::is_value_byte(byte) => {
+                if self.field.value.is_empty() {
+                    self.field.value.start = self.position;
+                }
+                self.field.value.end = self.position + 1;
+                Value
+            }
+            (Value, _) => return Err(HeadError::InvalidValue),
+        }))
+    }
+
+    /// Copies bytes that passed; the buffer doubles, but never past the limit of the head.
+    fn keep(&mut self, passed: &[u8]) {
+        let needed = self.bytes.len() + passed.len();
+        if needed > self.bytes.capacity() {
+            let doubled = self.bytes.capacity().saturating_mul(2);
+            let capacity = doubled.min(self.limits.head).max(needed);
+            self.bytes.reserve_exact(capacity - self.bytes.len());
+        }
+        self.bytes.extend_from_slice(passed);
+    }
+
+    fn take_head(&mut self) -> Head {
+        Head {
+            bytes: mem::take(&mut self.bytes).into_boxed_slice(),
+            fields: mem::take(&mut self.fields).into_boxed_slice(),
+            method: self.method,
+            target: self.target,
+            minor_version: self.minor_version,
+        }
+    }
+}
+
+/// What the next byte is part of.
+#[derive(Clone, Copy, Debug)]
+enum State {
+    Request(RequestPart),
+    Field(FieldPart),
+    /// The CR at the end of this line has been read: LF must follow.
+    LineEnd(Line),
+    Done,
+    Failed(HeadError),
+}
+
+#[derive(Clone, Copy, Debug)]
+enum RequestPart {
+    /// No byte yet.
+    Start,
+    /// An empty line was passed over.
+    MethodStart,
+    Method,
+    Target(TargetPart),
+    Version(VersionPart),
+}
+
+/// Parts of `http(s)://authority/path` and `ws(s)://authority/path`, where all ahead of the path
+/// may be missing. A slice is what is left of a fixed text.
+#[derive(Clone, Copy, Debug)]
+enum TargetPart {
+    Start,
+    Scheme(&'static [u8]),
+    /// `http` or `ws` has been read: an `s` may follow.
+    SchemeEnd,
+    Slashes(&'static [u8]),
+    AuthorityStart,
+    Authority,
+    /// Path and query.
+    Path,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum VersionPart {
+    /// What is left of `HTTP/`.
+    Name(&'static [u8]),
+    Major,
+    Dot,
+    Minor,
+    End,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum FieldPart {
+    Start,
+    Name,
+    Value,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Line {
+    /// The empty line that may stand ahead of the request line.
+    Empty,
+    /// A request line or a header line.
+    Full,
+    /// The empty line that ends the head.
+    Last,
+}
+
+/// RFC 9112 §3.2: origin-form or absolute-form. Nothing is served to `CONNECT` or `OPTIONS *`, so
+/// authority-form and asterisk-form are refused.
+fn target_byte(part: TargetPart, byte: u8) -> Result<TargetPart, HeadError> {
+    use TargetPart::{Authority, AuthorityStart, Path, Scheme, SchemeEnd, Slashes, Start};
+    Ok(match (part, byte) {
+        (Start, b'/') => Path,
+        (Path, _) if grammar::is_target_byte(byte) => Path,
+        // RFC 3986 §3.1: case does not matter in a scheme.
+        (Start, b'h' | b'H') => Scheme(b"ttp"),
+        (Start, b'w' | b'W') => Scheme(b"s"),
+        (Scheme([want]), _) if byte.eq_ignore_ascii_case(want) => SchemeEnd,
+        (Scheme([want, rest @ ..]), _) if byte.eq_ignore_ascii_case(want) => Scheme(rest),
+        (SchemeEnd, b's' | b'S') => Slashes(b"://"),
+        (SchemeEnd, b':') => Slashes(b"//"),
+        (Slashes([want]), _) if byte == *want => AuthorityStart,
+        (Slashes([want, rest @ ..]), _) if byte == *want => Slashes(rest),
+        // RFC 9110 §4.2: an empty host is invalid, and so (§4.2.4) is a user name.
+        (AuthorityStart | Authority, b'@') => return Err(HeadError::UserInfo),
+        (AuthorityStart, b'/' | b'?') => return Err(HeadError::InvalidTarget),
+        (Authority, b'/' | b'?') => Path,
+        (AuthorityStart | Authority, _) if grammar::is_target_byte(byte) => Authority,
+        _ => return Err(HeadError::InvalidTarget),
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,176 @@
+//! Every way in which a request fails the opening handshake, and the response to each.
+
+use std::fmt;
+
+use super::parse::HeadError;
+use super::reply::{Response, Status};
+
+/// Why a request is not upgraded.
+///
+/// Its text is one line in plain words, and is what the client is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// The bytes are not a request head (RFC 9112).
+    Head(HeadError),
+    /// HTTP/1.1 without `Host` (RFC 9112 §3.2; §4.2.1 item 2).
+    MissingHost,
+    /// More than one `Host` (RFC 9112 §3.2).
+    RepeatedHost,
+    /// `Host` is not a host with an optional port (RFC 9112 §3.2, RFC 9110 §7.2).
+    InvalidHost,
+    /// The absolute target does not name a host with an optional port (RFC 9110 §4.2).
+    InvalidAuthority,
+    /// A `Transfer-Encoding` announces a body; this server reads none (RFC 9112 §6.1).
+    TransferEncoding,
+    /// More than one `Content-Length` (RFC 9110 §8.6).
+    RepeatedContentLength,
+    /// `Content-Length` is not a number in digits (RFC 9110 §8.6).
+    InvalidContentLength,
+    /// `Content-Length` announces a body; this server reads none (RFC 9112 §6.2).
+    Body,
+    /// `Expect` on a request that has no body to wait for (RFC 9110 §10.1.1).
+    Expectation,
+    /// More than one `Origin` (RFC 6454 §7.3, RFC 9110 §5.3).
+    RepeatedOrigin,
+    /// An ordinary HTTP request: no `Upgrade`, nor any `Sec-WebSocket-*` (§4.2.1).
+    NotWebSocket,
+    /// The method of a handshake is not `GET` (§4.2.1 item 1).
+    MethodNotGet,
+    /// A handshake over HTTP/1.0 (§4.2.1 item 1).
+    HttpTooOld,
+    /// A handshake without `Upgrade`, as a proxy leaves it that does not pass it on (§4.2.1 item 3).
+    MissingUpgrade,
+    /// `Upgrade` is not a list of protocols (RFC 9110 §7.8).
+    InvalidUpgrade,
+    /// `Upgrade` does not ask for `websocket` (§4.2.1 item 3).
+    UpgradeNotWebSocket,
+    /// `Connection` is not a list of tokens (RFC 9110 §7.6.1).
+    InvalidConnection,
+    /// `Connection` does not have `Upgrade` in it (§4.2.1 item 4).
+    ConnectionNotUpgrade,
+    /// No `Sec-WebSocket-Version` (§4.2.1 item 6).
+    MissingVersion,
+    /// More than one `Sec-WebSocket-Version` (§11.3.5).
+    RepeatedVersion,
+    /// `Sec-WebSocket-Version` is not 13 (§4.2.1 item 6, §4.2.2 item 4).
+    UnsupportedVersion,
+    /// No `Sec-WebSocket-Key` (§4.2.1 item 5).
+    MissingKey,
+    /// More than one `Sec-WebSocket-Key` (§11.3.1).
+    RepeatedKey,
+    /// `Sec-WebSocket-Key` is not the base64 of 16 bytes (§4.2.1 item 5).
+    InvalidKey,
+    /// `Sec-WebSocket-Protocol` is not a list of one token or more (§4.1 item 10, §11.3.4).
+    InvalidProtocol,
+    /// `Sec-WebSocket-Protocol` offers the same subprotocol twice (§4.1 item 10).
+    RepeatedProtocol,
+    /// `Sec-WebSocket-Extensions` is not a list of one extension or more (§9.1).
+    InvalidExtensions,
+    /// `Origin` is not one that this server is configured to serve (§4.2.2 item 4, §10.2).
+    OriginNotAllowed,
+}
+
+impl Refusal {
+    /// The status that answers it.
+    pub fn status(self) -> Status {
+        match self {
+            Refusal::Head(error) => error.status(),
+            // RFC 9110 §15.5.22: the client is to ask again, for WebSocket 13.
+            Refusal::MissingUpgrade
+            | Refusal::UpgradeNotWebSocket
+            | Refusal::ConnectionNotUpgrade
+            | Refusal::MissingVersion
+            | Refusal::UnsupportedVersion => Status::UPGRADE_REQUIRED,
+            Refusal::MethodNotGet => Status::METHOD_NOT_ALLOWED,
+            // §4.2.2 item 4: a server that does not accept this origin.
+            Refusal::OriginNotAllowed => Status::FORBIDDEN,
+            Refusal::MissingHost
+            | Refusal::RepeatedHost
+            | Refusal::InvalidHost
+            | Refusal::InvalidAuthority
+            | Refusal::TransferEncoding
+            | Refusal::RepeatedContentLength
+            | Refusal::InvalidContentLength
+            | Refusal::Body
+            | Refusal::Expectation
+            | Refusal::RepeatedOrigin
+            | Refusal::NotWebSocket
+            | Refusal::HttpTooOld
+            | Refusal::InvalidUpgrade
+            | Refusal::InvalidConnection
+            | Refusal::RepeatedVersion
+            | Refusal::MissingKey
+            | Refusal::RepeatedKey
+            | Refusal::InvalidKey
+            | Refusal::InvalidProtocol
+            | Refusal::RepeatedProtocol
+            | Refusal::InvalidExtensions => Status::BAD_REQUEST,
+        }
+    }
+
+    /// The response that answers it: its status, and its reason as the body.
+    pub fn response(self) -> Response {
+        let response = Response::new(self.status(), format!("{self}\n"));
+        match self {
+            // RFC 9110 §15.5.6: 405 tells which methods there are.
+            Refusal::MethodNotGet => response.header("Allow", "GET"),
+            _ => response,
+        }
+    }
+}
+
+impl From<HeadError> for Refusal {
+    fn from(error: HeadError) -> Refusal {
+        Refusal::Head(error)
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Refusal::Head(error) => return error.fmt(f),
+            Refusal::MissingHost => "the Host header is missing",
+            Refusal::RepeatedHost => "there is more than one Host header",
+            Refusal::InvalidHost => "the Host header is malformed",
+            Refusal::InvalidAuthority => "the host in the request target is malformed",
+            Refusal::TransferEncoding => "a request with a body (Transfer-Encoding) is not accepted",
+            Refusal::RepeatedContentLength => "there is more than one Content-Length header",
+            Refusal::InvalidContentLength => "the Content-Length header is malformed",
+            Refusal::Body => "a request with a body (Content-Length) is not accepted",
+            Refusal::Expectation => "an Expect header on a request without a body",
+            Refusal::RepeatedOrigin => "there is more than one Origin header",
+            Refusal::NotWebSocket => "this is a WebSocket endpoint, and the request is plain HTTP",
+            Refusal::MethodNotGet => "a WebSocket handshake uses the method GET",
+            Refusal::HttpTooOld => "a WebSocket handshake needs HTTP/1.1",
+            Refusal::MissingUpgrade => {
+                "the Upgrade header is missing (a proxy on the way may have removed it)"
+            }
+            Refusal::InvalidUpgrade => "the Upgrade header is malformed",
+            Refusal::UpgradeNotWebSocket => "the Upgrade header does not ask for websocket",
+            Refusal::InvalidConnection => "the Connection header is malformed",
+            Refusal::ConnectionNotUpgrade => {
+                "the Connection header does not say Upgrade (a proxy on the way may have removed it)"
+            }
+            Refusal::MissingVersion => "the Sec-WebSocket-Version header is missing",
+            Refusal::RepeatedVersion => "there is more than one Sec-WebSocket-Version header",
+            Refusal::UnsupportedVersion => "this server speaks WebSocket version 13",
+            Refusal::MissingKey => "the Sec-WebSocket-Key header is missing",
+            Refusal::RepeatedKey => "there is more than one Sec-WebSocket-Key header",
+            Refusal::InvalidKey => "the Sec-WebSocket-Key header is not the base64 of 16 bytes",
+            Refusal::InvalidProtocol => "the Sec-WebSocket-Protocol header is not a list of tokens",
+            Refusal::RepeatedProtocol => "the same subprotocol is offered twice",
+            Refusal::InvalidExtensions => "the Sec-WebSocket-Extensions header is malformed",
+            Refusal::OriginNotAllowed => "this origin is not allowed",
+        })
+    }
+}
+
+impl std::error::Error for Refusal {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Refusal::Head(error) => Some(error),
+            _ => None,
+        }
+    }
+}

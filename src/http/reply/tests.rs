@@ -1,0 +1,162 @@
+use super::super::testing::{R0, read, with};
+use super::*;
+
+fn text(response: &Response) -> String {
+    String::from_utf8(response.encode().unwrap()).unwrap()
+}
+
+#[test]
+fn a_status_is_101_or_final() {
+    for code in 0..=u16::MAX {
+        let status = Status::new(code);
+        assert_eq!(status.map(Status::code), (200..600).contains(&code).then_some(code));
+    }
+    assert_eq!(Status::SWITCHING_PROTOCOLS.to_string(), "101 Switching Protocols");
+    assert_eq!(Status::new(404), Some(Status::NOT_FOUND));
+    assert_eq!(Status::new(499).unwrap().reason_phrase(), "");
+}
+
+#[test]
+fn a_response_is_plain_text_unless_it_says_otherwise() {
+    assert_eq!(
+        text(&Response::new(Status::NOT_FOUND, "no\n")),
+        "HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 3\r\n\
+         Content-Type: text/plain; charset=utf-8\r\n\r\nno\n"
+    );
+    let page = Response::new(Status::OK, "<p>")
+        .header("content-type", "text/plain")
+        .header("Set-Cookie", "a")
+        .header("Content-Type", "text/html")
+        .header("Set-Cookie", "b\u{e9}\t");
+    assert_eq!(
+        text(&page),
+        "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 3\r\nSet-Cookie: a\r\n\
+         Content-Type: text/html\r\nSet-Cookie: b\u{e9}\t\r\n\r\n<p>"
+    );
+    assert_eq!((page.status(), page.body()), (Status::OK, b"<p>".as_slice()));
+}
+
+#[test]
+fn a_response_may_be_empty_or_of_no_known_status() {
+    assert_eq!(
+        text(&Response::new(Status::new(599).unwrap(), "")),
+        "HTTP/1.1 599 \r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+    );
+}
+
+#[test]
+fn a_head_request_gets_all_but_the_body() {
+    let response = Response::new(Status::OK, "body");
+    let head = response.encode_head_only().unwrap();
+    assert_eq!([head.as_slice(), b"body"].concat(), response.encode().unwrap());
+    assert!(head.ends_with(b"\r\n\r\n"));
+}
+
+#[test]
+fn some_statuses_have_no_body() {
+    for (code, length) in [(204, ""), (205, "Content-Length: 0\r\n"), (304, "")] {
+        let status = Status::new(code).unwrap();
+        let encoded = text(&Response::new(status, ""));
+        let reason = status.reason_phrase();
+        let wanted = format!("HTTP/1.1 {code} {reason}\r\nConnection: close\r\n{length}\r\n");
+        assert_eq!(encoded, wanted);
+        let with_body = Response::new(status, "a");
+        assert_eq!(with_body.encode(), Err(InvalidReply::BodyNotAllowed));
+        assert_eq!(with_body.encode_head_only(), Err(InvalidReply::BodyNotAllowed));
+    }
+    let interim = Response::new(Status::SWITCHING_PROTOCOLS, "");
+    assert_eq!(interim.encode(), Err(InvalidReply::NotFinal));
+}
+
+#[test]
+fn a_426_says_what_to_upgrade_to() {
+    assert_eq!(
+        text(&Response::new(Status::UPGRADE_REQUIRED, "")),
+        "HTTP/1.1 426 Upgrade Required\r\nConnection: close, Upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Version: 13\r\nContent-Length: 0\r\n\r\n"
+    );
+}
+
+#[test]
+fn no_header_can_split_a_reply_or_take_the_servers_place() {
+    let head = read(R0).unwrap();
+    let both = |name: &str, value: &str| {
+        let response = Response::new(Status::OK, "").header(name, value).encode();
+        let accept = Accept::new().header(name, value).encode(&head, "key");
+        assert_eq!(response.as_ref().err(), accept.as_ref().err());
+        response.err()
+    };
+    for byte in 0..=127_u8 {
+        let token = byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+        let name = format!("X{}Y", char::from(byte));
+        assert_eq!(both(&name, "v"), (!token).then_some(InvalidReply::HeaderName));
+        let value = format!("x{}y", char::from(byte));
+        let control = byte.is_ascii_control() && byte != b'\t';
+        assert_eq!(both("X", &value), control.then_some(InvalidReply::HeaderValue));
+    }
+    assert_eq!(both("", "v"), Some(InvalidReply::HeaderName));
+    assert_eq!(both("X\u{e9}", "v"), Some(InvalidReply::HeaderName));
+    assert_eq!(both("X", "\u{e9}"), None);
+    assert_eq!(both("X", "a\r\nSet-Cookie: b"), Some(InvalidReply::HeaderValue));
+    for name in RESERVED.iter().copied().chain([
+        "Sec-WebSocket-Accept",
+        "Sec-WebSocket-Extensions",
+        "Sec-WebSocket-Protocol",
+        "Sec-WebSocket-Version",
+    ]) {
+        for name in [name.to_owned(), name.to_lowercase(), name.to_uppercase()] {
+            assert_eq!(both(&name, "v"), Some(InvalidReply::ReservedHeader));
+        }
+    }
+}
+
+#[test]
+fn the_101_is_that_of_the_rfc() {
+    // §1.3, with an extra header behind it.
+    let head = read(with("Sec-WebSocket-Protocol: chat, superchat\r\n")).unwrap();
+    let accept = Accept::new().protocol("chat");
+    let wanted = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\
+        Connection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\
+        Sec-WebSocket-Protocol: chat\r\n\r\n";
+    let encoded = accept.encode(&head, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=").unwrap();
+    assert_eq!(String::from_utf8(encoded).unwrap(), wanted);
+    let encoded = Accept::new().header("Set-Cookie", "a").encode(&head, "key");
+    let wanted = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\
+        Connection: Upgrade\r\nSec-WebSocket-Accept: key\r\nSet-Cookie: a\r\n\r\n";
+    assert_eq!(String::from_utf8(encoded.unwrap()).unwrap(), wanted);
+}
+
+#[test]
+fn the_client_s_first_choice_that_is_supported_is_chosen() {
+    let head = read(with("Sec-WebSocket-Protocol: a, b\r\nSec-WebSocket-Protocol: c\r\n")).unwrap();
+    for (supported, chosen) in [
+        (&["b"][..], Some("b")),
+        (&["c", "b"], Some("b")),
+        (&["c"], Some("c")),
+        (&["B", "a "], None),
+        (&[], None),
+    ] {
+        let accept = Accept::new().protocol("x").choose_protocol(&head, supported);
+        assert_eq!(accept.chosen_protocol(), chosen);
+        let encoded = String::from_utf8(accept.encode(&head, "").unwrap()).unwrap();
+        assert_eq!(
+            encoded.matches("Sec-WebSocket-Protocol").count(),
+            usize::from(chosen.is_some())
+        );
+        assert!(!encoded.contains("Extensions"));
+    }
+}
+
+#[test]
+fn only_what_was_offered_can_be_chosen() {
+    let offers = read(with("Sec-WebSocket-Protocol: a, b\r\n")).unwrap();
+    let none = read(R0).unwrap();
+    for protocol in ["A", "c", "a, b", "", "a\r\nX: y"] {
+        let accept = Accept::new().protocol(protocol);
+        for head in [&offers, &none] {
+            let encoded = accept.encode(head, "key");
+            assert_eq!(encoded, Err(InvalidReply::ProtocolNotOffered));
+        }
+    }
+    assert!(Accept::new().protocol("b").encode(&offers, "key").is_ok());
+}
