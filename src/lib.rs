@@ -73,3 +73,8 @@ pub use sender::{MessageWriter, Sender};
 pub use server::{BoxError, Server, ShutdownHandle};
 pub use transport::Transport;
 pub use upgrade::Upgrade;
+
+/// The README's examples are tested with those of the documentation.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
