@@ -9,8 +9,9 @@ use crate::proto::{CloseCode, Violation};
 /// Why a call on a connection failed.
 ///
 /// [`TimedOut`](Self::TimedOut), [`TooLong`](Self::TooLong) and
-/// [`InvalidCloseCode`](Self::InvalidCloseCode) leave the connection as it was. After any other, it is over: the peer has been told, where it could be, and every later
-/// call gives [`Closed`](Self::Closed).
+/// [`InvalidCloseCode`](Self::InvalidCloseCode) leave the connection as it was, and
+/// [`Closed`](Self::Closed) leaves the closing handshake to go on. After any other the connection
+/// is over: the peer has been told why, where it could be.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {

@@ -195,14 +195,17 @@ impl Inbound {
     /// Does what an error calls for, and passes it on.
     pub(crate) fn failed(&mut self, error: Error) -> Error {
         let (code, reason) = match &error {
-            Error::TimedOut | Error::TooLong | Error::InvalidCloseCode(_) => return error,
+            // The connection goes on, or its closing handshake does.
+            Error::TimedOut | Error::TooLong | Error::InvalidCloseCode(_) | Error::Closed => {
+                return error;
+            }
             _ if !self.is_open() => return error,
             Error::Violation(violation) => (violation.close_code(), violation.to_string()),
             Error::Expired(wait @ (Wait::Message | Wait::Idle)) => {
                 (CloseCode::POLICY_VIOLATION, wait.reason().to_owned())
             }
             Error::Overloaded => (CloseCode::TRY_AGAIN_LATER, error.to_string()),
-            Error::Io(_) | Error::Closed | Error::Expired(Wait::Write | Wait::Close) => {
+            Error::Io(_) | Error::Expired(Wait::Write | Wait::Close) => {
                 self.shared.abandon();
                 self.end(State::Failed);
                 return error;

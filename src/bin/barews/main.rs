@@ -8,7 +8,7 @@ use std::process::{self, ExitCode};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use barews::{BoxError, Config, Connection, Server, ShutdownHandle, UpgradeError};
+use barews::{BoxError, Config, Connection, Error, Server, ShutdownHandle, UpgradeError};
 
 use cli::{Command, Options};
 use log::Log;
@@ -106,8 +106,10 @@ fn echo(mut conn: Connection, log: &Log) -> Result<(), BoxError> {
             Ok(Some(message)) => {
                 messages += 1;
                 bytes += message.len() as u64;
-                if let Err(error) = conn.write(message) {
-                    break Err(error);
+                match conn.write(message) {
+                    // A shutdown has begun to close: `recv` sees that through.
+                    Ok(()) | Err(Error::Closed) => {}
+                    Err(error) => break Err(error),
                 }
             }
             Err(error) => break Err(error),
