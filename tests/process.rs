@@ -1,0 +1,347 @@
+//! Faults that take the real program: limits of the system, signals, silence. Rows F7 to F20 as far
+//! as a program on one machine can be made to meet them; deadlines are shortened.
+#![cfg(target_os = "linux")]
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tungstenite::protocol::frame::coding::CloseCode;
+use tungstenite::{Message, WebSocket};
+
+/// How long anything may take before a test fails.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The program, run by a shell so that limits can be set first.
+struct Program {
+    child: Child,
+    addr: SocketAddr,
+    /// What it says on standard error, a line each.
+    lines: Receiver<String>,
+}
+
+impl Program {
+    fn start(args: &[&str]) -> Self {
+        Self::start_under("", args)
+    }
+
+    /// `prelude` is what the shell does first.
+    fn start_under(prelude: &str, args: &[&str]) -> Self {
+        let mut child = Command::new("sh")
+            .args(["-c", &format!("{prelude}\nexec \"$0\" \"$@\"")])
+            .arg(env!("CARGO_BIN_EXE_barews"))
+            .arg("127.0.0.1:0")
+            .args(args)
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("a shell");
+        let (sender, lines) = channel();
+        let stderr = BufReader::new(child.stderr.take().expect("a pipe"));
+        thread::spawn(move || {
+            stderr.lines().map_while(Result::ok).try_for_each(|l| sender.send(l))
+        });
+        // Whatever goes wrong from here on, the program is ended.
+        let mut program = Self { child, addr: ([0; 4], 0).into(), lines };
+        let first = program.lines.recv_timeout(PATIENCE).expect("the address");
+        program.addr = first.rsplit_once(' ').expect("a word").1.parse().expect(&first);
+        program
+    }
+
+    fn signal(&self, name: &str) {
+        let sent =
+            Command::new("sh").args(["-c", &format!("kill -{name} {}", self.child.id())]).status();
+        assert!(sent.expect("a shell").success());
+    }
+
+    fn wait(&mut self) -> ExitStatus {
+        let start = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().expect("a child") {
+                return status;
+            }
+            assert!(start.elapsed() < PATIENCE, "it does not end");
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// A number from the program's entry in `/proc`.
+    fn status(&self, key: &str) -> u64 {
+        let path = format!("/proc/{}/status", self.child.id());
+        let text = fs::read_to_string(path).expect("a running process");
+        let line = text.lines().find(|line| line.starts_with(key)).expect(key);
+        line.split_whitespace().nth(1).expect("a value").parse().expect("a number")
+    }
+
+    /// Processor time used, in clock ticks of 10 ms.
+    fn ticks(&self) -> u64 {
+        let path = format!("/proc/{}/stat", self.child.id());
+        let text = fs::read_to_string(path).expect("a running process");
+        let fields: Vec<&str> = text.rsplit_once(") ").expect("a name").1.split(' ').collect();
+        fields[11].parse::<u64>().expect("utime") + fields[12].parse::<u64>().expect("stime")
+    }
+
+    fn stream(&self) -> TcpStream {
+        let stream = TcpStream::connect(self.addr).expect("connect");
+        stream.set_read_timeout(Some(PATIENCE)).expect("set_read_timeout");
+        stream.set_write_timeout(Some(PATIENCE)).expect("set_write_timeout");
+        stream
+    }
+
+    fn open(&self) -> WebSocket<TcpStream> {
+        self.try_open().expect("a WebSocket")
+    }
+
+    fn try_open(&self) -> Result<WebSocket<TcpStream>, String> {
+        let url = format!("ws://{}/", self.addr);
+        let (client, _) =
+            tungstenite::client(url, self.stream()).map_err(|error| error.to_string())?;
+        Ok(client)
+    }
+
+    /// Waits until only `threads` are left: the main one, and those for the log and signals.
+    fn settle(&self, threads: u64) {
+        let start = Instant::now();
+        while self.status("Threads:") != threads {
+            assert!(start.elapsed() < PATIENCE, "{} threads", self.status("Threads:"));
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Threads of the program when nobody is connected.
+const IDLE_THREADS: u64 = 3;
+
+#[track_caller]
+fn echoes(client: &mut WebSocket<TcpStream>) {
+    client.send(Message::text("hello")).expect("send");
+    assert_eq!(client.read().expect("an echo"), Message::text("hello"));
+}
+
+/// Reads to the end of the stream; what came.
+fn read_to_end(stream: &mut TcpStream) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    // A reset is an end too.
+    let _ = stream.read_to_end(&mut bytes);
+    bytes
+}
+
+#[test]
+fn f7_a_thread_that_cannot_be_started_costs_one_connection() {
+    // The limit counts a user's threads and does not bind root, who plays somebody else.
+    let prelude = "if [ \"$(id -u)\" = 0 ]; then
+        exec prlimit --nproc=20 setpriv --reuid 54321 --regid 54321 --clear-groups \"$0\" \"$@\"
+    fi
+    prlimit --pid $$ --nproc=$(($(ls -d /proc/[0-9]*/task/[0-9]* | wc -l) + 20))";
+    let program = Program::start_under(prelude, &[]);
+    let mut open = Vec::new();
+    let refusal = loop {
+        assert!(open.len() < 2000, "the limit does not bite");
+        match program.try_open() {
+            Ok(client) => open.push(client),
+            Err(refusal) => break refusal,
+        }
+    };
+    assert!(refusal.contains("503") || refusal.contains("reset"), "{refusal}");
+    assert!(open.len() >= 10);
+    open.iter_mut().for_each(echoes);
+    // One that ends makes room for another.
+    open.pop().expect("some").close(None).expect("close");
+    let start = Instant::now();
+    let mut again = loop {
+        match program.try_open() {
+            Ok(client) => break client,
+            Err(_) => assert!(start.elapsed() < PATIENCE),
+        }
+    };
+    echoes(&mut again);
+}
+
+#[test]
+fn f8_without_descriptors_accepting_rests_and_recovers() {
+    let program = Program::start_under("ulimit -n 64", &[]);
+    let mut open: Vec<_> = (0..50).map(|_| program.open()).collect();
+    // These wait in the backlog, once descriptors are out.
+    let mut waiting: Vec<_> = (0..30).map(|_| program.stream()).collect();
+    let before = program.ticks();
+    thread::sleep(Duration::from_secs(1));
+    let busy = program.ticks() - before;
+    assert!(busy <= 5, "{busy} % of a processor, for nothing");
+    open.iter_mut().for_each(echoes);
+    drop(open);
+    let freed = Instant::now();
+    let mut last = waiting.pop().expect("some");
+    last.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").expect("send");
+    assert!(read_to_end(&mut last).starts_with(b"HTTP/1.1 400 "));
+    // 1 s for the rest, and some for a busy machine.
+    assert!(freed.elapsed() < Duration::from_secs(3), "{:?}", freed.elapsed());
+}
+
+#[test]
+fn f13_a_client_that_stops_reading_is_cut_by_the_write_deadline() {
+    let program = Program::start(&["--write-timeout", "300ms", "--close-timeout", "200ms"]);
+    let mut client = program.open();
+    let start = Instant::now();
+    // More than both sockets hold, and nothing that is echoed is read. Short messages, since long
+    // ones have longer.
+    let error = loop {
+        assert!(start.elapsed() < PATIENCE, "it is still open");
+        if let Err(error) = client.send(Message::binary(vec![7; 4 << 10])) {
+            break error;
+        }
+    };
+    assert!(!matches!(error, tungstenite::Error::Capacity(_)), "{error}");
+    drop(client);
+    program.settle(IDLE_THREADS);
+    let line = program.lines.recv_timeout(PATIENCE).expect("its line");
+    assert!(line.ends_with("failed: what was sent was not taken in time"), "{line}");
+    echoes(&mut program.open());
+}
+
+#[test]
+fn f14_a_peer_that_vanishes_is_noticed() {
+    let program = Program::start(&["--ping-after", "200ms", "--idle-timeout", "600ms"]);
+    let start = Instant::now();
+    let mut client = program.open();
+    // Nothing is read, so no Ping is answered.
+    program.settle(IDLE_THREADS + 1);
+    program.settle(IDLE_THREADS);
+    assert!(start.elapsed() >= Duration::from_millis(600));
+    assert!(matches!(client.read(), Ok(Message::Ping(_))));
+    match client.read() {
+        Ok(Message::Close(Some(close))) => assert_eq!(close.code, CloseCode::Policy),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn f17_little_memory_refuses_messages_and_not_the_server() {
+    let program = Program::start_under("ulimit -v 524288", &[]);
+    let mut clients: Vec<_> = (0..32).map(|_| program.open()).collect();
+    let message = vec![7; (16 << 20) - 1];
+    // All but the last byte of each is sent: none can be let go of by an echo.
+    let mut frame = vec![0x82, 0xff];
+    frame.extend((message.len() as u64 + 1).to_be_bytes());
+    frame.extend([0; 4]);
+    let senders: Vec<_> = clients
+        .iter_mut()
+        .map(|client| {
+            let mut stream = client.get_ref().try_clone().expect("a descriptor");
+            let (frame, message) = (frame.clone(), message.clone());
+            thread::spawn(move || {
+                // The server may cut it before the end.
+                stream.write_all(&frame).and_then(|()| stream.write_all(&message)).is_ok()
+            })
+        })
+        .collect();
+    let whole = senders.into_iter().map(|sender| sender.join().expect("no panic"));
+    assert!(whole.filter(|&whole| whole).count() < 32, "512 MiB hold no 32 such messages");
+    drop(clients);
+    program.settle(IDLE_THREADS);
+    let mut after = program.open();
+    after.send(Message::binary(message.clone())).expect("send");
+    assert_eq!(after.read().expect("an echo"), Message::binary(message));
+}
+
+#[test]
+fn f18_a_stopped_server_expires_what_is_due_and_goes_on() {
+    let args = ["--handshake-timeout", "300ms", "--ping-after", "100ms", "--idle-timeout", "400ms"];
+    let program = Program::start(&args);
+    let mut silent = program.open();
+    let mut half = program.stream();
+    half.write_all(b"GET / HTTP/1.1\r\n").expect("send");
+    program.signal("STOP");
+    thread::sleep(Duration::from_millis(700));
+    program.signal("CONT");
+    assert!(read_to_end(&mut half).starts_with(b"HTTP/1.1 408 "));
+    while let Ok(message) = silent.read() {
+        assert!(matches!(message, Message::Ping(_) | Message::Close(_)), "{message:?}");
+    }
+    program.settle(IDLE_THREADS);
+    echoes(&mut program.open());
+}
+
+#[test]
+fn f19_shutdown_says_goodbye_to_1000_clients() {
+    let mut program = Program::start_under("ulimit -n 4096", &[]);
+    let mut clients: Vec<_> = (0..1000).map(|_| program.open()).collect();
+    let start = Instant::now();
+    program.signal("TERM");
+    for client in &mut clients {
+        match client.read() {
+            Ok(Message::Close(Some(close))) => assert_eq!(close.code, CloseCode::Away),
+            other => panic!("{other:?}"),
+        }
+        // tungstenite answers the Close with the next call.
+        let _ = client.flush();
+    }
+    assert_eq!(program.wait().code(), Some(0));
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+}
+
+#[test]
+fn f19_a_client_that_does_not_answer_is_cut_after_the_grace_period() {
+    let mut program = Program::start(&["--grace", "300ms"]);
+    let mut client = program.open();
+    let start = Instant::now();
+    program.signal("INT");
+    assert!(matches!(client.read(), Ok(Message::Close(_))));
+    assert_eq!(program.wait().code(), Some(0));
+    assert!(start.elapsed() >= Duration::from_millis(300));
+}
+
+#[test]
+fn f19_a_second_signal_ends_the_program_at_once() {
+    let mut program = Program::start(&["--grace", "60s"]);
+    let mut client = program.open();
+    program.signal("TERM");
+    assert!(matches!(client.read(), Ok(Message::Close(_))));
+    program.signal("TERM");
+    assert_eq!(program.wait().code(), Some(128 + 15));
+}
+
+#[test]
+fn f20_a_busy_port_is_an_error_of_one_line() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
+    let addr = listener.local_addr().expect("an address").to_string();
+    let output = Command::new(env!("CARGO_BIN_EXE_barews")).arg(&addr).output().expect("run");
+    assert_eq!(output.status.code(), Some(2));
+    let text = String::from_utf8(output.stderr).expect("UTF-8");
+    assert!(text.starts_with(&format!("barews: cannot listen on {addr}: ")), "{text}");
+    assert_eq!(text.lines().count(), 1);
+}
+
+#[test]
+fn f20_a_quick_restart_binds_again() {
+    let mut program = Program::start(&[]);
+    let addr = program.addr.to_string();
+    let mut client = program.open();
+    echoes(&mut client);
+    program.signal("TERM");
+    assert!(matches!(client.read(), Ok(Message::Close(_))));
+    let _ = client.flush();
+    assert_eq!(program.wait().code(), Some(0));
+    // The server closed first, so its end of the connection lingers in the system.
+    let mut again = Command::new(env!("CARGO_BIN_EXE_barews"))
+        .arg(&addr)
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("run");
+    let mut first = String::new();
+    let stderr = again.stderr.take().expect("a pipe");
+    BufReader::new(stderr).read_line(&mut first).expect("a line");
+    let _ = again.kill();
+    let _ = again.wait();
+    assert_eq!(first, format!("barews: listening on {addr}\n"));
+}
