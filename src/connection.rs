@@ -89,8 +89,8 @@ impl Connection {
         self.receiver.recv_chunk(out)
     }
 
-    /// Bounds each later `recv` and `recv_chunk`: [`Error::TimedOut`] after this much waiting, and
-    /// nothing is lost. `None`, the default, waits until a deadline of
+    /// Bounds each later `recv` and `recv_chunk`: [`Error::TimedOut`] after this long, and nothing is
+    /// lost; zero counts as a millisecond. `None`, the default, waits until a deadline of
     /// [`Timeouts`](crate::Timeouts).
     pub fn set_recv_timeout(&mut self, timeout: Option<Duration>) {
         self.receiver.set_recv_timeout(timeout);

@@ -62,8 +62,9 @@ impl Receiver {
         self.chunk(out, call).map_err(|error| self.failed(error))
     }
 
-    /// Bounds each later `recv` and `recv_chunk`: [`Error::TimedOut`] after this much waiting.
-    /// `None`, the default, waits until a deadline of [`Timeouts`](crate::Timeouts).
+    /// Bounds each later `recv` and `recv_chunk`: [`Error::TimedOut`] after this long, and nothing is
+    /// lost; zero counts as a millisecond. `None`, the default, waits until a deadline of
+    /// [`Timeouts`](crate::Timeouts).
     pub fn set_recv_timeout(&mut self, timeout: Option<Duration>) {
         self.recv_timeout = timeout;
     }
@@ -186,7 +187,9 @@ impl Receiver {
     }
 
     fn deadline(&self) -> Deadline {
-        self.recv_timeout.map_or(Deadline::NEVER, Deadline::after)
+        // However short the wait, what is there already is received.
+        let after = |wait: Duration| Deadline::after(wait.max(Duration::from_millis(1)));
+        self.recv_timeout.map_or(Deadline::NEVER, after)
     }
 }
 
