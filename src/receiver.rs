@@ -18,7 +18,9 @@ use crate::shared::{DRAIN, LastWord, Shared};
 /// of them should be waiting most of the time. Dropping the `Receiver` of an open connection
 /// closes it with 1000, or with 1011 if the thread panics.
 pub struct Receiver {
-    pub(crate) inbound: Inbound,
+    /// In a box, since connections are passed from function to function, and what is copied on
+    /// the way stays as a used page at the bottom of each thread's stack.
+    pub(crate) inbound: Box<Inbound>,
     partial: Partial,
     recv_timeout: Option<Duration>,
     /// Whether somebody else ends the connection when this is dropped.
@@ -28,7 +30,7 @@ pub struct Receiver {
 impl Receiver {
     pub(crate) fn new(shared: Arc<Shared>, rest: Vec<u8>) -> Self {
         let partial = Partial::new(Arc::clone(&shared.context));
-        let inbound = Inbound::new(shared, rest);
+        let inbound = Box::new(Inbound::new(shared, rest));
         Self { inbound, partial, recv_timeout: None, chaperoned: false }
     }
 

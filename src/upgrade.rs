@@ -184,7 +184,8 @@ pub(crate) fn read(wire: Arc<Wire>, context: Arc<Context>) -> Result<Incoming, U
 fn read_head(wire: &Wire, config: &Config) -> Result<(Request, Vec<u8>), UpgradeError> {
     let deadline = Deadline::after(config.timeouts.handshake);
     let mut parser = HeadParser::new(config.limits.for_head());
-    let mut bytes = [0; STEP];
+    // Not on the stack, where it would stay a used page for the life of the connection.
+    let mut bytes = vec![0; STEP];
     loop {
         let wait = deadline.left().ok_or(UpgradeError::TimedOut)?;
         let len = match wire.read(&mut bytes, wait)? {
