@@ -35,7 +35,7 @@ struct Peers {
 
 struct Peer {
     wire: Arc<Wire>,
-    /// Once the handshake is done.
+    /// Once the request is accepted.
     open: Option<Arc<Shared>>,
 }
 
@@ -109,7 +109,8 @@ impl Registry {
 }
 
 impl Slot {
-    /// The handshake is done. If the server is shutting down, so is the connection at once.
+    /// The handshake is done but for our answer. If the server is shutting down, a Close follows
+    /// the answer.
     pub(crate) fn open(&self, shared: &Arc<Shared>) {
         let mut peers = self.registry.lock();
         if let Some(peer) = peers.by_id.get_mut(&self.id) {

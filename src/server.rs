@@ -187,6 +187,8 @@ impl Server {
         let mut rest = REST.0;
         while !handle.stop.load(Ordering::Relaxed) {
             match listener.accept() {
+                // The last one is our own, to wake us, or has come too late.
+                Ok(_) if handle.stop.load(Ordering::Relaxed) => break,
                 Ok((stream, _)) => {
                     rest = REST.0;
                     service.admit(stream, &handle.registry, &mut refused);
@@ -304,12 +306,11 @@ where
             None => Ok(Accept::new()),
             Some(decide) => guarded(|| decide(upgrade.request())).unwrap_or_else(|| Err(failure())),
         };
-        let mut conn = match decided {
-            Ok(accept) => upgrade.accept(&accept)?,
-            Err(reject) => return Err(upgrade.reject(&reject)),
-        };
-        slot.open(&conn.chaperoned());
-        Ok(conn)
+        match decided {
+            // From the 101 on the client may count on a Close, so the slot knows before.
+            Ok(accept) => upgrade.accept_and(&accept, |shared| slot.open(shared)),
+            Err(reject) => Err(upgrade.reject(&reject)),
+        }
     }
 
     fn handle(&self, mut conn: Connection) -> Result<(), BoxError> {

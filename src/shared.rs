@@ -47,7 +47,8 @@ pub(crate) struct Shared {
 }
 
 struct Writer {
-    closing: Closing,
+    /// `None` until the 101 is out: no frame may come before it.
+    closing: Option<Closing>,
     /// A write failed part of the way; nothing can follow.
     broken: bool,
 }
@@ -96,12 +97,27 @@ impl Shared {
         Self {
             wire,
             context,
-            writer: Mutex::new(Writer { closing: Closing::Open, broken: false }),
+            writer: Mutex::new(Writer { closing: None, broken: false }),
             outbox: Mutex::default(),
             message: Mutex::new(()),
             close_deadline: OnceLock::new(),
             finished: AtomicBool::new(false),
         }
+    }
+
+    /// Writes the answer that opens the connection, and lets frames follow it.
+    ///
+    /// # Errors
+    ///
+    /// What a failed write gives.
+    pub(crate) fn open(&self, reply: &[u8]) -> Result<(), Error> {
+        let mut writer = self.lock();
+        let within = self.context.config.timeouts.write;
+        writer.put(&self.wire, &mut [IoSlice::new(reply)], within)?;
+        writer.closing = Some(Closing::Open);
+        drop(writer);
+        self.settle();
+        Ok(())
     }
 
     /// Writes whole frames of data, waiting for the lock.
@@ -149,35 +165,34 @@ impl Shared {
     }
 
     /// Ends the connection (§7.1.1): the last word, if none has passed; the end of our side of
-    /// the stream; a short wait for the end of theirs; the end of both.
+    /// the stream; a short wait for the end of theirs; the end of both, which also ends a write
+    /// that is still blocked.
     pub(crate) fn finish(&self, word: LastWord) {
         if self.finished.swap(true, Ordering::Relaxed) {
             return;
         }
         let within = self.context.config.timeouts.close;
         let deadline = Deadline::after(within);
+        // Whoever writes the word ends our side behind it.
         self.close(word, within);
-        // Another thread may be writing the last word just now: that ends within its deadline.
-        let broken = self.lock().broken;
-        if !broken {
-            self.wire.shutdown(Shutdown::Write);
-            self.wire.drain(DRAIN, deadline);
-        }
+        self.wire.drain(DRAIN, deadline);
         self.wire.shutdown(Shutdown::Both);
     }
 
     /// Ends the connection without a word: the stream is of no more use.
     pub(crate) fn abandon(&self) {
         self.finished.store(true, Ordering::Relaxed);
-        self.lock().broken = true;
+        // First, since a blocked writer holds the lock until this ends its write.
         self.wire.shutdown(Shutdown::Both);
+        self.lock().broken = true;
     }
 
     fn settle(&self) {
         self.settle_within(self.context.config.timeouts.write);
     }
 
-    /// Sends what waits in the outbox, unless somebody else has the lock and so will.
+    /// Sends what waits in the outbox, unless somebody else has the lock, or has yet to open the
+    /// connection, and so will.
     fn settle_within(&self, within: Duration) {
         while !lock(&self.outbox).is_empty() {
             let mut writer = match self.writer.try_lock() {
@@ -185,19 +200,24 @@ impl Shared {
                 Err(TryLockError::WouldBlock) => return,
                 Err(TryLockError::Poisoned(poisoned)) => Self::broken(poisoned),
             };
+            let Some(closing) = &mut writer.closing else { return };
             let outbox = mem::take(&mut *lock(&self.outbox));
             let mut frames = outbox.frames;
-            if !writer.closing.may_send() {
+            if !closing.may_send() {
                 frames.clear();
             }
             for word in outbox.words {
-                writer.closing.say(word, &mut frames);
+                closing.say(word, &mut frames);
             }
+            let over = !closing.may_send();
             // The failure is the next sender's to report: `broken` tells it.
             let _ = writer.put(&self.wire, &mut [IoSlice::new(&frames)], within);
-            if !writer.closing.may_send() {
+            if over {
                 let wait = self.context.config.timeouts.close;
                 self.close_deadline.get_or_init(|| Deadline::after(wait));
+                if self.finished.load(Ordering::Relaxed) {
+                    self.wire.shutdown(Shutdown::Write);
+                }
             }
         }
     }
@@ -221,10 +241,10 @@ impl Writer {
         frames: &mut [IoSlice<'_>],
         within: Duration,
     ) -> Result<(), Error> {
-        if !self.closing.may_send() {
-            return Err(Error::Closed);
+        match self.closing {
+            Some(Closing::Open) => self.put(wire, frames, within),
+            _ => Err(Error::Closed),
         }
-        self.put(wire, frames, within)
     }
 
     /// Writes bytes whatever the closing handshake says; `within` is for the first 64 KiB.

@@ -48,7 +48,7 @@ pub trait Transport: Send + Sync + 'static {
     /// Any error ends the connection.
     fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()>;
 
-    /// Ends one direction or both. A thread that blocks in `read` must return.
+    /// Ends one direction or both. A thread that is blocked in that direction must return.
     ///
     /// # Errors
     ///

@@ -1,6 +1,6 @@
 //! From a stream to a connection: the opening handshake (§4.2) over a transport.
 
-use std::io::{ErrorKind, IoSlice};
+use std::io::{self, ErrorKind, IoSlice};
 use std::net::Shutdown;
 use std::sync::Arc;
 
@@ -90,15 +90,24 @@ impl Upgrade {
     /// [`UpgradeError::InvalidReply`] if the answer cannot be sent as it is, for a header that
     /// is malformed or ours to set, or a subprotocol that was not offered: the peer gets 500.
     pub fn accept(self, accept: &Accept) -> Result<Connection, UpgradeError> {
+        self.accept_and(accept, |_| {})
+    }
+
+    /// The same, with a word to others just before the peer can know.
+    pub(crate) fn accept_and(
+        self,
+        accept: &Accept,
+        announce: impl FnOnce(&Arc<Shared>),
+    ) -> Result<Connection, UpgradeError> {
         let Self { exchange, handshake } = self;
         let reply = match handshake.encode(&exchange.request, accept) {
             Ok(reply) => reply,
             Err(error) => return Err(exchange.fail(error)),
         };
-        let within = exchange.context.config.timeouts.write;
-        exchange.wire.write_all(&mut [IoSlice::new(&reply)], Deadline::after(within))?;
-        let protocol = accept.chosen_protocol().map(str::to_owned);
         let shared = Arc::new(Shared::new(exchange.wire, exchange.context));
+        announce(&shared);
+        shared.open(&reply).map_err(io::Error::from)?;
+        let protocol = accept.chosen_protocol().map(str::to_owned);
         Ok(Connection::new(shared, exchange.request, protocol, exchange.rest))
     }
 
