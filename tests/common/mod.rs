@@ -1,0 +1,53 @@
+//! What the integration tests stand on: a server in this process that tells what the API returned,
+//! a client that works on raw bytes, and a transport that misbehaves on request.
+//!
+//! Nothing here uses the library to make or to judge bytes: a test that did would take the
+//! library's word for its own mistakes. Every wait is bounded by [`PATIENCE`].
+
+#[macro_use]
+mod conversation;
+#[macro_use]
+mod refusal;
+mod binary;
+mod client;
+mod frame;
+mod request;
+mod script;
+mod server;
+
+use std::time::Duration;
+
+use barews::{Config, Limits, Timeouts};
+
+pub use binary::{Binary, command};
+pub use client::RawClient;
+pub use conversation::{Case, closes, converse, echoes, fails};
+pub use frame::{BINARY, CLOSE, CONT, Frame, PING, PONG, TEXT, close, frame, head, hex, masked};
+pub use refusal::{Refused, accept, malformed, refuse, refused};
+pub use request::{ACCEPT, Request, r0};
+pub use script::{Faults, Outcome, Script, run_script};
+pub use server::{Ended, TestServer, Unopened, echo, pair};
+
+/// How long a test waits for anything before it fails. Far more than a loaded machine needs.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// How soon after the last word the stream must end, whatever the machine is doing.
+pub const PROMPT: Duration = Duration::from_secs(1);
+
+pub const fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+/// The default configuration with other limits.
+pub fn with_limits(change: impl FnOnce(&mut Limits)) -> Config {
+    let mut config = Config::default();
+    change(&mut config.limits);
+    config
+}
+
+/// The default configuration with other deadlines.
+pub fn with_timeouts(change: impl FnOnce(&mut Timeouts)) -> Config {
+    let mut config = Config::default();
+    change(&mut config.timeouts);
+    config
+}

@@ -1,0 +1,232 @@
+//! A server in this process, which tells what its API said of each connection.
+
+use std::cell::RefCell;
+use std::io::{self, ErrorKind};
+use std::net::{SocketAddr, TcpListener};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use barews::http::{InvalidReply, Refusal};
+use barews::{
+    Accept, BoxError, CloseFrame, Config, Connection, Error, Server, ShutdownHandle, Upgrade,
+    UpgradeError,
+};
+
+use super::{PATIENCE, RawClient, r0};
+
+/// A server on a free port, shut down when it is dropped.
+pub struct TestServer {
+    pub addr: SocketAddr,
+    pub handle: ShutdownHandle,
+    thread: Option<JoinHandle<io::Result<()>>>,
+    reports: Receiver<(SocketAddr, Report)>,
+    /// Those that came while another was waited for.
+    early: RefCell<Vec<(SocketAddr, Report)>>,
+}
+
+/// How a connection came out.
+#[derive(Debug)]
+pub enum Report {
+    /// It was open, and the echo has ended.
+    Ended(Ended),
+    /// It never was.
+    Unopened(Unopened),
+}
+
+/// What [`echo`] saw of a connection.
+#[derive(Debug)]
+pub struct Ended {
+    /// `Ok` is the `None` of `recv`.
+    pub result: Result<(), Error>,
+    pub close_frame: Option<CloseFrame>,
+    /// Messages received.
+    pub messages: usize,
+}
+
+/// [`UpgradeError`] as a plain value.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Unopened {
+    Io(ErrorKind),
+    TimedOut,
+    Refused(Refusal),
+    Answered(u16),
+    InvalidReply(InvalidReply),
+}
+
+/// The echo of the README. When it is over, the connection must say so for ever.
+pub fn echo(conn: &mut Connection) -> Ended {
+    let mut buf = Vec::new();
+    let mut messages = 0;
+    let result = loop {
+        match conn.recv(&mut buf) {
+            Ok(Some(message)) => {
+                messages += 1;
+                if let Err(error) = conn.write(message) {
+                    break Err(error);
+                }
+            }
+            Ok(None) => break Ok(()),
+            Err(error) => break Err(error),
+        }
+    };
+    for _ in 0..2 {
+        match (&result, conn.recv(&mut buf)) {
+            (Ok(()), Ok(None)) | (Err(_), Err(Error::Closed)) => {}
+            (before, after) => panic!("first {before:?}, then {after:?}"),
+        }
+        assert!(matches!(conn.send("late"), Err(Error::Closed)));
+        assert!(matches!(conn.write("late"), Err(Error::Closed)));
+    }
+    Ended { result, close_frame: conn.close_frame().cloned(), messages }
+}
+
+impl TestServer {
+    /// An echo server with the default configuration.
+    pub fn start() -> Self {
+        Self::echo(Config::default())
+    }
+
+    /// An echo server.
+    pub fn echo(config: Config) -> Self {
+        Self::echo_with(|server| server.config(config))
+    }
+
+    /// An echo server with callbacks.
+    pub fn echo_with(set_up: impl FnOnce(Server) -> Server) -> Self {
+        let (sender, reports) = channel();
+        let handler = {
+            let sender = sender.clone();
+            move |mut conn: Connection| {
+                let peer = conn.peer_addr().expect("TCP has addresses");
+                let ended = echo(&mut conn);
+                let result = match &ended.result {
+                    Ok(()) => Ok(()),
+                    Err(error) => Err(BoxError::from(error.to_string())),
+                };
+                // The test may have seen enough already.
+                let _ = sender.send((peer, Report::Ended(ended)));
+                result
+            }
+        };
+        Self::spawn(set_up, handler, sender, reports)
+    }
+
+    /// A server with a handler of the test's own; only what was not opened is reported.
+    pub fn with_handler<H>(set_up: impl FnOnce(Server) -> Server, handler: H) -> Self
+    where
+        H: Fn(Connection) -> Result<(), BoxError> + Send + Sync + 'static,
+    {
+        let (sender, reports) = channel();
+        Self::spawn(set_up, handler, sender, reports)
+    }
+
+    fn spawn<H>(
+        set_up: impl FnOnce(Server) -> Server,
+        handler: H,
+        sender: Sender<(SocketAddr, Report)>,
+        reports: Receiver<(SocketAddr, Report)>,
+    ) -> Self
+    where
+        H: Fn(Connection) -> Result<(), BoxError> + Send + Sync + 'static,
+    {
+        let server = Server::bind("127.0.0.1:0").expect("bind");
+        let server = set_up(server.on_error(move |peer, error| {
+            if let Some(error) = error.downcast_ref() {
+                let peer = peer.expect("TCP has addresses");
+                let _ = sender.send((peer, Report::Unopened(Unopened::new(error))));
+            }
+        }));
+        let (addr, handle) = (server.local_addr(), server.shutdown_handle());
+        let thread = thread::spawn(move || server.run(handler));
+        Self { addr, handle, thread: Some(thread), reports, early: RefCell::default() }
+    }
+
+    /// A TCP connection to the server.
+    pub fn connect(&self) -> RawClient {
+        RawClient::connect(self.addr)
+    }
+
+    /// An open WebSocket connection to the server.
+    pub fn open(&self) -> RawClient {
+        RawClient::open(self.addr)
+    }
+
+    /// What the server says of the client with this address, once that has ended.
+    pub fn report(&self, peer: SocketAddr) -> Report {
+        let mut early = self.early.borrow_mut();
+        if let Some(at) = early.iter().position(|(other, _)| *other == peer) {
+            return early.remove(at).1;
+        }
+        loop {
+            let (other, report) = self.reports.recv_timeout(PATIENCE).expect("a report");
+            if other == peer {
+                return report;
+            }
+            early.push((other, report));
+        }
+    }
+
+    /// What [`echo`] saw of the client with this address.
+    pub fn ended(&self, peer: SocketAddr) -> Ended {
+        match self.report(peer) {
+            Report::Ended(ended) => ended,
+            report => panic!("the connection never opened: {report:?}"),
+        }
+    }
+
+    /// Why the client with this address got no connection.
+    pub fn unopened(&self, peer: SocketAddr) -> Unopened {
+        match self.report(peer) {
+            Report::Unopened(unopened) => unopened,
+            report => panic!("the connection opened: {report:?}"),
+        }
+    }
+
+    /// Shuts the server down, and waits for `run` to return. How long both took.
+    pub fn stop(&mut self, grace: Duration) -> Duration {
+        let start = Instant::now();
+        self.handle.shutdown(grace);
+        if let Some(thread) = self.thread.take() {
+            thread.join().expect("run does not panic").expect("run returns Ok");
+        }
+        start.elapsed()
+    }
+}
+
+impl Drop for TestServer {
+    fn drop(&mut self) {
+        self.handle.shutdown(Duration::from_millis(100));
+        if let Some(thread) = self.thread.take() {
+            // A test that fails has said why; it needs no second panic.
+            let result = thread.join();
+            assert!(thread::panicking() || matches!(result, Ok(Ok(()))), "{result:?}");
+        }
+    }
+}
+
+impl Unopened {
+    pub fn new(error: &UpgradeError) -> Self {
+        match error {
+            UpgradeError::Io(error) => Self::Io(error.kind()),
+            UpgradeError::TimedOut => Self::TimedOut,
+            UpgradeError::Refused(refusal) => Self::Refused(*refusal),
+            UpgradeError::Answered(status) => Self::Answered(status.code()),
+            UpgradeError::InvalidReply(error) => Self::InvalidReply(*error),
+            other => panic!("a new kind of error: {other:?}"),
+        }
+    }
+}
+
+/// A connection and its client, both for the test to drive, with no server between.
+pub fn pair(config: &Config) -> (Connection, RawClient) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
+    let mut client = RawClient::connect(listener.local_addr().expect("local_addr"));
+    client.send(r0().bytes());
+    let (stream, _) = listener.accept().expect("accept");
+    stream.set_nodelay(true).expect("set_nodelay");
+    let upgrade = Upgrade::read(stream, config).expect("a valid request");
+    let conn = upgrade.accept(&Accept::new()).expect("a valid answer");
+    client.expect_upgrade();
+    (conn, client)
+}

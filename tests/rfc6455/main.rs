@@ -1,0 +1,42 @@
+//! The server held to RFC 6455, chapter by chapter, from outside: bytes in, bytes out, and what
+//! the API says of them. One binary, so that it is linked once.
+//!
+//! Names that begin with `h`, `w` or `f` and a number belong to the list of bad inputs and faults
+//! that this server was built against: `h` for the handshake, `w` for frames, `f` for faults.
+
+#[macro_use]
+#[path = "../common/mod.rs"]
+mod common;
+
+/// The program.
+mod binary;
+/// Somebody else's client.
+mod clients;
+/// §7: the end of a connection.
+mod closing;
+/// §10.4: how long it may take.
+mod deadlines;
+/// All conversations again, over a stream with faults.
+mod faults;
+/// §5: frames.
+mod framing;
+/// §6: both at once, from several threads.
+mod halves;
+/// §4: heads that are meant to hurt.
+mod hostile;
+/// §10.4: how much a peer may ask for.
+mod limits;
+/// §4: the opening handshake itself.
+mod opening;
+/// §6.2: receiving.
+mod receiving;
+/// §4: the opening handshake is an HTTP request, and held to the rules for one.
+mod request;
+/// §6.1: sending.
+mod sending;
+/// The server around the connections.
+mod serving;
+/// §7: the end of them all.
+mod shutdown;
+/// §8: text.
+mod text;

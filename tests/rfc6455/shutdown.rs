@@ -1,0 +1,126 @@
+//! §7.4.1: a server that goes away says so to everyone, and does not go before they have heard.
+
+use std::io::Read;
+use std::net::TcpStream;
+use std::sync::mpsc::channel;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use barews::{Connection, Server};
+
+use crate::common::{Frame, PATIENCE, TEXT, TestServer, close, frame, ms, r0, with_timeouts};
+
+/// §7.4.1: 1001 to everyone, and `run` returns when all handlers have ended.
+#[test]
+fn f19_shutdown() {
+    let mut server = TestServer::start();
+    let mut idle = server.open();
+    let mut half = server.open();
+    for client in [&mut idle, &mut half] {
+        client.send(frame(TEXT, "whole"));
+        client.expect(&Frame::text("whole"));
+    }
+    half.send(frame(0x01, "part"));
+    let mut opening = server.connect();
+    opening.send(&r0().bytes()[..20]);
+    let addr = server.addr;
+    let clients = thread::spawn(move || {
+        for client in [&mut idle, &mut half] {
+            let last = client.read_frame().expect("a Close");
+            assert_eq!(last.close_parts().0, 1001);
+            // What the client sends before its answer is thrown away.
+            client.send([frame(0x80, "late"), close(1001, "")].concat());
+            client.expect_eof();
+        }
+        // A request that was not complete is cut; it may also have come too late to be read.
+        let answer = opening.read_rest();
+        assert!(answer.is_empty() || answer.starts_with(b"HTTP/1.1 503 "), "{answer:?}");
+    });
+    let spent = server.stop(PATIENCE);
+    assert!(spent < ms(5000), "{spent:?}");
+    clients.join().expect("all were told");
+    let refused = TcpStream::connect(addr).and_then(|mut stream| stream.read(&mut [0; 1]));
+    assert!(!matches!(refused, Ok(1..)), "nobody is served any more");
+}
+
+/// A client that has read its 101 is open, however short the time since: it is told like any other.
+#[test]
+fn shutdown_just_after_the_opening() {
+    for _ in 0..20 {
+        let mut server = TestServer::start();
+        let mut client = server.open();
+        let reader = thread::spawn(move || {
+            let last = client.read_frame().expect("a Close, not just the end of the stream");
+            assert_eq!(last.close_parts().0, 1001);
+            client.send(close(1001, ""));
+            client.expect_eof();
+        });
+        server.stop(PATIENCE);
+        reader.join().expect("the client was told");
+    }
+}
+
+/// Those who do not answer are cut when the grace period is over.
+#[test]
+fn shutdown_with_a_silent_client() {
+    let config = with_timeouts(|timeouts| timeouts.close = PATIENCE);
+    let mut server = TestServer::echo(config);
+    let mut client = server.open();
+    client.send(frame(TEXT, "open"));
+    client.expect(&Frame::text("open"));
+    let spent = server.stop(ms(300));
+    assert!((ms(280)..ms(3000)).contains(&spent), "{spent:?}");
+    client.expect(&Frame::new(
+        0x88,
+        [&1001_u16.to_be_bytes()[..], b"the server is shutting down"].concat(),
+    ));
+    client.expect_eof();
+}
+
+/// A handler that is busy learns of it at its next call.
+#[test]
+fn shutdown_while_a_handler_is_busy() {
+    let (sender, results) = channel();
+    let mut server = TestServer::with_handler(
+        |server| server,
+        move |mut conn: Connection| {
+            let result = loop {
+                if let Err(error) = conn.send("still talking") {
+                    break error;
+                }
+            };
+            sender.send(result)?;
+            Ok(())
+        },
+    );
+    let mut client = server.open();
+    client.expect(&Frame::text("still talking"));
+    let reader = thread::spawn(move || {
+        loop {
+            let frame = client.read_frame().expect("a Close at the end");
+            if frame.opcode == 8 {
+                assert_eq!(frame.close_parts().0, 1001);
+                // §7.1.4: the closing handshake is the same for everyone.
+                client.send(close(1001, ""));
+                return client.expect_eof();
+            }
+            assert_eq!(frame, Frame::text("still talking"));
+        }
+    });
+    let spent = server.stop(PATIENCE);
+    assert!(spent < ms(5000), "{spent:?}");
+    assert!(matches!(results.recv_timeout(PATIENCE).unwrap(), barews::Error::Closed));
+    reader.join().expect("the client was told");
+}
+
+/// A shutdown before `run`, and a second one, are no different.
+#[test]
+fn shutdown_at_odd_times() {
+    let server = Server::bind("127.0.0.1:0").unwrap();
+    let handle = server.shutdown_handle();
+    handle.shutdown(Duration::ZERO);
+    let start = Instant::now();
+    server.run(|_| Ok(())).unwrap();
+    handle.shutdown(Duration::ZERO);
+    assert!(start.elapsed() < ms(5000), "{:?}", start.elapsed());
+}
