@@ -1,0 +1,25 @@
+//! Text in any split is judged as std judges it whole, and fails at the earliest bad byte.
+//!
+//! The first two bytes choose a split; the text is the rest.
+
+use barews::proto::utf8::Utf8;
+
+use super::bytes::{Bytes, pieces};
+use super::reference::first_bad_byte;
+
+pub fn check(data: &[u8]) {
+    let mut bytes = Bytes::new(data);
+    let (seed, text) = (bytes.short(), bytes.rest());
+    for seed in [0, 1, seed] {
+        let (mut utf8, mut at, mut bad) = (Utf8::new(), 0, None);
+        for piece in pieces(seed, text) {
+            match (bad, utf8.feed(piece)) {
+                (None, result) => bad = result.err().map(|i| at + i),
+                (Some(_), again) => assert_eq!(again, Err(0), "recovered"),
+            }
+            at += piece.len();
+        }
+        assert_eq!(bad, first_bad_byte(text), "split {seed}");
+        assert_eq!(utf8.is_complete(), std::str::from_utf8(text).is_ok(), "split {seed}");
+    }
+}

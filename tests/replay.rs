@@ -1,0 +1,88 @@
+//! Replays what the fuzzers know, without a fuzzer: the seeds, the corpora, and every input that
+//! once broke an invariant. `fuzz/run` runs the fuzzers themselves.
+
+#[path = "../fuzz/src/lib.rs"]
+mod invariants;
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use std::{fs, panic, thread};
+
+use barews::http::{HeadLimits, HeadParser};
+use invariants::receive_split::LIMITS;
+use invariants::reference::{End, code_of, judge};
+use invariants::seeds::{self, Outcome};
+use invariants::{TARGETS, Target, handshake};
+
+/// The files of a target below this folder of `fuzz`.
+fn files(folder: &str, target: &str) -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz").join(folder).join(target);
+    let Ok(entries) = fs::read_dir(&folder) else { return Vec::new() };
+    let mut files: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    files
+}
+
+/// Runs a check, and names the input if it fails.
+fn replay((target, check): Target, name: &str, input: &[u8]) {
+    if let Err(payload) = panic::catch_unwind(|| check(input)) {
+        eprintln!("{target} fails on {name}");
+        panic::resume_unwind(payload);
+    }
+}
+
+#[test]
+fn every_corpus_and_every_past_crash() {
+    thread::scope(|scope| {
+        for target in TARGETS {
+            scope.spawn(move || {
+                let corpus = files("corpus", target.0);
+                assert!(!corpus.is_empty(), "no corpus for {}", target.0);
+                for file in corpus.into_iter().chain(files("regressions", target.0)) {
+                    replay(target, &file.display().to_string(), &fs::read(&file).unwrap());
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn every_seed() {
+    for (target, name, input) in seeds::seeds() {
+        let target = TARGETS.into_iter().find(|it| it.0 == target).unwrap();
+        replay(target, &name, &input);
+    }
+}
+
+/// What the fuzzers compare with is right about what is known.
+#[test]
+fn the_naive_models_judge_the_seeds_as_they_should() {
+    for (name, limits, stream, outcome) in seeds::streams() {
+        let verdict = match judge(&stream, LIMITS[usize::from(limits)]).end {
+            End::Open { .. } => Outcome::Open,
+            End::Closed => Outcome::Closed,
+            End::Failed { violation, .. } => Outcome::Fails(code_of(violation)),
+        };
+        assert_eq!(verdict, outcome, "{name}");
+    }
+    for (name, request, good) in seeds::requests() {
+        assert_eq!(handshake::accepts(&request), good, "{name}");
+    }
+}
+
+/// Each byte of a head costs the same, however many came before it: a parser that starts over
+/// with each piece would be at this for hours.
+#[test]
+fn a_head_takes_linear_time() {
+    let size = 2 << 20;
+    let limits = HeadLimits { request_line: size, header_line: size, headers: size, head: size };
+    for filler in ["a", "a: b\r\n"] {
+        let mut parser = HeadParser::new(limits);
+        parser.feed(b"GET / HTTP/1.1\r\n").unwrap();
+        let start = Instant::now();
+        for byte in filler.bytes().cycle().take(size - 16) {
+            assert!(matches!(parser.feed(&[byte]), Ok((1, None))));
+        }
+        assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
+    }
+}
