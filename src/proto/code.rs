@@ -82,4 +82,12 @@ mod tests {
             assert_eq!(CloseCode(code).is_sendable(), expected, "{code}");
         }
     }
+
+    #[test]
+    fn shown_and_converted() {
+        let code = CloseCode::from(1009);
+        assert_eq!(code, CloseCode::TOO_BIG);
+        assert_eq!(u16::from(code), 1009);
+        assert_eq!(format!("{code} {code:?}"), "1009 CloseCode(1009)");
+    }
 }

@@ -186,7 +186,7 @@ const fn syntax(state: u64, byte: u8) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{BLOCK, Utf8};
+    use super::{BLOCK, FAILED, FIELD, Utf8, successor, syntax};
 
     const KINDS: [&str; 4] = [
         "The quick brown fox jumps over the lazy dog. ",
@@ -242,6 +242,17 @@ mod tests {
 
     /// Every byte in every state. A character that completed leaves a new validator and one
     /// that failed stays so, hence this speaks for all sequences of any length.
+    /// The packed table says what the syntax does.
+    #[test]
+    fn the_table_holds_the_syntax() {
+        for state in (0..=8).map(|field| field * 6) {
+            for byte in 0..=u8::MAX {
+                let expected = if state == FAILED { FAILED } else { syntax(state, byte) };
+                assert_eq!(successor(state, byte) & FIELD, expected, "{state} {byte:02x}");
+            }
+        }
+    }
+
     #[test]
     fn every_byte_in_every_state() {
         fn walk(prefix: &mut Vec<u8>, before: Utf8) {

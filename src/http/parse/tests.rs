@@ -71,6 +71,8 @@ const BAD: &[(&[u8], usize, HeadError)] = &[
     (b"CONNECT a:80 HTTP/1.1", 8, HeadError::InvalidTarget),
     (b"GET ftp://a/", 4, HeadError::InvalidTarget),
     (b"GET hto", 6, HeadError::InvalidTarget),
+    (b"GET htty://a/", 7, HeadError::InvalidTarget),
+    (b"GET wx://a/", 5, HeadError::InvalidTarget),
     (b"GET httpx://a/", 8, HeadError::InvalidTarget),
     (b"GET httpss", 9, HeadError::InvalidTarget),
     (b"GET wsx", 6, HeadError::InvalidTarget),

@@ -160,3 +160,40 @@ fn only_what_was_offered_can_be_chosen() {
     }
     assert!(Accept::new().protocol("b").encode(&offers, "key").is_ok());
 }
+
+#[test]
+fn every_status_has_its_words_and_others_have_none() {
+    let mut named = 0;
+    for code in 0..=999 {
+        match Status::new(code) {
+            Some(status) => {
+                assert_eq!(status.code(), code);
+                assert_eq!(status.to_string(), format!("{code} {}", status.reason_phrase()));
+                let words = status.reason_phrase();
+                assert!(words.is_empty() || words.starts_with(|c: char| c.is_ascii_uppercase()));
+                named += usize::from(!words.is_empty());
+            }
+            None => assert!(!(200..=599).contains(&code), "{code}"),
+        }
+    }
+    // All but 101, which is no final one.
+    assert_eq!(named, 20);
+    assert_eq!(Status::SWITCHING_PROTOCOLS.to_string(), "101 Switching Protocols");
+    assert_eq!(Status::NOT_FOUND.to_string(), "404 Not Found");
+}
+
+#[test]
+fn what_is_wrong_with_a_reply_is_told_in_a_line_of_its_own() {
+    use std::collections::HashSet;
+    let all = [
+        InvalidReply::HeaderName,
+        InvalidReply::HeaderValue,
+        InvalidReply::ReservedHeader,
+        InvalidReply::NotFinal,
+        InvalidReply::BodyNotAllowed,
+        InvalidReply::ProtocolNotOffered,
+    ];
+    let lines: HashSet<_> = all.iter().map(ToString::to_string).collect();
+    assert_eq!(lines.len(), all.len());
+    assert!(lines.iter().all(|line| !line.is_empty() && !line.contains('\n')));
+}
