@@ -1,0 +1,122 @@
+//! A server with a fault that the environment names: `FAULT=drop-echo faulty 127.0.0.1:0`. The
+//! harness must notice; see `selftest.rs`.
+
+use std::fs::File;
+use std::process::exit;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use barews::{BoxError, Config, Connection, Message, Server, Timeouts};
+
+/// What leaks is kept here, in use as far as anybody can tell.
+static LEAKED: Mutex<Vec<Vec<u8>>> = Mutex::new(Vec::new());
+static OPENED: Mutex<Vec<File>> = Mutex::new(Vec::new());
+static CONNECTIONS: AtomicU64 = AtomicU64::new(0);
+static MESSAGES: AtomicU64 = AtomicU64::new(0);
+
+const OPTIONS: &str = "--max-connections --handshake-timeout --message-timeout --ping-after \
+    --idle-timeout --write-timeout --close-timeout";
+
+fn main() -> std::io::Result<()> {
+    let fault = std::env::var("FAULT").unwrap_or_default();
+    let mut config = Config { stack_size: Some(128 << 10), ..Config::default() };
+    let mut addr = "127.0.0.1:0".to_owned();
+    let mut args = std::env::args().skip(1);
+    while let Some(arg) = args.next() {
+        if arg == "--help" {
+            println!("{OPTIONS}");
+            return Ok(());
+        }
+        if !arg.starts_with("--") {
+            addr = arg;
+            continue;
+        }
+        let value = args.next().unwrap_or_default();
+        let number: u64 = value.trim_end_matches("ms").parse().expect("a number");
+        let timeouts = &mut config.timeouts;
+        let timeout = match arg.as_str() {
+            "--max-connections" => {
+                config.limits.connections = number as usize;
+                continue;
+            }
+            "--handshake-timeout" => &mut timeouts.handshake,
+            "--message-timeout" => &mut timeouts.message,
+            "--ping-after" => &mut timeouts.ping,
+            "--idle-timeout" => &mut timeouts.idle,
+            "--write-timeout" => &mut timeouts.write,
+            "--close-timeout" => &mut timeouts.close,
+            _ => panic!("no option {arg}"),
+        };
+        *timeout = Duration::from_millis(number);
+    }
+    match fault.as_str() {
+        "patient" => {
+            let ever = Duration::MAX;
+            config.timeouts =
+                Timeouts { handshake: ever, message: ever, write: ever, ..config.timeouts };
+        }
+        "no-ping" => config.timeouts.ping = Duration::MAX,
+        "no-cap" => config.limits.connections = usize::MAX,
+        _ => {}
+    }
+    let server = Server::bind(addr)?.config(config);
+    eprintln!("faulty: listening on {}", server.local_addr());
+    server.run(move |conn| serve(conn, &fault))
+}
+
+fn serve(mut conn: Connection, fault: &str) -> Result<(), BoxError> {
+    // What leaks for every connection would soon be out, and that is not the fault meant.
+    let leaks = CONNECTIONS.fetch_add(1, Ordering::Relaxed).is_multiple_of(500);
+    match fault {
+        "hang-up" => {
+            thread::sleep(Duration::from_secs(1));
+            return Ok(());
+        }
+        "bulky" => LEAKED.lock().expect("a lock").push(vec![1; 16 << 10]),
+        "leak-thread" if leaks => {
+            thread::Builder::new().stack_size(64 << 10).spawn(|| {
+                loop {
+                    thread::park();
+                }
+            })?;
+        }
+        "leak-descriptor" if leaks => OPENED.lock().expect("a lock").push(File::open("/dev/null")?),
+        _ => {}
+    }
+    let mut buf = Vec::new();
+    loop {
+        match conn.recv(&mut buf) {
+            Ok(None) => return Ok(()),
+            Ok(Some(message)) => echo(&mut conn, message, fault)?,
+            Err(_) if fault == "leak-slot" => loop {
+                thread::park();
+            },
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+fn echo(conn: &mut Connection, message: Message<'_>, fault: &str) -> Result<(), BoxError> {
+    let nth = MESSAGES.fetch_add(1, Ordering::Relaxed) + 1;
+    match fault {
+        "drop-echo" if nth == 1000 => return Ok(()),
+        // Nothing behind it is echoed either, so nothing comes that would be out of order.
+        "lose-last" if nth >= 1000 => return Ok(()),
+        "alter-echo" if nth == 1000 => {
+            let mut bytes = message.as_bytes().to_vec();
+            bytes[50] ^= 1;
+            conn.send(Message::Binary(&bytes))?;
+            return Ok(());
+        }
+        "leak-memory" => LEAKED.lock().expect("a lock").push(vec![1; 1 << 10]),
+        "hoard" => LEAKED.lock().expect("a lock").push(vec![1; message.len() * 4]),
+        "slow-echo" => thread::sleep(Duration::from_millis(110)),
+        "panic" if nth == 1000 => panic!("as was asked for"),
+        "exit" if nth == 1000 => exit(3),
+        _ => {}
+    }
+    conn.write(message)?;
+    Ok(())
+}

@@ -1,0 +1,111 @@
+//! The server as a process of its own, from start to kill.
+
+use std::io::{self, BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStderr, Command, Stdio};
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use crate::probe::Probe;
+
+/// A program that serves, and which options it has.
+pub(crate) struct Program {
+    path: PathBuf,
+    help: String,
+    /// For its environment.
+    fault: Option<&'static str>,
+}
+
+/// A running server; dropping it kills it.
+pub(crate) struct Server {
+    child: Child,
+    pub(crate) addr: SocketAddr,
+    pub(crate) probe: Probe,
+    /// The first thing it said that no server should say.
+    alarm: Arc<Mutex<Option<String>>>,
+}
+
+impl Program {
+    /// # Errors
+    ///
+    /// If the program cannot be run.
+    pub(crate) fn new(path: &Path, fault: Option<&'static str>) -> io::Result<Self> {
+        let output = Command::new(path).arg("--help").stdin(Stdio::null()).output()?;
+        let help = String::from_utf8_lossy(&output.stdout).into_owned();
+        Ok(Self { path: path.to_owned(), help, fault })
+    }
+
+    /// Whether there is such an option.
+    pub(crate) fn has(&self, option: &str) -> bool {
+        self.help.split_whitespace().any(|word| word == option)
+    }
+
+    /// Starts a server on a free port of the loopback interface. Options that it does not have
+    /// are left out: the caller has asked.
+    ///
+    /// # Errors
+    ///
+    /// If it does not start, or does not say where it listens.
+    pub(crate) fn start(&self, options: &[(&str, String)]) -> io::Result<Server> {
+        let mut command = Command::new(&self.path);
+        for (option, value) in options.iter().filter(|(option, _)| self.has(option)) {
+            command.args([option, value.as_str()]);
+        }
+        if let Some(fault) = self.fault {
+            command.env("FAULT", fault);
+        }
+        command.arg("127.0.0.1:0").stdin(Stdio::null()).stdout(Stdio::null());
+        let mut child = command.stderr(Stdio::piped()).spawn()?;
+        let stderr = child.stderr.take().expect("it is piped");
+        let alarm = Arc::<Mutex<Option<String>>>::default();
+        let (sender, address) = channel();
+        thread::spawn({
+            let alarm = Arc::clone(&alarm);
+            move || listen(stderr, &sender, &alarm)
+        });
+        let probe = Probe::new(child.id());
+        let Ok(addr) = address.recv_timeout(Duration::from_secs(10)) else {
+            let _ = child.kill();
+            let _ = child.wait();
+            return Err(io::Error::other("the server did not say where it listens"));
+        };
+        // Its first threads have started by then.
+        thread::sleep(Duration::from_millis(200));
+        Ok(Server { child, addr, probe, alarm })
+    }
+}
+
+impl Server {
+    /// What is wrong with the process, if anything: it has ended, or a thread has panicked.
+    pub(crate) fn trouble(&mut self) -> Option<String> {
+        if let Ok(Some(status)) = self.child.try_wait() {
+            return Some(format!("the server ended: {status}"));
+        }
+        self.alarm.lock().expect("no panic").clone()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Reads the log to its end, lest its pipe fill up.
+fn listen(stderr: ChildStderr, address: &Sender<SocketAddr>, alarm: &Mutex<Option<String>>) {
+    for line in BufReader::new(stderr).split(b'\n').map_while(Result::ok) {
+        let line = String::from_utf8_lossy(&line);
+        if let Some((_, addr)) = line.split_once("listening on ") {
+            if let Ok(addr) = addr.trim().parse() {
+                // Only the first counts, and later nobody waits for one.
+                let _ = address.send(addr);
+            }
+        } else if line.contains("panicked") {
+            alarm.lock().expect("no panic").get_or_insert(line.into_owned());
+        }
+    }
+}
