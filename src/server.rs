@@ -5,7 +5,6 @@
 //! panic included, reaches another.
 
 use std::any::Any;
-use std::collections::VecDeque;
 use std::error::Error as StdError;
 use std::io::{self, ErrorKind, IoSlice};
 use std::net::{
@@ -38,9 +37,6 @@ type OnError = dyn Fn(Option<SocketAddr>, &BoxError) + Send + Sync;
 
 /// How long the accept loop rests when the system has run out of something, at first and at most.
 const REST: (Duration, Duration) = (Duration::from_millis(5), Duration::from_secs(1));
-
-/// How many refused streams are kept until they have read their answer.
-const REFUSED: usize = 64;
 
 /// A WebSocket server on a TCP listener.
 ///
@@ -183,7 +179,6 @@ impl Server {
         let Self { listener, config, callbacks, handle } = self;
         let context = Arc::new(Context::new(config));
         let service = Arc::new(Service { context, callbacks, handler });
-        let mut refused = VecDeque::new();
         let mut rest = REST.0;
         while !handle.stop.load(Ordering::Relaxed) {
             match listener.accept() {
@@ -191,7 +186,7 @@ impl Server {
                 Ok(_) if handle.stop.load(Ordering::Relaxed) => break,
                 Ok((stream, _)) => {
                     rest = REST.0;
-                    service.admit(stream, &handle.registry, &mut refused);
+                    service.admit(stream, &handle.registry);
                 }
                 Err(error) => match error.kind() {
                     // The peer gave up while it waited; the next one may not have.
@@ -241,27 +236,14 @@ where
     H: Fn(Connection) -> Result<(), BoxError> + Send + Sync + 'static,
 {
     /// Gives the stream a place and a thread, or sends it away.
-    fn admit(
-        self: &Arc<Self>,
-        stream: TcpStream,
-        registry: &Arc<Registry>,
-        refused: &mut VecDeque<Arc<Wire>>,
-    ) {
+    fn admit(self: &Arc<Self>, stream: TcpStream, registry: &Arc<Registry>) {
         // Frames are written whole, so waiting to fill a segment could only delay them.
         let _ = stream.set_nodelay(true);
         let wire = Arc::new(Wire::new(Box::new(stream)));
         let config = &self.context.config;
         let Some(slot) = registry.enter(&wire, &config.limits) else {
-            // Its request is not read. Closing now would reset the stream and with it the
-            // answer, so it stays for as long as a few others take to be refused.
-            turn_away(&wire);
-            refused.push_back(wire);
-            if refused.len() > REFUSED {
-                refused.pop_front();
-            }
-            return;
+            return turn_away(&wire);
         };
-        refused.pop_front();
         let mut builder = thread::Builder::new().name("barews".to_owned());
         if let Some(size) = config.stack_size {
             builder = builder.stack_size(size);
@@ -325,7 +307,8 @@ where
     }
 }
 
-/// Answers 503 without a wait: there is no place, or no thread to be had.
+/// Answers 503 without a wait: there is no place, or no thread to be had. The request is not read,
+/// so its sender may see a reset behind the answer.
 fn turn_away(wire: &Wire) {
     let response = Response::new(Status::SERVICE_UNAVAILABLE, "too many connections\n")
         .header("Retry-After", "1");
