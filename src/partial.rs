@@ -23,20 +23,22 @@ const STRIDE: usize = 256 << 10;
 /// See the top of the file.
 pub(crate) struct Partial {
     context: Arc<Context>,
-    /// The first `filled` bytes are the message's; the others are room, from messages before.
+    /// The message's bytes as far as `filled`; those behind are room, from messages before.
     bytes: Vec<u8>,
     filled: usize,
+    /// How many of the message's bytes were taken out again.
+    taken: usize,
     /// Bytes charged to the budget.
     charged: u64,
 }
 
 impl Partial {
     pub(crate) fn new(context: Arc<Context>) -> Self {
-        Self { context, bytes: Vec::new(), filled: 0, charged: 0 }
+        Self { context, bytes: Vec::new(), filled: 0, taken: 0, charged: 0 }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.filled == 0
+        self.filled == self.taken
     }
 
     /// Room for `len` more bytes.
@@ -73,8 +75,8 @@ impl Partial {
     /// The message is complete: puts it into `buf`, whose memory serves for the next one.
     pub(crate) fn finish(&mut self, buf: &mut Vec<u8>) {
         self.bytes.truncate(self.filled);
-        self.filled = 0;
-        self.uncharge();
+        self.bytes.drain(..self.taken);
+        self.restart();
         mem::swap(buf, &mut self.bytes);
         // The two take turns; one that has grown far beyond need is let go.
         if self.bytes.capacity() / 4 > buf.len().max(GRAIN) {
@@ -84,12 +86,12 @@ impl Partial {
 
     /// Moves the first bytes of the message to `out`, as many as fit.
     pub(crate) fn take(&mut self, out: &mut [u8]) -> usize {
-        let len = self.filled.min(out.len());
-        out[..len].copy_from_slice(&self.bytes[..len]);
-        self.bytes.copy_within(len..self.filled, 0);
-        self.filled -= len;
-        if self.filled == 0 {
-            self.uncharge();
+        let left = &self.bytes[self.taken..self.filled];
+        let len = left.len().min(out.len());
+        out[..len].copy_from_slice(&left[..len]);
+        self.taken += len;
+        if self.is_empty() {
+            self.restart();
         }
         len
     }
@@ -102,7 +104,12 @@ impl Partial {
     /// Gives all memory back, and with it what has come of the message.
     pub(crate) fn clear(&mut self) {
         self.bytes = Vec::new();
+        self.restart();
+    }
+
+    fn restart(&mut self) {
         self.filled = 0;
+        self.taken = 0;
         self.uncharge();
     }
 
@@ -176,5 +183,12 @@ mod tests {
         assert_eq!((partial.take(&mut out), &out), (4, b"abcd"));
         assert_eq!((partial.take(&mut out), &out[..2]), (2, &b"ef"[..]));
         assert!(partial.is_empty());
+        // What is left, and what comes then, is still the message.
+        add(&mut partial, b"ghijk");
+        partial.take(&mut out);
+        add(&mut partial, b"l");
+        let mut buf = Vec::new();
+        partial.finish(&mut buf);
+        assert_eq!(buf, b"kl");
     }
 }

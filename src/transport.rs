@@ -133,7 +133,8 @@ impl Wire {
         }
     }
 
-    /// Writes all of `bufs`, or fails with [`TimedOut`](ErrorKind::TimedOut) at the deadline.
+    /// Writes all of `bufs`, or fails with [`TimedOut`](ErrorKind::TimedOut) at the deadline; what
+    /// can be written at once is written however short the time.
     ///
     /// After an error, nobody knows how much was written: the stream is of no more use.
     pub(crate) fn write_all(
@@ -143,11 +144,9 @@ impl Wire {
     ) -> io::Result<()> {
         // Leading empty buffers would make a transport that only looks at the first write nothing.
         IoSlice::advance_slices(&mut bufs, 0);
+        let mut wait = deadline.left().unwrap_or(SHORTEST);
         while !bufs.is_empty() {
-            // A write that stalls may still report a little progress at each of its timeouts,
-            // so the clock is asked before every one.
-            let left = deadline.left().ok_or(ErrorKind::TimedOut)?;
-            if let Some(timeout) = renewed(&self.write_timeout, left) {
+            if let Some(timeout) = renewed(&self.write_timeout, wait) {
                 self.transport.set_write_timeout(timeout)?;
             }
             match self.transport.write_vectored(bufs) {
@@ -155,6 +154,11 @@ impl Wire {
                 Ok(n) => IoSlice::advance_slices(&mut bufs, n),
                 Err(error) if is_pause(&error) => {}
                 Err(error) => return Err(error),
+            }
+            if !bufs.is_empty() {
+                // A write that stalls may still report a little progress at each of its timeouts,
+                // so the clock is asked after every one.
+                wait = deadline.left().ok_or(ErrorKind::TimedOut)?;
             }
         }
         Ok(())

@@ -230,3 +230,52 @@ fn a_writer_comes_behind_the_queue() {
     let expected = encoded(&[Frame::text("queued"), Frame::binary("")]);
     assert_eq!(script.output()[response..], expected);
 }
+
+/// F11: a panic inside a write, where half a frame may be out: nothing more is sent, and neither
+/// half hangs or panics in its turn.
+#[cfg(unix)]
+#[test]
+fn f11_a_panic_under_the_lock_of_the_writer() {
+    use std::io::{self, IoSlice};
+    use std::net::Shutdown;
+    use std::os::unix::net::UnixStream;
+    use std::time::Duration;
+
+    use barews::{Accept, Config, Error, Transport, Upgrade};
+
+    struct Panics(UnixStream);
+
+    impl Transport for Panics {
+        fn read(&self, buf: &mut [u8]) -> io::Result<usize> {
+            Transport::read(&self.0, buf)
+        }
+        fn write_vectored(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+            assert!(!bufs.iter().any(|buf| buf.ends_with(b"panic")), "as it was told");
+            Transport::write_vectored(&self.0, bufs)
+        }
+        fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+            self.0.set_read_timeout(timeout)
+        }
+        fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+            self.0.set_write_timeout(timeout)
+        }
+        fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+            self.0.shutdown(how)
+        }
+    }
+
+    let (ours, mut theirs) = UnixStream::pair().expect("a pair");
+    io::Write::write_all(&mut theirs, &r0().bytes()).expect("send");
+    let upgrade = Upgrade::read(Panics(ours), &Config::default()).expect("a request");
+    let (mut receiver, sender) = upgrade.accept(&Accept::new()).expect("a stream").split();
+    let other = sender.clone();
+    assert!(std::thread::spawn(move || other.send("panic")).join().is_err());
+    assert!(matches!(sender.send("after"), Err(Error::Closed)));
+    io::Write::write_all(&mut theirs, &close(1000, "")).expect("send");
+    drop(theirs.shutdown(Shutdown::Write));
+    assert!(matches!(receiver.recv(&mut Vec::new()), Ok(None)));
+    drop((receiver, sender));
+    let mut sent = Vec::new();
+    io::Read::read_to_end(&mut theirs, &mut sent).expect("the end");
+    assert!(sent.ends_with(b"\r\n\r\n"), "the 101, and no more: {}", sent.escape_ascii());
+}

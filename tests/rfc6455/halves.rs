@@ -247,6 +247,8 @@ fn a_sender_that_closes_without_an_answer() {
     let (mut receiver, sender) = conn.split();
     thread::scope(|scope| {
         let receiving = scope.spawn(move || receiver.recv(&mut Vec::new()).map(drop));
+        // By then it waits, most likely; that it may not yet is no harm.
+        assert!(!client.heard_within(ms(50)));
         let start = Instant::now();
         sender.close(CloseCode::NORMAL, "").unwrap();
         client.expect(&Frame::close(1000, ""));

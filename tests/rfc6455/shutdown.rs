@@ -113,6 +113,23 @@ fn shutdown_while_a_handler_is_busy() {
     reader.join().expect("the client was told");
 }
 
+/// However the server stops its own waiting for clients, it is not a client that failed.
+#[test]
+fn shutdown_is_no_error() {
+    for _ in 0..30 {
+        let (sender, errors) = channel();
+        let mut server = TestServer::with_handler(
+            move |server| {
+                server.on_error(move |_, error| sender.send(error.to_string()).expect("alive"))
+            },
+            |_| Ok(()),
+        );
+        server.stop(PATIENCE);
+        let errors: Vec<String> = errors.iter().collect();
+        assert!(errors.is_empty(), "{errors:?}");
+    }
+}
+
 /// A shutdown before `run`, and a second one, are no different.
 #[test]
 fn shutdown_at_odd_times() {
