@@ -41,8 +41,9 @@ pub struct Limits {
     /// Fragments of one message, empty ones counted. Default 131,072: the Autobahn Testsuite
     /// sends 65,536.
     pub fragments: u32,
-    /// Bytes of unfinished messages that all connections of a server hold together. Default
-    /// 1 GiB; the message that would pass it is refused with 1013.
+    /// Bytes of messages longer than 16 KiB that all connections of a server hold together, from
+    /// their first byte until the next `recv`. Default 1 GiB; the message that would pass it is
+    /// refused with 1013.
     pub assembling: u64,
     /// Open connections of a server, those in the handshake counted. Default 8,192: a thread
     /// takes four memory maps of the 65,530 that Linux grants a process. One more is answered

@@ -65,7 +65,8 @@ impl Connection {
 
     /// Waits for the next part of a message and receives it into `out`: any size of message in
     /// constant memory. `None` is the end, as in [`recv`](Self::recv), which receives the rest if
-    /// it is called in the middle of a message. An empty `out` receives nothing.
+    /// it is called in the middle of a message: as binary, since a part of a text may begin inside
+    /// a character. An empty `out` receives nothing.
     ///
     /// ```
     /// # fn count(conn: &mut barews::Connection) -> Result<(), barews::Error> {
@@ -90,7 +91,7 @@ impl Connection {
     }
 
     /// Bounds each later `recv` and `recv_chunk`: [`Error::TimedOut`] after this long, and nothing is
-    /// lost; zero counts as a millisecond. `None`, the default, waits until a deadline of
+    /// lost; zero counts as a millisecond. What is queued is sent first, within the write deadline. `None`, the default, waits until a deadline of
     /// [`Timeouts`](crate::Timeouts).
     pub fn set_recv_timeout(&mut self, timeout: Option<Duration>) {
         self.receiver.set_recv_timeout(timeout);
@@ -108,7 +109,8 @@ impl Connection {
 
     /// Queues a message. The queue is sent by [`flush`](Self::flush), by the next call that
     /// sends, before `recv` waits, or once it holds 64 KiB: answers to messages that came in one
-    /// piece go out in one piece. A long message is sent at once.
+    /// piece go out in one piece. A long message is sent at once. If the server shuts down before
+    /// the queue is sent, it never is: nothing may follow a Close (§5.5.1).
     ///
     /// # Errors
     ///
@@ -173,7 +175,8 @@ impl Connection {
     /// # Errors
     ///
     /// [`Error::InvalidCloseCode`] if §7.4 keeps the code off the wire, and nothing was sent;
-    /// [`Error::Expired`] if the peer did not answer in time.
+    /// [`Error::Expired`] if the peer did not answer in time; [`Error::Violation`] and [`Error::Io`]
+    /// for what else its answer, or the lack of one, can be.
     pub fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), Error> {
         if !code.is_sendable() {
             return Err(Error::InvalidCloseCode(code));

@@ -10,13 +10,13 @@
 use std::io::{ErrorKind, IoSlice};
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::buffer::ReadBuffer;
 use crate::deadline::Deadline;
 use crate::error::{Error, Wait};
 use crate::message::Chunk;
-use crate::patience::{Bounds, Heard, Patience, QUIET};
+use crate::patience::{Bounds, Patience, QUIET};
 use crate::proto::{CloseCode, CloseFrame, Event, Kind, Receive};
 use crate::shared::{LastWord, Shared};
 
@@ -25,6 +25,9 @@ pub(crate) const QUEUE: usize = 64 << 10;
 
 /// The shortest rest of a payload that is worth a read of its own, in bytes.
 const DIRECT: u64 = 4 << 10;
+
+/// How often to look up at the most.
+const LOOK_UP: Duration = Duration::from_millis(100);
 
 /// How much memory may be held through a silence, in bytes.
 const SPARE: usize = 64 << 10;
@@ -70,7 +73,7 @@ pub(crate) enum Next {
     Ready(Ready),
     /// The buffer is empty, and a payload goes on for this much.
     Direct(u64),
-    /// Nothing has come for a while: memory can be given back.
+    /// No message has come for a while: memory can be given back.
     Quiet,
     /// No more messages: the closing handshake is done.
     End,
@@ -121,7 +124,9 @@ impl Inbound {
                 if left >= DIRECT {
                     return Ok(Next::Direct(left));
                 }
-                if self.fill(held, call)? >= QUIET {
+                self.fill(held, call)?;
+                if self.patience.is_quiet() {
+                    self.give_back();
                     return Ok(Next::Quiet);
                 }
                 continue;
@@ -160,9 +165,9 @@ impl Inbound {
         self.buffer.bypassed();
         let bounds = self.bounds(call, 0);
         let len = match self.patience.read(&self.shared, out, &bounds)? {
-            Heard::Silence(_) => return Ok(None),
-            Heard::Bytes(0) => return Err(Error::Io(ErrorKind::UnexpectedEof.into())),
-            Heard::Bytes(len) => len,
+            None => return Ok(None),
+            Some(0) => return Err(Error::Io(ErrorKind::UnexpectedEof.into())),
+            Some(len) => len,
         };
         match self.core.feed(&mut out[..len])? {
             (_, Event::Data { kind, len, end }) => {
@@ -186,7 +191,16 @@ impl Inbound {
 
     /// Sends what is queued, unless a Close has passed.
     pub(crate) fn send_queue(&mut self) -> Result<(), Error> {
-        match self.transmit([&[], &[]]) {
+        if self.queue.is_empty() {
+            return Ok(());
+        }
+        let before = Instant::now();
+        let result = self.transmit([&[], &[]]);
+        if self.core.is_unfinished() {
+            // A peer that is slow to take its Pongs gains no time for its message by that.
+            self.patience.held_up(before.elapsed());
+        }
+        match result {
             Err(Error::Closed) => Ok(()),
             result => result,
         }
@@ -208,7 +222,11 @@ impl Inbound {
             Error::Io(_) | Error::Expired(Wait::Write | Wait::Close) => {
                 self.shared.abandon();
                 self.end(State::Failed);
-                return error;
+                // If the stream ended because a write was given up, that is the news.
+                return match self.shared.hear_of_expiry() {
+                    true => Error::Expired(Wait::Write),
+                    false => error,
+                };
             }
         };
         // Answers to what was right come before the answer to what was wrong.
@@ -218,23 +236,25 @@ impl Inbound {
         error
     }
 
-    /// Reads into the buffer, which is used up; tells for how long nothing has come.
-    fn fill(&mut self, held: usize, call: Deadline) -> Result<Duration, Error> {
+    /// Reads once into the buffer, which is used up.
+    fn fill(&mut self, held: usize, call: Deadline) -> Result<(), Error> {
         let held = held + self.queue.capacity() + self.buffer.excess();
         let bounds = self.bounds(call, held);
         match self.patience.read(&self.shared, self.buffer.room(), &bounds)? {
-            Heard::Bytes(0) => Err(Error::Io(ErrorKind::UnexpectedEof.into())),
-            Heard::Bytes(len) => {
-                self.buffer.filled(len);
-                Ok(Duration::ZERO)
-            }
-            Heard::Silence(silence) => {
-                if silence >= QUIET {
-                    self.buffer.reset();
-                    self.queue = Vec::new();
-                }
-                Ok(silence)
-            }
+            Some(0) => return Err(Error::Io(ErrorKind::UnexpectedEof.into())),
+            Some(len) => self.buffer.filled(len),
+            None => {}
+        }
+        Ok(())
+    }
+
+    /// Gives back memory that is not in use.
+    fn give_back(&mut self) {
+        if self.buffer.is_empty() {
+            self.buffer.reset();
+        }
+        if self.queue.is_empty() {
+            self.queue = Vec::new();
         }
     }
 
@@ -243,7 +263,7 @@ impl Inbound {
         if self.split {
             // Nothing wakes a blocked read but the end of the stream, so look up now and then
             // whether a sender has started to close.
-            tick = self.shared.context.config.timeouts.close;
+            tick = self.shared.context.config.timeouts.close.max(LOOK_UP);
         }
         if held > SPARE {
             tick = tick.min(QUIET);
@@ -254,6 +274,7 @@ impl Inbound {
 
     /// Takes note of payload that has come.
     fn count(&mut self, len: usize, end: bool) {
+        self.patience.busy();
         self.received += len as u64;
         if end {
             self.received = 0;

@@ -72,11 +72,13 @@ impl Partial {
         usize::try_from(left).map_or(stride, |left| left.min(stride))
     }
 
-    /// The message is complete: puts it into `buf`, whose memory serves for the next one.
+    /// The message is complete: puts it into `buf`, whose memory serves for the next one. It stays
+    /// charged: the one who handles it may be held up by a peer that does not read the answer.
     pub(crate) fn finish(&mut self, buf: &mut Vec<u8>) {
         self.bytes.truncate(self.filled);
         self.bytes.drain(..self.taken);
-        self.restart();
+        self.filled = 0;
+        self.taken = 0;
         mem::swap(buf, &mut self.bytes);
         // The two take turns; one that has grown far beyond need is let go.
         if self.bytes.capacity() / 4 > buf.len().max(GRAIN) {
@@ -105,6 +107,13 @@ impl Partial {
     pub(crate) fn clear(&mut self) {
         self.bytes = Vec::new();
         self.restart();
+    }
+
+    /// The message before has been handled.
+    pub(crate) fn uncharge_if_empty(&mut self) {
+        if self.is_empty() {
+            self.uncharge();
+        }
     }
 
     fn restart(&mut self) {
@@ -152,6 +161,8 @@ mod tests {
         let mut buf = Vec::new();
         other.finish(&mut buf);
         assert_eq!(buf, [2; 64 << 10]);
+        assert!(matches!(one.room(64 << 10), Err(Error::Overloaded)), "it is still in use");
+        other.uncharge_if_empty();
         add(&mut one, &[1; 64 << 10]);
         assert!(matches!(other.room(20 << 10), Err(Error::Overloaded)));
         drop(one);

@@ -12,7 +12,7 @@ use crate::error::{Error, Wait};
 use crate::proto::send;
 use crate::shared::Shared;
 
-/// After how much silence memory beyond the smallest buffer is given back.
+/// After how long without a message memory beyond the smallest buffer is given back.
 pub(crate) const QUIET: Duration = Duration::from_secs(2);
 
 /// The clocks of one connection.
@@ -24,6 +24,8 @@ pub(crate) struct Patience {
     pinged: bool,
     /// Time waited since the message under way began.
     message: Duration,
+    /// Time waited since the last byte of a message; Pings and Pongs do not count.
+    quiet: Duration,
 }
 
 /// What bounds one read.
@@ -36,16 +38,9 @@ pub(crate) struct Bounds {
     pub(crate) tick: Duration,
 }
 
-/// What a wait came to.
-pub(crate) enum Heard {
-    /// So many bytes, or for zero the end of the stream.
-    Bytes(usize),
-    /// Nothing, for so long in all.
-    Silence(Duration),
-}
-
 impl Patience {
-    /// Reads once into `buf`, within all bounds.
+    /// Reads once into `buf`, within all bounds: so many bytes, zero at the end of the stream, or
+    /// `None` if nothing came.
     ///
     /// # Errors
     ///
@@ -56,29 +51,46 @@ impl Patience {
         shared: &Shared,
         buf: &mut [u8],
         bounds: &Bounds,
-    ) -> Result<Heard, Error> {
+    ) -> Result<Option<usize>, Error> {
         let wait = self.wait(shared, bounds)?;
         let before = Instant::now();
         let heard = shared.wire.read(buf, wait)?;
+        let waited = before.elapsed();
+        self.quiet += waited;
         if bounds.unfinished.is_some() {
-            self.message += before.elapsed();
+            self.message += waited;
         }
-        match heard {
-            Some(len) => {
-                self.silent = Duration::ZERO;
-                self.pinged = false;
-                Ok(Heard::Bytes(len))
-            }
-            None => {
-                self.silent += before.elapsed();
-                Ok(Heard::Silence(self.silent))
-            }
+        if heard.is_some() {
+            self.silent = Duration::ZERO;
+            self.pinged = false;
+        } else {
+            self.silent += waited;
         }
+        Ok(heard)
     }
 
-    /// The message is complete: the next one has all its time.
+    /// A message is under way, and the peer has kept us waiting for it otherwise than in a read.
+    pub(crate) fn held_up(&mut self, waited: Duration) {
+        self.message += waited;
+    }
+
+    /// Nothing is under way any more: the next message has all its time.
     pub(crate) fn next_message(&mut self) {
         self.message = Duration::ZERO;
+    }
+
+    /// Part of a message has come.
+    pub(crate) fn busy(&mut self) {
+        self.quiet = Duration::ZERO;
+    }
+
+    /// Whether no message has come for a while; asked again, only after another while.
+    pub(crate) fn is_quiet(&mut self) -> bool {
+        let quiet = self.quiet >= QUIET;
+        if quiet {
+            self.quiet = Duration::ZERO;
+        }
+        quiet
     }
 
     /// How long the next read may take; sends the Ping that is due.

@@ -1,8 +1,8 @@
 //! The receiving half of a connection.
 
 use std::sync::Arc;
-use std::thread;
 use std::time::Duration;
+use std::{mem, thread};
 
 use crate::deadline::Deadline;
 use crate::error::{Error, Wait};
@@ -23,6 +23,8 @@ pub struct Receiver {
     pub(crate) inbound: Box<Inbound>,
     partial: Partial,
     recv_timeout: Option<Duration>,
+    /// Whether `recv_chunk` has handed out the start of the message under way.
+    torn: bool,
     /// Whether somebody else ends the connection when this is dropped.
     pub(crate) chaperoned: bool,
 }
@@ -31,7 +33,7 @@ impl Receiver {
     pub(crate) fn new(shared: Arc<Shared>, rest: Vec<u8>) -> Self {
         let partial = Partial::new(Arc::clone(&shared.context));
         let inbound = Box::new(Inbound::new(shared, rest));
-        Self { inbound, partial, recv_timeout: None, chaperoned: false }
+        Self { inbound, partial, recv_timeout: None, torn: false, chaperoned: false }
     }
 
     /// Waits for the next message and receives it into `buf`, whose contents it replaces.
@@ -45,27 +47,37 @@ impl Receiver {
         match self.assemble(buf) {
             Ok(Some(kind)) => {
                 self.partial.finish(buf);
+                // Text without its start may begin inside a character, and is no text.
+                let kind = if mem::take(&mut self.torn) { Kind::Binary } else { kind };
                 Ok(Some(Message::new(kind, buf)))
             }
-            Ok(None) => Ok(None),
+            Ok(None) => {
+                self.partial.clear();
+                Ok(None)
+            }
             Err(error) => Err(self.failed(error)),
         }
     }
 
     /// Waits for the next part of a message and receives it into `out`: any size of message in
     /// constant memory. `None` is the end, as in [`recv`](Self::recv), which receives the rest if
-    /// it is called in the middle of a message. An empty `out` receives nothing.
+    /// it is called in the middle of a message: as binary, since a part of a text may begin inside
+    /// a character. An empty `out` receives nothing.
     ///
     /// # Errors
     ///
     /// As for [`recv`](Self::recv).
     pub fn recv_chunk(&mut self, out: &mut [u8]) -> Result<Option<Chunk>, Error> {
         let call = self.deadline();
-        self.chunk(out, call).map_err(|error| self.failed(error))
+        let chunk = self.chunk(out, call).map_err(|error| self.failed(error))?;
+        if let Some(chunk) = &chunk {
+            self.torn = !chunk.end && (self.torn || chunk.len > 0);
+        }
+        Ok(chunk)
     }
 
     /// Bounds each later `recv` and `recv_chunk`: [`Error::TimedOut`] after this long, and nothing is
-    /// lost; zero counts as a millisecond. `None`, the default, waits until a deadline of
+    /// lost; zero counts as a millisecond. What is queued is sent first, within the write deadline. `None`, the default, waits until a deadline of
     /// [`Timeouts`](crate::Timeouts).
     pub fn set_recv_timeout(&mut self, timeout: Option<Duration>) {
         self.recv_timeout = timeout;
@@ -88,6 +100,8 @@ impl Receiver {
         if !self.inbound.is_open() {
             return Ok(());
         }
+        // What has come of a message is thrown away with the rest.
+        self.partial.clear();
         self.inbound.send_queue().map_err(|error| self.failed(error))?;
         let shared = &self.inbound.shared;
         let word = LastWord::Start(code, reason.to_owned());
@@ -113,6 +127,8 @@ impl Receiver {
     fn assemble(&mut self, spare: &mut Vec<u8>) -> Result<Option<Kind>, Error> {
         let call = self.deadline();
         let Self { inbound, partial, .. } = self;
+        // The message before is no longer in use.
+        partial.uncharge_if_empty();
         loop {
             let (kind, end) = match inbound.next(partial.capacity() + spare.capacity(), call)? {
                 Next::End => return Ok(None),

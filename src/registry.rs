@@ -67,9 +67,9 @@ impl Registry {
         Some(Slot { registry: Arc::clone(self), id, source })
     }
 
-    /// Lets nobody enter any more, sends 1001 to all that are open, and cuts those still in their
-    /// handshake.
-    pub(crate) fn close(&self) {
+    /// Lets nobody enter any more, sends 1001 to all that are open, as far as that can be done by
+    /// the deadline, and cuts those still in their handshake.
+    pub(crate) fn close(&self, deadline: Deadline) {
         let mut open = Vec::new();
         let mut peers = self.lock();
         peers.closing = true;
@@ -81,6 +81,9 @@ impl Registry {
         }
         drop(peers);
         for shared in open {
+            if deadline.left().is_none() {
+                break;
+            }
             going_away(&shared);
         }
     }
@@ -94,6 +97,17 @@ impl Registry {
             peers = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
         true
+    }
+
+    /// Cuts those whose peers have not answered our Close in time. Their threads may be blocked in
+    /// a read that began before it was sent.
+    pub(crate) fn expire(&self) {
+        for peer in self.lock().by_id.values() {
+            let deadline = peer.open.as_ref().and_then(|shared| shared.close_deadline());
+            if deadline.is_some_and(|deadline| deadline.left().is_none()) {
+                peer.wire.shutdown(Shutdown::Both);
+            }
+        }
     }
 
     /// Cuts all streams.

@@ -93,6 +93,8 @@ impl Sender {
 /// Wrap it in a [`BufWriter`](std::io::BufWriter) to gather small writes. Text may be cut
 /// anywhere; it is checked as it passes, and what is not UTF-8 is refused before it is sent.
 ///
+/// Other messages wait for this one, so do not send any from the thread that writes it.
+///
 /// A message that was begun must be [finished](Self::finish): the peer cannot tell a part from
 /// the whole. Dropping one half-way ends the connection with 1011.
 #[must_use = "a message has to be written and finished"]

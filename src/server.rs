@@ -38,6 +38,9 @@ type OnError = dyn Fn(Option<SocketAddr>, &BoxError) + Send + Sync;
 /// How long the accept loop rests when the system has run out of something, at first and at most.
 const REST: (Duration, Duration) = (Duration::from_millis(5), Duration::from_secs(1));
 
+/// How often a shutdown looks for peers that do not answer its Close in time.
+const LOOK: Duration = Duration::from_millis(100);
+
 /// A WebSocket server on a TCP listener.
 ///
 /// ```no_run
@@ -128,7 +131,7 @@ impl Server {
         self
     }
 
-    /// Has `answer` answer plain requests: those without an `Upgrade` header and without a body.
+    /// Has `answer` answer plain requests: those that ask for no WebSocket and have no body.
     /// By default they get 400. A panic answers 500.
     #[must_use]
     pub fn on_request<F>(mut self, answer: F) -> Self
@@ -215,18 +218,37 @@ impl ShutdownHandle {
     pub fn shutdown(&self, grace: Duration) {
         let deadline = Deadline::after(grace);
         self.stop.store(true, Ordering::Relaxed);
-        // std cannot wake a thread that blocks in accept, but a connection does.
+        let mut awake = self.wake();
+        self.registry.close(deadline);
+        while let Some(left) = deadline.left()
+            && !self.registry.wait(Deadline::after(left.min(LOOK)))
+        {
+            self.registry.expire();
+        }
+        self.registry.cut();
+        // Now that connections have ended there are descriptors again.
+        for _ in 0..500 {
+            if awake {
+                break;
+            }
+            thread::sleep(Duration::from_millis(10));
+            awake = self.wake();
+        }
+    }
+
+    /// Wakes the accept loop, which std can do only by a connection; whether it worked. It may not
+    /// while descriptors are out.
+    fn wake(&self) -> bool {
         let mut addr = self.addr;
         match addr.ip() {
             IpAddr::V4(ip) if ip.is_unspecified() => addr.set_ip(Ipv4Addr::LOCALHOST.into()),
             IpAddr::V6(ip) if ip.is_unspecified() => addr.set_ip(Ipv6Addr::LOCALHOST.into()),
             _ => {}
         }
-        // If it fails, the loop is not blocked: the backlog is full, or descriptors are out.
-        let _ = TcpStream::connect_timeout(&addr, Duration::from_secs(1));
-        self.registry.close();
-        if !self.registry.wait(deadline) {
-            self.registry.cut();
+        match TcpStream::connect_timeout(&addr, Duration::from_secs(1)) {
+            Ok(_) => true,
+            // Nobody listens any more.
+            Err(error) => error.kind() == ErrorKind::ConnectionRefused,
         }
     }
 }

@@ -49,8 +49,16 @@ pub(crate) struct Shared {
 struct Writer {
     /// `None` until the 101 is out: no frame may come before it.
     closing: Option<Closing>,
-    /// A write failed part of the way; nothing can follow.
-    broken: bool,
+    /// A write failed, perhaps part of the way: nothing can follow.
+    broken: Option<Broken>,
+}
+
+#[derive(Clone, Copy)]
+enum Broken {
+    /// By the write deadline, and nobody has been told yet.
+    Expired,
+    /// Somebody has been told, or will see for themselves.
+    Lost,
 }
 
 /// Control frames that wait for whoever holds the writer.
@@ -97,7 +105,7 @@ impl Shared {
         Self {
             wire,
             context,
-            writer: Mutex::new(Writer { closing: None, broken: false }),
+            writer: Mutex::new(Writer { closing: None, broken: None }),
             outbox: Mutex::default(),
             message: Mutex::new(()),
             close_deadline: OnceLock::new(),
@@ -112,8 +120,7 @@ impl Shared {
     /// What a failed write gives.
     pub(crate) fn open(&self, reply: &[u8]) -> Result<(), Error> {
         let mut writer = self.lock();
-        let within = self.context.config.timeouts.write;
-        writer.put(&self.wire, &mut [IoSlice::new(reply)], within)?;
+        writer.put(&self.wire, &mut [IoSlice::new(reply)], self.write_deadline(0))?;
         writer.closing = Some(Closing::Open);
         drop(writer);
         self.settle();
@@ -126,7 +133,13 @@ impl Shared {
     ///
     /// [`Error::Closed`] once a Close has passed, and what a failed write gives.
     pub(crate) fn transmit(&self, frames: &mut [IoSlice<'_>]) -> Result<(), Error> {
-        let result = self.lock().write(&self.wire, frames, self.context.config.timeouts.write);
+        let len: usize = frames.iter().map(|frame| frame.len()).sum();
+        let deadline = self.write_deadline(len as u64);
+        let mut writer = self.lock();
+        // What others have posted is older, and if it is a Close nothing may follow it.
+        self.empty_outbox(&mut writer, deadline);
+        let result = writer.write(&self.wire, frames, deadline);
+        drop(writer);
         self.settle();
         result
     }
@@ -146,7 +159,7 @@ impl Shared {
     /// Sends a Close, unless one has passed, without waiting for a writer that is blocked.
     pub(crate) fn close(&self, word: LastWord, within: Duration) {
         lock(&self.outbox).words.push(word);
-        self.settle_within(within);
+        self.settle_by(Deadline::after(within));
     }
 
     /// Whether answers may still be sent, as far as can be told without the lock.
@@ -184,42 +197,71 @@ impl Shared {
         self.finished.store(true, Ordering::Relaxed);
         // First, since a blocked writer holds the lock until this ends its write.
         self.wire.shutdown(Shutdown::Both);
-        self.lock().broken = true;
+        self.lock().broken.get_or_insert(Broken::Lost);
     }
 
     fn settle(&self) {
-        self.settle_within(self.context.config.timeouts.write);
+        self.settle_by(self.write_deadline(0));
     }
 
     /// Sends what waits in the outbox, unless somebody else has the lock, or has yet to open the
-    /// connection, and so will.
-    fn settle_within(&self, within: Duration) {
+    /// connection, and so will. The deadline holds for all of it, however often a peer's Pings
+    /// fill the outbox again.
+    fn settle_by(&self, deadline: Deadline) {
         while !lock(&self.outbox).is_empty() {
             let mut writer = match self.writer.try_lock() {
                 Ok(writer) => writer,
                 Err(TryLockError::WouldBlock) => return,
                 Err(TryLockError::Poisoned(poisoned)) => Self::broken(poisoned),
             };
-            let Some(closing) = &mut writer.closing else { return };
-            let outbox = mem::take(&mut *lock(&self.outbox));
-            let mut frames = outbox.frames;
-            if !closing.may_send() {
-                frames.clear();
+            if writer.closing.is_none() {
+                return;
             }
-            for word in outbox.words {
-                closing.say(word, &mut frames);
+            self.empty_outbox(&mut writer, deadline);
+        }
+    }
+
+    fn empty_outbox(&self, writer: &mut Writer, deadline: Deadline) {
+        let Some(closing) = &mut writer.closing else { return };
+        let outbox = {
+            let mut outbox = lock(&self.outbox);
+            if outbox.is_empty() {
+                return;
             }
-            let over = !closing.may_send();
-            // The failure is the next sender's to report: `broken` tells it.
-            let _ = writer.put(&self.wire, &mut [IoSlice::new(&frames)], within);
-            if over {
-                let wait = self.context.config.timeouts.close;
-                self.close_deadline.get_or_init(|| Deadline::after(wait));
-                if self.finished.load(Ordering::Relaxed) {
-                    self.wire.shutdown(Shutdown::Write);
-                }
+            mem::take(&mut *outbox)
+        };
+        let mut frames = outbox.frames;
+        if !closing.may_send() {
+            frames.clear();
+        }
+        for word in outbox.words {
+            closing.say(word, &mut frames);
+        }
+        let over = !closing.may_send();
+        if let Err(Error::Expired(_)) =
+            writer.put(&self.wire, &mut [IoSlice::new(&frames)], deadline)
+        {
+            // It was no caller's own write: the next one will hear of it.
+            writer.broken = Some(Broken::Expired);
+        }
+        if over {
+            let wait = self.context.config.timeouts.close;
+            self.close_deadline.get_or_init(|| Deadline::after(wait));
+            if self.finished.load(Ordering::Relaxed) {
+                self.wire.shutdown(Shutdown::Write);
             }
         }
+    }
+
+    /// Until when a write of `len` bytes must be done that starts now.
+    fn write_deadline(&self, len: u64) -> Deadline {
+        Deadline::after(allowance(self.context.config.timeouts.write, len))
+    }
+
+    /// Whether a write has passed its deadline and nobody has been told; now somebody is.
+    pub(crate) fn hear_of_expiry(&self) -> bool {
+        let broken = self.lock().broken.replace(Broken::Lost);
+        matches!(broken, Some(Broken::Expired))
     }
 
     fn lock(&self) -> MutexGuard<'_, Writer> {
@@ -229,39 +271,43 @@ impl Shared {
     /// The writer of a thread that panicked: it may have left half a frame behind.
     fn broken<'a>(poisoned: PoisonError<MutexGuard<'a, Writer>>) -> MutexGuard<'a, Writer> {
         let mut writer = poisoned.into_inner();
-        writer.broken = true;
+        writer.broken.get_or_insert(Broken::Lost);
         writer
     }
 }
 
 impl Writer {
+    /// Writes frames, unless a Close has passed.
     fn write(
         &mut self,
         wire: &Wire,
         frames: &mut [IoSlice<'_>],
-        within: Duration,
+        deadline: Deadline,
     ) -> Result<(), Error> {
         match self.closing {
-            Some(Closing::Open) => self.put(wire, frames, within),
+            Some(Closing::Open) => self.put(wire, frames, deadline),
             _ => Err(Error::Closed),
         }
     }
 
-    /// Writes bytes whatever the closing handshake says; `within` is for the first 64 KiB.
+    /// Writes bytes whatever the closing handshake says.
     fn put(
         &mut self,
         wire: &Wire,
-        frames: &mut [IoSlice<'_>],
-        within: Duration,
+        bytes: &mut [IoSlice<'_>],
+        deadline: Deadline,
     ) -> Result<(), Error> {
-        if self.broken {
-            return Err(Error::Closed);
+        match self.broken {
+            Some(Broken::Expired) => {
+                self.broken = Some(Broken::Lost);
+                return Err(Error::Expired(Wait::Write));
+            }
+            Some(Broken::Lost) => return Err(Error::Closed),
+            None => {}
         }
-        let len: usize = frames.iter().map(|frame| frame.len()).sum();
-        let deadline = Deadline::after(allowance(within, len as u64));
-        wire.write_all(frames, deadline).map_err(|error| {
+        wire.write_all(bytes, deadline).map_err(|error| {
             // Part of a frame may be out, so no other can follow it; the reader is woken.
-            self.broken = true;
+            self.broken = Some(Broken::Lost);
             wire.shutdown(Shutdown::Both);
             match error.kind() {
                 ErrorKind::TimedOut => Error::Expired(Wait::Write),

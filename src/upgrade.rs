@@ -172,22 +172,22 @@ pub(crate) fn read(wire: Arc<Wire>, context: Arc<Context>) -> Result<Incoming, U
         }
         Err(error) => return Err(error),
     };
-    let origins = &context.config.origins;
-    let judged = http::check_request(&request).and_then(|()| match http::check_upgrade(&request) {
-        Ok(handshake) => http::check_origin(&request, origins).map(|()| Some(handshake)),
-        Err(Refusal::NotWebSocket) => Ok(None),
-        Err(refusal) => Err(refusal),
-    });
-    match judged {
-        Err(refusal) => Err(refuse(&wire, &context, refusal)),
-        Ok(handshake) => {
-            let exchange = Exchange { wire, context, request: Arc::new(request), rest };
-            Ok(match handshake {
-                Some(handshake) => Incoming::Upgrade(Upgrade { exchange, handshake }),
-                None => Incoming::Plain(Plain { exchange }),
-            })
+    let exchange = Exchange { wire, context, request: Arc::new(request), rest };
+    match judge(&exchange.request, &exchange.context.config) {
+        Ok(handshake) => Ok(Incoming::Upgrade(Upgrade { exchange, handshake })),
+        Err(Refusal::NotWebSocket) => Ok(Incoming::Plain(Plain { exchange })),
+        Err(refusal) => {
+            exchange.respond(&refusal.response());
+            Err(refusal.into())
         }
     }
+}
+
+fn judge(request: &Request, config: &Config) -> Result<Handshake, Refusal> {
+    http::check_request(request)?;
+    let handshake = http::check_upgrade(request)?;
+    http::check_origin(request, &config.origins)?;
+    Ok(handshake)
 }
 
 fn read_head(wire: &Wire, config: &Config) -> Result<(Request, Vec<u8>), UpgradeError> {

@@ -104,12 +104,13 @@ pub fn check_request(head: &Head) -> Result<(), Refusal> {
 ///
 /// # Errors
 ///
-/// [`Refusal::NotWebSocket`] for an ordinary request, which has neither `Upgrade` nor any
-/// `Sec-WebSocket-*`; else the first rule that it breaks.
+/// [`Refusal::NotWebSocket`] for an ordinary request, which has neither an `Upgrade` to websocket
+/// nor any `Sec-WebSocket-*`; else the first rule that it breaks.
 pub fn check_upgrade(head: &Head) -> Result<Handshake, Refusal> {
-    let upgrades = head.header_values("Upgrade").next().is_some();
+    // RFC 9110 §7.8: an Upgrade to something else may be ignored, and the request answered.
+    let asks = has_element(head, "Upgrade", "websocket");
     let mut names = head.headers().map(|(name, _)| name);
-    if !upgrades && !names.any(grammar::is_websocket_field) {
+    if !asks && !names.any(grammar::is_websocket_field) {
         return Err(Refusal::NotWebSocket);
     }
     // §4.2.1 item 1: GET, which RFC 9110 §9.1 spells in capitals.
@@ -120,7 +121,7 @@ pub fn check_upgrade(head: &Head) -> Result<Handshake, Refusal> {
     if head.minor_version() == 0 {
         return Err(Refusal::HttpTooOld);
     }
-    if !upgrades {
+    if head.header_values("Upgrade").next().is_none() {
         return Err(Refusal::MissingUpgrade);
     }
     check_connection(head)?;
