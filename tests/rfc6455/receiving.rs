@@ -145,6 +145,36 @@ fn recv_after_chunks_gives_the_rest() {
     finish(conn, client);
 }
 
+/// The rest of a text may begin inside a character: it is no text, and comes as binary.
+#[test]
+fn recv_after_chunks_of_a_text() {
+    let (mut conn, mut client) = pair(&Config::default());
+    let mut buf = Vec::new();
+    client.send([frame(TEXT, "\u{e9}"), frame(TEXT, "\u{e9}")].concat());
+    let chunk = conn.recv_chunk(&mut [0; 1]).unwrap();
+    assert_eq!(chunk, Some(Chunk { kind: Kind::Text, len: 1, end: false }));
+    assert_eq!(conn.recv(&mut buf).unwrap(), Some(Message::Binary(&[0xa9])));
+    assert_eq!(conn.recv(&mut buf).unwrap(), Some(Message::from("\u{e9}")), "a whole one is text");
+    finish(conn, client);
+}
+
+/// What a `recv` that timed out has gathered is no reason not to wait for the peer's Close.
+#[test]
+fn close_after_a_recv_that_timed_out() {
+    let (mut conn, mut client) = pair(&Config::default());
+    conn.set_recv_timeout(Some(ms(50)));
+    client.send([head(BINARY, 200_001), vec![0; 200_000]].concat());
+    assert!(matches!(conn.recv(&mut Vec::new()), Err(Error::TimedOut)));
+    let peer = std::thread::spawn(move || {
+        assert_eq!(client.read_frame().expect("a Close").close_parts().0, 1000);
+        client.send([&[0][..], &close(1000, "")].concat());
+        client.expect_eof();
+    });
+    conn.close(barews::CloseCode::NORMAL, "").unwrap();
+    drop(conn);
+    peer.join().expect("the peer was waited for");
+}
+
 /// An empty slice receives nothing, and loses nothing, wherever the message stands.
 #[test]
 fn chunks_of_no_bytes() {

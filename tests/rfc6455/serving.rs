@@ -429,3 +429,19 @@ fn an_upgrade_over_a_unix_stream() {
     let ended = thread.join().unwrap();
     assert!(ended.result.is_ok() && ended.messages == 2, "{ended:?}");
 }
+
+/// RFC 9110 §9.3.2: a refusal of HEAD has no body either.
+#[test]
+fn head_is_refused_without_a_body() {
+    let server = TestServer::start();
+    let handshake = String::from_utf8(r0().bytes()).unwrap().replacen("GET", "HEAD", 1);
+    let no_host = "HEAD / HTTP/1.1\r\n\r\n".to_owned();
+    for (request, status) in [(handshake, "HTTP/1.1 405 "), (no_host, "HTTP/1.1 400 ")] {
+        let mut stream = TcpStream::connect(server.addr).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with(status) && answer.ends_with("\r\n\r\n"), "{answer}");
+    }
+}
