@@ -159,4 +159,14 @@ mod tests {
             assert_eq!(violation.close_code(), CloseCode(expected), "{violation}");
         }
     }
+
+    #[test]
+    fn each_has_the_section_of_its_rule() {
+        let sections = ALL.map(Violation::section);
+        let expected = [
+            "5.2", "5.2", "5.1", "5.5", "5.5", "5.2", "5.2", "5.4", "5.4", "5.5.1", "7.4", "5.5.1",
+            "8.1", "10.4", "10.4",
+        ];
+        assert_eq!(sections, expected);
+    }
 }
