@@ -77,7 +77,8 @@ pub struct Timeouts {
     /// Passing it ends the connection, for the frame is broken.
     pub write: Duration,
     /// From our Close to the peer's, and from a failure to the end of the connection (§7.1.1).
-    /// Default 2 s; 64 KiB received end it sooner.
+    /// Default 2 s; after a failure, and in [`close`](crate::Connection::close), 64 KiB received end
+    /// it sooner.
     pub close: Duration,
 }
 
