@@ -208,6 +208,7 @@ impl Shared {
     /// connection, and so will. The deadline holds for all of it, however often a peer's Pings
     /// fill the outbox again.
     fn settle_by(&self, deadline: Deadline) {
+        let mut again = false;
         while !lock(&self.outbox).is_empty() {
             let mut writer = match self.writer.try_lock() {
                 Ok(writer) => writer,
@@ -217,7 +218,13 @@ impl Shared {
             if writer.closing.is_none() {
                 return;
             }
+            if again && writer.closing == Some(Closing::Open) && deadline.left().is_none() {
+                // Nobody but an attacker has so many Pings, and this thread has its own to do.
+                writer.broken = Some(Broken::Expired);
+                self.wire.shutdown(Shutdown::Both);
+            }
             self.empty_outbox(&mut writer, deadline);
+            again = true;
         }
     }
 
