@@ -8,6 +8,7 @@ use crate::error::Error;
 use crate::inbound::QUEUE;
 use crate::message::{Chunk, Message};
 use crate::proto::{CloseCode, CloseFrame, Kind, send};
+use crate::raw::RawStream;
 use crate::receiver::Receiver;
 use crate::request::Request;
 use crate::sender::{MessageWriter, Sender};
@@ -184,6 +185,12 @@ impl Connection {
         self.receiver.close(code, reason)
     }
 
+    /// Has `note` hear of the payload of each Pong (§5.5.3), asked for or not, from inside the
+    /// calls that receive.
+    pub fn on_pong(&mut self, note: impl FnMut(&[u8]) + Send + 'static) {
+        self.receiver.on_pong(note);
+    }
+
     /// What the peer's Close frame said, once it has come (§7.1.5, §7.1.6).
     #[must_use]
     pub fn close_frame(&self) -> Option<&CloseFrame> {
@@ -197,6 +204,18 @@ impl Connection {
         let _ = self.flush();
         self.receiver.inbound.split = true;
         (self.receiver, self.sender)
+    }
+
+    /// Gives the connection up with no closing handshake, and hands out the stream below. What is
+    /// queued goes first; what has come of an unfinished message is lost.
+    ///
+    /// # Errors
+    ///
+    /// As for [`flush`](Self::flush).
+    pub fn into_raw(mut self) -> Result<RawStream, Error> {
+        self.flush()?;
+        let rest = self.receiver.inbound.give_up();
+        Ok(RawStream::new(Arc::clone(&self.sender.shared), rest))
     }
 
     /// The request that opened the connection.

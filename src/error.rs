@@ -63,6 +63,9 @@ pub enum UpgradeError {
     Answered(Status),
     /// The application's answer cannot be sent; the peer got 500.
     InvalidReply(InvalidReply),
+    /// As many connections as there may be are open, in all or from this address; answered with
+    /// 503.
+    TooManyConnections,
 }
 
 impl fmt::Display for Error {
@@ -100,6 +103,7 @@ impl fmt::Display for UpgradeError {
             Self::Refused(refusal) => refusal.fmt(f),
             Self::Answered(status) => write!(f, "answered with {status}"),
             Self::InvalidReply(error) => error.fmt(f),
+            Self::TooManyConnections => f.write_str("too many connections"),
         }
     }
 }
@@ -120,7 +124,7 @@ impl std::error::Error for UpgradeError {
             Self::Io(error) => Some(error),
             Self::Refused(refusal) => Some(refusal),
             Self::InvalidReply(error) => Some(error),
-            Self::TimedOut | Self::Answered(_) => None,
+            Self::TimedOut | Self::Answered(_) | Self::TooManyConnections => None,
         }
     }
 }

@@ -47,8 +47,12 @@ pub(crate) struct Inbound {
     /// Whether senders of their own exist, which may start to close at any time.
     pub(crate) split: bool,
     pub(crate) close_frame: Option<CloseFrame>,
+    /// Hears of each Pong's payload.
+    pub(crate) on_pong: Option<Box<OnPong>>,
     state: State,
 }
+
+pub(crate) type OnPong = dyn FnMut(&[u8]) + Send;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
@@ -93,6 +97,7 @@ impl Inbound {
             patience: Patience::default(),
             split: false,
             close_frame: None,
+            on_pong: None,
             state: State::Open,
         }
     }
@@ -176,6 +181,13 @@ impl Inbound {
             }
             (_, event) => unreachable!("{event:?} inside a payload"),
         }
+    }
+
+    /// Gives the connection up: what was received and not used.
+    pub(crate) fn give_up(&mut self) -> Vec<u8> {
+        let rest = self.buffer.unread().to_vec();
+        self.end(State::Failed);
+        rest
     }
 
     /// Sends what is queued, and behind it a frame of a head and a payload.
@@ -285,6 +297,9 @@ impl Inbound {
     /// Answers a control frame other than Close.
     fn answer(&mut self, event: &Event) -> Result<(), Error> {
         self.shared.closing().answer(event, self.core.control(), &mut self.queue);
+        if let (Event::Pong, Some(note)) = (event, &mut self.on_pong) {
+            note(self.core.control());
+        }
         if self.core.message_kind().is_none() {
             self.patience.next_message();
         }

@@ -32,8 +32,8 @@
 //! | the handshake | `http`: `grammar`, `head`, `parse`, `reply`, `refusal`, `handshake` |
 //! | settings, errors | `config`, `error`, `message`, `request` |
 //! | a stream with deadlines | `deadline`, `transport` |
-//! | a connection | `shared`, `patience`, `buffer`, `partial`, `inbound`, `sender`, `receiver`, `connection` |
-//! | a server | `upgrade`, `registry`, `server` |
+//! | a connection | `shared`, `patience`, `buffer`, `partial`, `inbound`, `sender`, `receiver`, `raw`, `connection` |
+//! | a server | `upgrade`, `listener`, `registry`, `server` |
 //!
 //! A section sign means a section of RFC 6455 unless it names another.
 
@@ -49,9 +49,11 @@ mod connection;
 mod deadline;
 mod error;
 mod inbound;
+mod listener;
 mod message;
 mod partial;
 mod patience;
+mod raw;
 mod receiver;
 mod registry;
 mod request;
@@ -65,8 +67,10 @@ pub use config::{Config, Limits, Timeouts};
 pub use connection::Connection;
 pub use error::{Error, UpgradeError, Wait};
 pub use http::{Accept, Reject, Response, Status};
+pub use listener::Listener;
 pub use message::{Chunk, Message, Text};
 pub use proto::{CloseCode, CloseFrame, Kind, Violation};
+pub use raw::RawStream;
 pub use receiver::Receiver;
 pub use request::Request;
 pub use sender::{MessageWriter, Sender};

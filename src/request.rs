@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::ops::Deref;
+use std::time::Instant;
 
 use crate::http::Head;
 
@@ -10,17 +11,24 @@ use crate::http::Head;
 pub struct Request {
     head: Head,
     peer_addr: Option<SocketAddr>,
+    begun: Instant,
 }
 
 impl Request {
-    pub(crate) fn new(head: Head, peer_addr: Option<SocketAddr>) -> Self {
-        Self { head, peer_addr }
+    pub(crate) fn new(head: Head, peer_addr: Option<SocketAddr>, begun: Instant) -> Self {
+        Self { head, peer_addr, begun }
     }
 
     /// The peer's address, where the stream has one.
     #[must_use]
     pub fn peer_addr(&self) -> Option<SocketAddr> {
         self.peer_addr
+    }
+
+    /// When the server began to wait for the request.
+    #[must_use]
+    pub fn begun(&self) -> Instant {
+        self.begun
     }
 }
 

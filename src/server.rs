@@ -7,9 +7,7 @@
 use std::any::Any;
 use std::error::Error as StdError;
 use std::io::{self, ErrorKind, IoSlice};
-use std::net::{
-    IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream, ToSocketAddrs,
-};
+use std::net::{Shutdown, SocketAddr, TcpListener, ToSocketAddrs};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,11 +19,12 @@ use crate::connection::Connection;
 use crate::deadline::Deadline;
 use crate::error::UpgradeError;
 use crate::http::{Accept, Reject, Response, Status};
+use crate::listener::{Doorbell, Listener};
 use crate::proto::CloseCode;
 use crate::registry::{Registry, Slot};
 use crate::request::Request;
 use crate::shared::{Context, LastWord};
-use crate::transport::Wire;
+use crate::transport::{Transport, Wire};
 use crate::upgrade::{self, Incoming};
 
 /// The error type of handlers: whatever `?` turns an error into.
@@ -41,7 +40,7 @@ const REST: (Duration, Duration) = (Duration::from_millis(5), Duration::from_sec
 /// How often a shutdown looks for peers that do not answer its Close in time.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// A WebSocket server on a TCP listener.
+/// A WebSocket server on one listener or more.
 ///
 /// ```no_run
 /// use barews::{Connection, Server};
@@ -57,7 +56,7 @@ const LOOK: Duration = Duration::from_millis(100);
 /// }
 /// ```
 pub struct Server {
-    listener: TcpListener,
+    listeners: Vec<Listener>,
     config: Config,
     callbacks: Callbacks,
     handle: ShutdownHandle,
@@ -68,7 +67,7 @@ pub struct Server {
 pub struct ShutdownHandle {
     stop: Arc<AtomicBool>,
     registry: Arc<Registry>,
-    addr: SocketAddr,
+    doorbells: Vec<Doorbell>,
 }
 
 #[derive(Default)]
@@ -95,21 +94,32 @@ impl Server {
         Self::from_listener(TcpListener::bind(addr)?)
     }
 
-    /// A server on a listener from elsewhere: std's own has a backlog of 128 and no way to choose
-    /// another.
+    /// A server on a listener from elsewhere, TCP or Unix: std's own has a backlog of 128 and no
+    /// way to choose another.
     ///
     /// # Errors
     ///
     /// If the listener's address cannot be told.
-    pub fn from_listener(listener: TcpListener) -> io::Result<Self> {
-        listener.set_nonblocking(false)?;
+    pub fn from_listener(listener: impl Into<Listener>) -> io::Result<Self> {
         let handle = ShutdownHandle {
             stop: Arc::default(),
             registry: Arc::default(),
-            addr: listener.local_addr()?,
+            doorbells: Vec::new(),
         };
-        let (config, callbacks) = Default::default();
-        Ok(Self { listener, config, callbacks, handle })
+        let (listeners, config, callbacks) = Default::default();
+        Self { listeners, config, callbacks, handle }.and_listener(listener)
+    }
+
+    /// Adds a listener. All of a server's connections count against the same limits.
+    ///
+    /// # Errors
+    ///
+    /// As for [`from_listener`](Self::from_listener).
+    pub fn and_listener(mut self, listener: impl Into<Listener>) -> io::Result<Self> {
+        let listener = listener.into();
+        self.handle.doorbells.push(listener.prepare()?);
+        self.listeners.push(listener);
+        Ok(self)
     }
 
     /// Sets limits, deadlines and the rest.
@@ -143,7 +153,8 @@ impl Server {
     }
 
     /// Has `note` hear of each connection that did not open, for an [`UpgradeError`], and of each
-    /// error that a handler returns. By default nobody does.
+    /// error that a handler returns. By default nobody does. It may be called from the thread that
+    /// accepts, so it should be quick.
     #[must_use]
     pub fn on_error<F>(mut self, note: F) -> Self
     where
@@ -153,13 +164,13 @@ impl Server {
         self
     }
 
-    /// The address that the server listens on.
+    /// The address of the first TCP listener, if there is one.
     #[must_use]
-    pub fn local_addr(&self) -> SocketAddr {
-        self.handle.addr
+    pub fn local_addr(&self) -> Option<SocketAddr> {
+        self.handle.doorbells.iter().find_map(Doorbell::addr)
     }
 
-    /// A handle that stops the server.
+    /// A handle that stops the server, with the listeners that it has now.
     #[must_use]
     pub fn shutdown_handle(&self) -> ShutdownHandle {
         self.handle.clone()
@@ -173,39 +184,45 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// If the listener is of no more use. A connection that fails to be accepted is no such
-    /// case, and neither is a system that runs out of descriptors or threads for a while.
+    /// If a listener is of no more use, or there is no thread for the second one. A connection
+    /// that fails to be accepted is no such case, and neither is a system that runs out of
+    /// descriptors or threads for a while.
     pub fn run<H>(self, handler: H) -> io::Result<()>
     where
         H: Fn(Connection) -> Result<(), BoxError> + Send + Sync + 'static,
     {
-        let Self { listener, config, callbacks, handle } = self;
+        let Self { mut listeners, config, callbacks, handle } = self;
         let context = Arc::new(Context::new(config));
         let service = Arc::new(Service { context, callbacks, handler });
-        let mut rest = REST.0;
-        while !handle.stop.load(Ordering::Relaxed) {
-            match listener.accept() {
-                // The last one is our own, to wake us, or has come too late.
-                Ok(_) if handle.stop.load(Ordering::Relaxed) => break,
-                Ok((stream, _)) => {
-                    rest = REST.0;
-                    service.admit(stream, &handle.registry);
+        let last = listeners.pop();
+        let mut result = Ok(());
+        let mut others = Vec::new();
+        for listener in listeners {
+            let (service, handle) = (Arc::clone(&service), handle.clone());
+            let accept = move || {
+                let result = service.accept_all(listener, &handle);
+                if result.is_err() {
+                    handle.halt();
                 }
-                Err(error) => match error.kind() {
-                    // The peer gave up while it waited; the next one may not have.
-                    ErrorKind::Interrupted
-                    | ErrorKind::ConnectionAborted
-                    | ErrorKind::ConnectionReset => {}
-                    ErrorKind::InvalidInput => return Err(error),
-                    // Out of descriptors or memory: what ends meanwhile gives some back.
-                    _ => {
-                        thread::sleep(rest);
-                        rest = (rest * 2).min(REST.1);
-                    }
-                },
+                result
+            };
+            match thread::Builder::new().name("barews-accept".to_owned()).spawn(accept) {
+                Ok(thread) => others.push(thread),
+                Err(error) => result = Err(error),
             }
         }
-        drop(listener);
+        if result.is_ok()
+            && let Some(listener) = last
+        {
+            result = service.accept_all(listener, &handle);
+        }
+        if result.is_err() {
+            handle.halt();
+        }
+        for other in others {
+            result = result.and(other.join().unwrap_or(Ok(())));
+        }
+        result?;
         handle.registry.wait(Deadline::NEVER);
         Ok(())
     }
@@ -217,8 +234,7 @@ impl ShutdownHandle {
     /// handlers fail at the next call, and returns.
     pub fn shutdown(&self, grace: Duration) {
         let deadline = Deadline::after(grace);
-        self.stop.store(true, Ordering::Relaxed);
-        let mut awake = self.wake();
+        let mut awake = self.halt();
         self.registry.close(deadline);
         while let Some(left) = deadline.left()
             && !self.registry.wait(Deadline::after(left.min(LOOK)))
@@ -236,20 +252,19 @@ impl ShutdownHandle {
         }
     }
 
-    /// Wakes the accept loop, which std can do only by a connection; whether it worked. It may not
-    /// while descriptors are out.
+    /// Ends accepting; whether all who accept are awake to see that.
+    fn halt(&self) -> bool {
+        self.stop.store(true, Ordering::Relaxed);
+        self.wake()
+    }
+
+    /// Wakes those who accept; whether that worked for all.
     fn wake(&self) -> bool {
-        let mut addr = self.addr;
-        match addr.ip() {
-            IpAddr::V4(ip) if ip.is_unspecified() => addr.set_ip(Ipv4Addr::LOCALHOST.into()),
-            IpAddr::V6(ip) if ip.is_unspecified() => addr.set_ip(Ipv6Addr::LOCALHOST.into()),
-            _ => {}
+        let mut all = true;
+        for doorbell in &self.doorbells {
+            all &= doorbell.ring();
         }
-        match TcpStream::connect_timeout(&addr, Duration::from_secs(1)) {
-            Ok(_) => true,
-            // Nobody listens any more.
-            Err(error) => error.kind() == ErrorKind::ConnectionRefused,
-        }
+        all
     }
 }
 
@@ -257,14 +272,41 @@ impl<H> Service<H>
 where
     H: Fn(Connection) -> Result<(), BoxError> + Send + Sync + 'static,
 {
+    /// Accepts streams until the server stops.
+    fn accept_all(self: &Arc<Self>, listener: Listener, handle: &ShutdownHandle) -> io::Result<()> {
+        let mut rest = REST.0;
+        while !handle.stop.load(Ordering::Relaxed) {
+            match listener.accept() {
+                // The last one is our own, to wake us, or has come too late.
+                Ok(_) if handle.stop.load(Ordering::Relaxed) => break,
+                Ok(stream) => {
+                    rest = REST.0;
+                    self.admit(stream, &handle.registry);
+                }
+                Err(error) => match error.kind() {
+                    // The peer gave up while it waited; the next one may not have.
+                    ErrorKind::Interrupted
+                    | ErrorKind::ConnectionAborted
+                    | ErrorKind::ConnectionReset => {}
+                    ErrorKind::InvalidInput => return Err(error),
+                    // Out of descriptors or memory: what ends meanwhile gives some back.
+                    _ => {
+                        thread::sleep(rest);
+                        rest = (rest * 2).min(REST.1);
+                    }
+                },
+            }
+        }
+        Ok(())
+    }
+
     /// Gives the stream a place and a thread, or sends it away.
-    fn admit(self: &Arc<Self>, stream: TcpStream, registry: &Arc<Registry>) {
-        // Frames are written whole, so waiting to fill a segment could only delay them.
-        let _ = stream.set_nodelay(true);
-        let wire = Arc::new(Wire::new(Box::new(stream)));
+    fn admit(self: &Arc<Self>, stream: Box<dyn Transport>, registry: &Arc<Registry>) {
+        let wire = Arc::new(Wire::new(stream));
         let config = &self.context.config;
         let Some(slot) = registry.enter(&wire, &config.limits) else {
-            return turn_away(&wire);
+            turn_away(&wire);
+            return self.note(wire.peer_addr(), UpgradeError::TooManyConnections.into());
         };
         let mut builder = thread::Builder::new().name("barews".to_owned());
         if let Some(size) = config.stack_size {
@@ -275,8 +317,9 @@ where
             let wire = Arc::clone(&wire);
             move || service.serve(wire, slot)
         });
-        if spawned.is_err() {
+        if let Err(error) = spawned {
             turn_away(&wire);
+            self.note(wire.peer_addr(), UpgradeError::Io(error).into());
         }
     }
 
@@ -287,7 +330,14 @@ where
             Ok(conn) => self.handle(conn),
             Err(error) => Err(error.into()),
         };
-        if let (Err(error), Some(note)) = (result, &self.callbacks.on_error) {
+        if let Err(error) = result {
+            self.note(peer, error);
+        }
+    }
+
+    /// Tells the application of what went wrong.
+    fn note(&self, peer: Option<SocketAddr>, error: BoxError) {
+        if let Some(note) = &self.callbacks.on_error {
             let _ = catch_unwind(AssertUnwindSafe(|| note(peer, &error)));
         }
     }

@@ -194,9 +194,14 @@ impl Shared {
 
     /// Ends the connection without a word: the stream is of no more use.
     pub(crate) fn abandon(&self) {
-        self.finished.store(true, Ordering::Relaxed);
         // First, since a blocked writer holds the lock until this ends its write.
         self.wire.shutdown(Shutdown::Both);
+        self.retire();
+    }
+
+    /// Hands the stream over to somebody who will speak for themselves.
+    pub(crate) fn retire(&self) {
+        self.finished.store(true, Ordering::Relaxed);
         self.lock().broken.get_or_insert(Broken::Lost);
     }
 

@@ -3,6 +3,7 @@
 use std::io::{self, ErrorKind, IoSlice};
 use std::net::Shutdown;
 use std::sync::Arc;
+use std::time::Instant;
 
 use crate::config::Config;
 use crate::connection::Connection;
@@ -191,6 +192,7 @@ fn judge(request: &Request, config: &Config) -> Result<Handshake, Refusal> {
 }
 
 fn read_head(wire: &Wire, config: &Config) -> Result<(Request, Vec<u8>), UpgradeError> {
+    let begun = Instant::now();
     let deadline = Deadline::after(config.timeouts.handshake);
     let mut parser = HeadParser::new(config.limits.for_head());
     // Not on the stack, where it would stay a used page for the life of the connection.
@@ -204,7 +206,7 @@ fn read_head(wire: &Wire, config: &Config) -> Result<(Request, Vec<u8>), Upgrade
         };
         let (used, head) = parser.feed(&bytes[..len]).map_err(Refusal::from)?;
         if let Some(head) = head {
-            let request = Request::new(head, wire.peer_addr());
+            let request = Request::new(head, wire.peer_addr(), begun);
             return Ok((request, bytes[used..len].to_vec()));
         }
     }

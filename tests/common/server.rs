@@ -52,6 +52,7 @@ pub enum Unopened {
     Refused(Refusal),
     Answered(u16),
     InvalidReply(InvalidReply),
+    TooManyConnections,
 }
 
 /// The echo of the README. When it is over, the connection must say so for ever.
@@ -137,7 +138,7 @@ impl TestServer {
                 let _ = sender.send((peer, Report::Unopened(Unopened::new(error))));
             }
         }));
-        let (addr, handle) = (server.local_addr(), server.shutdown_handle());
+        let (addr, handle) = (server.local_addr().unwrap(), server.shutdown_handle());
         let thread = thread::spawn(move || server.run(handler));
         Self { addr, handle, thread: Some(thread), reports, early: RefCell::default() }
     }
@@ -213,6 +214,7 @@ impl Unopened {
             UpgradeError::Refused(refusal) => Self::Refused(*refusal),
             UpgradeError::Answered(status) => Self::Answered(status.code()),
             UpgradeError::InvalidReply(error) => Self::InvalidReply(*error),
+            UpgradeError::TooManyConnections => Self::TooManyConnections,
             other => panic!("a new kind of error: {other:?}"),
         }
     }

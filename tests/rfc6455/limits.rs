@@ -308,6 +308,7 @@ fn connections_up_to_the_maximum() {
             third.send(r0().bytes());
             let response = third.expect_refusal(503);
             assert_eq!(response.header("retry-after"), Some("1"));
+            assert_eq!(server.unopened(third.addr), Unopened::TooManyConnections);
         }
         // The others have noticed nothing.
         for client in [&mut first, &mut second] {

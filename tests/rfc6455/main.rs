@@ -26,8 +26,12 @@ mod halves;
 mod hostile;
 /// §10.4: how much a peer may ask for.
 mod limits;
+/// Where streams come from.
+mod listening;
 /// §4: the opening handshake itself.
 mod opening;
+/// Below the connection: Pongs, and the bare stream.
+mod raw;
 /// §6.2: receiving.
 mod receiving;
 /// §4: the opening handshake is an HTTP request, and held to the rules for one.

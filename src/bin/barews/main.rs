@@ -58,7 +58,7 @@ fn serve(options: Options, signals: Signals) -> std::io::Result<()> {
             }
         }
     });
-    log.line(format!("listening on {}", server.local_addr()));
+    log.line(format!("listening on {}", server.local_addr().unwrap()));
     stop_on(signals, server.shutdown_handle(), options.grace, &log)?;
     server.run({
         let log = log.clone();

@@ -62,7 +62,7 @@ fn main() -> std::io::Result<()> {
         _ => {}
     }
     let server = Server::bind(addr)?.config(config);
-    eprintln!("faulty: listening on {}", server.local_addr());
+    eprintln!("faulty: listening on {}", server.local_addr().unwrap());
     server.run(move |conn| serve(conn, &fault))
 }
 

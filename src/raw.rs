@@ -1,0 +1,66 @@
+//! The stream of a connection that was given up.
+
+use std::io::{self, ErrorKind, IoSlice, Read, Write};
+use std::net::Shutdown;
+use std::sync::Arc;
+
+use crate::deadline::{Deadline, allowance};
+use crate::shared::Shared;
+
+/// The bare stream of a connection, from [`Connection::into_raw`](crate::Connection::into_raw):
+/// for a test server that breaks the protocol on purpose, or for what two ends have agreed to
+/// speak instead.
+///
+/// No frame is sent on it any more, and dropping it closes the stream with no Close frame. Inside
+/// a handler, a server that shuts down still cuts it in the end; one that is taken out of its
+/// handler is the taker's own.
+pub struct RawStream {
+    shared: Arc<Shared>,
+    /// What the connection has received and not used.
+    rest: Vec<u8>,
+}
+
+impl RawStream {
+    pub(crate) fn new(shared: Arc<Shared>, rest: Vec<u8>) -> Self {
+        shared.retire();
+        Self { shared, rest }
+    }
+
+    /// Ends one direction or both; that it may be over already is no error.
+    pub fn shutdown(&self, how: Shutdown) {
+        self.shared.wire.shutdown(how);
+    }
+}
+
+impl Read for RawStream {
+    /// Reads what has come, and waits for it at most the idle timeout.
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        if !self.rest.is_empty() {
+            let len = self.rest.len().min(buf.len());
+            buf[..len].copy_from_slice(&self.rest[..len]);
+            self.rest.drain(..len);
+            return Ok(len);
+        }
+        let deadline = Deadline::after(self.shared.context.config.timeouts.idle);
+        while let Some(wait) = deadline.left() {
+            if let Some(len) = self.shared.wire.read(buf, wait)? {
+                return Ok(len);
+            }
+        }
+        Err(ErrorKind::TimedOut.into())
+    }
+}
+
+impl Write for RawStream {
+    /// Writes all of `buf` within the write timeout. After an error, nobody knows how much.
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        let wait = allowance(self.shared.context.config.timeouts.write, buf.len() as u64);
+        self.shared.wire.write_all(&mut [IoSlice::new(buf)], Deadline::after(wait))?;
+        Ok(buf.len())
+    }
+
+    /// Does nothing: what is written is sent.
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,81 @@
+//! What lies below the connection: Pongs that are heard of, and the bare stream.
+
+use std::io::{Read, Write};
+use std::net::Shutdown;
+use std::sync::mpsc::channel;
+
+use barews::{Config, Message};
+
+use crate::common::{CONT, Frame, PONG, TEXT, TestServer, frame, ms, pair};
+
+/// §5.5.3: a Pong is told of, between messages and inside one, and is no message itself.
+#[test]
+fn pongs_are_told_of() {
+    let (mut conn, mut client) = pair(&Config::default());
+    let (note, pongs) = channel();
+    conn.on_pong(move |payload| note.send(payload.to_vec()).unwrap());
+    conn.ping(b"asked").unwrap();
+    assert_eq!(client.read_frame().unwrap().payload, b"asked");
+    let sent = [
+        frame(PONG, "asked"),
+        frame(TEXT & 0x7f, "a"),
+        frame(PONG, ""),
+        frame(CONT, "b"),
+        frame(PONG, "not asked"),
+        frame(TEXT, "c"),
+    ];
+    client.send(sent.concat());
+    let mut buf = Vec::new();
+    assert_eq!(conn.recv(&mut buf).unwrap(), Some(Message::from("ab")));
+    assert_eq!(conn.recv(&mut buf).unwrap(), Some(Message::from("c")));
+    let heard: Vec<_> = pongs.try_iter().collect();
+    assert_eq!(heard, [&b"asked"[..], b"", b"not asked"]);
+}
+
+/// A stream taken out of its connection: queued messages go first, what was read ahead is handed
+/// on, and no frame of ours follows, though the handler returns `Ok`.
+#[test]
+fn a_stream_without_its_connection() {
+    let server = TestServer::with_handler(
+        |server| server,
+        |mut conn| {
+            let mut buf = Vec::new();
+            let message = conn.recv(&mut buf)?.expect("a message");
+            conn.write(message)?;
+            let mut raw = conn.into_raw()?;
+            let mut ahead = [0; 7];
+            raw.read_exact(&mut ahead)?;
+            raw.write_all(&ahead)?;
+            raw.read_exact(&mut ahead[..1])?;
+            raw.write_all(&ahead[..1])?;
+            raw.shutdown(Shutdown::Write);
+            assert_eq!(raw.read(&mut ahead)?, 0);
+            Ok(())
+        },
+    );
+    let mut client = server.open();
+    client.send([&frame(TEXT, "a")[..], b"no fram"].concat());
+    client.expect(&Frame::text("a"));
+    client.send("e");
+    assert_eq!(client.read_rest(), b"no frame");
+}
+
+/// A server that shuts down cuts a bare stream when its grace is over, and says nothing on it.
+#[test]
+fn a_bare_stream_ends_with_its_server() {
+    let (note, began) = channel();
+    let mut server = TestServer::with_handler(
+        |server| server,
+        move |conn| {
+            let mut raw = conn.into_raw()?;
+            note.send(()).unwrap();
+            // Until the server cuts it.
+            assert_eq!(raw.read(&mut [0; 9])?, 0);
+            Ok(())
+        },
+    );
+    let mut client = server.open();
+    began.recv().unwrap();
+    server.stop(ms(200));
+    client.expect_eof();
+}
