@@ -123,11 +123,20 @@ impl MessageWriter<'_> {
     ///
     /// As for [`Sender::send`]; [`Error::Io`] with `InvalidData` if text ends inside a character,
     /// which ends the connection with 1011.
-    pub fn finish(mut self) -> Result<(), Error> {
-        if !self.utf8.is_complete() {
+    pub fn finish(self) -> Result<(), Error> {
+        self.finish_with(b"")
+    }
+
+    /// Ends the message with a last fragment.
+    ///
+    /// # Errors
+    ///
+    /// As for [`finish`](Self::finish), also for text that is not UTF-8.
+    pub fn finish_with(mut self, last: &[u8]) -> Result<(), Error> {
+        if self.kind == Kind::Text && (self.utf8.feed(last).is_err() || !self.utf8.is_complete()) {
             return Err(not_utf8().into());
         }
-        self.fragment(true, b"")
+        self.fragment(true, last)
     }
 
     fn fragment(&mut self, fin: bool, payload: &[u8]) -> Result<(), Error> {

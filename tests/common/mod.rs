@@ -9,7 +9,7 @@ mod conversation;
 #[macro_use]
 mod refusal;
 mod binary;
-mod client;
+pub mod client;
 mod frame;
 mod request;
 mod script;

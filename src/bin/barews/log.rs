@@ -5,19 +5,32 @@
 //! counted and dropped.
 
 use std::io::{self, Write};
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::json;
 
 /// Lines that may wait for the writer.
 const BACKLOG: usize = 1024;
 
+/// How lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Format {
+    /// For people: `barews: ` and a sentence.
+    Text,
+    /// For programs: a JSON object.
+    Json,
+    /// There are none.
+    Off,
+}
+
 /// Hands lines to the thread that writes them.
 #[derive(Clone)]
 pub(crate) struct Log {
+    format: Format,
     lines: Option<SyncSender<Entry>>,
     dropped: Arc<AtomicU64>,
 }
@@ -28,25 +41,52 @@ enum Entry {
     Flush(SyncSender<()>),
 }
 
+impl Format {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        match text {
+            "text" => Some(Self::Text),
+            "json" => Some(Self::Json),
+            "off" => Some(Self::Off),
+            _ => None,
+        }
+    }
+}
+
 impl Log {
     /// A log with its thread. If there is no thread to be had, nothing is logged.
-    pub(crate) fn start() -> Self {
+    pub(crate) fn start(format: Format) -> Self {
         let (sender, receiver) = sync_channel(BACKLOG);
         let dropped = Arc::<AtomicU64>::default();
         let writer = thread::Builder::new().name("log".to_owned()).spawn({
             let dropped = Arc::clone(&dropped);
-            move || write(&receiver, &dropped)
+            move || write(&receiver, &dropped, format)
         });
-        Self { lines: writer.is_ok().then_some(sender), dropped }
+        Self { format, lines: writer.is_ok().then_some(sender), dropped }
     }
 
-    /// Logs a line, unless too many are waiting.
-    pub(crate) fn line(&self, line: String) {
-        if let Some(lines) = &self.lines
-            && lines.try_send(Entry::Line(line)).is_err()
-        {
+    /// Logs what happened, unless too many lines are waiting: `text` for people, or the fields,
+    /// which are JSON already.
+    pub(crate) fn event(
+        &self,
+        event: &str,
+        text: impl FnOnce() -> String,
+        fields: impl FnOnce() -> Vec<(&'static str, String)>,
+    ) {
+        let Some(lines) = &self.lines else { return };
+        let line = match self.format {
+            Format::Off => return,
+            Format::Text => text(),
+            Format::Json => object(event, fields()),
+        };
+        if lines.try_send(Entry::Line(line)).is_err() {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    /// Logs a sentence.
+    pub(crate) fn say(&self, event: &str, sentence: String) {
+        let json = json::string(&sentence);
+        self.event(event, || sentence, || vec![("message", json)]);
     }
 
     /// Waits until what was logged is written, but not for long.
@@ -60,11 +100,6 @@ impl Log {
     }
 }
 
-/// A peer for a log line.
-pub(crate) fn addr(peer: Option<SocketAddr>) -> String {
-    peer.map_or_else(|| "unknown".to_owned(), |peer| peer.to_string())
-}
-
 /// Writes to standard output; whether that worked.
 pub(crate) fn print(text: &str) -> bool {
     let mut out = io::stdout().lock();
@@ -73,18 +108,88 @@ pub(crate) fn print(text: &str) -> bool {
 
 /// Writes to standard error before the end of the program, if anybody listens.
 pub(crate) fn complain(text: &str) {
-    let _ = io::stderr().write_all(text.as_bytes());
+    let _ = io::stderr().write_all(format!("barews: {text}\n").as_bytes());
 }
 
-fn write(entries: &Receiver<Entry>, dropped: &AtomicU64) {
+fn write(entries: &Receiver<Entry>, dropped: &AtomicU64, format: Format) {
+    let put = |line: String| match format {
+        Format::Json => drop(io::stderr().write_all(format!("{line}\n").as_bytes())),
+        _ => complain(&line),
+    };
     for entry in entries {
         match entry {
-            Entry::Line(line) => complain(&format!("barews: {line}\n")),
+            Entry::Line(line) => put(line),
             Entry::Flush(done) => drop(done.try_send(())),
         }
         match dropped.swap(0, Ordering::Relaxed) {
             0 => {}
-            lost => complain(&format!("barews: {lost} lines lost\n")),
+            lost if format == Format::Json => {
+                put(object("lost", vec![("lines", lost.to_string())]))
+            }
+            lost => put(format!("{lost} lines lost")),
         }
+    }
+}
+
+fn object(event: &str, mut fields: Vec<(&'static str, String)>) -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let head = [("time", json::string(&timestamp(now))), ("event", json::string(event))];
+    fields.splice(0..0, head);
+    json::object(&fields)
+}
+
+/// The time as RFC 3339 has it, in UTC with milliseconds.
+fn timestamp(since_1970: Duration) -> String {
+    let seconds = since_1970.as_secs();
+    let (mut day, second) = (seconds / 86_400, seconds % 86_400);
+    let is_leap = |year: u64| {
+        year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
+    };
+    let mut year = 1970;
+    while day >= 365 + u64::from(is_leap(year)) {
+        day -= 365 + u64::from(is_leap(year));
+        year += 1;
+    }
+    let mut month = 0;
+    let lengths = [31, 28 + u64::from(is_leap(year)), 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+    while day >= lengths[month] {
+        day -= lengths[month];
+        month += 1;
+    }
+    format!(
+        "{year}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z",
+        month + 1,
+        day + 1,
+        second / 3600,
+        second / 60 % 60,
+        second % 60,
+        since_1970.subsec_millis(),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn timestamps() {
+        for (seconds, text) in [
+            (0, "1970-01-01T00:00:00.000Z"),
+            (951_782_400, "2000-02-29T00:00:00.000Z"),
+            (1_709_251_199, "2024-02-29T23:59:59.000Z"),
+            (4_107_542_399, "2100-02-28T23:59:59.000Z"),
+            (4_107_542_400, "2100-03-01T00:00:00.000Z"),
+            (1_767_225_599, "2025-12-31T23:59:59.000Z"),
+        ] {
+            assert_eq!(timestamp(Duration::from_secs(seconds)), text);
+        }
+        assert!(timestamp(Duration::from_millis(7)).ends_with(":00.007Z"));
+    }
+
+    #[test]
+    fn a_json_line_is_one_object() {
+        let line = object("a", vec![("b", json::string("c\n"))]);
+        let rest = line.strip_prefix("{\"time\":\"").unwrap().split_once('"').unwrap().1;
+        assert_eq!(rest, r#","event":"a","b":"c\u000a"}"#);
     }
 }

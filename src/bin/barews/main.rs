@@ -1,15 +1,33 @@
-//! `barews`: an echo server, as a dependable endpoint to test WebSocket clients against.
+//! `barews`: a dependable endpoint to test WebSocket clients against.
 
+mod activation;
+mod address;
+mod app;
+mod budget;
 mod cli;
+mod echo;
+mod faults;
+mod help;
+mod json;
 mod log;
+mod metrics;
+mod page;
+mod rooms;
+mod route;
 mod signals;
+mod stream;
+mod visit;
 
+use std::io;
 use std::process::{self, ExitCode};
+use std::sync::Arc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use barews::{BoxError, Config, Connection, Error, Server, ShutdownHandle, UpgradeError};
+use barews::{Config, Listener, Server, ShutdownHandle};
 
+use address::Address;
+use app::App;
 use cli::{Command, Options};
 use log::Log;
 use signals::Signals;
@@ -19,15 +37,13 @@ use signals::Signals;
 const STACK: usize = 128 << 10;
 
 fn main() -> ExitCode {
+    let passed = activation::listeners();
     let signals = Signals::block();
-    match cli::parse(std::env::args_os().skip(1)) {
-        Ok(Command::Serve(options)) => {
-            let addr = options.addr.clone();
-            match serve(*options, signals) {
-                Ok(()) => ExitCode::SUCCESS,
-                Err(error) => fail(&format!("cannot listen on {addr}: {error}")),
-            }
-        }
+    match cli::parse(std::env::args_os().skip(1), |name| std::env::var_os(name)) {
+        Ok(Command::Serve(options)) => match serve(*options, passed, signals) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(wrong) => fail(&wrong),
+        },
         Ok(Command::Print(text)) => match log::print(&text) {
             true => ExitCode::SUCCESS,
             false => ExitCode::FAILURE,
@@ -37,35 +53,76 @@ fn main() -> ExitCode {
 }
 
 fn fail(wrong: &str) -> ExitCode {
-    log::complain(&format!("barews: {wrong}\n"));
+    log::complain(wrong);
     ExitCode::from(2)
 }
 
-fn serve(options: Options, signals: Signals) -> std::io::Result<()> {
-    let log = Log::start();
+fn serve(
+    options: Options,
+    passed: io::Result<Vec<Listener>>,
+    signals: Signals,
+) -> Result<(), String> {
+    let Options { listen, config, grace, log, faults } = options;
+    let listeners = listeners(&listen, passed)?;
+    let log = Log::start(log);
     // A report of a panic must not wait for standard error either.
     std::panic::set_hook(Box::new({
         let log = log.clone();
-        move |panic| log.line(panic.to_string())
+        move |panic| log.say("panic", panic.to_string())
     }));
-    let config = Config { stack_size: Some(STACK), ..options.config };
-    let server = Server::bind(&options.addr)?.config(config).on_error({
-        let log = log.clone();
-        move |peer, error| {
-            // A handler's error was logged with the rest of its connection.
-            if error.is::<UpgradeError>() {
-                log.line(format!("{} refused: {error}", log::addr(peer)));
-            }
-        }
-    });
-    log.line(format!("listening on {}", server.local_addr().unwrap()));
-    stop_on(signals, server.shutdown_handle(), options.grace, &log)?;
-    server.run({
-        let log = log.clone();
-        move |conn| echo(conn, &log)
-    })?;
+    let app = Arc::new(App::new(log.clone(), faults, config.timeouts.idle));
+    let config = Config { stack_size: Some(STACK), ..config };
+    for listener in &listeners {
+        let addr = address::shown(listener);
+        log.event(
+            "listening",
+            || format!("listening on {addr}"),
+            || vec![("address", json::string(&addr))],
+        );
+    }
+    let result = run(listeners, config, &app, grace, signals);
+    listen.iter().for_each(Address::remove);
     log.flush();
-    Ok(())
+    result.map_err(|error| format!("cannot serve: {error}"))
+}
+
+/// Opens what was asked for, beside what was passed, or else the default.
+fn listeners(
+    listen: &[Address],
+    passed: io::Result<Vec<Listener>>,
+) -> Result<Vec<Listener>, String> {
+    let passed = passed.map_err(|error| format!("a listener that was passed is none: {error}"))?;
+    let default = [Address::Tcp("127.0.0.1:9001".to_owned())];
+    let listen = if listen.is_empty() && passed.is_empty() { &default } else { listen };
+    let mut listeners = passed;
+    for addr in listen {
+        let listener = addr.listen();
+        listeners.push(listener.map_err(|error| format!("cannot listen on {addr}: {error}"))?);
+    }
+    Ok(listeners)
+}
+
+fn run(
+    listeners: Vec<Listener>,
+    config: Config,
+    app: &Arc<App>,
+    grace: Duration,
+    signals: Signals,
+) -> io::Result<()> {
+    let mut listeners = listeners.into_iter();
+    let first = listeners.next().ok_or(io::ErrorKind::InvalidInput)?;
+    let mut server = Server::from_listener(first)?;
+    for listener in listeners {
+        server = server.and_listener(listener)?;
+    }
+    let [decide, answer, hear, serve] = [(); 4].map(|()| Arc::clone(app));
+    let server = server
+        .config(config)
+        .on_upgrade(move |request| decide.decide(request))
+        .on_request(move |request| answer.answer(request))
+        .on_error(move |peer, error| hear.hear(peer, error));
+    stop_on(signals, server.shutdown_handle(), grace, app)?;
+    server.run(move |conn| serve.serve(conn))
 }
 
 /// Has the first signal shut the server down, and the second end the program at once.
@@ -73,12 +130,13 @@ fn stop_on(
     signals: Signals,
     server: ShutdownHandle,
     grace: Duration,
-    log: &Log,
-) -> std::io::Result<()> {
-    let log = log.clone();
+    app: &Arc<App>,
+) -> io::Result<()> {
+    let app = Arc::clone(app);
     let wait = move || {
         let signal = signals.wait();
-        log.line(format!("signal {signal}: shutting down"));
+        app.log.say("signal", format!("signal {signal}: shutting down"));
+        app.stop();
         let shutdown = move || {
             server.shutdown(grace);
             // A handler that still runs has had its time; the one thread that counts, in `run`,
@@ -93,38 +151,4 @@ fn stop_on(
         process::exit(128 + signals.wait());
     };
     thread::Builder::new().name("signals".to_owned()).spawn(wait).map(drop)
-}
-
-/// Sends every message back, and logs one line at the end.
-fn echo(mut conn: Connection, log: &Log) -> Result<(), BoxError> {
-    let start = Instant::now();
-    let (mut messages, mut bytes) = (0u64, 0u64);
-    let mut buf = Vec::new();
-    let result = loop {
-        match conn.recv(&mut buf) {
-            Ok(None) => break Ok(()),
-            Ok(Some(message)) => {
-                messages += 1;
-                bytes += message.len() as u64;
-                match conn.write(message) {
-                    // A shutdown has begun to close: `recv` sees that through.
-                    Ok(()) | Err(Error::Closed) => {}
-                    Err(error) => break Err(error),
-                }
-            }
-            Err(error) => break Err(error),
-        }
-    };
-    let end = match (&result, conn.close_frame()) {
-        (Err(error), _) => format!("failed: {error}"),
-        (Ok(()), Some(frame)) => format!("closed {} {:?}", frame.code, frame.reason),
-        (Ok(()), None) => "closed".to_owned(),
-    };
-    log.line(format!(
-        "{} {} {messages} messages {bytes} bytes {:.3} s {end}",
-        log::addr(conn.peer_addr()),
-        conn.request().target(),
-        start.elapsed().as_secs_f64(),
-    ));
-    Ok(result?)
 }

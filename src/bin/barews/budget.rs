@@ -1,0 +1,52 @@
+//! Memory for messages that wait to be sent: so much for all connections together, lest many of
+//! them hold a long one each.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// How much may wait in all, in bytes.
+const MOST: usize = 256 << 20;
+
+/// What is left of it.
+#[derive(Clone)]
+pub(crate) struct Budget(Arc<AtomicUsize>);
+
+/// A message that counts against the budget until it is dropped.
+pub(crate) struct Held {
+    pub(crate) bytes: Vec<u8>,
+    budget: Budget,
+}
+
+impl Budget {
+    pub(crate) fn new() -> Self {
+        Self(Arc::new(AtomicUsize::new(MOST)))
+    }
+
+    /// Keeps these bytes, if there is room for them.
+    pub(crate) fn hold(&self, bytes: Vec<u8>) -> Option<Held> {
+        let take = |left: usize| left.checked_sub(bytes.capacity());
+        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).ok()?;
+        Some(Held { bytes, budget: self.clone() })
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.budget.0.fetch_add(self.bytes.capacity(), Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_held_is_given_back() {
+        let budget = Budget::new();
+        let held = budget.hold(Vec::with_capacity(MOST - 1)).expect("there is room");
+        assert!(budget.hold(Vec::with_capacity(2)).is_none());
+        let small = budget.hold(Vec::with_capacity(1)).expect("there is still room");
+        drop((held, small));
+        assert_eq!(budget.0.load(Ordering::Relaxed), MOST);
+    }
+}

@@ -1,0 +1,191 @@
+//! Echoes of all kinds, each a loop over one connection in its own thread.
+
+use std::collections::VecDeque;
+use std::hash::{BuildHasher, RandomState};
+use std::io::Write;
+use std::mem;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use barews::{CloseCode, Connection, Error, Kind, Message};
+
+use crate::budget::{Budget, Held};
+use crate::metrics::Tally;
+use crate::visit::End;
+
+/// How many messages may wait to be echoed later, and how many bytes of them.
+const WAITING: (usize, usize) = (1000, 1 << 20);
+
+/// The most fragments that one message is cut into: as many as we would take.
+const FRAGMENTS: usize = 131_072;
+
+/// Hands each message to `each`, until the closing handshake is done.
+fn for_each(
+    conn: &mut Connection,
+    tally: &Tally,
+    mut each: impl FnMut(&mut Connection, Message<'_>) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let mut buf = Vec::new();
+    while let Some(message) = conn.recv(&mut buf)? {
+        tally.received.count(message.len());
+        match each(conn, message) {
+            // A shutdown has begun to close: `recv` sees that through.
+            Ok(()) | Err(Error::Closed) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+fn reply(conn: &mut Connection, tally: &Tally, message: Message<'_>) -> Result<(), Error> {
+    conn.write(message)?;
+    tally.sent.count(message.len());
+    Ok(())
+}
+
+/// Sends every message back.
+#[inline(never)]
+pub(crate) fn echo(mut conn: Connection, tally: &Tally) -> End {
+    let result = for_each(&mut conn, tally, |conn, message| reply(conn, tally, message));
+    End::of(&conn, result)
+}
+
+/// Sends a text, then every message back.
+#[inline(never)]
+pub(crate) fn greet(mut conn: Connection, tally: &Tally, text: &str) -> End {
+    match reply(&mut conn, tally, Message::from(text)) {
+        Ok(()) | Err(Error::Closed) => echo(conn, tally),
+        error => End::of(&conn, error),
+    }
+}
+
+/// Sends so many messages back, then closes.
+#[inline(never)]
+pub(crate) fn close(
+    mut conn: Connection,
+    tally: &Tally,
+    code: CloseCode,
+    reason: &str,
+    mut after: u64,
+) -> End {
+    let result = match after {
+        0 => conn.close(code, reason),
+        _ => for_each(&mut conn, tally, |conn, message| {
+            reply(conn, tally, message)?;
+            after -= 1;
+            if after == 0 { conn.close(code, reason) } else { Ok(()) }
+        }),
+    };
+    End::of(&conn, result)
+}
+
+/// Sends every message back in fragments of `size` bytes.
+#[inline(never)]
+pub(crate) fn fragment(mut conn: Connection, tally: &Tally, size: usize) -> End {
+    let result = for_each(&mut conn, tally, |conn, message| {
+        if message.len().div_ceil(size) > FRAGMENTS {
+            let reason = format!("that would be more than {FRAGMENTS} fragments");
+            return conn.close(CloseCode::TOO_BIG, &reason);
+        }
+        let mut parts = message.as_bytes().chunks(size);
+        let last = parts.next_back().unwrap_or_default();
+        let mut writer = conn.writer(message.kind());
+        for part in parts {
+            // What goes wrong here is an error of ours in std's clothes.
+            writer.write_all(part).map_err(|error| error.downcast().unwrap_or_else(Error::Io))?;
+        }
+        writer.finish_with(last)?;
+        tally.sent.count(message.len());
+        Ok(())
+    });
+    End::of(&conn, result)
+}
+
+/// A random time up to `most`.
+pub(crate) fn random(most: Duration) -> Duration {
+    // A hasher of random keys is all the randomness that std has.
+    let random = RandomState::new().hash_one(0) as u32;
+    most.mul_f64(f64::from(random) / f64::from(u32::MAX))
+}
+
+/// Sends every message back, each by `delay` after it came and in order.
+#[inline(never)]
+pub(crate) fn later(
+    mut conn: Connection,
+    tally: &Tally,
+    budget: &Budget,
+    delay: impl Fn() -> Duration,
+) -> End {
+    let mut waiting = Waiting::default();
+    let mut buf = Vec::new();
+    let result = loop {
+        if let Err(error) = waiting.send_due(&mut conn, tally) {
+            break Err(error);
+        }
+        let wait = waiting.next_due().map(|due| due.saturating_duration_since(Instant::now()));
+        if let (true, Some(wait)) = (waiting.is_full(), wait) {
+            // Nothing more is read until there is room.
+            thread::sleep(wait);
+            continue;
+        }
+        conn.set_recv_timeout(wait);
+        match conn.recv(&mut buf) {
+            Ok(None) => break Ok(()),
+            Ok(Some(message)) => {
+                tally.received.count(message.len());
+                let kind = message.kind();
+                let Some(held) = budget.hold(mem::take(&mut buf)) else {
+                    break conn.close(CloseCode::TRY_AGAIN_LATER, "too many messages wait");
+                };
+                waiting.push(Instant::now() + delay(), kind, held);
+            }
+            Err(Error::TimedOut) => {}
+            Err(error) => break Err(error),
+        }
+    };
+    End::of(&conn, result)
+}
+
+/// Messages in the order in which they came, each with the time at which it is due.
+#[derive(Default)]
+struct Waiting {
+    messages: VecDeque<(Instant, Kind, Held)>,
+    bytes: usize,
+}
+
+impl Waiting {
+    fn push(&mut self, due: Instant, kind: Kind, held: Held) {
+        // Nobody overtakes.
+        let due = self.messages.back().map_or(due, |(last, ..)| due.max(*last));
+        self.bytes += held.bytes.len();
+        self.messages.push_back((due, kind, held));
+    }
+
+    fn next_due(&self) -> Option<Instant> {
+        self.messages.front().map(|(due, ..)| *due)
+    }
+
+    fn is_full(&self) -> bool {
+        self.messages.len() >= WAITING.0 || self.bytes >= WAITING.1
+    }
+
+    fn send_due(&mut self, conn: &mut Connection, tally: &Tally) -> Result<(), Error> {
+        while self.next_due().is_some_and(|due| due <= Instant::now())
+            && let Some((_, kind, held)) = self.messages.pop_front()
+        {
+            self.bytes -= held.bytes.len();
+            let sent = match kind {
+                // The price of text that is kept: it is looked at once more.
+                Kind::Text => {
+                    reply(conn, tally, Message::from(&*String::from_utf8_lossy(&held.bytes)))
+                }
+                Kind::Binary => reply(conn, tally, Message::from(&held.bytes)),
+            };
+            match sent {
+                Ok(()) | Err(Error::Closed) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}

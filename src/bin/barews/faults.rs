@@ -1,0 +1,93 @@
+//! What no server should do, for clients that must be ready for it.
+
+use std::io::{Read, Write};
+use std::net::Shutdown;
+
+use barews::proto::{Event, Receive, ReceiveLimits};
+use barews::{CloseFrame, Connection, Error};
+
+use crate::metrics::Tally;
+use crate::route::Invalid;
+use crate::visit::End;
+
+/// How much is read of a client after it was sent nonsense, in bytes.
+const DRAIN: usize = 64 << 10;
+
+/// Sends so many messages back, and cuts the stream: with `how` at once, else as the end of a
+/// process would.
+pub(crate) fn cut(mut conn: Connection, tally: &Tally, after: u64, how: Option<Shutdown>) -> End {
+    let mut buf = Vec::new();
+    for _ in 0..after {
+        let result = match conn.recv(&mut buf) {
+            Ok(Some(message)) => {
+                tally.received.count(message.len());
+                tally.sent.count(message.len());
+                conn.write(message)
+            }
+            Ok(None) => return End::of(&conn, Ok(())),
+            Err(error) => Err(error),
+        };
+        if result.is_err() {
+            return End::of(&conn, result);
+        }
+    }
+    let result = conn.into_raw().map(|raw| {
+        if let Some(how) = how {
+            raw.shutdown(how);
+        }
+    });
+    End { result, close: None }
+}
+
+/// Breaks the protocol, and tells in the log what the client said to that.
+pub(crate) fn violate(conn: Connection, kind: Invalid) -> End {
+    let answer = || -> Result<Option<CloseFrame>, Error> {
+        let mut raw = conn.into_raw()?;
+        raw.write_all(kind.bytes())?;
+        // Nothing is kept, so nothing is too long.
+        let limits = ReceiveLimits { message: u64::MAX, fragments: u32::MAX };
+        let mut core = Receive::new(limits);
+        let mut bytes = [0; 4096];
+        let mut read = 0;
+        while read < DRAIN {
+            let len = raw.read(&mut bytes)?;
+            if len == 0 {
+                break;
+            }
+            read += len;
+            let mut rest = &mut bytes[..len];
+            while !rest.is_empty() {
+                let (used, event) = core.feed(rest)?;
+                if let Event::Close(frame) = event {
+                    return Ok(Some(frame));
+                }
+                rest = &mut rest[used..];
+            }
+        }
+        Ok(None)
+    };
+    match answer() {
+        Ok(close) => End { result: Ok(()), close },
+        Err(error) => End { result: Err(error), close: None },
+    }
+}
+
+impl Invalid {
+    /// A frame that no client should let pass, or none behind this one.
+    fn bytes(self) -> &'static [u8] {
+        match self {
+            // §8.1: text that is not UTF-8.
+            Self::Utf8 => b"\x81\x01\xff",
+            // §5.2: RSV1, though no extension was agreed upon.
+            Self::Rsv => b"\xc1\x05Hello",
+            // §5.2: opcode 3 is reserved.
+            Self::OpCode => b"\x83\x05Hello",
+            // §5.1: a server masks nothing.
+            Self::Masked => b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58",
+            // §5.2: a length of 5 fits 7 bits.
+            Self::Length => b"\x81\x7e\x00\x05Hello",
+            // §5.4: there is nothing to continue.
+            Self::Continuation => b"\x80\x05Hello",
+        }
+    }
+}

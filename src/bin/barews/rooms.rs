@@ -1,0 +1,233 @@
+//! Rooms in which every message goes to everyone.
+//!
+//! A member has a queue with a bound and a thread that empties it, so that a slow one holds up
+//! nobody: when its queue is full, it is sent away with 1013. The one who posts waits for its own
+//! queue, though, so that whoever reads what comes back can post as fast as the network allows.
+
+use std::collections::{HashMap, VecDeque};
+use std::mem;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use barews::{CloseCode, Connection, Error, Kind, Message, Sender};
+
+use crate::budget::{Budget, Held};
+use crate::metrics::Tally;
+use crate::stream::STACK;
+use crate::visit::End;
+
+/// How many messages wait for a member at the most, and from how many bytes on no more do.
+const WAITING: (usize, usize) = (16_384, 1 << 20);
+
+/// How long one who posts waits for its own queue before it is taken for slow.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// All rooms that somebody is in.
+#[derive(Default)]
+pub(crate) struct Rooms {
+    rooms: Mutex<HashMap<String, Arc<Room>>>,
+}
+
+#[derive(Default)]
+struct Room {
+    members: Mutex<Vec<Arc<Member>>>,
+}
+
+struct Post {
+    kind: Kind,
+    held: Held,
+}
+
+/// One connection in a room.
+#[derive(Default)]
+struct Member {
+    queue: Mutex<Queue>,
+    /// Signalled whenever the queue changes.
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Queue {
+    posts: VecDeque<Arc<Post>>,
+    bytes: usize,
+    state: State,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum State {
+    #[default]
+    Here,
+    /// The queue was full: whoever empties it sends a Close.
+    Slow,
+    Left,
+}
+
+/// A place in a room, given up when it is dropped.
+struct Seat<'a> {
+    rooms: &'a Rooms,
+    name: &'a str,
+    room: Arc<Room>,
+    member: Arc<Member>,
+}
+
+impl Rooms {
+    /// The life of a connection in a room.
+    pub(crate) fn attend(
+        &self,
+        name: &str,
+        conn: Connection,
+        tally: &Arc<Tally>,
+        budget: &Budget,
+    ) -> End {
+        let (mut receiver, sender) = conn.split();
+        let seat = self.enter(name);
+        let spawned = thread::Builder::new().name("room".to_owned()).stack_size(STACK).spawn({
+            let (member, sender, tally) =
+                (Arc::clone(&seat.member), sender.clone(), Arc::clone(tally));
+            move || member.deliver(&sender, &tally)
+        });
+        if spawned.is_err() {
+            let _ = sender.close(CloseCode::TRY_AGAIN_LATER, "no thread to be had");
+        }
+        let mut buf = Vec::new();
+        let result = loop {
+            match receiver.recv(&mut buf) {
+                Ok(None) => break Ok(()),
+                Ok(Some(message)) => {
+                    tally.received.count(message.len());
+                    let kind = message.kind();
+                    match budget.hold(mem::take(&mut buf)) {
+                        Some(held) => seat.post(Post { kind, held }),
+                        None => seat.member.send_away(),
+                    }
+                }
+                Err(error) => break Err(error),
+            }
+        };
+        End { result, close: receiver.close_frame().cloned() }
+    }
+
+    fn enter<'a>(&'a self, name: &'a str) -> Seat<'a> {
+        let member = Arc::<Member>::default();
+        let mut rooms = lock(&self.rooms);
+        let room = Arc::clone(rooms.entry(name.to_owned()).or_default());
+        lock(&room.members).push(Arc::clone(&member));
+        Seat { rooms: self, name, room, member }
+    }
+}
+
+impl Seat<'_> {
+    /// Puts a message into everyone's queue, in the same order for all.
+    fn post(&self, post: Post) {
+        self.member.wait_for_room();
+        let post = Arc::new(post);
+        for member in &*lock(&self.room.members) {
+            member.push(&post);
+        }
+    }
+}
+
+impl Drop for Seat<'_> {
+    fn drop(&mut self) {
+        let mut rooms = lock(&self.rooms.rooms);
+        let mut members = lock(&self.room.members);
+        members.retain(|member| !Arc::ptr_eq(member, &self.member));
+        if members.is_empty() {
+            rooms.remove(self.name);
+        }
+        drop((members, rooms));
+        self.member.become_state(State::Left);
+    }
+}
+
+impl Member {
+    fn push(&self, post: &Arc<Post>) {
+        let mut queue = lock(&self.queue);
+        if queue.state != State::Here {
+            return;
+        }
+        if queue.is_full() {
+            drop(queue);
+            return self.send_away();
+        }
+        queue.bytes += post.held.bytes.len();
+        queue.posts.push_back(Arc::clone(post));
+        self.changed.notify_all();
+    }
+
+    /// Waits until at most half of the queue is in use.
+    fn wait_for_room(&self) {
+        let busy = |queue: &mut Queue| queue.state == State::Here && queue.is_half_full();
+        let waited = self.changed.wait_timeout_while(lock(&self.queue), PATIENCE, busy);
+        if waited.is_ok_and(|(_, waited)| waited.timed_out()) {
+            self.send_away();
+        }
+    }
+
+    fn send_away(&self) {
+        self.become_state(State::Slow);
+    }
+
+    fn become_state(&self, state: State) {
+        let mut queue = lock(&self.queue);
+        queue.state = state;
+        // What waits is of no more use to anybody.
+        let posts = mem::take(&mut queue.posts);
+        queue.bytes = 0;
+        self.changed.notify_all();
+        drop(queue);
+        drop(posts);
+    }
+
+    /// Sends what is queued until the member leaves.
+    fn deliver(&self, sender: &Sender, tally: &Tally) {
+        loop {
+            let idle = |queue: &mut Queue| queue.state == State::Here && queue.posts.is_empty();
+            let queue = self.changed.wait_while(lock(&self.queue), idle);
+            let mut queue = queue.unwrap_or_else(PoisonError::into_inner);
+            match queue.state {
+                State::Here => {}
+                State::Slow => {
+                    let reason = "messages came faster than they were read";
+                    let _ = sender.close(CloseCode::TRY_AGAIN_LATER, reason);
+                    return;
+                }
+                State::Left => return,
+            }
+            let Some(post) = queue.posts.pop_front() else { continue };
+            queue.bytes -= post.held.bytes.len();
+            self.changed.notify_all();
+            drop(queue);
+            if post.send(sender).is_err() {
+                // The one who receives sees the end of the connection too.
+                return self.become_state(State::Left);
+            }
+            tally.sent.count(post.held.bytes.len());
+        }
+    }
+}
+
+impl Post {
+    fn send(&self, sender: &Sender) -> Result<(), Error> {
+        match self.kind {
+            Kind::Text => sender.send(&*String::from_utf8_lossy(&self.held.bytes)),
+            Kind::Binary => sender.send(Message::from(&self.held.bytes)),
+        }
+    }
+}
+
+impl Queue {
+    fn is_full(&self) -> bool {
+        self.posts.len() >= WAITING.0 || self.bytes >= WAITING.1
+    }
+
+    fn is_half_full(&self) -> bool {
+        self.posts.len() > WAITING.0 / 2 || self.bytes > WAITING.1 / 2
+    }
+}
+
+/// Nothing that can panic runs under these locks, so their data is whole whatever panics.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,128 @@
+//! One connection from its handshake to its line in the log.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use barews::{CloseCode, CloseFrame, Connection, Error, Wait};
+
+use crate::app::App;
+use crate::json;
+use crate::metrics::Tally;
+
+/// How a connection ended.
+#[derive(Debug)]
+pub(crate) struct End {
+    pub(crate) result: Result<(), Error>,
+    /// What the peer's Close said.
+    pub(crate) close: Option<CloseFrame>,
+}
+
+/// Counts a connection as open, and logs one line when it is dropped.
+pub(crate) struct Visit<'a> {
+    app: &'a App,
+    number: u64,
+    pub(crate) tally: Arc<Tally>,
+    peer: Option<SocketAddr>,
+    target: String,
+    subprotocol: Option<String>,
+    start: Instant,
+    /// `None` until it is known, and for ever if the handler panics.
+    pub(crate) end: Option<End>,
+}
+
+impl End {
+    pub(crate) fn of(conn: &Connection, result: Result<(), Error>) -> Self {
+        Self { result, close: conn.close_frame().cloned() }
+    }
+
+    /// The code that a client would say the connection ended with.
+    fn code(&self) -> CloseCode {
+        match (&self.result, &self.close) {
+            (Err(Error::Violation(violation)), _) => violation.close_code(),
+            (Err(Error::Overloaded), _) => CloseCode::TRY_AGAIN_LATER,
+            (Err(Error::Expired(Wait::Idle | Wait::Message)), _) => CloseCode::POLICY_VIOLATION,
+            (_, Some(frame)) => frame.code,
+            _ => CloseCode::ABNORMAL,
+        }
+    }
+}
+
+impl<'a> Visit<'a> {
+    pub(crate) fn begin(app: &'a App, conn: &Connection) -> Self {
+        let start = Instant::now();
+        let request = conn.request();
+        let (number, tally) = app.metrics.opened(start - request.begun());
+        Self {
+            app,
+            number,
+            tally,
+            peer: request.peer_addr(),
+            target: request.target().to_owned(),
+            subprotocol: conn.subprotocol().map(str::to_owned),
+            start,
+            end: None,
+        }
+    }
+}
+
+impl Drop for Visit<'_> {
+    fn drop(&mut self) {
+        let length = self.start.elapsed();
+        let (code, error) = match &self.end {
+            Some(end) => (end.code(), end.result.as_ref().err()),
+            None => (CloseCode::INTERNAL_ERROR, None),
+        };
+        self.app.metrics.ended(self.number, length, code, error);
+        let seconds = length.as_secs_f64();
+        let Self { target, tally, end, .. } = &*self;
+        let peer = peer(self.peer);
+        let (received, sent) = (&tally.received, &tally.sent);
+        let text = || {
+            let agreed = self.subprotocol.iter().map(|name| format!(" as {name}"));
+            let agreed: String = agreed.collect();
+            let end = match end {
+                None => "failed: the handler panicked".to_owned(),
+                Some(End { result: Err(error), .. }) => format!("failed: {error}"),
+                Some(End { close: Some(frame), .. }) => {
+                    format!("closed {} {:?}", frame.code, frame.reason)
+                }
+                Some(_) => "ended without a Close".to_owned(),
+            };
+            format!(
+                "{peer} {target}{agreed}: {} messages {} bytes in, {} messages {} bytes out, \
+                 {seconds:.3} s, {end}",
+                received.messages(),
+                received.bytes(),
+                sent.messages(),
+                sent.bytes(),
+            )
+        };
+        let fields = || {
+            let frame = end.as_ref().and_then(|end| end.close.as_ref());
+            let error = match end {
+                None => Some("the handler panicked".to_owned()),
+                Some(end) => end.result.as_ref().err().map(Error::to_string),
+            };
+            vec![
+                ("peer", json::string(&peer)),
+                ("target", json::string(target)),
+                ("subprotocol", json::optional(self.subprotocol.as_deref())),
+                ("seconds", format!("{seconds:.6}")),
+                ("messages_in", received.messages().to_string()),
+                ("bytes_in", received.bytes().to_string()),
+                ("messages_out", sent.messages().to_string()),
+                ("bytes_out", sent.bytes().to_string()),
+                ("close_code", code.to_string()),
+                ("close_reason", json::optional(frame.map(|frame| &*frame.reason))),
+                ("error", json::optional(error.as_deref())),
+            ]
+        };
+        self.app.log.event("connection", text, fields);
+    }
+}
+
+/// A peer for a log line.
+pub(crate) fn peer(addr: Option<SocketAddr>) -> String {
+    addr.map_or_else(|| "unix".to_owned(), |addr| addr.to_string())
+}

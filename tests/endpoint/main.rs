@@ -1,0 +1,13 @@
+//! The program as an endpoint for testing clients: its paths, its plain HTTP, its ways to be
+//! started.
+
+#[allow(unused, reason = "shared with other tests, which use the rest")]
+#[path = "../common/mod.rs"]
+mod common;
+
+/// Each path as it is documented.
+mod paths;
+/// The page, the health check, the metrics.
+mod plain;
+/// Arguments, the environment, listeners of all kinds, the log.
+mod starting;

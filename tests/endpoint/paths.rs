@@ -1,0 +1,340 @@
+use std::time::Instant;
+
+use crate::common::{BINARY, Binary, CONT, Frame, PONG, RawClient, TEXT, close, frame, ms, r0};
+
+/// An open connection to a path.
+fn open(binary: &Binary, target: &str) -> RawClient {
+    let mut client = RawClient::connect(binary.addr);
+    client.send(r0().target(target).bytes());
+    client.expect_upgrade();
+    client
+}
+
+/// Sends a text and expects it back.
+fn echo(client: &mut RawClient, text: &str) {
+    client.send(frame(TEXT, text));
+    client.expect(&Frame::text(text));
+}
+
+/// Answers the server's Close, and sees the end.
+fn expect_closing(client: &mut RawClient, code: u16, reason: &str) {
+    client.expect(&Frame::close(code, reason));
+    client.send(close(code, ""));
+    client.expect_eof();
+}
+
+/// The next frame, a text that holds JSON.
+fn read_text(client: &mut RawClient) -> String {
+    let frame = client.read_frame().expect("a frame");
+    assert_eq!(frame.opcode, TEXT & 15, "{frame:?}");
+    String::from_utf8(frame.payload).expect("UTF-8")
+}
+
+#[test]
+fn any_path_echoes() {
+    let binary = Binary::serve(&[]);
+    for target in ["/", "/echo", "/ws", "/any/other?x=1", "/stalled", "/Count/1"] {
+        let mut client = open(&binary, target);
+        echo(&mut client, "a");
+        client.finish();
+    }
+}
+
+#[test]
+fn wrong_paths_are_refused_with_what_would_be_right() {
+    let binary = Binary::serve(&[]);
+    for (target, right) in [
+        ("/close/999", "1000 to 4999"),
+        ("/close/1006", "3000 to 4999"),
+        ("/close/1000?reason=%ff", "UTF-8"),
+        ("/delay/x", "0 to 60000"),
+        ("/fragment/0", "1 to 16777216"),
+        ("/ping/0", "0.01 to 3600"),
+        ("/count/", "a number"),
+        ("/broadcast", "a room"),
+        ("/invalid/x", "utf8, rsv"),
+    ] {
+        let mut client = RawClient::connect(binary.addr);
+        client.send(r0().target(target).bytes());
+        let body = String::from_utf8(client.expect_refusal(400).body).unwrap();
+        assert!(body.contains(right), "{target}: {body}");
+    }
+    let mut client = RawClient::connect(binary.addr);
+    client.send(r0().target("/invalid/utf8").bytes());
+    let body = String::from_utf8(client.expect_refusal(403).body).unwrap();
+    assert!(body.contains("--faults"), "{body}");
+}
+
+#[test]
+fn closes_with_the_code_and_reason_asked_for() {
+    let binary = Binary::serve(&[]);
+    let mut client = open(&binary, "/close/4001?reason=that%27s+it");
+    expect_closing(&mut client, 4001, "that's it");
+    let mut client = open(&binary, "/close/1000?after=2");
+    echo(&mut client, "one");
+    echo(&mut client, "two");
+    expect_closing(&mut client, 1000, "");
+    // The client may be first.
+    let mut client = open(&binary, "/close/1000?after=2");
+    client.finish();
+}
+
+#[test]
+fn everyone_in_a_room_hears_everyone() {
+    let binary = Binary::serve(&[]);
+    let mut clients = [(); 3].map(|()| open(&binary, "/broadcast/a"));
+    let mut elsewhere = open(&binary, "/broadcast/b");
+    // Whoever has heard its own message is in the room.
+    for n in 0..clients.len() {
+        let text = n.to_string();
+        clients[n].send(frame(TEXT, &text));
+        for client in &mut clients[..=n] {
+            while client.read_frame().expect("a message").payload != text.as_bytes() {}
+        }
+    }
+    clients[1].send(frame(BINARY, [7; 1000]));
+    for client in &mut clients {
+        // The later ones were not there for the earlier messages, or they were.
+        let mut next = client.read_frame().expect("a message");
+        while next.opcode == TEXT & 15 {
+            next = client.read_frame().expect("a message");
+        }
+        assert_eq!(next, Frame::binary([7; 1000]));
+    }
+    clients[0].finish();
+    clients[2].send(frame(TEXT, "two left"));
+    for client in &mut clients[1..] {
+        client.expect(&Frame::text("two left"));
+    }
+    echo(&mut elsewhere, "alone");
+}
+
+/// One that does not read is sent away with 1013, and holds up nobody.
+#[test]
+fn a_slow_member_is_sent_away() {
+    let binary = Binary::serve(&[]);
+    let mut slow = open(&binary, "/broadcast/a");
+    echo(&mut slow, "here");
+    let mut other = open(&binary, "/broadcast/a");
+    let big = Frame::binary(vec![b'x'; 1 << 20]);
+    let sent = frame(BINARY, &big.payload);
+    // More than a socket takes and may wait for one.
+    for _ in 0..24 {
+        other.send(&sent);
+        other.expect(&big);
+    }
+    let mut last = slow.read_frame().expect("a message");
+    let mut messages = 0;
+    while last.opcode == BINARY & 15 {
+        messages += 1;
+        last = slow.read_frame().expect("a Close");
+    }
+    assert_eq!(last.close_parts().0, 1013);
+    assert!((1..24).contains(&messages), "{messages}");
+    slow.send(close(1013, ""));
+    slow.expect_eof();
+    other.finish();
+}
+
+/// Many small messages in a row come back to one who reads, however many wait.
+#[test]
+fn a_quick_member_is_not() {
+    let binary = Binary::serve(&[]);
+    let mut client = open(&binary, "/broadcast/a");
+    let batch = frame(TEXT, "0123456789").repeat(1000);
+    for _ in 0..50 {
+        client.send(&batch);
+        for _ in 0..1000 {
+            client.expect(&Frame::text("0123456789"));
+        }
+    }
+    client.finish();
+}
+
+#[test]
+fn echoes_later_and_in_order() {
+    let binary = Binary::serve(&[]);
+    let mut client = open(&binary, "/delay/300");
+    let start = Instant::now();
+    client.send([frame(TEXT, "a"), frame(BINARY, "b")].concat());
+    client.expect(&Frame::text("a"));
+    assert!(start.elapsed() >= ms(300), "{:?}", start.elapsed());
+    client.expect(&Frame::binary("b"));
+    // Each is late by its own, not by what those before it waited.
+    assert!(start.elapsed() < ms(600), "{:?}", start.elapsed());
+    client.finish();
+
+    let mut client = open(&binary, "/jitter/50");
+    let sent: Vec<_> = (0..50).map(|n| format!("{n}")).collect();
+    client.send(sent.iter().flat_map(|text| frame(TEXT, text)).collect::<Vec<_>>());
+    for text in &sent {
+        client.expect(&Frame::text(text));
+    }
+    client.finish();
+
+    // More than may wait: reading stops for a while, and nothing is lost.
+    let mut client = open(&binary, "/delay/100");
+    let big = vec![1; 400_000];
+    client.send(frame(BINARY, &big).repeat(4));
+    for _ in 0..4 {
+        client.expect(&Frame::binary(&big));
+    }
+    client.finish();
+}
+
+#[test]
+fn echoes_in_fragments() {
+    let binary = Binary::serve(&[]);
+    let mut client = open(&binary, "/fragment/3");
+    client.send([frame(TEXT, "abcdefgh"), frame(BINARY, "abc"), frame(TEXT, "")].concat());
+    client.expect(&Frame::new(TEXT & 0x7f, "abc"));
+    client.expect(&Frame::new(CONT & 0x7f, "def"));
+    client.expect(&Frame::new(CONT, "gh"));
+    client.expect(&Frame::binary("abc"));
+    client.expect(&Frame::text(""));
+    // A character may be cut.
+    client.send(frame(TEXT, "aaü"));
+    client.expect(&Frame::new(TEXT & 0x7f, b"aa\xc3"));
+    client.expect(&Frame::new(CONT, b"\xbc"));
+    client.finish();
+    let mut client = open(&binary, "/fragment/1");
+    client.send(frame(BINARY, vec![0; 131_073]));
+    client.expect(&Frame::close(1009, "that would be more than 131072 fragments"));
+}
+
+#[test]
+fn pings_and_tells_the_round_trip_time() {
+    let binary = Binary::serve(&[]);
+    let mut client = open(&binary, "/ping/0.05");
+    for n in 1..=3 {
+        let ping = client.read_frame().expect("a Ping");
+        assert_eq!(ping.opcode, 9);
+        client.send([frame(PONG, "not asked for"), frame(PONG, &ping.payload)].concat());
+        let json = read_text(&mut client);
+        let rtt = json.strip_prefix(&format!("{{\"ping\":{n},\"rtt_ms\":")).expect("the number");
+        let rtt: f64 = rtt.strip_suffix('}').expect("an object").parse().expect("a number");
+        assert!((0.0..20_000.0).contains(&rtt), "{json}");
+    }
+    let mut client = open(&binary, "/ping/3600");
+    assert_eq!(client.read_frame().expect("a Ping").opcode, 9);
+    echo(&mut client, "an echo besides");
+    client.finish();
+}
+
+#[test]
+fn counts() {
+    let binary = Binary::serve(&[]);
+    let mut client = open(&binary, "/count/3");
+    for n in ["1", "2", "3"] {
+        client.expect(&Frame::text(n));
+    }
+    expect_closing(&mut client, 1000, "");
+    let mut client = open(&binary, "/count/0");
+    expect_closing(&mut client, 1000, "");
+}
+
+#[test]
+fn floods_until_the_client_closes() {
+    let binary = Binary::serve(&[]);
+    let mut client = open(&binary, "/flood/1000");
+    for _ in 0..1000 {
+        client.expect(&Frame::binary([0xba; 1000]));
+    }
+    client.send(close(1000, "enough"));
+    let mut last = client.read_frame().expect("a frame");
+    while last.opcode == BINARY & 15 {
+        last = client.read_frame().expect("a frame");
+    }
+    assert_eq!(last, Frame::close(1000, "enough"));
+    client.expect_eof();
+}
+
+#[test]
+fn tells_the_head_of_the_request() {
+    let binary = Binary::serve(&[]);
+    let mut client = RawClient::connect(binary.addr);
+    let request = r0().target("/headers?a=%22\"").add("X-Quote: \"\\");
+    client.send(request.bytes());
+    client.expect_upgrade();
+    let json = read_text(&mut client);
+    for part in [
+        r#""method":"GET""#,
+        r#""target":"/headers?a=%22\"""#,
+        r#""path":"/headers""#,
+        r#""query":"a=%22\"""#,
+        r#""version":"HTTP/1.1""#,
+        r#"["X-Quote","\"\\"]"#,
+        &format!(r#""peer":"{}""#, client.addr),
+    ] {
+        assert!(json.contains(part), "{part} in {json}");
+    }
+    echo(&mut client, "then an echo");
+    client.finish();
+}
+
+#[test]
+fn agrees_to_the_first_subprotocol() {
+    let binary = Binary::serve(&[]);
+    for (target, agreed) in [("/subprotocol", Some("b")), ("/echo", None)] {
+        let mut client = RawClient::connect(binary.addr);
+        client.send(r0().target(target).add("Sec-WebSocket-Protocol: b, a").bytes());
+        let response = client.expect_upgrade();
+        assert_eq!(response.header("sec-websocket-protocol"), agreed, "{target}");
+        echo(&mut client, "a");
+        client.finish();
+    }
+    open(&binary, "/subprotocol").finish();
+}
+
+#[test]
+fn cuts_the_stream_without_a_close() {
+    let binary = Binary::serve(&[]);
+    for target in ["/drop/0", "/reset/0"] {
+        open(&binary, target).expect_eof();
+    }
+    for target in ["/drop/2", "/reset/2"] {
+        let mut client = open(&binary, target);
+        echo(&mut client, "one");
+        echo(&mut client, "two");
+        client.expect_eof();
+        let mut client = open(&binary, target);
+        echo(&mut client, "one");
+        client.finish();
+    }
+}
+
+/// Nothing is read, until the idle timeout.
+#[test]
+fn stalls() {
+    let binary = Binary::serve(&["--idle-timeout", "300ms"]);
+    let mut client = open(&binary, "/stall");
+    let start = Instant::now();
+    client.send(frame(TEXT, "unheard"));
+    assert_eq!(client.read_rest(), b"");
+    assert!(start.elapsed() >= ms(250), "{:?}", start.elapsed());
+}
+
+/// Each violation is the one that its name says, and what the client answers is logged.
+#[cfg(unix)]
+#[test]
+fn violations() {
+    let binary = Binary::serve(&["--faults"]);
+    for (kind, bytes) in [
+        ("utf8", &b"\x81\x01\xff"[..]),
+        ("rsv", b"\xc1\x05Hello"),
+        ("opcode", b"\x83\x05Hello"),
+        ("masked", b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58"),
+        ("length", b"\x81\x7e\x00\x05Hello"),
+        ("continuation", b"\x80\x05Hello"),
+    ] {
+        let mut client = open(&binary, &format!("/invalid/{kind}"));
+        client.send([frame(TEXT, "meanwhile"), close(1002, kind)].concat());
+        assert_eq!(client.read_rest(), bytes, "{kind}");
+    }
+    binary.signal("TERM");
+    let (_, lines) = binary.wait();
+    for kind in ["utf8", "continuation"] {
+        let end = format!("closed 1002 {kind:?}");
+        assert!(lines.iter().any(|line| line.ends_with(&end)), "{end} in {lines:?}");
+    }
+}

@@ -1,0 +1,118 @@
+use crate::common::client::Response;
+use crate::common::{BINARY, Binary, RawClient, Request, TEXT, close, frame, r0};
+
+fn get(binary: &Binary, target: &str) -> Response {
+    request(binary, &format!("GET {target} HTTP/1.1"))
+}
+
+fn request(binary: &Binary, line: &str) -> Response {
+    let mut client = RawClient::connect(binary.addr);
+    client.send(Request::new(line).add("Host: a").bytes());
+    let response = client.read_response();
+    assert_eq!(response.header("connection"), Some("close"), "{line}");
+    client.expect_eof();
+    response
+}
+
+#[test]
+fn the_page() {
+    let binary = Binary::serve(&[]);
+    for target in ["/", "/?from=somewhere"] {
+        let page = get(&binary, target);
+        assert_eq!(page.status, 200);
+        assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"));
+        let policy = page.header("content-security-policy").expect("a policy");
+        assert!(policy.starts_with("default-src 'none'; "), "{policy}");
+        assert!(page.body.starts_with(b"<!doctype html>"));
+    }
+    let wrong = request(&binary, "PUT / HTTP/1.1");
+    assert_eq!((wrong.status, wrong.header("allow")), (405, Some("GET, HEAD")));
+    // A WebSocket at the same place.
+    let mut client = RawClient::open(binary.addr);
+    client.finish();
+}
+
+#[test]
+fn health() {
+    let binary = Binary::serve(&[]);
+    let health = get(&binary, "/healthz");
+    assert_eq!((health.status, &health.body[..]), (200, &b"ok\n"[..]));
+    assert_eq!(get(&binary, "/health").status, 400);
+    assert_eq!(get(&binary, "/echo").status, 400);
+}
+
+/// The value of a line of the metrics.
+fn metric(text: &str, name: &str) -> f64 {
+    let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    value.unwrap_or_else(|| panic!("{name} in {text}")).parse().expect("a number")
+}
+
+#[test]
+fn metrics_tell_what_happened() {
+    let binary = Binary::serve(&[]);
+    let mut open = RawClient::open(binary.addr);
+    open.send([frame(TEXT, "12345"), frame(BINARY, "123")].concat());
+    open.read_frame().expect("an echo");
+    open.read_frame().expect("an echo");
+    let mut closed = RawClient::open(binary.addr);
+    closed.send(close(3001, ""));
+    closed.expect_close(3001);
+    let mut wrong = RawClient::open(binary.addr);
+    wrong.send(frame(TEXT, b"\xff"));
+    wrong.expect_close(1007);
+    let mut refused = RawClient::connect(binary.addr);
+    refused.send(Request::new("GET /echo HTTP/1.1").bytes());
+    refused.expect_refusal(400);
+    // A connection is counted as ended when its thread is done, a little after its stream.
+    let text = loop {
+        let response = get(&binary, "/metrics");
+        assert_eq!(response.status, 200);
+        let kind = response.header("content-type").expect("a type");
+        assert!(kind.starts_with("text/plain; version=0.0.4"), "{kind}");
+        let text = String::from_utf8(response.body).expect("text");
+        let refused = text.contains("barews_refused_total{");
+        if metric(&text, "barews_connections") == 1.0 && refused {
+            break text;
+        }
+    };
+    for (name, value) in [
+        ("barews_connections_opened_total", 3.0),
+        ("barews_messages_received_total", 2.0),
+        ("barews_messages_sent_total", 2.0),
+        ("barews_received_bytes_total", 8.0),
+        ("barews_sent_bytes_total", 8.0),
+        ("barews_closed_total{code=\"3xxx\"}", 1.0),
+        ("barews_closed_total{code=\"1007\"}", 1.0),
+        ("barews_violations_total{kind=\"text_not_utf8\"}", 1.0),
+        ("barews_refused_total{reason=\"missing_host\"}", 1.0),
+        ("barews_handshake_duration_seconds_count", 3.0),
+        ("barews_connection_duration_seconds_count", 2.0),
+    ] {
+        assert_eq!(metric(&text, name), value, "{name}");
+    }
+    // Each family is described, once.
+    for name in ["connections", "refused_total", "handshake_duration_seconds"] {
+        assert_eq!(text.matches(&format!("# TYPE barews_{name} ")).count(), 1, "{name}");
+    }
+}
+
+/// What the cap turns away is counted too.
+#[test]
+fn the_cap_shows_in_the_metrics() {
+    let binary = Binary::serve(&["--max-connections", "1"]);
+    let mut only = RawClient::open(binary.addr);
+    let mut refused = RawClient::connect(binary.addr);
+    refused.send(r0().bytes());
+    refused.expect_refusal(503);
+    only.finish();
+    drop(only);
+    let text = loop {
+        let mut client = RawClient::connect(binary.addr);
+        client.send(Request::new("GET /metrics HTTP/1.1").add("Host: a").bytes());
+        let response = client.read_response();
+        if response.status == 200 {
+            break String::from_utf8(response.body).expect("text");
+        }
+    };
+    assert!(metric(&text, "barews_refused_total{reason=\"too_many_connections\"}") >= 1.0);
+}
