@@ -272,6 +272,9 @@ fn unfinished_messages_within_the_budget() {
     third.expect(&Frame::text("small"));
     first.send(frame(CONT, [2; 10]));
     first.expect(&Frame::binary([&[1; PART][..], &[2; 10]].concat()));
+    // It holds its budget until the next `recv`, of which the answer to a Ping tells.
+    first.send(frame(PING, ""));
+    first.expect(&Frame::pong(""));
     // Given back when the message is complete, and when the connection ends half-way.
     for _ in 0..5 {
         third.send(&part);
