@@ -25,7 +25,7 @@ pub use conversation::{Case, closes, converse, echoes, fails};
 pub use frame::{BINARY, CLOSE, CONT, Frame, PING, PONG, TEXT, close, frame, head, hex, masked};
 pub use refusal::{Refused, accept, malformed, refuse, refused};
 pub use request::{ACCEPT, Request, r0};
-pub use script::{Faults, Outcome, Script, run_script};
+pub use script::{Faults, Outcome, Script, run_script, unchanged};
 pub use server::{Ended, TestServer, Unopened, echo, pair};
 
 /// How long a test waits for anything before it fails. Far more than a loaded machine needs.
@@ -50,4 +50,15 @@ pub fn with_timeouts(change: impl FnOnce(&mut Timeouts)) -> Config {
     let mut config = Config::default();
     change(&mut config.timeouts);
     config
+}
+
+/// Bytes without a pattern, the same for the same seed (xorshift).
+pub fn noise(seed: u32) -> impl Iterator<Item = u8> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9);
+    std::iter::repeat_with(move || {
+        state ^= state << 13;
+        state ^= state >> 17;
+        state ^= state << 5;
+        state as u8
+    })
 }

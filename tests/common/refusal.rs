@@ -2,7 +2,9 @@
 
 use barews::http::{HeadError, Refusal};
 
-use super::{Frame, RawClient, Request, TEXT, TestServer, Unopened, frame};
+use super::{
+    Faults, Frame, RawClient, Request, TEXT, TestServer, Unopened, close, frame, unchanged,
+};
 
 /// More than this is not sent one byte a segment all the way.
 const DRIBBLED: usize = 2 << 10;
@@ -62,7 +64,7 @@ pub fn refuse(name: &str, cases: &[Refused]) {
 }
 
 /// Sends the requests to a server, each in one write and again in one byte a segment, and each
-/// must open a connection.
+/// must open a connection; and so they do over a stream with faults that pass (rows F1 to F4).
 pub fn accept<R: Into<Vec<u8>>>(requests: impl IntoIterator<Item = R>) {
     let server = TestServer::start();
     for request in requests {
@@ -76,6 +78,15 @@ pub fn accept<R: Into<Vec<u8>>>(requests: impl IntoIterator<Item = R>) {
             client.send(frame(TEXT, "open"));
             client.expect(&Frame::text("open"));
             client.finish();
+        }
+        let whole = [&request[..], &frame(TEXT, "open"), &close(1000, "")].concat();
+        for faults in [
+            Faults::ONE_BYTE_READS,
+            Faults::ONE_BYTE_WRITES,
+            Faults::INTERRUPTED,
+            Faults::WOULD_BLOCK,
+        ] {
+            unchanged(&shown(&request), &whole, faults);
         }
     }
 }

@@ -52,6 +52,9 @@ pub struct Outcome {
     pub result: Result<Ended, UpgradeError>,
     pub writes: Vec<usize>,
     pub calls: usize,
+    /// How much of the input was read.
+    pub read: usize,
+    /// How much of that after the end of our side.
     pub drained: usize,
 }
 
@@ -67,8 +70,30 @@ impl fmt::Debug for Outcome {
 
 impl Default for Faults {
     fn default() -> Self {
-        Self { read: usize::MAX, write: usize::MAX, hiccup: |_| None, broken: None }
+        Self::NONE
     }
+}
+
+impl Faults {
+    pub const NONE: Self =
+        Self { read: usize::MAX, write: usize::MAX, hiccup: |_| None, broken: None };
+    pub const ONE_BYTE_READS: Self = Self { read: 1, ..Self::NONE };
+    pub const ONE_BYTE_WRITES: Self = Self { write: 1, ..Self::NONE };
+    /// A signal comes whenever a call would wait, and then not.
+    pub const INTERRUPTED: Self = Self {
+        hiccup: |call| call.is_multiple_of(2).then_some(ErrorKind::Interrupted),
+        ..Self::NONE
+    };
+    /// A multiplicative hash of the number of the call: no pattern that the server could share.
+    pub const WOULD_BLOCK: Self = Self {
+        hiccup: |call| match (call as u32).wrapping_mul(0x9e37_79b9) >> 29 {
+            0 | 1 => Some(ErrorKind::WouldBlock),
+            2 => Some(ErrorKind::TimedOut),
+            3 => Some(ErrorKind::Interrupted),
+            _ => None,
+        },
+        ..Self::NONE
+    };
 }
 
 impl Script {
@@ -118,8 +143,18 @@ pub fn run_script(input: Vec<u8>, faults: Faults) -> Outcome {
         result,
         writes: state.writes.clone(),
         calls: state.calls,
+        read: state.read,
         drained: state.drained,
     }
+}
+
+/// Holds an input to the same output and the same result with these faults as without.
+pub fn unchanged(name: &str, input: &[u8], faults: Faults) {
+    let clean = run_script(input.to_vec(), Faults::NONE);
+    let outcome = run_script(input.to_vec(), faults);
+    assert!(outcome.output == clean.output, "{name}: {clean:?}, then {outcome:?}");
+    let results = [&clean, &outcome].map(|outcome| format!("{:?}", outcome.result));
+    assert_eq!(results[0], results[1], "{name}");
 }
 
 impl State {

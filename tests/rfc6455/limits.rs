@@ -6,8 +6,8 @@ use barews::http::{HeadError, Refusal};
 use barews::{Config, Error, Limits, Violation};
 
 use crate::common::{
-    BINARY, CONT, Frame, PING, Request, TEXT, TestServer, Unopened, accept, close, frame, head, ms,
-    r0, refused, with_limits,
+    BINARY, CONT, Faults, Frame, PING, Request, TEXT, TestServer, Unopened, accept, close, frame,
+    head, ms, r0, refused, run_script, with_limits,
 };
 
 const POLICY_VIOLATION: u16 = 1008;
@@ -110,6 +110,17 @@ fn h47_header_of_20_mb() {
     let refusal = Refusal::Head(HeadError::HeaderLineTooLong);
     assert_eq!(server.unopened(peer), Unopened::Refused(refusal));
     assert!(start.elapsed() < ms(5000), "{:?}", start.elapsed());
+}
+
+/// As much is read as a head may have, and no more than a drain behind it.
+#[test]
+fn h47_no_more_than_33_kib_are_buffered() {
+    let line = [b"GET / HTTP/1.1\r\nX: ".to_vec(), vec![b'x'; 20_000_000]].concat();
+    let outcome = run_script(line, Faults::default());
+    let buffered = outcome.read - outcome.drained;
+    assert!((8_193..=33 << 10).contains(&buffered), "{buffered}");
+    assert!(outcome.drained <= 64 << 10, "{}", outcome.drained);
+    assert!(outcome.output.starts_with(b"HTTP/1.1 431 "), "{outcome:?}");
 }
 
 #[test]
