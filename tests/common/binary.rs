@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 use std::sync::mpsc::channel;
 use std::thread;
+#[cfg(target_os = "linux")]
+use std::time::{Duration, Instant};
 
 use super::PATIENCE;
 
@@ -26,7 +28,20 @@ pub fn command(args: &[&str]) -> Command {
 impl Binary {
     /// Serves on a free port.
     pub fn serve(args: &[&str]) -> Self {
-        let mut child = command(&[args, &["127.0.0.1:0"]].concat()).spawn().expect("spawn");
+        Self::spawn(command(&[args, &["127.0.0.1:0"]].concat()))
+    }
+
+    /// Serves on a free port, run by another program, which must take its place: `runner` is that
+    /// and its arguments.
+    pub fn serve_under(runner: &[&str], args: &[&str]) -> Self {
+        let mut command = Command::new(runner[0]);
+        command.args(&runner[1..]).arg(env!("CARGO_BIN_EXE_barews")).args(args).arg("127.0.0.1:0");
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Self::spawn(command)
+    }
+
+    fn spawn(mut command: Command) -> Self {
+        let mut child = command.spawn().expect("spawn");
         let mut stderr = child.stderr.take().expect("a pipe");
         // The pipe has no timeout, so that another thread waits.
         let (sender, lines) = channel();
@@ -79,15 +94,36 @@ impl Binary {
         let lines = lines.recv_timeout(PATIENCE).expect("the program ends");
         (self.child.wait().expect("wait"), lines)
     }
+}
+
+/// What the system says of it.
+#[cfg(target_os = "linux")]
+impl Binary {
+    /// Threads when nobody is connected: the main one, and those for the log and signals.
+    const IDLE: u64 = 3;
 
     /// The most memory it has used so far, in bytes.
-    #[cfg(target_os = "linux")]
     pub fn peak_memory(&self) -> u64 {
+        self.status("VmHWM:") << 10
+    }
+
+    /// Waits until no connection has a thread any more; how many descriptors are left then.
+    pub fn settle(&self) -> usize {
+        let start = Instant::now();
+        while self.status("Threads:") != Self::IDLE {
+            assert!(start.elapsed() < PATIENCE, "{} threads", self.status("Threads:"));
+            thread::sleep(Duration::from_millis(5));
+        }
+        let descriptors = std::fs::read_dir(format!("/proc/{}/fd", self.pid()));
+        descriptors.expect("those of our own child").count()
+    }
+
+    /// A number from the program's entry in `/proc`.
+    fn status(&self, key: &str) -> u64 {
         let path = format!("/proc/{}/status", self.pid());
         let status = std::fs::read_to_string(path).expect("the status of our own child");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("VmHWM");
-        let kib = line.trim().strip_suffix(" kB").expect("kB");
-        kib.parse::<u64>().expect("a number") << 10
+        let value = status.lines().find_map(|line| line.strip_prefix(key)).expect(key);
+        value.split_whitespace().next().expect("a value").parse().expect("a number")
     }
 }
 

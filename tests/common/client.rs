@@ -4,6 +4,8 @@ use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
+use socket2::SockRef;
+
 use super::{ACCEPT, Frame, PATIENCE, PROMPT, r0};
 
 /// A TCP connection to a server under test.
@@ -82,6 +84,12 @@ impl RawClient {
     /// Ends our side of the stream.
     pub fn send_eof(&mut self) {
         self.stream.get_ref().shutdown(Shutdown::Write).expect("shutdown");
+    }
+
+    /// Leaves with a reset.
+    pub fn reset(self) {
+        // Without the option it would be an orderly end, if all has been read.
+        SockRef::from(self.stream.get_ref()).set_linger(Some(Duration::ZERO)).expect("set_linger");
     }
 
     /// Waits for anything from the server, be it the end of the stream; whether it came.

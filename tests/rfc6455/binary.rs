@@ -108,7 +108,7 @@ fn limits_from_the_command_line() {
 }
 
 /// The echo of one message, on a connection of its own.
-fn echoes(binary: &Binary) {
+pub fn echoes(binary: &Binary) {
     let mut client = RawClient::open(binary.addr);
     client.send(frame(TEXT, "still here"));
     client.expect(&Frame::text("still here"));

@@ -36,11 +36,16 @@ mod raw;
 mod receiving;
 /// §4: the opening handshake is an HTTP request, and held to the rules for one.
 mod request;
+/// §7.1.5: connections that end with a reset.
+mod resets;
 /// §6.1: sending.
 mod sending;
 /// The server around the connections.
 mod serving;
 /// §7: the end of them all.
 mod shutdown;
+/// The program, when the system fails its calls.
+#[cfg(target_os = "linux")]
+mod syscalls;
 /// §8: text.
 mod text;
