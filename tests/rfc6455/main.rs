@@ -44,6 +44,8 @@ mod sending;
 mod serving;
 /// §7: the end of them all.
 mod shutdown;
+/// §10.4: a peer that takes what is sent as slowly as it may.
+mod slow;
 /// The program, when the system fails its calls.
 #[cfg(target_os = "linux")]
 mod syscalls;
