@@ -1,0 +1,82 @@
+// What the tests and the screenshot share: the browser, a page that is watched, and its controls.
+// PAGE_URL is the page, CHROMIUM the browser's program.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { chromium } from 'playwright-core';
+
+export const browser = await chromium.launch({
+  executablePath: process.env.CHROMIUM,
+  // As root there is no sandbox, and a container's /dev/shm is small.
+  args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--disable-quic', '--disable-sync'],
+});
+
+/**
+ * Opens the page. `wrong` collects whatever the browser complains of, `frames` what passes over its
+ * WebSocket connections: [sent?, string or Buffer].
+ */
+export async function visit(options = {}) {
+  const context = await browser.newContext({ viewport: { width: 1200, height: 800 }, ...options });
+  const page = await context.newPage();
+  page.setDefaultTimeout(8000);
+  const wrong = [], frames = [];
+  page.on('console', message => ['error', 'warning'].includes(message.type()) && wrong.push(message.text()));
+  page.on('pageerror', error => wrong.push(String(error)));
+  page.on('websocket', socket => {
+    socket.on('framesent', frame => frames.push([true, frame.payload]));
+    socket.on('framereceived', frame => frames.push([false, frame.payload]));
+  });
+  await page.exposeFunction('violated', what => wrong.push(`CSP: ${what}`));
+  await page.addInitScript(() => addEventListener('securitypolicyviolation', event => violated(event.violatedDirective)));
+  const response = await page.goto(process.env.PAGE_URL);
+  return { page, wrong, frames, response, close: () => context.close() };
+}
+
+/** Connects to a path of this server, or to a whole URL, and waits until that is so. */
+export async function connect(page, path, protocols = '') {
+  await page.getByLabel('URL').fill(path);
+  await page.getByLabel('Subprotocols').fill(protocols);
+  await page.getByRole('button', { name: 'Connect', exact: true }).click();
+  await page.locator('#state.open').waitFor();
+}
+
+/** The field of a message's text. */
+export const field = page => page.getByRole('textbox', { name: 'Message' });
+
+/** Types a text and sends it with Ctrl+Enter. */
+export async function send(page, text) {
+  await field(page).fill(text);
+  await page.keyboard.press('Control+Enter');
+}
+
+/** The log's entry number `n` of a kind ('in', 'out', 'event', 'bad') from its start, or its end if negative. */
+export function entry(page, kind, n) {
+  return page.locator(`#log .${kind}`).nth(n);
+}
+
+/** Waits until an element's text matches. */
+export async function says(locator, pattern) {
+  const deadline = Date.now() + 8000;
+  let text;
+  do {
+    text = await locator.innerText();
+    if (pattern.test(text)) return;
+    await new Promise(resolve => setTimeout(resolve, 20));
+  } while (Date.now() < deadline);
+  assert.match(text, pattern);
+}
+
+/**
+ * A test with a page of its own. It fails too if the browser complains of anything (an error, a warning,
+ * a breach of the Content-Security-Policy) but what is `expected`.
+ */
+export function check(name, act, { expected, ...options } = {}) {
+  test(name, { timeout: 20_000 }, async () => {
+    const visited = await visit(options);
+    try {
+      await act(visited);
+      assert.deepEqual(visited.wrong.filter(what => !expected?.test(what)), []);
+    } finally {
+      await visited.close();
+    }
+  });
+}

@@ -1,0 +1,215 @@
+// What the page does: connections, messages, files, round trips, closing, paths.
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { check, connect, entry, field, says, send, visit } from './browser.mjs';
+
+const PATHS = [
+  '/', '/echo', '/ws', '/broadcast/{room}', '/close/{code}?reason=R&after=N', '/delay/{ms}', '/jitter/{max ms}',
+  '/fragment/{bytes}', '/ping/{seconds}', '/count/{n}', '/flood/{bytes}', '/headers', '/subprotocol', '/drop/{n}',
+  '/reset/{n}', '/stall', '/invalid/{kind}', '/healthz', '/metrics',
+];
+const KINDS = ['utf8', 'rsv', 'opcode', 'masked', 'length', 'continuation'];
+
+const state = page => page.locator('#state');
+const counts = (page, id) => page.locator(`#${id} td`).allInnerTexts();
+const bars = async (page, kind) => (await page.locator(`#chart .${kind}`).getAttribute('d')).split('V100z').length - 1;
+
+check('the policy forbids all but the page itself', async ({ page, response }) => {
+  const policy = response.headers()['content-security-policy'];
+  assert.match(policy, /^default-src 'none'; style-src 'sha256-[^' ]+'; script-src 'sha256-[^' ]+'; connect-src 'self' ws: wss:; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'$/);
+  assert.match(response.headers()['content-type'], /^text\/html; *charset=utf-8$/i);
+  assert.deepEqual(await page.evaluate(() => performance.getEntriesByType('resource').map(one => one.name)), []);
+  const host = new URL(page.url()).host;
+  assert.equal(await page.getByLabel('URL').inputValue(), `ws://${host}/echo`);
+});
+
+check('text goes out with Ctrl+Enter and comes back', async ({ page, frames }) => {
+  await connect(page, '/echo');
+  await says(state(page), /^Connected to \/echo$/);
+  const texts = ['Hello, wire', 'two\nlines \u00fc \u65e5\u672c \u{1f600}', '', '<img src=x onerror=alert(1)><b>no markup</b>'];
+  for (const [i, text] of texts.entries()) {
+    await send(page, text);
+    const size = `${Buffer.byteLength(text)} B`;
+    assert.equal(await entry(page, 'out', i).locator('.size').innerText(), size);
+    assert.equal(await entry(page, 'in', i).locator('.size').innerText(), size);
+    assert.equal(await entry(page, 'in', i).locator('.kind').innerText(), 'text');
+    assert.equal(await entry(page, 'in', i).locator('code').textContent(), text);
+    await says(entry(page, 'in', i).locator('.rtt'), /^\d+(\.\d+)? ms$/);
+  }
+  assert.equal(await page.locator('#log img, #log code b').count(), 0);
+  // Playwright does not report an empty frame.
+  assert.deepEqual(frames, texts.filter(Boolean).flatMap(text => [[true, text], [false, text]]));
+});
+
+check('a long text is cut in the log, and whole on the wire', async ({ page, frames }) => {
+  await connect(page, '/ws');
+  const text = 'wire\u00e9 '.repeat(3000);
+  await field(page).fill(text);
+  await page.getByRole('button', { name: 'Send Ctrl+Enter' }).click();
+  await says(entry(page, 'in', 0).locator('small'), /the first 600 of 18,000 /);
+  assert.equal(await entry(page, 'in', 0).locator('.size').innerText(), '21,000 B');
+  assert.deepEqual(frames, [[true, text], [false, text]]);
+});
+
+check('files go out as binary messages, and so do bytes in hex', async ({ page, frames }) => {
+  await connect(page, '/echo');
+  const large = Buffer.from(Array.from({ length: 100_000 }, (_, i) => (i * 31) ^ (i >> 8)));
+  const small = Buffer.from([0x00, 0xff, 0x7f]);
+  const file = (name, buffer) => ({ name, mimeType: 'application/octet-stream', buffer });
+  await page.getByLabel('Send file').setInputFiles([file('large', large), file('empty', Buffer.alloc(0))]);
+  await entry(page, 'in', 1).waitFor();
+  await page.getByLabel('Send as').selectOption('hex');
+  await send(page, '00 FF 7');
+  assert.match(await field(page).evaluate(one => one.validationMessage), /two for each byte/);
+  await send(page, '00 FF 7f');
+  await entry(page, 'in', 2).waitFor();
+  // Playwright does not report an empty frame.
+  for (const sent of [true, false]) {
+    assert.deepEqual(frames.filter(frame => frame[0] === sent).map(frame => frame[1]), [large, small]);
+  }
+  for (const way of ['out', 'in']) {
+    assert.equal(await entry(page, way, 0).locator('.kind').innerText(), 'binary');
+    assert.equal(await entry(page, way, 0).locator('.size').innerText(), '100,000 B');
+    const hex = large.subarray(0, 64).toString('hex').replace(/..(?!$)/g, '$& ');
+    assert.equal(await entry(page, way, 0).locator('code').textContent(), `${hex}\u2026 the first 64 of 100,000 bytes`);
+    assert.equal(await entry(page, way, 1).locator('.size').innerText(), '0 B');
+    assert.equal(await entry(page, way, 2).locator('code').textContent(), '00 ff 7f');
+  }
+});
+
+check('the chart and the figures follow each round trip', async ({ page, frames }) => {
+  await connect(page, '/echo');
+  assert.deepEqual([await bars(page, 'messages'), await bars(page, 'pings')], [0, 0]);
+  await send(page, 'again');
+  for (let i = 1; i < 130; i++) await page.keyboard.press('Control+Enter');
+  await entry(page, 'in', 129).waitFor();
+  await says(page.locator('#messages'), /130\s+130\s/);
+  assert.equal(await bars(page, 'messages'), 120);
+  const figures = (await counts(page, 'messages')).slice(2).map(Number);
+  const [min, average, p99, max] = figures;
+  assert.ok(0 <= min && min <= average && average <= max && min <= p99 && p99 <= max, String(figures));
+  await page.getByLabel('Ping each second').check();
+  await says(page.locator('#pings'), /\s2\s+2\s/);
+  await page.getByLabel('Ping each second').uncheck();
+  assert.ok(await bars(page, 'pings') >= 2);
+  assert.ok(frames.some(([sent, payload]) => sent && payload.startsWith('ping 2 ')));
+  // Pings stay out of the log, and say what they are.
+  assert.equal(await page.locator('#log .out').count(), 130);
+  await says(page.locator('#how'), /cannot send Ping frames/);
+});
+
+check('the server\u2019s Ping frames are counted from its reports', async ({ page, frames }) => {
+  await page.getByLabel('Ping each second').check();
+  await connect(page, '/ping/1');
+  await says(page.locator('#how'), /real Ping frames/);
+  await says(page.locator('#pings'), /\s2\s+2\s/);
+  const reports = frames.filter(([sent]) => !sent).map(([, payload]) => JSON.parse(payload));
+  assert.deepEqual(reports.slice(0, 2).map(report => report.ping), [1, 2]);
+  const times = reports.map(report => report.rtt_ms);
+  assert.equal(frames.filter(([sent]) => sent).length, 0);
+  assert.ok(Math.abs(Number((await counts(page, 'pings'))[5]) - Math.max(...times)) <= .051);
+});
+
+check('a close with a code and a reason is seen by both', async ({ page }) => {
+  await connect(page, '/echo');
+  const code = page.getByLabel('Close code'), reason = page.getByLabel('Reason');
+  const press = () => page.getByRole('button', { name: 'Close', exact: true }).click();
+  await code.fill('1001');
+  await press();
+  assert.match(await code.evaluate(one => one.validationMessage), /3000 to 4999/);
+  await code.fill('4001');
+  await reason.fill('\u00e9'.repeat(62));
+  await says(page.locator('#left'), /^124 of 123 bytes$/);
+  await press();
+  assert.match(await reason.evaluate(one => one.validationMessage), /123 bytes/);
+  await says(state(page), /^Connected/);
+  await reason.fill('so long, \u00fcber');
+  await press();
+  await says(state(page), /^Closed: 4001 \u201cso long, \u00fcber\u201d$/);
+  await says(entry(page, 'event', -1), /closed: code 4001 \u201cso long, \u00fcber\u201d, clean/);
+  await says(page.locator('#toggle'), /^Connect$/);
+  assert.ok(await page.getByRole('button', { name: 'Close', exact: true }).isDisabled());
+  if (process.env.SERVER_LOG) assert.match(readFileSync(process.env.SERVER_LOG, 'utf8'), /4001\b.*so long/);
+});
+
+check('a close by the server, at once and after messages', async ({ page }) => {
+  await page.getByLabel('URL').fill('/close/4002?reason=bye');
+  await page.keyboard.press('Enter');
+  await says(state(page), /^Closed: 4002 \u201cbye\u201d$/);
+  await connect(page, '/close/4003?reason=enough&after=2');
+  await send(page, 'one');
+  await entry(page, 'in', 0).waitFor();
+  await says(state(page), /^Connected/);
+  await send(page, 'two');
+  await says(state(page), /^Closed: 4003 \u201cenough\u201d$/);
+});
+
+check('a connection lost without a Close frame is told from a closed one', async ({ page }) => {
+  await connect(page, '/drop/1');
+  await send(page, 'last words');
+  await says(state(page), /^Closed: 1006$/);
+  await says(entry(page, 'event', -1), /code 1006, not clean/);
+});
+
+check('the subprotocol that was chosen is shown', async ({ page }) => {
+  await page.getByRole('button', { name: '/subprotocol' }).click();
+  assert.equal(await page.getByLabel('Subprotocols').inputValue(), 'chat, superchat');
+  await page.keyboard.press('Enter');
+  await says(state(page), /^Connected to \/subprotocol, subprotocol chat$/);
+});
+
+check('a refusal is told, and the next connection works', async ({ page }) => {
+  await page.getByRole('button', { name: '/invalid/{kind}' }).click();
+  await page.keyboard.press('Enter');
+  await says(entry(page, 'bad', 0), /not connected: .*a browser does not tell which/);
+  await says(state(page), /^Not connected$/);
+  await page.getByLabel('Subprotocols').fill('not a token');
+  await page.keyboard.press('Enter');
+  await says(entry(page, 'bad', 1), /subprotocol|protocol/i);
+  await connect(page, '/echo');
+}, { expected: /WebSocket connection to '.*\/invalid\/utf8' failed/ });
+
+check('messages of others come and have no round trip', async ({ page }) => {
+  const other = await visit();
+  await connect(page, '/broadcast/lobby');
+  await connect(other.page, '/broadcast/lobby');
+  await send(other.page, 'from the other');
+  await says(entry(page, 'in', 0).locator('code'), /^from the other$/);
+  assert.equal(await entry(page, 'in', 0).locator('.rtt').innerText(), '');
+  await says(entry(other.page, 'in', 0).locator('.rtt'), / ms$/);
+  await other.close();
+});
+
+check('the log keeps the last 500 entries, in a flood too', async ({ page, frames }) => {
+  await connect(page, '/count/600');
+  await says(state(page), /^Closed: 1000/);
+  assert.equal(await page.locator('#log .entry').count(), 500);
+  assert.equal(await entry(page, 'in', -1).locator('code').textContent(), '600');
+  assert.deepEqual(frames, Array.from({ length: 600 }, (_, i) => [false, String(i + 1)]));
+  await page.getByRole('button', { name: 'Clear' }).click();
+  assert.equal(await page.locator('#log .entry').count(), 0);
+  await connect(page, '/flood/65536');
+  await says(page.locator('#totals'), /\u2193 \d,?\d\d\d/);
+  await page.getByRole('button', { name: 'Disconnect' }).click();
+  await says(state(page), /^Closed: 1000/);
+  assert.ok(await page.locator('#log .entry').count() <= 500);
+});
+
+check('every path is documented, and its button fills in the URL', async ({ page }) => {
+  const named = await page.locator('dt button, dt a, dd code').allTextContents();
+  assert.deepEqual(PATHS.filter(path => !named.includes(path)), []);
+  await says(page.locator('dl'), /403, unless the server was started with --faults/);
+  const filled = [];
+  for (const button of await page.locator('[data-path]').all()) {
+    await button.click();
+    filled.push(new URL(await page.getByLabel('URL').inputValue()).pathname);
+    assert.ok(await page.evaluate(() => document.activeElement.id === 'toggle'));
+  }
+  for (const path of PATHS.filter(path => !['/', '/ws', '/healthz', '/metrics'].includes(path))) {
+    const start = path.replace(/[{?].*/, '');
+    assert.ok(filled.some(one => one.startsWith(start)), `no button for ${path}`);
+  }
+  for (const kind of KINDS) assert.ok(filled.includes(`/invalid/${kind}`), kind);
+  assert.equal(await (await page.request.get(new URL('/healthz', page.url()).href)).text(), 'ok\n');
+  assert.equal(await page.getByRole('link', { name: '/metrics' }).evaluate(link => link.pathname), '/metrics');
+});
