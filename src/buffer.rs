@@ -12,8 +12,8 @@ const SMALLEST: usize = 256;
 /// The largest, in bytes. More does not make reads faster.
 const LARGEST: usize = 256 << 10;
 
-/// How many reads in a row may leave the buffer almost empty before it shrinks.
-const SPARSE: u8 = 64;
+/// How many reads in a row must leave room in the buffer before its size is judged anew.
+const CALM: u8 = 64;
 
 /// From this size on, in bytes, room for a message is granted only if [`HEADROOM`] is left.
 const BIG: usize = 256 << 10;
@@ -29,17 +29,19 @@ pub(crate) struct ReadBuffer {
     unread: Range<usize>,
     /// How large the buffer is to be at the next read.
     size: usize,
-    /// Whether the last read filled it: more was waiting.
-    full: bool,
-    /// Reads in a row that left it almost empty.
-    sparse: u8,
+    /// Reads that filled it, since it was last judged.
+    full: u8,
+    /// Reads in a row that did not.
+    calm: u8,
+    /// The longest read since it was last judged, in bytes.
+    longest: usize,
 }
 
 impl ReadBuffer {
     /// A buffer that holds `rest`.
     pub(crate) fn new(rest: Vec<u8>) -> Self {
         let unread = 0..rest.len();
-        Self { bytes: rest, unread, size: SMALLEST, full: false, sparse: 0 }
+        Self { bytes: rest, unread, size: SMALLEST, full: 0, calm: 0, longest: 0 }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -61,9 +63,10 @@ impl ReadBuffer {
     /// Room for the next read; the buffer must be used up.
     pub(crate) fn room(&mut self) -> &mut [u8] {
         debug_assert!(self.is_empty());
-        if self.full {
-            self.size = (self.size * 4).min(LARGEST);
-            self.full = false;
+        // A read may fill it because we were late, and then a larger one would be held for nothing;
+        // two are a stream.
+        if self.full >= 2 {
+            self.resize((self.size * 4).min(LARGEST));
         }
         if self.bytes.len() != self.size {
             self.bytes.resize(self.size, 0);
@@ -75,22 +78,33 @@ impl ReadBuffer {
     /// Takes note that the next read has put `len` bytes into [`room`](Self::room).
     pub(crate) fn filled(&mut self, len: usize) {
         self.unread = 0..len;
-        self.full = len == self.size;
-        self.sparse = if len < self.size / 16 { self.sparse + 1 } else { 0 };
-        if self.sparse == SPARSE {
-            self.size = (self.size / 4).max(SMALLEST);
-            self.sparse = 0;
+        self.longest = self.longest.max(len);
+        if len == self.size {
+            self.full += 1;
+            self.calm = 0;
+            return;
+        }
+        self.calm += 1;
+        if self.calm == CALM {
+            let fits = self.longest < self.size / 4;
+            self.resize(if fits { (self.size / 4).max(SMALLEST) } else { self.size });
         }
     }
 
     /// Takes note that what comes next is read elsewhere, so that a larger buffer is no help.
     pub(crate) fn bypassed(&mut self) {
-        self.full = false;
+        self.full = self.full.saturating_sub(1);
     }
 
     /// How much memory a [`reset`](Self::reset) would give back, in bytes.
     pub(crate) fn excess(&self) -> usize {
         self.bytes.capacity().saturating_sub(SMALLEST)
+    }
+
+    /// Takes another size from the next read on, to be judged anew.
+    fn resize(&mut self, size: usize) {
+        self.size = size;
+        (self.full, self.calm, self.longest) = (0, 0, 0);
     }
 
     /// Back to the smallest; the buffer must be used up.
@@ -108,18 +122,26 @@ impl Index<Range<usize>> for ReadBuffer {
 }
 
 /// Makes `message` at least `len` bytes long, what is new being zero, if there is memory for it.
+/// It will not be longer than `most`, as far as anybody knows.
 #[must_use]
-pub(crate) fn grow(message: &mut Vec<u8>, len: usize) -> bool {
+pub(crate) fn grow(message: &mut Vec<u8>, len: usize, most: usize) -> bool {
     if message.len() >= len {
         return true;
     }
     if message.capacity() < len {
-        let mut headroom = Vec::<u8>::new();
-        if len >= BIG && headroom.try_reserve_exact(HEADROOM).is_err() {
-            return false;
-        }
-        if message.try_reserve(len - message.len()).is_err() {
-            return false;
+        if len < BIG {
+            if message.try_reserve(len - message.len()).is_err() {
+                return false;
+            }
+        } else {
+            // Twice as much each time, but for the last: what is beyond the end is never used.
+            let capacity = most.min(message.capacity().saturating_mul(2)).max(len);
+            let mut headroom = Vec::<u8>::new();
+            if headroom.try_reserve_exact(HEADROOM).is_err()
+                || message.try_reserve_exact(capacity - message.len()).is_err()
+            {
+                return false;
+            }
         }
     }
     message.resize(len, 0);
@@ -134,20 +156,40 @@ mod tests {
     fn grows_while_reads_fill_it_and_shrinks_when_they_stop() {
         let mut buffer = ReadBuffer::new(Vec::new());
         let mut sizes = Vec::new();
-        for _ in 0..7 {
+        for _ in 0..14 {
             let len = buffer.room().len();
             sizes.push(len);
             buffer.filled(len);
             buffer.consume(len);
         }
-        assert_eq!(sizes, [256, 1024, 4096, 16_384, 65_536, 262_144, 262_144]);
-        for _ in 0..10 * usize::from(SPARSE) {
-            buffer.room();
-            buffer.filled(1);
-            buffer.consume(1);
-        }
+        sizes.dedup();
+        assert_eq!(sizes, [256, 1024, 4096, 16_384, 65_536, 262_144]);
+        read(&mut buffer, 10 * usize::from(CALM), 1);
         assert_eq!(buffer.room().len(), SMALLEST);
         assert!(buffer.excess() < SMALLEST);
+    }
+
+    fn read(buffer: &mut ReadBuffer, times: usize, len: usize) {
+        for _ in 0..times {
+            let room = buffer.room().len();
+            buffer.filled(len.min(room));
+            buffer.consume(len.min(room));
+        }
+    }
+
+    /// Now and then a thread is late, and several small messages have come.
+    #[test]
+    fn stays_small_if_a_read_fills_it_now_and_then() {
+        let mut buffer = ReadBuffer::new(Vec::new());
+        for _ in 0..10 {
+            read(&mut buffer, 1, 1000);
+            read(&mut buffer, usize::from(CALM), 100);
+        }
+        assert_eq!(buffer.room().len(), SMALLEST);
+        // Those that never fit it are something else, and one that has grown for them stays.
+        read(&mut buffer, 4, 700);
+        read(&mut buffer, 10 * usize::from(CALM), 300);
+        assert_eq!(buffer.room().len(), 1024);
     }
 
     #[test]
@@ -165,9 +207,22 @@ mod tests {
     #[test]
     fn a_message_that_does_not_fit_memory_is_refused() {
         let mut message = vec![1; 10];
-        assert!(!grow(&mut message, usize::MAX / 2));
+        assert!(!grow(&mut message, usize::MAX / 2, usize::MAX));
         assert_eq!(message, [1; 10]);
-        assert!(grow(&mut message, 12));
+        assert!(grow(&mut message, 12, 12));
         assert_eq!(message.len(), 12);
+    }
+
+    #[test]
+    fn a_long_message_grows_by_doubling_to_its_end() {
+        let mut message = Vec::new();
+        let mut capacities = Vec::new();
+        for len in 1..=20 {
+            assert!(grow(&mut message, len << 18, 20 << 18));
+            capacities.push(message.capacity() >> 18);
+        }
+        capacities.dedup();
+        assert_eq!(capacities, [1, 2, 4, 8, 16, 20]);
+        assert!(message.iter().all(|byte| *byte == 0));
     }
 }

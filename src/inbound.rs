@@ -23,8 +23,9 @@ use crate::shared::{LastWord, Shared};
 /// How much may be queued for sending before it is sent, in bytes.
 pub(crate) const QUEUE: usize = 64 << 10;
 
-/// The shortest rest of a payload that is worth a read of its own, in bytes.
-const DIRECT: u64 = 4 << 10;
+/// The shortest rest of a payload that is worth a read of its own, in bytes. A shorter one costs
+/// less to copy than a system call takes.
+const DIRECT: u64 = 64 << 10;
 
 /// How often to look up at the most.
 const LOOK_UP: Duration = Duration::from_millis(100);

@@ -41,12 +41,12 @@ impl Partial {
         self.filled == self.taken
     }
 
-    /// Room for `len` more bytes.
+    /// Room for `len` more bytes, of `left` that are to come as far as is known.
     ///
     /// # Errors
     ///
     /// [`Error::Overloaded`] if the budget or the memory is used up.
-    pub(crate) fn room(&mut self, len: usize) -> Result<&mut [u8], Error> {
+    pub(crate) fn room(&mut self, len: usize, left: u64) -> Result<&mut [u8], Error> {
         let need = self.filled + len;
         if need > UNCHARGED && need as u64 > self.charged {
             let charge = need.next_multiple_of(GRAIN) as u64 - self.charged;
@@ -55,7 +55,9 @@ impl Partial {
             }
             self.charged += charge;
         }
-        match grow(&mut self.bytes, need) {
+        let most =
+            usize::try_from(left).map_or(usize::MAX, |left| self.filled.saturating_add(left));
+        match grow(&mut self.bytes, need, most) {
             true => Ok(&mut self.bytes[self.filled..need]),
             false => Err(Error::Overloaded),
         }
@@ -72,18 +74,27 @@ impl Partial {
         usize::try_from(left).map_or(stride, |left| left.min(stride))
     }
 
-    /// The message is complete: puts it into `buf`, whose memory serves for the next one. It stays
-    /// charged: the one who handles it may be held up by a peer that does not read the answer.
+    /// A message may begin: borrows the memory of `buf`, so that one is enough for both.
+    pub(crate) fn begin(&mut self, buf: &mut Vec<u8>) {
+        if self.filled == 0 && buf.capacity() > self.bytes.capacity() {
+            mem::swap(buf, &mut self.bytes);
+        }
+    }
+
+    /// The message is complete: puts it into `buf`. It stays charged: the one who handles it may
+    /// be held up by a peer that does not read the answer.
     pub(crate) fn finish(&mut self, buf: &mut Vec<u8>) {
-        self.bytes.truncate(self.filled);
-        self.bytes.drain(..self.taken);
+        if self.bytes.capacity() / 4 > self.filled.max(GRAIN) {
+            // Memory that has grown far beyond need is let go.
+            *buf = self.bytes[self.taken..self.filled].to_vec();
+            self.bytes = Vec::new();
+        } else {
+            self.bytes.truncate(self.filled);
+            self.bytes.drain(..self.taken);
+            mem::swap(buf, &mut self.bytes);
+        }
         self.filled = 0;
         self.taken = 0;
-        mem::swap(buf, &mut self.bytes);
-        // The two take turns; one that has grown far beyond need is let go.
-        if self.bytes.capacity() / 4 > buf.len().max(GRAIN) {
-            self.bytes = Vec::new();
-        }
     }
 
     /// Moves the first bytes of the message to `out`, as many as fit.
@@ -144,7 +155,7 @@ mod tests {
     }
 
     fn add(partial: &mut Partial, bytes: &[u8]) {
-        partial.room(bytes.len()).unwrap().copy_from_slice(bytes);
+        partial.room(bytes.len(), u64::MAX).unwrap().copy_from_slice(bytes);
         partial.add(bytes.len());
     }
 
@@ -157,20 +168,23 @@ mod tests {
         add(&mut one, &[1; 1]);
         assert_eq!(one.charged, 64 << 10);
         add(&mut other, &[2; 64 << 10]);
-        assert!(matches!(one.room(64 << 10), Err(Error::Overloaded)));
+        assert!(matches!(one.room(64 << 10, u64::MAX), Err(Error::Overloaded)));
         let mut buf = Vec::new();
         other.finish(&mut buf);
         assert_eq!(buf, [2; 64 << 10]);
-        assert!(matches!(one.room(64 << 10), Err(Error::Overloaded)), "it is still in use");
+        assert!(
+            matches!(one.room(64 << 10, u64::MAX), Err(Error::Overloaded)),
+            "it is still in use"
+        );
         other.uncharge_if_empty();
         add(&mut one, &[1; 64 << 10]);
-        assert!(matches!(other.room(20 << 10), Err(Error::Overloaded)));
+        assert!(matches!(other.room(20 << 10, u64::MAX), Err(Error::Overloaded)));
         drop(one);
-        assert!(other.room(128 << 10).is_ok());
+        assert!(other.room(128 << 10, u64::MAX).is_ok());
     }
 
     #[test]
-    fn a_finished_message_is_what_was_added_and_memory_takes_turns() {
+    fn a_finished_message_is_what_was_added_and_memory_is_used_again() {
         let mut partial = partial(1 << 30);
         let mut buf = b"old and longer".to_vec();
         add(&mut partial, b"new");
@@ -179,11 +193,20 @@ mod tests {
         add(&mut partial, b"");
         partial.finish(&mut buf);
         assert_eq!(buf, b"");
-        let old = vec![0; 1 << 20];
-        buf = old;
+        // One memory serves for all messages of its size, and is let go for much smaller ones.
+        buf = vec![0; 1 << 20];
+        let at = buf.as_ptr();
+        for len in [1 << 20, 1 << 19] {
+            partial.begin(&mut buf);
+            add(&mut partial, &vec![7; len]);
+            partial.finish(&mut buf);
+            assert_eq!((buf.len(), buf.as_ptr()), (len, at));
+        }
+        partial.begin(&mut buf);
         add(&mut partial, b"small");
         partial.finish(&mut buf);
         assert_eq!((partial.capacity(), &buf[..]), (0, &b"small"[..]));
+        assert!(buf.capacity() < 1 << 10);
     }
 
     #[test]

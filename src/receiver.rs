@@ -135,17 +135,18 @@ impl Receiver {
         let Self { inbound, partial, .. } = self;
         // The message before is no longer in use.
         partial.uncharge_if_empty();
+        partial.begin(spare);
         loop {
             let (kind, end) = match inbound.next(partial.capacity() + spare.capacity(), call)? {
                 Next::End => return Ok(None),
                 Next::Ready(ready) => {
                     let bytes = inbound.bytes(&ready);
-                    partial.room(bytes.len())?.copy_from_slice(bytes);
+                    partial.room(bytes.len(), u64::MAX)?.copy_from_slice(bytes);
                     partial.add(bytes.len());
                     (ready.kind, ready.end)
                 }
                 Next::Direct(left) => {
-                    let room = partial.room(partial.stride(left))?;
+                    let room = partial.room(partial.stride(left), left)?;
                     let Some(chunk) = inbound.read_direct(room, call)? else { continue };
                     partial.add(chunk.len);
                     (chunk.kind, chunk.end)
