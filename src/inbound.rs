@@ -40,6 +40,8 @@ pub(crate) struct Inbound {
     buffer: ReadBuffer,
     /// A part of a message that lies in the buffer, not yet taken.
     ready: Option<Ready>,
+    /// Whether the payload under way is read straight to where it belongs.
+    direct: bool,
     /// Payload bytes of the message under way that have come.
     received: u64,
     /// Whole frames to send before the next read.
@@ -93,6 +95,7 @@ impl Inbound {
             core,
             buffer: ReadBuffer::new(rest),
             ready: None,
+            direct: false,
             received: 0,
             queue: Vec::new(),
             patience: Patience::default(),
@@ -127,7 +130,9 @@ impl Inbound {
             if self.buffer.is_empty() {
                 self.send_queue()?;
                 let left = self.core.payload_left();
-                if left >= DIRECT {
+                // Once begun, it goes on so to the end of the payload.
+                self.direct = left > 0 && (self.direct || left >= DIRECT);
+                if self.direct {
                     return Ok(Next::Direct(left));
                 }
                 self.fill(held, call)?;
