@@ -33,7 +33,7 @@ impl Program {
     ///
     /// If the program cannot be run.
     pub(crate) fn new(path: &Path, fault: Option<&'static str>) -> io::Result<Self> {
-        let output = Command::new(path).arg("--help").stdin(Stdio::null()).output()?;
+        let output = Command::new(path).args(["--help", "all"]).stdin(Stdio::null()).output()?;
         let help = String::from_utf8_lossy(&output.stdout).into_owned();
         Ok(Self { path: path.to_owned(), help, fault })
     }
