@@ -78,7 +78,7 @@ check('every control has a name, and what changes is announced', async ({ page }
   await page.getByRole('img', { name: 'No round trips yet' }).waitFor();
   await connect(page, '/echo');
   await send(page, 'x');
-  await page.getByRole('img', { name: /Bar chart of the last 1 round trip,/ }).waitFor();
+  await page.getByRole('img', { name: /Chart of the last 1 round trip,/ }).waitFor();
   await page.getByRole('img', { name: 'received' }).waitFor();
 });
 
