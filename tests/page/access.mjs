@@ -124,7 +124,7 @@ for (const width of [320, 360, 800]) {
   check(`nothing scrolls sideways ${width} px wide`, async ({ page }) => {
     await connect(page, '/close/4000?reason=' + 'r'.repeat(60) + '&after=2');
     await send(page, 'x'.repeat(2000));
-    await page.getByLabel('Send file').setInputFiles({ name: 'x', mimeType: '', buffer: Buffer.alloc(70_000) });
+    await page.getByLabel('Send file').setInputFiles({ name: 'x', mimeType: '', buffer: Buffer.alloc(1 << 20) });
     await says(page.locator('#state'), /^Closed/);
     const widths = await page.evaluate(() => [document.documentElement, ...document.querySelectorAll('section, #log, dl')]
       .map(one => [one.clientWidth, one.scrollWidth]));
