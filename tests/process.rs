@@ -225,7 +225,8 @@ fn f14_a_peer_that_vanishes_is_noticed() {
     // Nothing is read, so no Ping is answered.
     program.settle(IDLE_THREADS + 1);
     program.settle(IDLE_THREADS);
-    assert!(start.elapsed() >= Duration::from_millis(600));
+    let spent = start.elapsed();
+    assert!(spent >= Duration::from_millis(600) && spent < Duration::from_secs(10), "{spent:?}");
     assert!(matches!(client.read(), Ok(Message::Ping(_))));
     match client.read() {
         Ok(Message::Close(Some(close))) => assert_eq!(close.code, CloseCode::Policy),
