@@ -185,3 +185,11 @@ fn chunks_expire_though_the_peer_is_slow_to_take_pongs() {
         Ok(())
     });
 }
+
+#[test]
+fn a_message_to_a_receiver_expires_though_the_peer_is_slow_to_take_pongs() {
+    a_message_between_pings(|conn| {
+        let (mut receiver, _sender) = conn.split();
+        receiver.recv(&mut Vec::new()).map(drop)
+    });
+}
