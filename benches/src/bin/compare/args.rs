@@ -1,0 +1,103 @@
+//! The command line.
+
+use crate::server::{CONTESTANTS, Contestant};
+use crate::work::{ROWS, Row};
+
+pub(crate) enum Command {
+    Print(String),
+    Run(Options),
+    /// The tables of a JSON file.
+    Table(String),
+    /// The plot of a JSON file, and where it goes.
+    Plot(String, String),
+}
+
+pub(crate) struct Options {
+    pub(crate) rounds: usize,
+    /// Measured in each run, after the warm-up.
+    pub(crate) seconds: f64,
+    pub(crate) rows: Vec<&'static Row>,
+    pub(crate) servers: Vec<&'static Contestant>,
+    /// Where the results go besides standard output.
+    pub(crate) json: Option<String>,
+    /// The programs to start.
+    pub(crate) barews: String,
+    pub(crate) peers: String,
+}
+
+impl Options {
+    /// What comes before the measured seconds: every byte that comes back is checked.
+    pub(crate) fn warm_up(&self) -> f64 {
+        self.seconds / 4.0
+    }
+}
+
+pub(crate) fn parse(mut args: impl Iterator<Item = String>) -> Result<Command, String> {
+    let mut options = Options {
+        rounds: 5,
+        seconds: 2.0,
+        rows: ROWS.iter().collect(),
+        servers: CONTESTANTS.iter().collect(),
+        json: None,
+        barews: "barews".to_owned(),
+        peers: "peers".to_owned(),
+    };
+    while let Some(arg) = args.next() {
+        let mut value = || args.next().ok_or_else(|| format!("{arg} takes a value"));
+        let invalid = |value: &str| format!("{arg}: {value} is not valid");
+        match arg.as_str() {
+            "-h" | "--help" => return Ok(Command::Print(help())),
+            "table" => return Ok(Command::Table(value()?)),
+            "plot" => return Ok(Command::Plot(value()?, value()?)),
+            "--rounds" => {
+                let value = value()?;
+                let rounds = value.parse().ok().filter(|&rounds: &usize| rounds > 0);
+                options.rounds = rounds.ok_or_else(|| invalid(&value))?;
+            }
+            "--seconds" => {
+                let value = value()?;
+                let seconds = value.parse().ok().filter(|s| (0.05..3600.0).contains(s));
+                options.seconds = seconds.ok_or_else(|| invalid(&value))?;
+            }
+            "--rows" => options.rows = list(&value()?, "row", Row::named)?,
+            "--servers" => options.servers = list(&value()?, "server", Contestant::named)?,
+            "--json" => options.json = Some(value()?),
+            "--barews" => options.barews = value()?,
+            "--peers" => options.peers = value()?,
+            _ => return Err(format!("there is no option {arg}; see --help")),
+        }
+    }
+    Ok(Command::Run(options))
+}
+
+fn list<T>(names: &str, what: &str, named: impl Fn(&str) -> Option<T>) -> Result<Vec<T>, String> {
+    let one = |name| named(name).ok_or_else(|| format!("there is no {what} {name}; see --help"));
+    names.split(',').map(one).collect()
+}
+
+fn help() -> String {
+    let mut help = "\
+Echo servers side by side, all driven by the same load generator.
+
+  compare [OPTION...]              measure, and print Markdown tables
+      --rounds N                   how often [5]
+      --seconds S                  measured in each run, after S/4 to warm up [2]
+      --rows ROW,...               only these
+      --servers SERVER,...         only these
+      --json FILE                  write the results there too
+  compare table FILE               the tables of such a file
+  compare plot FILE SVG            its plot
+
+Rows:
+"
+    .to_owned();
+    for row in ROWS {
+        help.push_str(&format!("  {:<26}{}\n", row.name, row.title));
+    }
+    help.push_str("\nServers:\n");
+    for server in CONTESTANTS {
+        help.push_str(&format!("  {:<26}{}\n", server.name, server.title));
+    }
+    help.pop();
+    help
+}

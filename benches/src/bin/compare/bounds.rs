@@ -1,0 +1,129 @@
+//! The ratios that barews is to reach.
+
+use crate::results::{Figures, Results};
+use crate::server::CONTESTANTS;
+use crate::work::ROWS;
+
+/// What is compared.
+#[derive(Clone, Copy)]
+enum Figure {
+    /// Messages a second: more is better.
+    Rate,
+    /// The server's CPU time: less is better.
+    Cpu,
+    /// KiB resident a connection, by itself.
+    Idle,
+}
+
+#[derive(Clone, Copy)]
+enum Against {
+    One(&'static str),
+    /// The least favourable of the Rust peers, each as its examples have it.
+    EveryPeer,
+    Nobody,
+}
+
+struct Bound {
+    row: &'static str,
+    figure: Figure,
+    against: Against,
+    bound: f64,
+    /// To be aimed at; a miss is no failure.
+    aim: bool,
+}
+
+const fn bound(row: &'static str, figure: Figure, against: Against, bound: f64) -> Bound {
+    Bound { row, figure, against, bound, aim: false }
+}
+
+const fn aim(row: &'static str, figure: Figure, against: Against, bound: f64) -> Bound {
+    Bound { row, figure, against, bound, aim: true }
+}
+
+use Against::{EveryPeer, Nobody, One};
+use Figure::{Cpu, Idle, Rate};
+
+const BOUNDS: &[Bound] = &[
+    bound("pipeline", Rate, One("raw"), 0.9),
+    bound("pipeline", Rate, EveryPeer, 10.0),
+    bound("ping1", Rate, One("raw"), 0.97),
+    bound("ping1", Cpu, One("raw"), 1.03),
+    bound("ping50", Rate, One("raw"), 0.97),
+    bound("ping50", Cpu, One("raw"), 1.03),
+    bound("ping1000", Rate, One("raw"), 0.97),
+    bound("ping1000", Cpu, One("raw"), 1.03),
+    bound("16k", Rate, One("raw"), 0.95),
+    bound("16k", Rate, EveryPeer, 1.3),
+    bound("1m-binary", Rate, One("raw"), 1.0),
+    bound("1m-binary", Rate, One("fastwebsockets"), 1.0),
+    aim("1m-binary", Rate, One("tokio-websockets"), 1.0),
+    bound("1m-cjk", Rate, One("tungstenite"), 2.0),
+    bound("1m-cjk", Rate, One("fastwebsockets"), 1.0),
+    aim("1m-cjk", Rate, One("tokio-websockets"), 1.0),
+    bound("churn", Cpu, EveryPeer, 1.0),
+    bound("idle", Idle, Nobody, 11.0),
+];
+
+/// A line of the table: work, bound, what was reached, the verdict.
+pub(crate) fn verdicts(results: &Results) -> Vec<[String; 4]> {
+    BOUNDS.iter().filter_map(|bound| bound.verdict(results)).collect()
+}
+
+impl Bound {
+    /// Nothing if what it takes was not measured.
+    fn verdict(&self, results: &Results) -> Option<[String; 4]> {
+        let row = ROWS.iter().find(|row| row.name == self.row)?;
+        let ours = self.value(&results.median(self.row, "barews")?)?;
+        let ratio = |server: &str| {
+            let theirs = self.value(&results.median(self.row, server)?)?;
+            Some((ours / theirs, server.to_owned()))
+        };
+        let (reached, who) = match self.against {
+            One(server) => ratio(server)?,
+            Nobody => (ours, String::new()),
+            EveryPeer => {
+                let peers = CONTESTANTS
+                    .iter()
+                    .filter(|peer| !peer.is_raw && !peer.batches && peer.name != "barews");
+                let ratios = peers.filter_map(|peer| ratio(peer.name));
+                match self.is_at_least() {
+                    true => ratios.min_by(|a, b| a.0.total_cmp(&b.0))?,
+                    false => ratios.max_by(|a, b| a.0.total_cmp(&b.0))?,
+                }
+            }
+        };
+        let met = if self.is_at_least() { reached >= self.bound } else { reached <= self.bound };
+        let verdict = match (met, self.aim) {
+            (true, _) => "met",
+            (false, false) => "**not met**",
+            (false, true) => "not met (an aim)",
+        };
+        let (what, sign) = match self.figure {
+            Rate => ("messages/s", "≥"),
+            Cpu => ("CPU", "≤"),
+            Idle => ("KiB resident a connection", "≤"),
+        };
+        let target = match self.against {
+            One(server) => format!("{what} {sign} {} × {server}", self.bound),
+            EveryPeer => format!("{what} {sign} {} × every Rust peer", self.bound),
+            Nobody => format!("{what} {sign} {}", self.bound),
+        };
+        let reached = match self.against {
+            EveryPeer => format!("{reached:.2} ({who})"),
+            _ => format!("{reached:.2}"),
+        };
+        Some([row.title.to_owned(), target, reached, verdict.to_owned()])
+    }
+
+    fn is_at_least(&self) -> bool {
+        matches!(self.figure, Rate)
+    }
+
+    fn value(&self, figures: &Figures) -> Option<f64> {
+        match self.figure {
+            Rate => Some(figures.rate),
+            Cpu => Some(figures.cpu_us),
+            Idle => figures.idle_kib,
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! Connections that live for one message: connect, handshake, echo, closing handshake, the end.
+//! Every reply is checked. Without protocol it is connect, echo, close.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use barews::Kind;
+use barews::proto::OpCode;
+use barews_benches::sample::{self, KEY, Payload};
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+
+use crate::Outcome;
+use crate::args::Options;
+use crate::client::{self, PATIENCE};
+use crate::echo;
+use crate::histogram::Histogram;
+use crate::results::Figures;
+use crate::server::Server;
+
+pub(crate) fn measure(server: &Server, clients: usize, options: &Options) -> Outcome<Figures> {
+    let mut churn = Churn::new(server, clients)?;
+    churn.run(Duration::from_secs_f64(options.warm_up()))?;
+
+    churn.cycles = 0;
+    churn.latencies = Histogram::new();
+    let (own_cpu, cpu, start) = (echo::own_cpu()?, server.cpu_time()?, Instant::now());
+    churn.run(Duration::from_secs_f64(options.seconds))?;
+    let (seconds, cpu) = (start.elapsed().as_secs_f64(), server.cpu_time()? - cpu);
+    let own_cpu = echo::own_cpu()? - own_cpu;
+
+    let cycles = churn.cycles as f64;
+    Ok(Figures {
+        rate: cycles / seconds,
+        mb_s: 0.0,
+        p50_us: churn.latencies.quantile(0.5),
+        p99_us: churn.latencies.quantile(0.99),
+        cpu_us: cpu.as_secs_f64() * 1e6 / cycles,
+        busy: cpu.as_secs_f64() / seconds,
+        load_busy: own_cpu.as_secs_f64() / seconds,
+        ..Figures::default()
+    })
+}
+
+struct Churn<'a> {
+    server: &'a Server,
+    epoll: Epoll,
+    clients: Vec<Client>,
+    request: Vec<u8>,
+    message: Vec<u8>,
+    reply: Vec<u8>,
+    close: Vec<u8>,
+    /// Completed in this phase.
+    cycles: u64,
+    latencies: Histogram,
+}
+
+struct Client {
+    stream: TcpStream,
+    begun: Instant,
+    step: Step,
+    /// What has come in this step.
+    input: Vec<u8>,
+}
+
+#[derive(Clone, Copy)]
+enum Step {
+    /// The request was sent.
+    Handshake,
+    /// The message was sent.
+    Echo,
+    /// The Close was sent, or the end.
+    Close,
+}
+
+impl<'a> Churn<'a> {
+    fn new(server: &'a Server, clients: usize) -> Outcome<Self> {
+        let payload = Payload::Binary.bytes(20);
+        let message = sample::client_frame(OpCode::Binary, &payload, KEY);
+        let reply = match server.contestant.is_raw {
+            true => message.clone(),
+            false => sample::server_frame(Kind::Binary, &payload),
+        };
+        let mut churn = Self {
+            server,
+            epoll: Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?,
+            clients: Vec::new(),
+            request: client::request(server.addr),
+            message,
+            reply,
+            close: sample::client_frame(OpCode::Close, &1000u16.to_be_bytes(), KEY),
+            cycles: 0,
+            latencies: Histogram::new(),
+        };
+        for i in 0..clients {
+            let client = churn.begin(i)?;
+            churn.clients.push(client);
+        }
+        Ok(churn)
+    }
+
+    fn run(&mut self, time: Duration) -> Outcome<()> {
+        let end = Instant::now() + time;
+        let mut events = [EpollEvent::empty(); 64];
+        while Instant::now() < end {
+            let count = self.epoll.wait(&mut events, EpollTimeout::try_from(PATIENCE)?)?;
+            if count == 0 {
+                return Err("nothing came back in time".into());
+            }
+            for event in &events[..count] {
+                self.receive(event.data() as usize)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn begin(&self, i: usize) -> Outcome<Client> {
+        let begun = Instant::now();
+        // On loopback this does not wait, unless the server's queue is full.
+        let mut stream = TcpStream::connect(self.server.addr)?;
+        stream.set_nodelay(true)?;
+        stream.set_nonblocking(true)?;
+        self.epoll.add(&stream, EpollEvent::new(EpollFlags::EPOLLIN, i as u64))?;
+        let step = match self.server.contestant.is_raw {
+            true => Step::Echo,
+            false => Step::Handshake,
+        };
+        // All that is sent here is small enough for an empty socket to take it whole.
+        stream.write_all(match step {
+            Step::Handshake => &self.request,
+            _ => &self.message,
+        })?;
+        Ok(Client { stream, begun, step, input: Vec::new() })
+    }
+
+    fn receive(&mut self, i: usize) -> Outcome<()> {
+        let client = &mut self.clients[i];
+        let mut buf = [0; 1024];
+        let n = match client.stream.read(&mut buf) {
+            Ok(n) => n,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+            Err(error) => return Err(error.into()),
+        };
+        client.input.extend_from_slice(&buf[..n]);
+        let raw = self.server.contestant.is_raw;
+        match client.step {
+            Step::Handshake => match client::is_accepted(&client.input) {
+                None if n > 0 => return Ok(()),
+                Some(true) => {
+                    client.stream.write_all(&self.message)?;
+                    client.step = Step::Echo;
+                }
+                _ => return Err("a handshake failed".into()),
+            },
+            Step::Echo if client.input == self.reply => {
+                match raw {
+                    true => client.stream.shutdown(std::net::Shutdown::Write)?,
+                    false => client.stream.write_all(&self.close)?,
+                }
+                client.step = Step::Close;
+            }
+            Step::Echo if self.reply.starts_with(&client.input) && n > 0 => return Ok(()),
+            Step::Echo => return Err("what came back is not what was sent".into()),
+            Step::Close if n > 0 => return Ok(()),
+            Step::Close => {
+                // §5.5.1: a Close is answered with a Close; whether with the code, we leave open.
+                if !raw && client.input.first() != Some(&0x88) {
+                    return Err("the server closed without a Close".into());
+                }
+                self.latencies.record(client.begun.elapsed(), 1);
+                self.cycles += 1;
+                self.clients[i] = self.begin(i)?;
+                return Ok(());
+            }
+        }
+        client.input.clear();
+        Ok(())
+    }
+}

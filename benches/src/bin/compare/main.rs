@@ -1,0 +1,109 @@
+//! Echo servers side by side: `compare --help`.
+//!
+//! Each row of work is done by each server in turn, a fresh process every time, and all of it
+//! again in each round in another order; what is reported are medians over the rounds. The
+//! server has one core and the load generator, this program, another.
+
+mod args;
+mod bounds;
+mod churn;
+mod client;
+mod echo;
+mod histogram;
+mod idle;
+mod machine;
+mod plot;
+mod report;
+mod results;
+mod server;
+mod work;
+
+use std::error::Error;
+use std::process::ExitCode;
+use std::{fs, io};
+
+use args::{Command, Options};
+use machine::Cores;
+use results::{Figures, Results, Run};
+use server::{Contestant, Server};
+use work::{Row, Work};
+
+/// What goes wrong is told and ends the program: half a comparison is none.
+pub(crate) type Outcome<T> = Result<T, Box<dyn Error>>;
+
+fn main() -> ExitCode {
+    let done = match args::parse(std::env::args().skip(1)) {
+        Ok(Command::Print(text)) => {
+            println!("{text}");
+            Ok(())
+        }
+        Ok(Command::Run(options)) => run(&options),
+        Ok(Command::Table(json)) => load(&json).map(|results| print!("{}", report::all(&results))),
+        Ok(Command::Plot(json, svg)) => {
+            load(&json).and_then(|results| Ok(fs::write(svg, plot::svg(&results))?))
+        }
+        Err(wrong) => Err(wrong.into()),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(wrong) => {
+            eprintln!("compare: {wrong}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn load(json: &str) -> Outcome<Results> {
+    Ok(serde_json::from_reader(io::BufReader::new(fs::File::open(json)?))?)
+}
+
+fn run(options: &Options) -> Outcome<()> {
+    machine::raise_open_files()?;
+    let cores = Cores::choose()?;
+    cores.pin_this_thread()?;
+    let mut results = Results::new(machine::describe(&cores), options.rounds, options.seconds);
+    for round in 0..options.rounds {
+        for row in &options.rows {
+            let mut servers: Vec<_> =
+                options.servers.iter().filter(|server| row.is_for(server)).collect();
+            // Nobody is always first.
+            let len = servers.len();
+            servers.rotate_left(round % len.max(1));
+            for contestant in servers {
+                let figures = measure(options, &cores, row, contestant)
+                    .map_err(|e| format!("{}, {}: {e}", row.name, contestant.name))?;
+                eprintln!(
+                    "round {} of {}: {:<11}{:<26}{figures}",
+                    round + 1,
+                    options.rounds,
+                    row.name,
+                    contestant.title,
+                );
+                let (row, server) = (row.name.to_owned(), contestant.name.to_owned());
+                results.runs.push(Run { row, server, round, figures });
+                // What was measured so far survives whatever goes wrong later.
+                if let Some(json) = &options.json {
+                    fs::write(json, serde_json::to_string_pretty(&results)?)?;
+                }
+            }
+        }
+    }
+    print!("{}", report::all(&results));
+    Ok(())
+}
+
+fn measure(
+    options: &Options,
+    cores: &Cores,
+    row: &Row,
+    contestant: &Contestant,
+) -> Outcome<Figures> {
+    let server = Server::start(contestant, options, cores)?;
+    let mut figures = match row.work {
+        Work::Echo(load) => echo::measure(&server, load, options)?,
+        Work::Churn { clients } => churn::measure(&server, clients, options)?,
+        Work::Idle { connections } => idle::measure(&server, connections)?,
+    };
+    figures.peak_mib = server.peak_kib()? as f64 / 1024.0;
+    Ok(figures)
+}

@@ -1,0 +1,109 @@
+//! The results as a picture: messages a second as a multiple of raw TCP, for each row.
+//!
+//! It is written by hand and small, and its text takes the colour of the page's scheme.
+
+use std::fmt::Write;
+
+use crate::results::Results;
+use crate::server::{CONTESTANTS, Contestant};
+use crate::work::{ROWS, Work};
+
+const WIDTH: f64 = 760.0;
+/// Where the bars begin, and where the longest ends.
+const LEFT: f64 = 270.0;
+const RIGHT: f64 = 720.0;
+const BAR: f64 = 9.0;
+
+/// One colour a library; its second row, with batches, is the same at half strength.
+const COLOURS: &[(&str, &str)] = &[
+    ("barews", "#e4572e"),
+    ("tungstenite", "#4c78a8"),
+    ("tokio-tungstenite", "#72b7b2"),
+    ("fastwebsockets", "#b279a2"),
+    ("tokio-websockets", "#d6a72d"),
+];
+
+pub(crate) fn svg(results: &Results) -> String {
+    let mut body = String::new();
+    let rows = bars(results);
+    let longest = rows.iter().flat_map(|row| &row.bars).map(|bar| bar.1).fold(1.0, f64::max);
+    let x = |ratio: f64| LEFT + (RIGHT - LEFT) * ratio / longest;
+    let mut y = 74.0;
+    for row in &rows {
+        let height = BAR * row.bars.len() as f64;
+        let middle = y + height / 2.0 + 4.0;
+        let _ = writeln!(
+            body,
+            r#"<text x="{}" y="{middle:.0}" text-anchor="end">{}</text>"#,
+            LEFT - 10.0,
+            row.title
+        );
+        for (server, ratio) in &row.bars {
+            let (colour, opacity) = colour(server);
+            let _ = writeln!(
+                body,
+                r#"<rect x="{LEFT}" y="{y:.0}" width="{:.1}" height="{}" fill="{colour}" fill-opacity="{opacity}"><title>{}: {ratio:.2}</title></rect><text class="n" x="{:.1}" y="{:.1}">{ratio:.2}</text>"#,
+                (x(*ratio) - LEFT).max(1.0),
+                BAR - 1.0,
+                server.title,
+                x(*ratio) + 4.0,
+                y + BAR - 2.0,
+            );
+            y += BAR;
+        }
+        y += 12.0;
+    }
+    let (one, end) = (x(1.0), y - 6.0);
+    let _ = writeln!(
+        body,
+        r#"<path class="l" d="M{one:.1} 66V{end:.0}"/><text class="n" x="{one:.1}" y="62" text-anchor="middle">raw TCP = 1</text>"#
+    );
+    format!(
+        r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {:.0}" width="{WIDTH}" role="img" aria-label="Messages a second as a multiple of a raw TCP echo">
+<style>text{{font:12px system-ui,sans-serif;fill:#24292f}}.n{{font-size:9px}}.t{{font-weight:600}}.l{{stroke:#6e7781;stroke-dasharray:3 3;fill:none}}@media(prefers-color-scheme:dark){{text{{fill:#e6edf3}}}}</style>
+<text class="t" x="10" y="18">Messages a second, as a multiple of a raw TCP echo with a thread a connection</text>
+{}{body}</svg>
+"#,
+        y + 4.0,
+        legend(),
+    )
+}
+
+struct Bars {
+    title: String,
+    bars: Vec<(&'static Contestant, f64)>,
+}
+
+fn bars(results: &Results) -> Vec<Bars> {
+    let rows = ROWS.iter().filter(|row| matches!(row.work, Work::Echo(_)));
+    rows.filter_map(|row| {
+        let raw = results.median(row.name, "raw")?.rate;
+        let ratio = |server: &'static Contestant| {
+            Some((server, results.median(row.name, server.name)?.rate / raw))
+        };
+        let bars = CONTESTANTS.iter().filter(|server| !server.is_raw).filter_map(ratio).collect();
+        Some(Bars { title: row.title.replace("connections", "conn."), bars })
+    })
+    .collect()
+}
+
+fn colour(server: &Contestant) -> (&'static str, f64) {
+    let name = server.name.trim_end_matches("-batch");
+    let found = COLOURS.iter().find(|(library, _)| *library == name);
+    (found.map_or("#888", |(_, colour)| colour), if server.batches { 0.5 } else { 1.0 })
+}
+
+fn legend() -> String {
+    let mut out = String::new();
+    let mut x = 10.0;
+    for (name, colour) in COLOURS {
+        let _ = write!(
+            out,
+            r#"<rect x="{x}" y="32" width="10" height="10" fill="{colour}"/><text x="{}" y="41">{name}</text>"#,
+            x + 15.0
+        );
+        x += 34.0 + 6.8 * name.len() as f64;
+    }
+    let _ = writeln!(out, r#"<text x="{x}" y="41">(pale: in batches)</text>"#);
+    out
+}

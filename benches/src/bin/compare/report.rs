@@ -1,0 +1,204 @@
+//! The results as Markdown.
+
+use std::fmt::Write;
+
+use crate::bounds;
+use crate::results::{Figures, Results};
+use crate::server::{CONTESTANTS, Contestant};
+use crate::work::{ROWS, Row, Work};
+
+pub(crate) fn all(results: &Results) -> String {
+    let mut out = format!(
+        "Measured on: {}. Medians of {} interleaved rounds, {} s each. Compared with {}.\n",
+        results.machine,
+        results.rounds,
+        results.seconds,
+        results.peers.join(", "),
+    );
+    out.push_str(&ratios(results));
+    let verdicts = bounds::verdicts(results);
+    if !verdicts.is_empty() {
+        out.push_str("\n### Bounds\n\n");
+        table(&mut out, &["Work", "Bound", "Reached", ""], &verdicts);
+    }
+    for row in ROWS {
+        let medians: Vec<_> = medians(results, row).collect();
+        if !medians.is_empty() {
+            let _ = write!(out, "\n### {}\n\n", row.title);
+            let (heads, lines) = lines(row, &medians);
+            table(&mut out, &heads, &lines);
+        }
+    }
+    out
+}
+
+fn medians<'a>(
+    results: &'a Results,
+    row: &'a Row,
+) -> impl Iterator<Item = (&'static Contestant, Figures)> {
+    CONTESTANTS.iter().filter_map(|server| Some((server, results.median(row.name, server.name)?)))
+}
+
+/// For each row and each other server, how many times as good barews is.
+fn ratios(results: &Results) -> String {
+    let measured = |server: &&Contestant| results.runs.iter().any(|run| run.server == server.name);
+    let others: Vec<_> = CONTESTANTS.iter().skip(1).filter(measured).collect();
+    let mut lines = Vec::new();
+    for row in ROWS {
+        let Some(ours) = results.median(row.name, "barews") else { continue };
+        let (ours, what) = match row.work {
+            Work::Echo(_) => (1.0 / ours.rate, "messages/s"),
+            Work::Churn { .. } => (ours.cpu_us, "CPU saved"),
+            Work::Idle { .. } => (ours.idle_kib.unwrap_or(f64::NAN), "memory saved"),
+        };
+        let ratio = |server: &&Contestant| {
+            let theirs = results.median(row.name, server.name)?;
+            Some(match row.work {
+                Work::Echo(_) => 1.0 / theirs.rate / ours,
+                Work::Churn { .. } => theirs.cpu_us / ours,
+                Work::Idle { .. } => theirs.idle_kib? / ours,
+            })
+        };
+        let cells = others.iter().map(|s| ratio(s).map_or("".to_owned(), |r| format!("{r:.2}")));
+        lines.push([format!("{}: {what}", row.title)].into_iter().chain(cells).collect::<Vec<_>>());
+    }
+    if lines.is_empty() || others.is_empty() {
+        return String::new();
+    }
+    let heads: Vec<_> = ["barews ÷"].into_iter().chain(others.iter().map(|s| s.title)).collect();
+    let mut out = "\n### How many times as good barews is\n\n".to_owned();
+    table(&mut out, &heads, &lines);
+    out
+}
+
+/// The table of a row: heads and lines.
+fn lines(
+    row: &Row,
+    medians: &[(&'static Contestant, Figures)],
+) -> (Vec<&'static str>, Vec<Vec<String>>) {
+    let ours = medians.iter().find(|(server, _)| server.name == "barews").map(|(_, f)| f.clone());
+    let ratio = |ours: Option<f64>, theirs: f64| {
+        ours.map_or("".to_owned(), |ours| format!("{:.2}", ours / theirs))
+    };
+    let ours = |figure: fn(&Figures) -> f64| ours.as_ref().map(figure);
+    let mut lines = Vec::new();
+    for (server, f) in medians {
+        let mut line = vec![server.title.to_owned()];
+        match row.work {
+            Work::Idle { .. } => {
+                let idle = |f: &Figures| f.idle_kib.unwrap_or(f64::NAN);
+                line.push(format!("{:.1}", idle(f)));
+                line.push(format!("{:.0}", f.peak_mib));
+                line.push(ratio(ours(idle), idle(f)));
+            }
+            _ => {
+                line.push(number(f.rate));
+                if let Work::Echo(_) = row.work {
+                    line.push(number(f.mb_s));
+                }
+                line.extend([number(f.p50_us), number(f.p99_us), number(f.cpu_us)]);
+                line.push(format!("{:.0} %", f.busy * 100.0));
+                line.push(format!("{:.0} %", f.load_busy * 100.0));
+                if let Work::Echo(load) = row.work
+                    && load.depth == 1
+                {
+                    line.push(format!("{:.2}", f.switches.unwrap_or(f64::NAN)));
+                }
+                line.push(format!("{:.1}", f.peak_mib));
+                line.push(ratio(ours(|f| f.rate), f.rate));
+                line.push(ratio(ours(|f| f.cpu_us), f.cpu_us));
+            }
+        }
+        lines.push(line);
+    }
+    let heads: &[&str] = match row.work {
+        Work::Idle { .. } => &["Server", "KiB a connection", "peak MiB", "KiB, ours ÷ theirs"],
+        Work::Churn { .. } => &[
+            "Server",
+            "connections/s",
+            "p50 µs",
+            "p99 µs",
+            "CPU µs each",
+            "server busy",
+            "load busy",
+            "peak MiB",
+            "rate, ours ÷ theirs",
+            "CPU, ours ÷ theirs",
+        ],
+        Work::Echo(load) if load.depth == 1 => &[
+            "Server",
+            "messages/s",
+            "MB/s",
+            "p50 µs",
+            "p99 µs",
+            "CPU µs/message",
+            "server busy",
+            "load busy",
+            "waits/message",
+            "peak MiB",
+            "rate, ours ÷ theirs",
+            "CPU, ours ÷ theirs",
+        ],
+        Work::Echo(_) => &[
+            "Server",
+            "messages/s",
+            "MB/s",
+            "p50 µs",
+            "p99 µs",
+            "CPU µs/message",
+            "server busy",
+            "load busy",
+            "peak MiB",
+            "rate, ours ÷ theirs",
+            "CPU, ours ÷ theirs",
+        ],
+    };
+    (heads.to_vec(), lines)
+}
+
+/// Three significant digits, or all of an integer, with commas.
+fn number(value: f64) -> String {
+    if !value.is_finite() {
+        return String::new();
+    }
+    if value < 100.0 {
+        let places = if value < 1.0 {
+            3
+        } else if value < 10.0 {
+            2
+        } else {
+            1
+        };
+        return format!("{value:.places$}");
+    }
+    let digits = format!("{value:.0}");
+    let mut out = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i) % 3 == 0 {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+fn table<H: AsRef<str>, L: AsRef<[String]>>(out: &mut String, heads: &[H], lines: &[L]) {
+    let heads: Vec<&str> = heads.iter().map(AsRef::as_ref).collect();
+    let rule: Vec<_> = (0..heads.len()).map(|i| if i == 0 { "---" } else { "---:" }).collect();
+    let _ = writeln!(out, "| {} |\n|{}|", heads.join(" | "), rule.join("|"));
+    for line in lines {
+        let _ = writeln!(out, "| {} |", line.as_ref().join(" | "));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::number;
+
+    #[test]
+    fn numbers() {
+        let shown = [0.1534, 5.3, 9.999, 28.71, 99.96, 187.4, 6_680_000.4].map(number);
+        assert_eq!(shown, ["0.153", "5.30", "10.00", "28.7", "100.0", "187", "6,680,000"]);
+        assert_eq!(number(f64::NAN), "");
+    }
+}

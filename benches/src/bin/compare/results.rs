@@ -1,0 +1,135 @@
+//! What was measured, as it is kept in a file.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Results {
+    /// Where, with what, and when.
+    pub(crate) machine: String,
+    pub(crate) rounds: usize,
+    pub(crate) seconds: f64,
+    /// The other libraries, each with its version.
+    pub(crate) peers: Vec<String>,
+    pub(crate) runs: Vec<Run>,
+}
+
+/// One row of work done by one server once.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Run {
+    pub(crate) row: String,
+    pub(crate) server: String,
+    pub(crate) round: usize,
+    #[serde(flatten)]
+    pub(crate) figures: Figures,
+}
+
+/// Of one run, or medians over several.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Figures {
+    /// Messages a second, or connections.
+    pub(crate) rate: f64,
+    /// Megabytes of payload a second in one direction.
+    pub(crate) mb_s: f64,
+    pub(crate) p50_us: f64,
+    pub(crate) p99_us: f64,
+    /// The server's CPU time a message, or a connection.
+    pub(crate) cpu_us: f64,
+    /// How much of a core the server used, and the load generator.
+    pub(crate) busy: f64,
+    pub(crate) load_busy: f64,
+    /// Times that a thread of the server waited, a message.
+    pub(crate) switches: Option<f64>,
+    /// The most memory that the server had resident.
+    pub(crate) peak_mib: f64,
+    /// Resident memory an idle connection.
+    pub(crate) idle_kib: Option<f64>,
+}
+
+impl Results {
+    pub(crate) fn new(machine: String, rounds: usize, seconds: f64) -> Self {
+        Self { machine, rounds, seconds, peers: peer_versions(), runs: Vec::new() }
+    }
+
+    /// The medians of a server's runs of a row, each figure on its own.
+    pub(crate) fn median(&self, row: &str, server: &str) -> Option<Figures> {
+        let runs: Vec<_> =
+            self.runs.iter().filter(|run| run.row == row && run.server == server).collect();
+        if runs.is_empty() {
+            return None;
+        }
+        let of = |figure: fn(&Figures) -> f64| {
+            median(runs.iter().map(|run| figure(&run.figures)).collect()).unwrap_or(f64::NAN)
+        };
+        let of_some = |figure: fn(&Figures) -> Option<f64>| {
+            median(runs.iter().filter_map(|run| figure(&run.figures)).collect())
+        };
+        Some(Figures {
+            rate: of(|f| f.rate),
+            mb_s: of(|f| f.mb_s),
+            p50_us: of(|f| f.p50_us),
+            p99_us: of(|f| f.p99_us),
+            cpu_us: of(|f| f.cpu_us),
+            busy: of(|f| f.busy),
+            load_busy: of(|f| f.load_busy),
+            switches: of_some(|f| f.switches),
+            peak_mib: of(|f| f.peak_mib),
+            idle_kib: of_some(|f| f.idle_kib),
+        })
+    }
+}
+
+impl fmt::Display for Figures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.idle_kib {
+            Some(idle) => write!(f, "{idle:8.1} KiB a connection"),
+            None => write!(
+                f,
+                "{:>10.0}/s {:>8.2} us CPU, busy {:>3.0} % (load {:>3.0} %)",
+                self.rate,
+                self.cpu_us,
+                self.busy * 100.0,
+                self.load_busy * 100.0
+            ),
+        }
+    }
+}
+
+fn median(mut values: Vec<f64>) -> Option<f64> {
+    values.sort_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    match values.len() {
+        0 => None,
+        len if len % 2 == 1 => Some(values[middle]),
+        _ => Some(f64::midpoint(values[middle - 1], values[middle])),
+    }
+}
+
+/// The versions of the libraries compared with, as the lock file has them.
+fn peer_versions() -> Vec<String> {
+    let lock = include_str!("../../../Cargo.lock");
+    let names = ["tungstenite", "tokio-tungstenite", "fastwebsockets", "tokio-websockets"];
+    let version = |name: &&str| {
+        let entry = lock.split_once(&format!("name = \"{name}\"\nversion = \""))?.1;
+        Some(format!("{name} {}", entry.split_once('"')?.0))
+    };
+    names.iter().filter_map(version).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn medians() {
+        assert_eq!(median(vec![]), None);
+        assert_eq!(median(vec![3.0, 1.0, 2.0]), Some(2.0));
+        assert_eq!(median(vec![4.0, 1.0, 2.0, 3.0]), Some(2.5));
+    }
+
+    #[test]
+    fn every_peer_has_a_version() {
+        assert_eq!(peer_versions().len(), 4);
+    }
+}

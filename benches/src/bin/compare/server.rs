@@ -1,0 +1,149 @@
+//! The servers that are compared, and a running one.
+
+use std::fs::File;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+use std::{env, fs, io, process};
+
+use nix::sys::prctl;
+use nix::sys::signal::Signal;
+use nix::time::{ClockId, clock_getcpuclockid, clock_gettime};
+use nix::unistd::Pid;
+
+use crate::Outcome;
+use crate::args::Options;
+use crate::machine::{self, Cores};
+
+/// A server in the comparison.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Contestant {
+    /// For the command line and the results; what `peers` calls it.
+    pub(crate) name: &'static str,
+    pub(crate) title: &'static str,
+    /// It has no protocol: what comes back are the very bytes that were sent.
+    pub(crate) is_raw: bool,
+    /// It is another's second row, with replies sent in batches.
+    pub(crate) batches: bool,
+}
+
+impl Contestant {
+    const fn peer(name: &'static str) -> Self {
+        Self { name, title: name, is_raw: false, batches: false }
+    }
+
+    const fn batching(name: &'static str, title: &'static str) -> Self {
+        Self { name, title, is_raw: false, batches: true }
+    }
+
+    pub(crate) fn named(name: &str) -> Option<&'static Self> {
+        CONTESTANTS.iter().find(|contestant| contestant.name == name)
+    }
+}
+
+pub(crate) const CONTESTANTS: &[Contestant] = &[
+    Contestant::peer("barews"),
+    Contestant { name: "raw", title: "raw TCP, threads", is_raw: true, batches: false },
+    Contestant {
+        name: "tungstenite",
+        title: "tungstenite, threads",
+        is_raw: false,
+        batches: false,
+    },
+    Contestant::batching("tungstenite-batch", "tungstenite (write, flush)"),
+    Contestant::peer("tokio-tungstenite"),
+    Contestant::batching("tokio-tungstenite-batch", "tokio-tungstenite (forward)"),
+    Contestant::peer("fastwebsockets"),
+    Contestant::peer("tokio-websockets"),
+    Contestant::batching("tokio-websockets-batch", "tokio-websockets (feed, flush)"),
+];
+
+/// A running server, which ends with this value.
+pub(crate) struct Server {
+    pub(crate) contestant: Contestant,
+    pub(crate) addr: SocketAddr,
+    child: Child,
+    cpu: ClockId,
+}
+
+impl Server {
+    pub(crate) fn start(
+        contestant: &Contestant,
+        options: &Options,
+        cores: &Cores,
+    ) -> Outcome<Self> {
+        let addr = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
+        let mut command = match contestant.name {
+            "barews" => Command::new(&options.barews),
+            name => {
+                let mut command = Command::new(&options.peers);
+                command.arg(name);
+                command
+            }
+        };
+        // The others write no line a connection either.
+        command.arg(addr.to_string()).env("BAREWS_LOG", "off");
+        let log = env::temp_dir().join(format!("barews-compare-{}.log", process::id()));
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(File::create(&log)?);
+        let pin = cores.pin_server();
+        // SAFETY: between fork and exec these are two plain system calls, without allocation or
+        // locks; the second has the kernel end the server if this program is killed.
+        unsafe {
+            command.pre_exec(move || {
+                pin()?;
+                Ok(prctl::set_pdeathsig(Signal::SIGKILL)?)
+            });
+        }
+        let child = command.spawn().map_err(|e| format!("cannot start {command:?}: {e}"))?;
+        let cpu = clock_getcpuclockid(Pid::from_raw(child.id() as i32))?;
+        let mut server = Self { contestant: *contestant, addr, child, cpu };
+        let listens = server.wait_until_it_listens();
+        let told = fs::read_to_string(&log);
+        fs::remove_file(&log)?;
+        listens.map_err(|e| format!("{e}: {}", told.unwrap_or_default().trim()))?;
+        Ok(server)
+    }
+
+    fn wait_until_it_listens(&mut self) -> Outcome<()> {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while !machine::is_listening(self.addr.port())? {
+            if let Some(status) = self.child.try_wait()? {
+                return Err(format!("it ended with {status}").into());
+            }
+            if Instant::now() > deadline {
+                return Err("it does not listen".into());
+            }
+            thread::sleep(Duration::from_millis(2));
+        }
+        Ok(())
+    }
+
+    /// CPU time of the process so far, of the threads that have ended too.
+    pub(crate) fn cpu_time(&self) -> io::Result<Duration> {
+        Ok(clock_gettime(self.cpu)?.into())
+    }
+
+    /// Times that its threads have waited so far.
+    pub(crate) fn switches(&self) -> Outcome<u64> {
+        machine::switches(self.child.id())
+    }
+
+    pub(crate) fn resident_kib(&self) -> Outcome<u64> {
+        machine::status_kib(self.child.id(), "VmRSS")
+    }
+
+    /// The most that it has had resident.
+    pub(crate) fn peak_kib(&self) -> Outcome<u64> {
+        machine::status_kib(self.child.id(), "VmHWM")
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

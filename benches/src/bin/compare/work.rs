@@ -1,0 +1,98 @@
+//! The rows of work.
+
+use barews_benches::sample::Payload;
+
+use crate::server::Contestant;
+
+/// A kind of work that every server is given.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Row {
+    /// For the command line and the results.
+    pub(crate) name: &'static str,
+    pub(crate) title: &'static str,
+    pub(crate) work: Work,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Work {
+    /// Messages back and forth on connections that stay.
+    Echo(Load),
+    /// Connect, handshake, one echo of 20 bytes, close, by so many clients at once.
+    Churn { clients: usize },
+    /// Connections after the handshake that say nothing.
+    Idle { connections: usize },
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Load {
+    pub(crate) connections: usize,
+    /// Bytes of payload a message.
+    pub(crate) size: usize,
+    /// Messages in flight on each connection.
+    pub(crate) depth: usize,
+    pub(crate) payload: Payload,
+}
+
+impl Row {
+    /// Servers that send in batches have nothing to batch with one message in flight.
+    pub(crate) fn is_for(&self, server: &Contestant) -> bool {
+        !server.batches || matches!(self.work, Work::Echo(load) if load.depth > 1)
+    }
+
+    pub(crate) fn named(name: &str) -> Option<&'static Row> {
+        ROWS.iter().find(|row| row.name == name)
+    }
+}
+
+const fn echo(connections: usize, size: usize, depth: usize, payload: Payload) -> Work {
+    Work::Echo(Load { connections, size, depth, payload })
+}
+
+pub(crate) const ROWS: &[Row] = &[
+    Row {
+        name: "pipeline",
+        title: "50 connections, 20 B, 64 in flight",
+        work: echo(50, 20, 64, Payload::Binary),
+    },
+    Row {
+        name: "ping1",
+        title: "1 connection, 20 B, 1 in flight",
+        work: echo(1, 20, 1, Payload::Binary),
+    },
+    Row {
+        name: "ping50",
+        title: "50 connections, 20 B, 1 in flight",
+        work: echo(50, 20, 1, Payload::Binary),
+    },
+    Row {
+        name: "ping1000",
+        title: "1,000 connections, 20 B, 1 in flight",
+        work: echo(1000, 20, 1, Payload::Binary),
+    },
+    Row {
+        name: "16k",
+        title: "10 connections, 16 KiB, 4 in flight",
+        work: echo(10, 16 << 10, 4, Payload::Binary),
+    },
+    Row {
+        name: "1m-binary",
+        title: "10 connections, 1 MiB binary, 1 in flight",
+        work: echo(10, 1 << 20, 1, Payload::Binary),
+    },
+    Row {
+        name: "1m-ascii",
+        title: "10 connections, 1 MiB ASCII text, 1 in flight",
+        work: echo(10, 1 << 20, 1, Payload::Ascii),
+    },
+    Row {
+        name: "1m-cjk",
+        title: "10 connections, 1 MiB CJK text, 1 in flight",
+        work: echo(10, 1 << 20, 1, Payload::Cjk),
+    },
+    Row {
+        name: "churn",
+        title: "connect, handshake, echo, close; 10 clients",
+        work: Work::Churn { clients: 10 },
+    },
+    Row { name: "idle", title: "8,000 idle connections", work: Work::Idle { connections: 8000 } },
+];

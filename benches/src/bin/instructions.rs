@@ -1,0 +1,97 @@
+//! Work whose instructions are counted: `instructions CASE ITERATIONS`.
+//!
+//! Run it twice with different numbers and divide the difference, and what it takes to start,
+//! to prepare and to end is gone. The script `instructions` does that.
+
+use std::hint::black_box;
+use std::process::ExitCode;
+
+use barews::Kind;
+use barews::http::{Accept, HeadLimits, HeadParser, check};
+use barews::proto::{Event, Header, OpCode, Receive, ReceiveLimits, mask};
+use barews_benches::sample::{ACCEPT_KEY, CHROME, KEY, Payload, client_frame};
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let [case, iterations] = args.as_slice() else { return ExitCode::from(2) };
+    let Ok(iterations) = iterations.parse() else { return ExitCode::from(2) };
+    match case.as_str() {
+        "header-decode" => header_decode(iterations),
+        "feed-binary-20" => feed(Kind::Binary, iterations),
+        "feed-text-20" => feed(Kind::Text, iterations),
+        "unmask-1024" => unmask(iterations),
+        "handshake" => handshake(iterations),
+        _ => return ExitCode::from(2),
+    }
+    ExitCode::SUCCESS
+}
+
+/// The header of a masked frame of 20 bytes.
+fn header_decode(iterations: usize) {
+    let frame = client_frame(OpCode::Binary, &Payload::Ascii.bytes(20), KEY);
+    for _ in 0..iterations {
+        let header = decode_one(black_box(&frame));
+        assert!(matches!(header, Some((header, 6)) if header.len == 20));
+    }
+}
+
+#[inline(never)]
+fn decode_one(bytes: &[u8]) -> Option<(Header, usize)> {
+    Header::decode(bytes).expect("a valid header")
+}
+
+/// A whole message of 20 bytes, in one call. It is unmasked in place, so the next round finds it
+/// as it was before masking: ASCII too, with this key.
+fn feed(kind: Kind, iterations: usize) {
+    let mut frame = client_frame(kind.opcode(), &Payload::Ascii.bytes(20), KEY);
+    let mut receive = Receive::new(ReceiveLimits { message: 16 << 20, fragments: 131_072 });
+    for _ in 0..iterations {
+        let (used, event) = feed_one(&mut receive, black_box(&mut frame));
+        assert_eq!(used, 26);
+        assert_eq!(event, Event::Data { kind, len: 20, end: true });
+    }
+}
+
+#[inline(never)]
+fn feed_one(receive: &mut Receive, bytes: &mut [u8]) -> (usize, Event) {
+    receive.feed(bytes).expect("a valid frame")
+}
+
+fn unmask(iterations: usize) {
+    let plain = Payload::Binary.bytes(1024);
+    let mut data = plain.clone();
+    for _ in 0..iterations {
+        unmask_one(black_box(&mut data));
+    }
+    // Twice is not at all.
+    unmask_one(&mut data);
+    if iterations.is_multiple_of(2) {
+        unmask_one(&mut data);
+    }
+    assert_eq!(data, plain);
+}
+
+#[inline(never)]
+fn unmask_one(data: &mut [u8]) {
+    mask::apply(data, KEY, 0);
+}
+
+/// From the bytes of a browser's request to the bytes of the 101.
+fn handshake(iterations: usize) {
+    for _ in 0..iterations {
+        let reply = handshake_one(black_box(CHROME));
+        assert!(reply.starts_with(b"HTTP/1.1 101 "));
+    }
+    let reply = String::from_utf8(handshake_one(CHROME)).expect("ASCII");
+    assert!(reply.contains(ACCEPT_KEY));
+}
+
+#[inline(never)]
+fn handshake_one(request: &[u8]) -> Vec<u8> {
+    let mut parser = HeadParser::new(HeadLimits::default());
+    let (used, head) = parser.feed(request).expect("a valid head");
+    assert_eq!(used, request.len());
+    let head = head.expect("a whole head");
+    let handshake = check(&head).expect("a valid handshake");
+    handshake.encode(&head, &Accept::new()).expect("a valid reply")
+}

@@ -1,0 +1,26 @@
+//! No protocol at all: the limit of a design with a thread for each connection.
+
+use std::io::{self, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::thread;
+
+const BUFFER: usize = 256 << 10;
+
+pub(crate) fn serve(addr: &str) -> io::Result<()> {
+    for stream in TcpListener::bind(addr)?.incoming() {
+        let stream = stream?;
+        thread::Builder::new().spawn(move || echo(stream))?;
+    }
+    Ok(())
+}
+
+fn echo(mut stream: TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let mut buf = vec![0; BUFFER];
+    loop {
+        match stream.read(&mut buf)? {
+            0 => return Ok(()),
+            n => stream.write_all(&buf[..n])?,
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! What the benchmarks of barews feed to it: frames as a client sends them, texts, a request.
+
+pub mod sample;
