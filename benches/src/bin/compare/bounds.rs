@@ -127,3 +127,44 @@ impl Bound {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::results::Run;
+
+    fn results(rates: &[(&str, f64)]) -> Results {
+        let mut results = Results::new(String::new(), 1, 1.0);
+        results.runs.extend(rates.iter().map(|&(server, rate)| Run {
+            row: "pipeline".to_owned(),
+            server: server.to_owned(),
+            round: 0,
+            figures: Figures { rate, ..Figures::default() },
+        }));
+        results
+    }
+
+    fn reached(results: &Results) -> Vec<(String, String)> {
+        verdicts(results).into_iter().map(|[_, _, reached, met]| (reached, met)).collect()
+    }
+
+    #[test]
+    fn the_best_peer_decides_and_those_that_batch_do_not() {
+        let rates = [
+            ("barews", 90.0),
+            ("raw", 100.0),
+            ("tungstenite", 5.0),
+            ("fastwebsockets", 9.0),
+            ("tungstenite-batch", 50.0),
+        ];
+        let met = |text: &str| (text.to_owned(), "met".to_owned());
+        assert_eq!(reached(&results(&rates)), [met("0.90"), met("10.00 (fastwebsockets)")]);
+    }
+
+    #[test]
+    fn a_miss_is_told_and_what_was_not_measured_is_left_out() {
+        let missed = ("0.89".to_owned(), "**not met**".to_owned());
+        assert_eq!(reached(&results(&[("barews", 89.0), ("raw", 100.0)])), [missed]);
+        assert_eq!(reached(&results(&[("raw", 100.0)])), []);
+    }
+}

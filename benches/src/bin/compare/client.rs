@@ -113,3 +113,41 @@ impl Script {
         true
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_right_101_is_accepted() {
+        let good = format!("HTTP/1.1 101 X\r\nsec-websocket-accept: {ACCEPT_KEY}\r\n\r\n");
+        assert_eq!(is_accepted(good.as_bytes()), Some(true));
+        for cut in 0..good.len() {
+            assert_eq!(is_accepted(&good.as_bytes()[..cut]), None);
+        }
+        assert_eq!(is_accepted(good.replace("101", "200").as_bytes()), Some(false));
+        assert_eq!(is_accepted(good.replace("s3p", "s3q").as_bytes()), Some(false));
+    }
+
+    #[test]
+    fn a_script_goes_round_and_any_wrong_byte_shows() {
+        for (raw, reply) in [(false, 22), (true, 26)] {
+            let script = Script::new(Payload::Binary, 20, 1, raw);
+            assert_eq!((script.frame, script.reply), (26, reply));
+            let round = script.replies.len() as u64;
+            // From the last of a round into the next.
+            let at = round - 30;
+            let mut bytes: Vec<_> =
+                (at..at + 60).map(|i| script.replies[(i % round) as usize]).collect();
+            assert!(script.is_reply(at, &bytes) && script.is_reply(at + round, &bytes));
+            assert!(!script.is_reply(at + reply, &bytes), "the messages differ");
+            for i in 0..bytes.len() {
+                bytes[i] ^= 1;
+                assert!(!script.is_reply(at, &bytes));
+                bytes[i] ^= 1;
+            }
+            let sent = script.frames.len() as u64 / 2;
+            assert_eq!(script.frames(sent - 26, sent + 26)[26..], *script.frames(0, 26));
+        }
+    }
+}

@@ -28,6 +28,7 @@ pub(crate) fn svg(results: &Results) -> String {
     let rows = bars(results);
     let longest = rows.iter().flat_map(|row| &row.bars).map(|bar| bar.1).fold(1.0, f64::max);
     let x = |ratio: f64| LEFT + (RIGHT - LEFT) * ratio / longest;
+    let one = x(1.0);
     let mut y = 74.0;
     for row in &rows {
         let height = BAR * row.bars.len() as f64;
@@ -46,14 +47,14 @@ pub(crate) fn svg(results: &Results) -> String {
                 (x(*ratio) - LEFT).max(1.0),
                 BAR - 1.0,
                 server.title,
-                x(*ratio) + 4.0,
+                beside(x(*ratio), one),
                 y + BAR - 2.0,
             );
             y += BAR;
         }
         y += 12.0;
     }
-    let (one, end) = (x(1.0), y - 6.0);
+    let end = y - 6.0;
     let _ = writeln!(
         body,
         r#"<path class="l" d="M{one:.1} 66V{end:.0}"/><text class="n" x="{one:.1}" y="62" text-anchor="middle">raw TCP = 1</text>"#
@@ -67,6 +68,12 @@ pub(crate) fn svg(results: &Results) -> String {
         y + 4.0,
         legend(),
     )
+}
+
+/// Where the number of a bar begins that ends at `end`: not on the line at `one`.
+fn beside(end: f64, one: f64) -> f64 {
+    let clear = end + 24.0 < one || end > one;
+    if clear { end + 4.0 } else { one + 4.0 }
 }
 
 struct Bars {
