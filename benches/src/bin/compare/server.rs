@@ -1,6 +1,7 @@
 //! The servers that are compared, and a running one.
 
 use std::fs::File;
+use std::io::{Read, Seek};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
@@ -85,8 +86,8 @@ impl Server {
         };
         // The others write no line a connection either.
         command.arg(addr.to_string()).env("BAREWS_LOG", "off");
-        let log = env::temp_dir().join(format!("barews-compare-{}.log", process::id()));
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(File::create(&log)?);
+        let mut log = nameless_file()?;
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log.try_clone()?);
         let pin = cores.pin_server();
         // SAFETY: between fork and exec these are two plain system calls, without allocation or
         // locks; the second has the kernel end the server if this program is killed.
@@ -96,13 +97,16 @@ impl Server {
                 Ok(prctl::set_pdeathsig(Signal::SIGKILL)?)
             });
         }
-        let child = command.spawn().map_err(|e| format!("cannot start {command:?}: {e}"))?;
+        let program = command.get_program().display().to_string();
+        let child = command.spawn().map_err(|e| format!("cannot start {program}: {e}"))?;
         let cpu = clock_getcpuclockid(Pid::from_raw(child.id() as i32))?;
         let mut server = Self { contestant: *contestant, addr, child, cpu };
-        let listens = server.wait_until_it_listens();
-        let told = fs::read_to_string(&log);
-        fs::remove_file(&log)?;
-        listens.map_err(|e| format!("{e}: {}", told.unwrap_or_default().trim()))?;
+        if let Err(error) = server.wait_until_it_listens() {
+            let mut told = String::new();
+            log.rewind()?;
+            log.read_to_string(&mut told)?;
+            return Err(format!("{error}: {}", told.trim()).into());
+        }
         Ok(server)
     }
 
@@ -138,6 +142,14 @@ impl Server {
     pub(crate) fn peak_kib(&self) -> Outcome<u64> {
         machine::status_kib(self.child.id(), "VmHWM")
     }
+}
+
+/// A file that is gone when nobody has it open any more.
+fn nameless_file() -> io::Result<File> {
+    let path = env::temp_dir().join(format!("barews-compare-{}.log", process::id()));
+    let file = File::options().read(true).write(true).create(true).truncate(true).open(&path)?;
+    fs::remove_file(path)?;
+    Ok(file)
 }
 
 impl Drop for Server {
