@@ -60,6 +60,7 @@ const BOUNDS: &[Bound] = &[
     bound("1m-cjk", Rate, One("tungstenite"), 2.0),
     bound("1m-cjk", Rate, One("fastwebsockets"), 1.0),
     aim("1m-cjk", Rate, One("tokio-websockets"), 1.0),
+    bound("churn1", Cpu, EveryPeer, 1.0),
     bound("churn", Cpu, EveryPeer, 1.0),
     bound("idle", Idle, Nobody, 11.0),
 ];

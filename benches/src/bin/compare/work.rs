@@ -17,7 +17,7 @@ pub(crate) struct Row {
 pub(crate) enum Work {
     /// Messages back and forth on connections that stay.
     Echo(Load),
-    /// Connect, handshake, one echo of 20 bytes, close, by so many clients at once.
+    /// Connect, handshake, one echo of 20 bytes, close, over and over by so many clients.
     Churn { clients: usize },
     /// Connections after the handshake that say nothing.
     Idle { connections: usize },
@@ -88,6 +88,11 @@ pub(crate) const ROWS: &[Row] = &[
         name: "1m-cjk",
         title: "10 connections, 1 MiB CJK text, 1 in flight",
         work: echo(10, 1 << 20, 1, Payload::Cjk),
+    },
+    Row {
+        name: "churn1",
+        title: "connect, handshake, echo, close; 1 client",
+        work: Work::Churn { clients: 1 },
     },
     Row {
         name: "churn",
