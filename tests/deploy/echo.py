@@ -4,16 +4,20 @@ import asyncio
 import functools
 import http.client
 import os
+import shutil
 import ssl
+import subprocess
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from pathlib import Path
 
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from http2 import TIMEOUT, Http2, Refused
+from stack import wait_until
 
 CAP = 100  # connections that the proxies let one address have
 SILENCE = 10  # seconds: longer than the proxies' timeout in this test
@@ -211,6 +215,20 @@ def two_streams(way):
             expect(ws.close(1000, ""), (1000, ""))
 
 
+def chromium(stack, way):
+    """The browser, from the page: through HAProxy its WebSocket is one more HTTP/2 stream."""
+    url = f"https://localhost:{way.port}/"
+    path = f"/from-{way.port}"
+    done = subprocess.run(
+        ["node", Path(__file__).with_name("chromium.mjs")], timeout=60, capture_output=True,
+        env=os.environ | {"PAGE_URL": url, "WS_PATH": path, "CHROMIUM": shutil.which("chromium")},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr.decode(errors="replace")[-1000:]
+    if "HAProxy" in way.name:
+        line = f'"GET https://localhost:{way.port}{path} HTTP/2.0"'
+        wait_until(f"HAProxy's log has {line}", lambda: line in stack.log("haproxy"), 5)
+
+
 CHECKS = (text, large, fragments, ping, close, plain, forwarded)
 
 
@@ -246,6 +264,9 @@ def run(stack, certificate):
             print(f"{way.name:14}{way.protocol:10}" + "".join(f"{cell:>11}" for cell in cells))
 
     print(f"two WebSockets in one HTTP/2 connection: {check('two streams', two_streams, ways[3])}")
+    for way in ways[1], ways[3]:
+        took = check(f"Chromium through {way.name}", chromium, stack, way)
+        print(f"Chromium's page and WebSocket through {way}: {took}")
     for proxy, pair in ("nginx", ways[:2]), ("HAProxy", ways[2:]):
         took = check(f"{proxy}, connections of one address", cap, pair)
         print(f"{proxy}: {CAP} connections of one address, not one more: {took}")
