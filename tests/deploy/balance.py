@@ -33,7 +33,6 @@ class Tally:
     closed: list = field(default_factory=list)  # the codes of the server's Closes
     longest: float = 0.0  # seconds between two echoes
     last: float = field(default_factory=time.monotonic)
-    stop: bool = False
 
     def echoed(self):
         now = time.monotonic()
@@ -50,6 +49,7 @@ class Load:
         self.clients = [Tally() for _ in range(CLIENTS)]
         self.newcomers = 0
         self.turned_over = 0  # newcomers that the stop met in their first moment
+        self.stop = False
         self.gate = asyncio.Lock()  # held by a newcomer while it is connected
 
     def connect(self):
@@ -57,16 +57,18 @@ class Load:
         return connect(self.uri, ssl=self.tls, open_timeout=TIMEOUT, ping_interval=None)
 
     async def echo(self, ws, message):
-        await ws.send(message)
-        answer = await asyncio.wait_for(ws.recv(), TIMEOUT)
+        # Not wait_for: before Python 3.12 it may swallow a cancellation.
+        async with asyncio.timeout(TIMEOUT):
+            await ws.send(message)
+            answer = await ws.recv()
         assert answer == message, f"{answer!r} in place of {message!r}"
 
     async def client(self, number):
         tally = self.clients[number]
-        while not tally.stop:
+        while not self.stop:
             async with self.connect() as ws:
                 try:
-                    while not tally.stop:
+                    while not self.stop:
                         await self.echo(ws, f"client {number}, message {tally.echoes}")
                         tally.echoed()
                         await asyncio.sleep(PAUSE)
@@ -74,7 +76,7 @@ class Load:
                     tally.closed.append(closed.rcvd.code if closed.rcvd else "cut")
 
     async def newcomer(self):
-        while True:
+        while not self.stop:
             async with self.gate, self.connect() as ws:
                 self.newcomers += 1
                 try:
@@ -113,9 +115,8 @@ async def scenario(stack, certificate, process, restart):
         await until("all echo", lambda: min(c.echoes for c in load.clients) >= ENOUGH, tasks)
         await stop(load, process, tasks)
         await come_back(load, restart, tasks)
-        for client in load.clients:
-            client.stop = True
-        await until("the clients end", lambda: all(task.done() for task in tasks[:-1]), tasks)
+        load.stop = True
+        await until("the clients end", lambda: all(task.done() for task in tasks), tasks)
     finally:
         for task in tasks:
             task.cancel()

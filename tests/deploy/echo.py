@@ -219,11 +219,16 @@ def chromium(stack, way):
     """The browser, from the page: through HAProxy its WebSocket is one more HTTP/2 stream."""
     url = f"https://localhost:{way.port}/"
     path = f"/from-{way.port}"
-    done = subprocess.run(
-        ["node", Path(__file__).with_name("chromium.mjs")], timeout=60, capture_output=True,
-        env=os.environ | {"PAGE_URL": url, "WS_PATH": path, "CHROMIUM": shutil.which("chromium")},
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr.decode(errors="replace")[-1000:]
+    variables = {"PAGE_URL": url, "WS_PATH": path, "CHROMIUM": shutil.which("chromium")}
+    name = f"chromium-{way.port}"
+    script = Path(__file__).with_name("chromium.mjs")
+    node = stack.spawn(name, "node", script, env=os.environ | variables)
+    try:
+        node.wait(30)
+    except subprocess.TimeoutExpired:
+        node.terminate()  # on which it ends its browser
+        node.wait(10)
+    assert node.returncode == 0, stack.log(name)[-1000:]
     if "HAProxy" in way.name:
         line = f'"GET https://localhost:{way.port}{path} HTTP/2.0"'
         wait_until(f"HAProxy's log has {line}", lambda: line in stack.log("haproxy"), 5)

@@ -21,9 +21,10 @@ def main(server):
         stack.barews("b", *PING)
         stack.nginx("a", PROXY_TIMEOUT)
         stack.haproxy("a", "b", PROXY_TIMEOUT)
+        others = stack.processes[1:]
         failures = echo.run(stack, certificate)
         failures += balance.run(stack, certificate, first, lambda: stack.barews("a", *PING))
-        for process in stack.processes[1:]:
+        for process in others:
             if process.poll() is not None:
                 failures.append(f"{process.name} ended with {process.returncode}")
         for name in "ab":

@@ -63,9 +63,11 @@ class Stack:
                 process.kill()
                 process.wait()
 
-    def spawn(self, name, *command):
+    def spawn(self, name, *command, env=None):
         with (self.scratch / f"{name}.log").open("ab") as log:
-            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env
+            )
         process.name = name
         self.processes.append(process)
         return process
