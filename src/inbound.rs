@@ -311,8 +311,12 @@ impl Inbound {
         }
         if self.split {
             // The queue holds nothing else then, and must not wait for a blocked sender.
+            let before = Instant::now();
             self.shared.post(&self.queue);
             self.queue.clear();
+            if self.core.is_unfinished() {
+                self.patience.held_up(before.elapsed());
+            }
         } else if self.queue.len() >= QUEUE {
             self.send_queue()?;
         }

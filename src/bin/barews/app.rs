@@ -138,6 +138,7 @@ impl App {
     }
 
     /// Reads nothing, for as long as a silent peer would be waited for.
+    #[inline(never)]
     fn stall(&self, conn: Connection) -> End {
         let stopping = self.stopping.lock().unwrap_or_else(PoisonError::into_inner);
         let most = self.idle.min(Duration::from_secs(86_400));
@@ -156,6 +157,7 @@ impl App {
 }
 
 /// The head of a request as JSON.
+#[inline(never)]
 fn headers(request: &Request) -> String {
     let headers = request.headers().map(|(name, value)| {
         let value = String::from_utf8_lossy(value);

@@ -15,6 +15,7 @@ const DRAIN: usize = 64 << 10;
 
 /// Sends so many messages back, and cuts the stream: with `how` at once, else as the end of a
 /// process would.
+#[inline(never)]
 pub(crate) fn cut(mut conn: Connection, tally: &Tally, after: u64, how: Option<Shutdown>) -> End {
     let mut buf = Vec::new();
     for _ in 0..after {
@@ -40,6 +41,7 @@ pub(crate) fn cut(mut conn: Connection, tally: &Tally, after: u64, how: Option<S
 }
 
 /// Breaks the protocol, and tells in the log what the client said to that.
+#[inline(never)]
 pub(crate) fn violate(conn: Connection, kind: Invalid) -> End {
     let answer = || -> Result<Option<CloseFrame>, Error> {
         let mut raw = conn.into_raw()?;

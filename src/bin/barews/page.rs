@@ -7,8 +7,8 @@ const PAGE: &str = include_str!("page.html");
 /// The page's own style and script and no others, by their hashes; connections to anywhere, since
 /// it may serve as a client for other servers too.
 const POLICY: &str = "default-src 'none'; \
-    style-src 'sha256-A31x4N7C6IMfFI4ySIV7J/ajgbI1by719jVVPxn+psU='; \
-    script-src 'sha256-YqJJZs3hfvZIPyCVWMfPoQE9M7+h7L5PRcSdeM2x3W4='; \
+    style-src 'sha256-NLul+q45Kd6OjhCPOkuVb93D9gz1ChvDDytadNp9MXs='; \
+    script-src 'sha256-q2fURT2eEZNtxBDlZ73ZqAC3epqiu5QhK2itdVUkrVI='; \
     connect-src 'self' ws: wss:; img-src data:; \
     base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 

@@ -73,6 +73,7 @@ struct Seat<'a> {
 
 impl Rooms {
     /// The life of a connection in a room.
+    #[inline(never)]
     pub(crate) fn attend(
         &self,
         name: &str,

@@ -13,6 +13,7 @@ use crate::visit::End;
 pub(crate) const STACK: usize = 64 << 10;
 
 /// Sends `1` to `n`, then closes.
+#[inline(never)]
 pub(crate) fn count(conn: Connection, tally: &Arc<Tally>, n: u64) -> End {
     produce(conn, tally, move |sender, tally| {
         for number in 1..=n {
@@ -25,6 +26,7 @@ pub(crate) fn count(conn: Connection, tally: &Arc<Tally>, n: u64) -> End {
 }
 
 /// Sends messages of `len` bytes until the peer closes.
+#[inline(never)]
 pub(crate) fn flood(conn: Connection, tally: &Arc<Tally>, len: usize) -> End {
     produce(conn, tally, move |sender, tally| {
         let message = vec![0xba; len];
@@ -67,6 +69,7 @@ fn ignore(receiver: &mut Receiver, tally: &Tally) -> Result<(), Error> {
 }
 
 /// Sends a Ping every so often, and a JSON text for each Pong; echoes besides.
+#[inline(never)]
 pub(crate) fn ping(conn: Connection, tally: &Arc<Tally>, every: Duration) -> End {
     let (mut receiver, sender) = conn.split();
     let start = Instant::now();
