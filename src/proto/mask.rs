@@ -19,6 +19,13 @@ pub fn apply(data: &mut [u8], key: [u8; 4], offset: usize) {
     for word in words {
         *word = (u64::from_le_bytes(*word) ^ key).to_le_bytes();
     }
+    let tail = match tail.split_first_chunk_mut::<4>() {
+        Some((half, tail)) => {
+            *half = (u32::from_le_bytes(*half) ^ key as u32).to_le_bytes();
+            tail
+        }
+        None => tail,
+    };
     for (byte, key) in tail.iter_mut().zip(key.to_le_bytes()) {
         *byte ^= key;
     }

@@ -57,12 +57,13 @@ pub enum Event {
 pub struct Receive {
     limits: ReceiveLimits,
     state: State,
+    /// The frame whose payload is arriving, in [`State::Payload`].
+    frame: Frame,
     /// The first bytes of a header that is not complete, `header_len` of them.
     header: [u8; MAX_HEADER],
     /// 0 to 13.
     header_len: usize,
-    /// The message under way: between its first header and its last byte.
-    message: Option<Assembly>,
+    message: Assembly,
     /// The payload of the last control frame, as far as it has come.
     control: [u8; MAX_CONTROL],
     /// 0 to 125.
@@ -74,7 +75,7 @@ enum State {
     /// A header comes next.
     Header,
     /// A payload comes next, or the rest of one.
-    Payload(Frame),
+    Payload,
     /// A Close was received: nothing that follows counts (§5.5.1).
     Closed,
     /// A rule was broken: nothing that follows is looked at (§7.1.7).
@@ -93,10 +94,11 @@ struct Frame {
     turn: usize,
 }
 
-/// A message as far as it has come.
-#[derive(Debug, Clone, Copy)]
+/// The message under way, as far as it has come.
+#[derive(Debug)]
 struct Assembly {
-    kind: Kind,
+    /// `None` unless its first header has come, and its last byte has not.
+    kind: Option<Kind>,
     /// Bytes in all frames whose headers have come.
     len: u64,
     /// Frames whose headers have come.
@@ -108,13 +110,18 @@ struct Assembly {
 impl Receive {
     /// The state of a connection that was just opened.
     #[must_use]
-    pub const fn new(limits: ReceiveLimits) -> Self {
+    pub const fn new(mut limits: ReceiveLimits) -> Self {
+        // §5.2: no frame is longer, and two such lengths still have a sum.
+        if limits.message > i64::MAX as u64 {
+            limits.message = i64::MAX as u64;
+        }
         Self {
             limits,
             state: State::Header,
+            frame: Frame { fin: true, opcode: OpCode::Close, key: [0; 4], left: 0, turn: 0 },
             header: [0; MAX_HEADER],
             header_len: 0,
-            message: None,
+            message: Assembly { kind: None, len: 0, fragments: 0, utf8: Utf8::new() },
             control: [0; MAX_CONTROL],
             control_len: 0,
         }
@@ -129,30 +136,7 @@ impl Receive {
     /// the same error.
     #[inline]
     pub fn feed(&mut self, input: &mut [u8]) -> Result<(usize, Event), Violation> {
-        let mut used = 0;
-        loop {
-            let step = match self.state {
-                State::Header => self.take_header(&input[used..]),
-                State::Payload(frame) if frame.opcode.is_control() => {
-                    self.take_control(frame, &input[used..])
-                }
-                State::Payload(frame) => self.take_data(frame, &mut input[used..]),
-                State::Closed => return Ok((input.len(), Event::NeedMore)),
-                State::Failed(violation) => return Err(violation),
-            };
-            match step {
-                Ok((n, event)) => {
-                    used += n;
-                    if let Some(event) = event {
-                        return Ok((used, event));
-                    }
-                }
-                Err(violation) => {
-                    self.state = State::Failed(violation);
-                    return Err(violation);
-                }
-            }
-        }
+        self.advance(input).inspect_err(|&violation| self.state = State::Failed(violation))
     }
 
     /// The payload of the control frame that was last reported.
@@ -166,7 +150,7 @@ impl Receive {
     #[must_use]
     pub fn payload_left(&self) -> u64 {
         match self.state {
-            State::Payload(frame) if !frame.opcode.is_control() => frame.left,
+            State::Payload if !self.frame.opcode.is_control() => self.frame.left,
             _ => 0,
         }
     }
@@ -174,44 +158,77 @@ impl Receive {
     /// The type of the message under way: its first header has come, its last byte has not.
     #[must_use]
     pub fn message_kind(&self) -> Option<Kind> {
-        self.message.map(|message| message.kind)
+        self.message.kind
     }
 
     /// Whether the peer has begun something, a message or a frame, that it has yet to finish.
     #[must_use]
     pub fn is_unfinished(&self) -> bool {
-        self.message.is_some() || self.header_len > 0 || matches!(self.state, State::Payload(_))
+        self.message.kind.is_some() || self.header_len > 0 || matches!(self.state, State::Payload)
     }
 
-    /// One step: a header, if all of it is there.
     #[inline]
-    fn take_header(&mut self, input: &[u8]) -> Result<(usize, Option<Event>), Violation> {
-        let (header, used) = if self.header_len == 0 {
-            match Header::decode(input)? {
-                Some(found) => found,
-                None => {
-                    self.header[..input.len()].copy_from_slice(input);
-                    self.header_len = input.len();
-                    return Ok((input.len(), Some(Event::NeedMore)));
-                }
+    fn advance(&mut self, input: &mut [u8]) -> Result<(usize, Event), Violation> {
+        let mut used = 0;
+        loop {
+            match self.state {
+                State::Payload => break,
+                State::Header => match self.take_header(&input[used..])? {
+                    Some(len) => used += len,
+                    None => return Ok((input.len(), Event::NeedMore)),
+                },
+                State::Closed => return Ok((input.len(), Event::NeedMore)),
+                State::Failed(violation) => return Err(violation),
             }
-        } else {
-            let had = self.header_len;
-            let more = input.len().min(MAX_HEADER - had);
-            self.header[had..had + more].copy_from_slice(&input[..more]);
-            match Header::decode(&self.header[..had + more])? {
-                Some((header, size)) => {
-                    self.header_len = 0;
-                    (header, size - had)
-                }
-                None => {
-                    self.header_len = had + more;
-                    return Ok((more, Some(Event::NeedMore)));
-                }
+            if self.frame.left > 0 || self.frame.fin {
+                break;
             }
+        }
+        let rest = &mut input[used..];
+        let (len, event) = match self.frame.opcode.is_control() {
+            true => self.take_control(rest)?,
+            false => self.take_data(rest)?,
         };
-        self.admit(&header)?;
-        Ok((used, None))
+        Ok((used + len, event))
+    }
+
+    /// Takes a header, if all of it is there, and tells how much of `input` it took; otherwise
+    /// it took all.
+    #[inline]
+    fn take_header(&mut self, input: &[u8]) -> Result<Option<usize>, Violation> {
+        if self.header_len > 0 {
+            return self.resume_header(input);
+        }
+        match Header::decode(input)? {
+            Some((header, len)) => {
+                self.admit(&header)?;
+                Ok(Some(len))
+            }
+            None => {
+                self.header[..input.len()].copy_from_slice(input);
+                self.header_len = input.len();
+                Ok(None)
+            }
+        }
+    }
+
+    /// Goes on with a header of which some bytes came before.
+    #[inline(never)]
+    fn resume_header(&mut self, input: &[u8]) -> Result<Option<usize>, Violation> {
+        let had = self.header_len;
+        let more = input.len().min(MAX_HEADER - had);
+        self.header[had..had + more].copy_from_slice(&input[..more]);
+        match Header::decode(&self.header[..had + more])? {
+            Some((header, len)) => {
+                self.header_len = 0;
+                self.admit(&header)?;
+                Ok(Some(len - had))
+            }
+            None => {
+                self.header_len = had + more;
+                Ok(None)
+            }
+        }
     }
 
     /// Judges a header by what came before it, and makes it the frame under way.
@@ -222,79 +239,74 @@ impl Receive {
         match header.opcode {
             OpCode::Text | OpCode::Binary => {
                 // §5.4: the fragments of two messages do not mix.
-                if self.message.is_some() {
+                if self.message.kind.is_some() {
                     return Err(Violation::UnfinishedMessage);
                 }
                 let kind = match header.opcode {
                     OpCode::Text => Kind::Text,
                     _ => Kind::Binary,
                 };
-                let message = Assembly { kind, len: 0, fragments: 0, utf8: Utf8::new() };
-                self.message = Some(message.extended(header.len, self.limits)?);
+                self.message =
+                    Assembly { kind: Some(kind), len: 0, fragments: 0, utf8: Utf8::new() };
+                self.message.extend(header.len, self.limits)?;
             }
             OpCode::Continuation => {
                 // §5.4: only a message under way can be continued.
-                let message = self.message.ok_or(Violation::UnexpectedContinuation)?;
-                self.message = Some(message.extended(header.len, self.limits)?);
+                if self.message.kind.is_none() {
+                    return Err(Violation::UnexpectedContinuation);
+                }
+                self.message.extend(header.len, self.limits)?;
             }
             OpCode::Close | OpCode::Ping | OpCode::Pong => self.control_len = 0,
         }
-        self.state = State::Payload(Frame {
-            fin: header.fin,
-            opcode: header.opcode,
-            key,
-            left: header.len,
-            turn: 0,
-        });
+        let &Header { fin, opcode, len: left, .. } = header;
+        self.frame = Frame { fin, opcode, key, left, turn: 0 };
+        // An empty fragment that ends nothing is over with its header, and is no event.
+        if left > 0 || fin {
+            self.state = State::Payload;
+        }
         Ok(())
     }
 
-    /// One step: as much of a message's payload as is there.
+    /// Takes as much of a message's payload as is there.
     #[inline]
-    fn take_data(
-        &mut self,
-        mut frame: Frame,
-        input: &mut [u8],
-    ) -> Result<(usize, Option<Event>), Violation> {
-        let Some(message) = &mut self.message else {
+    fn take_data(&mut self, input: &mut [u8]) -> Result<(usize, Event), Violation> {
+        let Self { frame, message, .. } = self;
+        let Some(kind) = message.kind else {
             unreachable!("a data frame is admitted with its message");
         };
         let len = usize::try_from(frame.left).map_or(input.len(), |left| left.min(input.len()));
-        if len == 0 && frame.left > 0 {
-            return Ok((0, Some(Event::NeedMore)));
-        }
         let payload = &mut input[..len];
         mask::apply(payload, frame.key, frame.turn);
-        frame.turn = (frame.turn + len) % 4;
-        frame.left -= len as u64;
-        let kind = message.kind;
-        let end = frame.fin && frame.left == 0;
         if kind == Kind::Text {
-            // §8.1: the first byte that no UTF-8 text could have here ends the connection,
-            // and so does a text that stops inside a character.
+            // §8.1: the first byte that no UTF-8 text could have here ends the connection.
             message.utf8.feed(payload).map_err(|_| Violation::TextNotUtf8)?;
-            if end && !message.utf8.is_complete() {
+        }
+        frame.left -= len as u64;
+        if frame.left > 0 {
+            frame.turn = (frame.turn + len) % 4;
+            let event = match len {
+                0 => Event::NeedMore,
+                _ => Event::Data { kind, len, end: false },
+            };
+            return Ok((len, event));
+        }
+        self.state = State::Header;
+        let end = frame.fin;
+        if end {
+            // And so does a text that stops inside a character.
+            if kind == Kind::Text && !message.utf8.is_complete() {
                 return Err(Violation::TextNotUtf8);
             }
+            message.kind = None;
         }
-        self.state = match frame.left {
-            0 => State::Header,
-            _ => State::Payload(frame),
-        };
-        if end {
-            self.message = None;
-        }
-        // An empty fragment that ends nothing is no event.
-        let event = (len > 0 || end).then_some(Event::Data { kind, len, end });
-        Ok((len, event))
+        Ok((len, Event::Data { kind, len, end }))
     }
 
-    /// One step: as much of a control frame's payload as is there.
-    fn take_control(
-        &mut self,
-        mut frame: Frame,
-        input: &[u8],
-    ) -> Result<(usize, Option<Event>), Violation> {
+    /// Takes as much of a control frame's payload as is there.
+    #[inline(never)]
+    fn take_control(&mut self, input: &[u8]) -> Result<(usize, Event), Violation> {
+        let frame = &mut self.frame;
         let len = usize::try_from(frame.left).map_or(input.len(), |left| left.min(input.len()));
         let had = self.control_len;
         let payload = &mut self.control[had..had + len];
@@ -304,8 +316,7 @@ impl Receive {
         frame.turn = (frame.turn + len) % 4;
         frame.left -= len as u64;
         if frame.left > 0 {
-            self.state = State::Payload(frame);
-            return Ok((len, Some(Event::NeedMore)));
+            return Ok((len, Event::NeedMore));
         }
         self.state = State::Header;
         let event = match frame.opcode {
@@ -316,28 +327,27 @@ impl Receive {
                 // §5.5.1: nothing that follows a Close counts, and a message that it
                 // interrupts will never end.
                 self.state = State::Closed;
-                self.message = None;
+                self.message.kind = None;
                 Event::Close(close)
             }
         };
-        Ok((len, Some(event)))
+        Ok((len, event))
     }
 }
 
 impl Assembly {
-    /// The message with one more frame of `len` bytes, if the limits allow it (§10.4).
+    /// Takes in one more frame of `len` bytes, if the limits allow it (§10.4).
     #[inline]
-    fn extended(mut self, len: u64, limits: ReceiveLimits) -> Result<Self, Violation> {
-        // Neither sum can overflow: both terms are below 2^63.
+    fn extend(&mut self, len: u64, limits: ReceiveLimits) -> Result<(), Violation> {
         self.len += len;
-        if self.len > limits.message.min(i64::MAX as u64) {
+        if self.len > limits.message {
             return Err(Violation::MessageTooBig(limits.message));
         }
         if self.fragments >= limits.fragments {
             return Err(Violation::TooManyFragments(limits.fragments));
         }
         self.fragments += 1;
-        Ok(self)
+        Ok(())
     }
 }
 

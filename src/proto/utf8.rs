@@ -45,7 +45,7 @@ impl Utf8 {
     /// validator has then failed for good: every later call returns `Err(0)`.
     pub fn feed(&mut self, bytes: &[u8]) -> Result<(), usize> {
         if bytes.len() < WINDOW {
-            if self.state == BOUNDARY && bytes.is_ascii() {
+            if self.state == BOUNDARY && is_short_ascii(bytes) {
                 return Ok(());
             }
             return self.step(bytes);
@@ -94,6 +94,20 @@ impl Utf8 {
         });
         Err(failed_at.unwrap_or(0))
     }
+}
+
+/// Whether these few bytes are ASCII: [`slice::is_ascii`] is made for many.
+#[inline]
+fn is_short_ascii(bytes: &[u8]) -> bool {
+    let high = match bytes.last_chunk::<8>() {
+        // The last eight overlap the ones before.
+        Some(&last) => {
+            let (words, _) = bytes.as_chunks::<8>();
+            words.iter().fold(u64::from_le_bytes(last), |all, &word| all | u64::from_le_bytes(word))
+        }
+        None => bytes.iter().fold(0, |all, &byte| all | u64::from(byte)),
+    };
+    high & 0x8080_8080_8080_8080 == 0
 }
 
 /// Bytes the block check looks back on: a character has no more after its first.
