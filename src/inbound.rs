@@ -38,7 +38,7 @@ pub(crate) struct Inbound {
     pub(crate) shared: Arc<Shared>,
     core: Receive,
     buffer: ReadBuffer,
-    /// A part of a message that lies in the buffer, not yet taken.
+    /// A part of a message that was put back.
     ready: Option<Ready>,
     /// Whether the payload under way is read straight to where it belongs.
     direct: bool,
@@ -147,7 +147,7 @@ impl Inbound {
             match event {
                 Event::Data { kind, len, end } => {
                     self.count(len, end);
-                    self.ready = Some(Ready { kind, at: used.end - len..used.end, end });
+                    return Ok(Next::Ready(Ready { kind, at: used.end - len..used.end, end }));
                 }
                 Event::NeedMore => {}
                 Event::Ping | Event::Pong => self.answer(&event)?,
@@ -159,6 +159,11 @@ impl Inbound {
     /// The bytes of a part in the buffer.
     pub(crate) fn bytes(&self, ready: &Ready) -> &[u8] {
         &self.buffer[ready.at.clone()]
+    }
+
+    /// For how much longer the payload under way goes on, in bytes.
+    pub(crate) fn payload_left(&self) -> u64 {
+        self.core.payload_left()
     }
 
     /// Puts back a part of which only the first `len` bytes were taken.
@@ -202,7 +207,8 @@ impl Inbound {
             return Ok(());
         }
         let mut frames = [&self.queue, head, payload].map(IoSlice::new);
-        let result = self.shared.transmit(&mut frames);
+        let used = if head.is_empty() { 1 } else { frames.len() };
+        let result = self.shared.transmit(&mut frames[..used]);
         self.queue.clear();
         result
     }
@@ -212,10 +218,10 @@ impl Inbound {
         if self.queue.is_empty() {
             return Ok(());
         }
-        let before = Instant::now();
+        // A peer that is slow to take its answers gains no time for its message by that.
+        let before = self.core.is_unfinished().then(Instant::now);
         let result = self.transmit([&[], &[]]);
-        if self.core.is_unfinished() {
-            // A peer that is slow to take its Pongs gains no time for its message by that.
+        if let Some(before) = before {
             self.patience.held_up(before.elapsed());
         }
         match result {
@@ -310,11 +316,14 @@ impl Inbound {
             self.patience.next_message();
         }
         if self.split {
-            // The queue holds nothing else then, and must not wait for a blocked sender.
-            let before = Instant::now();
+            if self.queue.is_empty() {
+                return Ok(());
+            }
+            // It holds nothing else then, and must not wait for a blocked sender.
+            let before = self.core.is_unfinished().then(Instant::now);
             self.shared.post(&self.queue);
             self.queue.clear();
-            if self.core.is_unfinished() {
+            if let Some(before) = before {
                 self.patience.held_up(before.elapsed());
             }
         } else if self.queue.len() >= QUEUE {

@@ -16,6 +16,9 @@ const UNCHARGED: usize = 16 << 10;
 /// The steps in which longer ones are charged and grow, in bytes.
 const GRAIN: usize = 64 << 10;
 
+/// Memory up to this size is kept for the next message, however short, in bytes.
+const SPARE: usize = 4 * GRAIN;
+
 /// The most that is read straight into a message at once, in bytes: what is unmasked next should
 /// still be in the processor's cache.
 const STRIDE: usize = 256 << 10;
@@ -48,12 +51,8 @@ impl Partial {
     /// [`Error::Overloaded`] if the budget or the memory is used up.
     pub(crate) fn room(&mut self, len: usize, left: u64) -> Result<&mut [u8], Error> {
         let need = self.filled + len;
-        if need > UNCHARGED && need as u64 > self.charged {
-            let charge = need.next_multiple_of(GRAIN) as u64 - self.charged;
-            if !self.context.charge(charge) {
-                return Err(Error::Overloaded);
-            }
-            self.charged += charge;
+        if !self.charge(need) {
+            return Err(Error::Overloaded);
         }
         let most =
             usize::try_from(left).map_or(usize::MAX, |left| self.filled.saturating_add(left));
@@ -74,17 +73,37 @@ impl Partial {
         usize::try_from(left).map_or(stride, |left| left.min(stride))
     }
 
-    /// A message may begin: borrows the memory of `buf`, so that one is enough for both.
-    pub(crate) fn begin(&mut self, buf: &mut Vec<u8>) {
-        if self.filled == 0 && buf.capacity() > self.bytes.capacity() {
+    /// Copies a whole message straight to `buf`, if it is short and nothing has come before it.
+    pub(crate) fn bypass(&self, message: &[u8], buf: &mut Vec<u8>) -> bool {
+        let short = message.len() <= UNCHARGED && self.filled == 0 && buf.capacity() <= SPARE;
+        if short {
+            buf.clear();
+            buf.extend_from_slice(message);
+        }
+        short
+    }
+
+    /// A message of `len` bytes or more begins: borrows the memory of `buf`, so that one is enough
+    /// for both. Memory that is not charged, or far beyond need, is let go: a message may take its
+    /// time.
+    pub(crate) fn begin(&mut self, buf: &mut Vec<u8>, len: u64) {
+        if self.filled > 0 {
+            return;
+        }
+        if buf.capacity() > self.bytes.capacity() {
             mem::swap(buf, &mut self.bytes);
+        }
+        let capacity = self.bytes.capacity();
+        let spare = len.saturating_mul(4).max(SPARE as u64);
+        if capacity as u64 > spare || !self.charge(capacity) {
+            self.bytes = Vec::new();
         }
     }
 
     /// The message is complete: puts it into `buf`. It stays charged: the one who handles it may
     /// be held up by a peer that does not read the answer.
     pub(crate) fn finish(&mut self, buf: &mut Vec<u8>) {
-        if self.bytes.capacity() / 4 > self.filled.max(GRAIN) {
+        if self.bytes.capacity() > (4 * self.filled).max(SPARE) {
             // Memory that has grown far beyond need is let go.
             *buf = self.bytes[self.taken..self.filled].to_vec();
             self.bytes = Vec::new();
@@ -125,6 +144,19 @@ impl Partial {
         if self.is_empty() {
             self.uncharge();
         }
+    }
+
+    /// Whether the budget has room for a message of `len` bytes.
+    fn charge(&mut self, len: usize) -> bool {
+        if len <= UNCHARGED || len as u64 <= self.charged {
+            return true;
+        }
+        let more = len.next_multiple_of(GRAIN) as u64 - self.charged;
+        let granted = self.context.charge(more);
+        if granted {
+            self.charged += more;
+        }
+        granted
     }
 
     fn restart(&mut self) {
@@ -197,16 +229,47 @@ mod tests {
         buf = vec![0; 1 << 20];
         let at = buf.as_ptr();
         for len in [1 << 20, 1 << 19] {
-            partial.begin(&mut buf);
+            partial.begin(&mut buf, len as u64);
             add(&mut partial, &vec![7; len]);
             partial.finish(&mut buf);
             assert_eq!((buf.len(), buf.as_ptr()), (len, at));
         }
-        partial.begin(&mut buf);
+        partial.begin(&mut buf, 5);
         add(&mut partial, b"small");
         partial.finish(&mut buf);
-        assert_eq!((partial.capacity(), &buf[..]), (0, &b"small"[..]));
-        assert!(buf.capacity() < 1 << 10);
+        assert_eq!(buf, b"small");
+        assert!(buf.capacity() + partial.capacity() < 1 << 10);
+    }
+
+    /// Else a peer could have memory of an old message held by the first byte of a new one.
+    #[test]
+    fn memory_that_is_borrowed_is_charged_or_let_go() {
+        let mut partial = partial(1 << 20);
+        for (spare, announced, kept, charged) in [
+            (16 << 10, 1, 16 << 10, 0),
+            (256 << 10, 1, 256 << 10, 256 << 10),
+            (512 << 10, 1, 0, 0),
+            (512 << 10, 128 << 10, 512 << 10, 512 << 10),
+            (2 << 20, u64::MAX, 0, 0),
+        ] {
+            let mut buf = Vec::with_capacity(spare);
+            partial.begin(&mut buf, announced);
+            assert_eq!((partial.capacity(), partial.charged), (kept, charged), "{spare}");
+            assert_eq!(buf.capacity(), 0);
+            partial.clear();
+        }
+    }
+
+    #[test]
+    fn a_short_message_passes_unless_another_is_under_way() {
+        let mut partial = partial(0);
+        let mut buf = b"before".to_vec();
+        assert!(partial.bypass(b"short", &mut buf));
+        assert_eq!(buf, b"short");
+        assert!(!partial.bypass(&[0; UNCHARGED + 1], &mut buf));
+        assert!(!partial.bypass(b"short", &mut Vec::with_capacity(SPARE + 1)));
+        add(&mut partial, b"first");
+        assert!(!partial.bypass(b"last", &mut buf));
     }
 
     #[test]

@@ -46,7 +46,6 @@ impl Receiver {
     pub fn recv<'b>(&mut self, buf: &'b mut Vec<u8>) -> Result<Option<Message<'b>>, Error> {
         match self.assemble(buf) {
             Ok(Some(kind)) => {
-                self.partial.finish(buf);
                 // Text without its start may begin inside a character, and is no text.
                 let kind = if mem::take(&mut self.torn) { Kind::Binary } else { kind };
                 Ok(Some(Message::new(kind, buf)))
@@ -128,24 +127,27 @@ impl Receiver {
         }
     }
 
-    /// Puts a message together; the type of a whole one, or `None` at the end. `spare` is memory
-    /// that may be given back while nothing comes.
-    fn assemble(&mut self, spare: &mut Vec<u8>) -> Result<Option<Kind>, Error> {
+    /// Puts a message together in `buf`; the type of a whole one, or `None` at the end.
+    fn assemble(&mut self, buf: &mut Vec<u8>) -> Result<Option<Kind>, Error> {
         let call = self.deadline();
         let Self { inbound, partial, .. } = self;
         // The message before is no longer in use.
         partial.uncharge_if_empty();
-        partial.begin(spare);
         loop {
-            let (kind, end) = match inbound.next(partial.capacity() + spare.capacity(), call)? {
+            let (kind, end) = match inbound.next(partial.capacity() + buf.capacity(), call)? {
                 Next::End => return Ok(None),
                 Next::Ready(ready) => {
                     let bytes = inbound.bytes(&ready);
+                    if ready.end && partial.bypass(bytes, buf) {
+                        return Ok(Some(ready.kind));
+                    }
+                    partial.begin(buf, bytes.len() as u64 + inbound.payload_left());
                     partial.room(bytes.len(), u64::MAX)?.copy_from_slice(bytes);
                     partial.add(bytes.len());
                     (ready.kind, ready.end)
                 }
                 Next::Direct(left) => {
+                    partial.begin(buf, left);
                     let room = partial.room(partial.stride(left), left)?;
                     let Some(chunk) = inbound.read_direct(room, call)? else { continue };
                     partial.add(chunk.len);
@@ -155,11 +157,12 @@ impl Receiver {
                     if partial.is_empty() {
                         partial.clear();
                     }
-                    *spare = Vec::new();
+                    *buf = Vec::new();
                     continue;
                 }
             };
             if end {
+                partial.finish(buf);
                 return Ok(Some(kind));
             }
         }
@@ -167,6 +170,7 @@ impl Receiver {
 
     fn chunk(&mut self, out: &mut [u8], call: Deadline) -> Result<Option<Chunk>, Error> {
         let Self { inbound, partial, .. } = self;
+        partial.uncharge_if_empty();
         if let Some(kind) = inbound.kind()
             && !partial.is_empty()
         {

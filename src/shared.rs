@@ -140,7 +140,7 @@ impl Shared {
         self.empty_outbox(&mut writer, deadline);
         let result = writer.write(&self.wire, frames, deadline);
         drop(writer);
-        self.settle();
+        self.settle_by(deadline);
         result
     }
 

@@ -71,7 +71,10 @@ macro_rules! socket_transport {
 
             fn write_vectored(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
                 let mut stream = self;
-                Write::write_vectored(&mut stream, bufs)
+                match bufs {
+                    [buf] => Write::write(&mut stream, buf),
+                    _ => Write::write_vectored(&mut stream, bufs),
+                }
             }
 
             fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {

@@ -56,6 +56,8 @@ pub enum Event {
 #[derive(Debug)]
 pub struct Receive {
     limits: ReceiveLimits,
+    /// The limit of a message that bites: ours, or that of the wire (§5.2).
+    longest: u64,
     state: State,
     /// The frame whose payload is arriving, in [`State::Payload`].
     frame: Frame,
@@ -110,13 +112,11 @@ struct Assembly {
 impl Receive {
     /// The state of a connection that was just opened.
     #[must_use]
-    pub const fn new(mut limits: ReceiveLimits) -> Self {
-        // §5.2: no frame is longer, and two such lengths still have a sum.
-        if limits.message > i64::MAX as u64 {
-            limits.message = i64::MAX as u64;
-        }
+    pub const fn new(limits: ReceiveLimits) -> Self {
+        let wire = i64::MAX as u64;
         Self {
             limits,
+            longest: if limits.message < wire { limits.message } else { wire },
             state: State::Header,
             frame: Frame { fin: true, opcode: OpCode::Close, key: [0; 4], left: 0, turn: 0 },
             header: [0; MAX_HEADER],
@@ -248,14 +248,14 @@ impl Receive {
                 };
                 self.message =
                     Assembly { kind: Some(kind), len: 0, fragments: 0, utf8: Utf8::new() };
-                self.message.extend(header.len, self.limits)?;
+                self.extend(header.len)?;
             }
             OpCode::Continuation => {
                 // §5.4: only a message under way can be continued.
                 if self.message.kind.is_none() {
                     return Err(Violation::UnexpectedContinuation);
                 }
-                self.message.extend(header.len, self.limits)?;
+                self.extend(header.len)?;
             }
             OpCode::Close | OpCode::Ping | OpCode::Pong => self.control_len = 0,
         }
@@ -265,6 +265,22 @@ impl Receive {
         if left > 0 || fin {
             self.state = State::Payload;
         }
+        Ok(())
+    }
+
+    /// Takes one more frame of `len` bytes into the message, if the limits allow it (§10.4).
+    #[inline]
+    fn extend(&mut self, len: u64) -> Result<(), Violation> {
+        let Self { limits, message, .. } = self;
+        // The sum cannot overflow: both terms are below 2^63.
+        message.len += len;
+        if message.len > self.longest {
+            return Err(Violation::MessageTooBig(limits.message));
+        }
+        if message.fragments >= limits.fragments {
+            return Err(Violation::TooManyFragments(limits.fragments));
+        }
+        message.fragments += 1;
         Ok(())
     }
 
@@ -332,22 +348,6 @@ impl Receive {
             }
         };
         Ok((len, event))
-    }
-}
-
-impl Assembly {
-    /// Takes in one more frame of `len` bytes, if the limits allow it (§10.4).
-    #[inline]
-    fn extend(&mut self, len: u64, limits: ReceiveLimits) -> Result<(), Violation> {
-        self.len += len;
-        if self.len > limits.message {
-            return Err(Violation::MessageTooBig(limits.message));
-        }
-        if self.fragments >= limits.fragments {
-            return Err(Violation::TooManyFragments(limits.fragments));
-        }
-        self.fragments += 1;
-        Ok(())
     }
 }
 
