@@ -42,7 +42,7 @@ pub struct Limits {
     /// sends 65,536.
     pub fragments: u32,
     /// Bytes of messages longer than 16 KiB that all connections of a server hold together, from
-    /// their first byte until the next `recv`. Default 1 GiB; the message that would pass it is
+    /// their first byte until the next call that receives. Default 1 GiB; the message that would pass it is
     /// refused with 1013.
     pub assembling: u64,
     /// Open connections of a server, those in the handshake counted. Default 8,192: a thread
@@ -74,7 +74,8 @@ pub struct Timeouts {
     /// Silence after which the peer is taken for dead; closes with 1008. Default 120 s.
     pub idle: Duration,
     /// For one write to be taken by the peer, with 1 s more for each 64 KiB in it. Default 10 s.
-    /// Passing it ends the connection, for the frame is broken.
+    /// Passing it ends the connection, for the frame is broken. Each write has its own: what a
+    /// peer has sent before it stopped to read may call for several.
     pub write: Duration,
     /// From our Close to the peer's, and from a failure to the end of the connection (§7.1.1).
     /// Default 2 s; after a failure, and in [`close`](crate::Connection::close), 64 KiB received end

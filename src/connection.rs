@@ -91,9 +91,9 @@ impl Connection {
         self.receiver.recv_chunk(out)
     }
 
-    /// Bounds each later `recv` and `recv_chunk`: [`Error::TimedOut`] after this long, and nothing is
-    /// lost; zero counts as a millisecond. What is queued is sent first, within the write deadline. `None`, the default, waits until a deadline of
-    /// [`Timeouts`](crate::Timeouts).
+    /// Bounds each later `recv` and `recv_chunk`: [`Error::TimedOut`] after this long, and nothing
+    /// is lost; zero counts as a millisecond. What is queued is sent first, within the write
+    /// deadline. `None`, the default, waits until a deadline of [`Timeouts`](crate::Timeouts).
     pub fn set_recv_timeout(&mut self, timeout: Option<Duration>) {
         self.receiver.set_recv_timeout(timeout);
     }

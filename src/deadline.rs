@@ -16,7 +16,12 @@ impl Deadline {
 
     /// The point `wait` from now; one too far off to count is never.
     pub(crate) fn after(wait: Duration) -> Self {
-        Self(Instant::now().checked_add(wait))
+        Self::since(Instant::now(), wait)
+    }
+
+    /// The point `wait` from `start`.
+    pub(crate) fn since(start: Instant, wait: Duration) -> Self {
+        Self(start.checked_add(wait))
     }
 
     /// What is left, at most [`Duration::MAX`]; `None` once the point is reached.

@@ -254,7 +254,10 @@ impl Inbound {
             }
         };
         // Answers to what was right come before the answer to what was wrong.
-        let _ = self.send_queue();
+        if !self.queue.is_empty() {
+            let end = Deadline::after(self.shared.context.config.timeouts.close);
+            let _ = self.shared.transmit_by(&mut [IoSlice::new(&self.queue)], end);
+        }
         self.shared.finish(LastWord::Fail(code, reason));
         self.end(State::Failed);
         error

@@ -62,12 +62,7 @@ impl Listener {
 
     pub(crate) fn accept(&self) -> io::Result<Box<dyn Transport>> {
         match self {
-            Self::Tcp(listener) => {
-                let (stream, _) = listener.accept()?;
-                // Frames are written whole, so waiting to fill a segment could only delay them.
-                let _ = stream.set_nodelay(true);
-                Ok(Box::new(stream))
-            }
+            Self::Tcp(listener) => Ok(Box::new(listener.accept()?.0)),
             #[cfg(unix)]
             Self::Unix(listener) => Ok(Box::new(listener.accept()?.0)),
         }

@@ -1,6 +1,6 @@
 //! The stream of a connection that was given up.
 
-use std::io::{self, ErrorKind, IoSlice, Read, Write};
+use std::io::{self, Cursor, ErrorKind, IoSlice, Read, Write};
 use std::net::Shutdown;
 use std::sync::Arc;
 
@@ -17,13 +17,13 @@ use crate::shared::Shared;
 pub struct RawStream {
     shared: Arc<Shared>,
     /// What the connection has received and not used.
-    rest: Vec<u8>,
+    rest: Cursor<Vec<u8>>,
 }
 
 impl RawStream {
     pub(crate) fn new(shared: Arc<Shared>, rest: Vec<u8>) -> Self {
         shared.retire();
-        Self { shared, rest }
+        Self { shared, rest: Cursor::new(rest) }
     }
 
     /// Ends one direction or both; that it may be over already is no error.
@@ -35,10 +35,8 @@ impl RawStream {
 impl Read for RawStream {
     /// Reads what has come, and waits for it at most the idle timeout.
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        if !self.rest.is_empty() {
-            let len = self.rest.len().min(buf.len());
-            buf[..len].copy_from_slice(&self.rest[..len]);
-            self.rest.drain(..len);
+        let len = self.rest.read(buf)?;
+        if len > 0 || buf.is_empty() {
             return Ok(len);
         }
         let deadline = Deadline::after(self.shared.context.config.timeouts.idle);

@@ -25,7 +25,7 @@ impl Request {
         self.peer_addr
     }
 
-    /// When the server began to wait for the request.
+    /// When the stream was accepted, and the server began to wait for the request.
     #[must_use]
     pub fn begun(&self) -> Instant {
         self.begun

@@ -48,7 +48,9 @@ impl Sender {
         }
     }
 
-    /// Sends a Ping (§5.5.2), in between the fragments of a message if need be.
+    /// Sends a Ping (§5.5.2), in between the fragments of a message if need be. While another
+    /// thread is blocked in a write it waits, and is dropped if 4 KiB more of Pings and Pongs come
+    /// to wait behind it.
     ///
     /// # Errors
     ///

@@ -40,6 +40,9 @@ const REST: (Duration, Duration) = (Duration::from_millis(5), Duration::from_sec
 /// How often a shutdown looks for peers that do not answer its Close in time.
 const LOOK: Duration = Duration::from_millis(100);
 
+/// For how long a shutdown tries to wake those who accept.
+const WAKE: Duration = Duration::from_secs(5);
+
 /// A WebSocket server on one listener or more.
 ///
 /// ```no_run
@@ -243,10 +246,8 @@ impl ShutdownHandle {
         }
         self.registry.cut();
         // Now that connections have ended there are descriptors again.
-        for _ in 0..500 {
-            if awake {
-                break;
-            }
+        let patience = Deadline::after(WAKE);
+        while !awake && patience.left().is_some() {
             thread::sleep(Duration::from_millis(10));
             awake = self.wake();
         }

@@ -29,7 +29,7 @@ const OUTBOX: usize = 4 << 10;
 #[derive(Debug)]
 pub(crate) struct Context {
     pub(crate) config: Config,
-    /// Bytes of unfinished messages that may still be held.
+    /// How many more bytes of long messages may be held.
     budget: AtomicU64,
 }
 
@@ -47,7 +47,8 @@ pub(crate) struct Shared {
 }
 
 struct Writer {
-    /// `None` until the 101 is out: no frame may come before it.
+    /// `None` until the 101 is out, and again once the stream is somebody else's: no frame may
+    /// come then.
     closing: Option<Closing>,
     /// A write failed, perhaps part of the way: nothing can follow.
     broken: Option<Broken>,
@@ -86,7 +87,7 @@ impl Context {
         Self { config, budget }
     }
 
-    /// Takes `len` bytes from the budget of unfinished messages, if they are left.
+    /// Takes `len` bytes from the budget, if they are left.
     pub(crate) fn charge(&self, len: u64) -> bool {
         let take = |left: u64| left.checked_sub(len);
         self.budget.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_ok()
@@ -134,7 +135,19 @@ impl Shared {
     /// [`Error::Closed`] once a Close has passed, and what a failed write gives.
     pub(crate) fn transmit(&self, frames: &mut [IoSlice<'_>]) -> Result<(), Error> {
         let len: usize = frames.iter().map(|frame| frame.len()).sum();
-        let deadline = self.write_deadline(len as u64);
+        self.transmit_by(frames, self.write_deadline(len as u64))
+    }
+
+    /// The same, by a deadline of the caller's.
+    ///
+    /// # Errors
+    ///
+    /// As for [`transmit`](Self::transmit).
+    pub(crate) fn transmit_by(
+        &self,
+        frames: &mut [IoSlice<'_>],
+        deadline: Deadline,
+    ) -> Result<(), Error> {
         let mut writer = self.lock();
         // What others have posted is older, and if it is a Close nothing may follow it.
         self.empty_outbox(&mut writer, deadline);
@@ -202,7 +215,10 @@ impl Shared {
     /// Hands the stream over to somebody who will speak for themselves.
     pub(crate) fn retire(&self) {
         self.finished.store(true, Ordering::Relaxed);
-        self.lock().broken.get_or_insert(Broken::Lost);
+        let mut writer = self.lock();
+        writer.broken.get_or_insert(Broken::Lost);
+        // Not even the Close of a server that shuts down may come.
+        writer.closing = None;
     }
 
     fn settle(&self) {

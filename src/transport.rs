@@ -8,7 +8,7 @@
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::deadline::Deadline;
 
@@ -55,6 +55,10 @@ pub trait Transport: Send + Sync + 'static {
     /// Ignored: the stream is dropped soon after.
     fn shutdown(&self, how: Shutdown) -> io::Result<()>;
 
+    /// Has what is written sent at once, small or not, where that is a choice. Asked for once, at
+    /// the start: frames are written whole, and waiting to fill a segment could only delay them.
+    fn set_nodelay(&self) {}
+
     /// The peer's address, where there is one. Asked for once, at the start.
     fn peer_addr(&self) -> Option<SocketAddr> {
         None
@@ -62,7 +66,7 @@ pub trait Transport: Send + Sync + 'static {
 }
 
 macro_rules! socket_transport {
-    ($stream:ty, $peer_addr:expr) => {
+    ($stream:ty, $set_nodelay:expr, $peer_addr:expr) => {
         impl Transport for $stream {
             fn read(&self, buf: &mut [u8]) -> io::Result<usize> {
                 let mut stream = self;
@@ -89,6 +93,10 @@ macro_rules! socket_transport {
                 self.shutdown(how)
             }
 
+            fn set_nodelay(&self) {
+                $set_nodelay(self)
+            }
+
             fn peer_addr(&self) -> Option<SocketAddr> {
                 $peer_addr(self)
             }
@@ -96,14 +104,20 @@ macro_rules! socket_transport {
     };
 }
 
-socket_transport!(TcpStream, |stream: &TcpStream| stream.peer_addr().ok());
+socket_transport!(
+    TcpStream,
+    // Without it, all works but slower.
+    |stream: &TcpStream| drop(stream.set_nodelay(true)),
+    |stream: &TcpStream| stream.peer_addr().ok()
+);
 #[cfg(unix)]
-socket_transport!(std::os::unix::net::UnixStream, |_| None);
+socket_transport!(std::os::unix::net::UnixStream, |_| (), |_| None);
 
 /// A transport with its timeouts looked after.
 pub(crate) struct Wire {
     transport: Box<dyn Transport>,
     peer_addr: Option<SocketAddr>,
+    begun: Instant,
     /// The timeouts that the transport was last told, in nanoseconds; [`NONE`] for none.
     read_timeout: AtomicU64,
     write_timeout: AtomicU64,
@@ -116,11 +130,12 @@ const SHORTEST: Duration = Duration::from_millis(1);
 
 impl Wire {
     pub(crate) fn new(transport: Box<dyn Transport>) -> Self {
+        transport.set_nodelay();
         let peer_addr = transport.peer_addr();
         // What an earlier owner has set is not known: 0 is no timeout that we would set, so the
         // first call sets its own.
         let (read_timeout, write_timeout) = (AtomicU64::new(0), AtomicU64::new(0));
-        Self { transport, peer_addr, read_timeout, write_timeout }
+        Self { transport, peer_addr, begun: Instant::now(), read_timeout, write_timeout }
     }
 
     /// Reads what is there, waiting for it at most `wait`; `None` if nothing came, which may be
@@ -190,6 +205,11 @@ impl Wire {
 
     pub(crate) fn peer_addr(&self) -> Option<SocketAddr> {
         self.peer_addr
+    }
+
+    /// When the stream was accepted.
+    pub(crate) fn begun(&self) -> Instant {
+        self.begun
     }
 }
 

@@ -3,11 +3,11 @@
 use std::io::{self, ErrorKind, IoSlice};
 use std::net::Shutdown;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::Duration;
 
 use crate::config::Config;
 use crate::connection::Connection;
-use crate::deadline::Deadline;
+use crate::deadline::{Deadline, allowance};
 use crate::error::UpgradeError;
 use crate::http::{
     self, Accept, Handshake, HeadParser, InvalidReply, Refusal, Reject, Response, Status,
@@ -63,7 +63,8 @@ struct Exchange {
 }
 
 impl Upgrade {
-    /// Reads a request from `stream`, within the handshake timeout, and checks it.
+    /// Reads a request from `stream`, within the handshake timeout, and checks it. Of the limits,
+    /// those that count connections mean nothing here, and the others hold for this one alone.
     ///
     /// # Errors
     ///
@@ -167,7 +168,7 @@ pub(crate) fn read(wire: Arc<Wire>, context: Arc<Context>) -> Result<Incoming, U
         Err(UpgradeError::TimedOut) => {
             // The peer had its time, so nothing more is waited for.
             let response = Response::new(Status::REQUEST_TIMEOUT, "the request took too long\n");
-            send(&wire, &context, &encoded(&response));
+            send(&wire, &encoded(&response), context.config.timeouts.close);
             wire.shutdown(Shutdown::Both);
             return Err(UpgradeError::TimedOut);
         }
@@ -192,8 +193,8 @@ fn judge(request: &Request, config: &Config) -> Result<Handshake, Refusal> {
 }
 
 fn read_head(wire: &Wire, config: &Config) -> Result<(Request, Vec<u8>), UpgradeError> {
-    let begun = Instant::now();
-    let deadline = Deadline::after(config.timeouts.handshake);
+    // Not from now: the thread may have been slow to start.
+    let deadline = Deadline::since(wire.begun(), config.timeouts.handshake);
     let mut parser = HeadParser::new(config.limits.for_head());
     // Not on the stack, where it would stay a used page for the life of the connection.
     let mut bytes = vec![0; STEP];
@@ -206,7 +207,7 @@ fn read_head(wire: &Wire, config: &Config) -> Result<(Request, Vec<u8>), Upgrade
         };
         let (used, head) = parser.feed(&bytes[..len]).map_err(Refusal::from)?;
         if let Some(head) = head {
-            let request = Request::new(head, wire.peer_addr(), begun);
+            let request = Request::new(head, wire.peer_addr(), wire.begun());
             return Ok((request, bytes[used..len].to_vec()));
         }
     }
@@ -220,16 +221,16 @@ fn refuse(wire: &Wire, context: &Context, refusal: Refusal) -> UpgradeError {
 /// Answers and closes the stream, in a way that lets the answer arrive even if the peer is still
 /// sending.
 fn answer(wire: &Wire, context: &Context, reply: &[u8]) {
-    send(wire, context, reply);
+    let timeouts = &context.config.timeouts;
+    send(wire, reply, allowance(timeouts.write, reply.len() as u64));
     wire.shutdown(Shutdown::Write);
-    wire.drain(DRAIN, Deadline::after(context.config.timeouts.close));
+    wire.drain(DRAIN, Deadline::after(timeouts.close));
     wire.shutdown(Shutdown::Both);
 }
 
-fn send(wire: &Wire, context: &Context, reply: &[u8]) {
-    let deadline = Deadline::after(context.config.timeouts.close);
+fn send(wire: &Wire, reply: &[u8], within: Duration) {
     // The peer may be gone; then nobody misses the answer.
-    let _ = wire.write_all(&mut [IoSlice::new(reply)], deadline);
+    let _ = wire.write_all(&mut [IoSlice::new(reply)], Deadline::after(within));
 }
 
 /// A response of our own, whose headers are fit to be sent.

@@ -75,9 +75,10 @@ impl Head {
 
     /// The value of each line of a header. Case does not matter in the name.
     pub fn header_values<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a [u8]> {
-        self.headers()
-            .filter(move |(other, _)| other.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value)
+        self.fields
+            .iter()
+            .filter(move |field| self.slice(field.name).eq_ignore_ascii_case(name.as_bytes()))
+            .map(|field| self.slice(field.value))
     }
 
     /// The elements of a header that is a comma list, over all its lines, the empty ones left out

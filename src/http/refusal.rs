@@ -33,7 +33,7 @@ pub enum Refusal {
     Expectation,
     /// More than one `Origin` (RFC 6454 §7.3, RFC 9110 §5.3).
     RepeatedOrigin,
-    /// An ordinary HTTP request: no `Upgrade`, nor any `Sec-WebSocket-*` (§4.2.1).
+    /// An ordinary HTTP request: no `Upgrade` to websocket, nor any `Sec-WebSocket-*` (§4.2.1).
     NotWebSocket,
     /// The method of a handshake is not `GET` (§4.2.1 item 1).
     MethodNotGet,

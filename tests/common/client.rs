@@ -210,6 +210,13 @@ impl RawClient {
         assert!(start.elapsed() < PROMPT, "the end took {:?}", start.elapsed());
     }
 
+    /// So many bytes, whatever they are.
+    pub fn read_bytes(&mut self, len: usize) -> Vec<u8> {
+        let mut bytes = vec![0; len];
+        self.stream.read_exact(&mut bytes).expect("bytes");
+        bytes
+    }
+
     /// Reads whatever comes until the stream ends or is reset.
     pub fn read_rest(&mut self) -> Vec<u8> {
         let mut rest = Vec::new();

@@ -2,7 +2,10 @@
 
 use std::io::{Read, Write};
 use std::net::Shutdown;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
+use std::thread;
+use std::time::Instant;
 
 use barews::{Config, Message};
 
@@ -78,4 +81,43 @@ fn a_bare_stream_ends_with_its_server() {
     began.recv().unwrap();
     server.stop(ms(200));
     client.expect_eof();
+}
+
+/// Until then it is the handler's own: not a Close for it, and no deadline of the closing handshake.
+#[test]
+fn a_shutdown_leaves_a_bare_stream_its_grace() {
+    let (note, began) = channel();
+    let is_first = AtomicBool::new(true);
+    let mut config = Config::default();
+    config.timeouts.close = ms(100);
+    let mut server = TestServer::with_handler(
+        |server| server.config(config),
+        move |mut conn| {
+            if !is_first.swap(false, Ordering::Relaxed) {
+                conn.recv(&mut Vec::new())?;
+                return Ok(());
+            }
+            let mut raw = conn.into_raw()?;
+            note.send(()).unwrap();
+            let mut byte = [0];
+            while raw.read(&mut byte)? > 0 {
+                raw.write_all(&byte)?;
+            }
+            Ok(())
+        },
+    );
+    let mut client = server.open();
+    began.recv().unwrap();
+    let mut other = server.open();
+    thread::scope(|scope| {
+        scope.spawn(|| server.stop(ms(10_000)));
+        other.expect_close(1001);
+        let later = Instant::now() + ms(400);
+        while Instant::now() < later {
+            client.send("x");
+            assert_eq!(client.read_bytes(1), b"x");
+        }
+        client.send_eof();
+        client.expect_eof();
+    });
 }
