@@ -60,6 +60,7 @@ mod request;
 mod sender;
 mod server;
 mod shared;
+mod threads;
 mod transport;
 mod upgrade;
 

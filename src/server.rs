@@ -24,6 +24,7 @@ use crate::proto::CloseCode;
 use crate::registry::{Registry, Slot};
 use crate::request::Request;
 use crate::shared::{Context, LastWord};
+use crate::threads::Threads;
 use crate::transport::{Transport, Wire};
 use crate::upgrade::{self, Incoming};
 
@@ -84,6 +85,7 @@ struct Callbacks {
 struct Service<H> {
     context: Arc<Context>,
     callbacks: Callbacks,
+    threads: Arc<Threads>,
     handler: H,
 }
 
@@ -195,8 +197,9 @@ impl Server {
         H: Fn(Connection) -> Result<(), BoxError> + Send + Sync + 'static,
     {
         let Self { mut listeners, config, callbacks, handle } = self;
+        let threads = Arc::new(Threads::new(config.stack_size));
         let context = Arc::new(Context::new(config));
-        let service = Arc::new(Service { context, callbacks, handler });
+        let service = Arc::new(Service { context, callbacks, threads, handler });
         let last = listeners.pop();
         let mut result = Ok(());
         let mut others = Vec::new();
@@ -304,21 +307,16 @@ where
     /// Gives the stream a place and a thread, or sends it away.
     fn admit(self: &Arc<Self>, stream: Box<dyn Transport>, registry: &Arc<Registry>) {
         let wire = Arc::new(Wire::new(stream));
-        let config = &self.context.config;
-        let Some(slot) = registry.enter(&wire, &config.limits) else {
+        let Some(slot) = registry.enter(&wire, &self.context.config.limits) else {
             turn_away(&wire);
             return self.note(wire.peer_addr(), UpgradeError::TooManyConnections.into());
         };
-        let mut builder = thread::Builder::new().name("barews".to_owned());
-        if let Some(size) = config.stack_size {
-            builder = builder.stack_size(size);
-        }
         let service = Arc::clone(self);
-        let spawned = builder.spawn({
+        let started = self.threads.start({
             let wire = Arc::clone(&wire);
             move || service.serve(wire, slot)
         });
-        if let Err(error) = spawned {
+        if let Err(error) = started {
             turn_away(&wire);
             self.note(wire.peer_addr(), UpgradeError::Io(error).into());
         }

@@ -29,6 +29,7 @@ const ORDER: &[&str] = &[
     "message",
     "request",
     "deadline",
+    "threads",
     "transport",
     "shared",
     "patience",

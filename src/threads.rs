@@ -1,0 +1,137 @@
+//! Threads for connections, each kept for another if one comes soon.
+//!
+//! To start a thread and end it takes longer than a handshake, an echo and a close together. So
+//! one whose connection has ended waits a moment for the next.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use crate::deadline::Deadline;
+
+/// How long a thread waits for another connection.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// What a thread is for. It does not panic.
+type Job = Box<dyn FnOnce() + Send>;
+
+/// The threads of a server.
+pub(crate) struct Threads {
+    stack_size: Option<usize>,
+    waiting: Mutex<Waiting>,
+    /// Signalled for each job.
+    called: Condvar,
+}
+
+#[derive(Default)]
+struct Waiting {
+    /// How many threads wait for a job; never fewer than there are jobs.
+    threads: usize,
+    jobs: VecDeque<Job>,
+}
+
+impl Threads {
+    /// None yet; their stacks in bytes, std's default for `None`.
+    pub(crate) fn new(stack_size: Option<usize>) -> Self {
+        Self { stack_size, waiting: Mutex::default(), called: Condvar::new() }
+    }
+
+    /// Has a thread do this job at once: one that waits, or a new one.
+    ///
+    /// # Errors
+    ///
+    /// If there is no thread to be had; the job is dropped.
+    pub(crate) fn start(self: &Arc<Self>, job: impl FnOnce() + Send + 'static) -> io::Result<()> {
+        let job: Job = Box::new(job);
+        let mut waiting = self.lock();
+        if waiting.threads > waiting.jobs.len() {
+            waiting.jobs.push_back(job);
+            self.called.notify_one();
+            return Ok(());
+        }
+        drop(waiting);
+        let mut builder = thread::Builder::new().name("barews".to_owned());
+        if let Some(size) = self.stack_size {
+            builder = builder.stack_size(size);
+        }
+        let threads = Arc::clone(self);
+        builder.spawn(move || threads.work(job)).map(drop)
+    }
+
+    fn work(&self, mut job: Job) {
+        loop {
+            job();
+            match self.wait() {
+                Some(next) => job = next,
+                None => return,
+            }
+        }
+    }
+
+    /// The next job, if one comes soon.
+    fn wait(&self) -> Option<Job> {
+        let deadline = Deadline::after(LINGER);
+        let mut waiting = self.lock();
+        waiting.threads += 1;
+        while waiting.jobs.is_empty()
+            && let Some(left) = deadline.left()
+        {
+            let woken = self.called.wait_timeout(waiting, left);
+            waiting = woken.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        waiting.threads -= 1;
+        waiting.jobs.pop_front()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc::channel;
+    use std::thread::ThreadId;
+
+    /// Starts a job that says in which thread it runs, and ends when it is told to.
+    fn start(threads: &Arc<Threads>) -> (ThreadId, impl FnOnce()) {
+        let (say, said) = channel();
+        let (end, ended) = channel::<()>();
+        threads
+            .start(move || {
+                say.send(thread::current().id()).unwrap();
+                let _ = ended.recv();
+            })
+            .unwrap();
+        (said.recv().unwrap(), move || drop(end))
+    }
+
+    /// Until so many threads wait for a job.
+    fn until_waiting(threads: &Threads, count: usize) {
+        while threads.lock().threads != count {
+            thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn a_thread_serves_again_and_does_not_stay() {
+        let threads = Arc::new(Threads::new(None));
+        let (first, end_first) = start(&threads);
+        let (second, end_second) = start(&threads);
+        assert_ne!(first, second);
+        end_first();
+        until_waiting(&threads, 1);
+        let (third, end_third) = start(&threads);
+        assert_eq!(third, first);
+        end_second();
+        end_third();
+        // Each holds the pool as long as it lives.
+        while Arc::strong_count(&threads) > 1 {
+            thread::yield_now();
+        }
+        assert_eq!(threads.lock().threads, 0);
+    }
+}
