@@ -19,7 +19,7 @@ const HURRY: Duration = Duration::from_millis(1);
 #[derive(Default)]
 pub(crate) struct Registry {
     peers: Mutex<Peers>,
-    /// Signalled whenever one ends.
+    /// Signalled whenever one ends, if somebody waits for that.
     ended: Condvar,
 }
 
@@ -31,6 +31,8 @@ struct Peers {
     next_id: u64,
     /// Whether the server is shutting down: nobody enters any more.
     closing: bool,
+    /// How many threads wait for the others to end.
+    waiting: usize,
 }
 
 struct Peer {
@@ -91,12 +93,15 @@ impl Registry {
     /// Waits until all have ended; whether they have by the deadline.
     pub(crate) fn wait(&self, deadline: Deadline) -> bool {
         let mut peers = self.lock();
-        while !peers.by_id.is_empty() {
-            let Some(left) = deadline.left() else { return false };
+        peers.waiting += 1;
+        while !peers.by_id.is_empty()
+            && let Some(left) = deadline.left()
+        {
             let waited = self.ended.wait_timeout(peers, left.min(Duration::from_secs(3600)));
             peers = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
-        true
+        peers.waiting -= 1;
+        peers.by_id.is_empty()
     }
 
     /// Cuts those whose peers have not answered our Close in time. Their threads may be blocked in
@@ -149,9 +154,12 @@ impl Drop for Slot {
                 count.remove();
             }
         }
+        let awaited = peers.waiting > 0;
         drop(peers);
         drop(peer);
-        self.registry.ended.notify_all();
+        if awaited {
+            self.registry.ended.notify_all();
+        }
     }
 }
 

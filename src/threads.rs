@@ -12,7 +12,7 @@ use std::time::Duration;
 use crate::deadline::Deadline;
 
 /// How long a thread waits for another connection.
-const LINGER: Duration = Duration::from_secs(1);
+const LINGER: Duration = Duration::from_millis(100);
 
 /// What a thread is for. It does not panic.
 type Job = Box<dyn FnOnce() + Send>;
@@ -48,6 +48,7 @@ impl Threads {
         let mut waiting = self.lock();
         if waiting.threads > waiting.jobs.len() {
             waiting.jobs.push_back(job);
+            drop(waiting);
             self.called.notify_one();
             return Ok(());
         }

@@ -19,6 +19,7 @@ const ORDER: &[&str] = &[
     "proto/mod",
     "http/grammar",
     "http/head",
+    "http/error",
     "http/parse",
     "http/reply",
     "http/refusal",

@@ -47,6 +47,11 @@ pub(super) const fn is_value_byte(byte: u8) -> bool {
     CLASSES[byte as usize] & VALUE != 0
 }
 
+/// The same, but for space and tab.
+pub(super) const fn is_visible_byte(byte: u8) -> bool {
+    is_value_byte(byte) && byte != b' ' && byte != b'\t'
+}
+
 /// May this byte be part of a request target (RFC 9112 §3.2)?
 pub(super) const fn is_target_byte(byte: u8) -> bool {
     CLASSES[byte as usize] & TARGET != 0

@@ -13,8 +13,9 @@
 //! follows the head can be taken for a second request.
 //!
 //! A § without a document is one of RFC 6455. Each file imports only from those ahead of it:
-//! `grammar`, `head`, `parse`, `reply`, `refusal`, `handshake`.
+//! `grammar`, `head`, `error`, `parse`, `reply`, `refusal`, `handshake`.
 
+mod error;
 mod grammar;
 mod handshake;
 mod head;
@@ -24,8 +25,9 @@ mod reply;
 #[cfg(test)]
 mod testing;
 
+pub use error::HeadError;
 pub use handshake::{Handshake, accept_key, check, check_origin, check_request, check_upgrade};
 pub use head::Head;
-pub use parse::{HeadError, HeadLimits, HeadParser};
+pub use parse::{HeadLimits, HeadParser};
 pub use refusal::Refusal;
 pub use reply::{Accept, InvalidReply, Reject, Response, Status};

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::parse::HeadError;
+use super::error::HeadError;
 use super::reply::{Response, Status};
 
 /// Why a request is not upgraded.

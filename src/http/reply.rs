@@ -8,9 +8,9 @@
 
 use std::fmt;
 
+use super::error::HeadError;
 use super::grammar;
 use super::head::Head;
-use super::parse::HeadError;
 
 /// An HTTP status code, 101 or a final one from 200 to 599 (RFC 9110 §15).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
