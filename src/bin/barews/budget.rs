@@ -7,6 +7,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// How much may wait in all, in bytes.
 const MOST: usize = 256 << 20;
 
+/// What a message takes besides its bytes, lest empty ones be free: an entry in a queue, the counts
+/// of references, the allocator's own.
+const OVERHEAD: usize = 128;
+
 /// What is left of it.
 #[derive(Clone)]
 pub(crate) struct Budget(Arc<AtomicUsize>);
@@ -24,7 +28,7 @@ impl Budget {
 
     /// Keeps these bytes, if there is room for them.
     pub(crate) fn hold(&self, bytes: Vec<u8>) -> Option<Held> {
-        let take = |left: usize| left.checked_sub(bytes.capacity());
+        let take = |left: usize| left.checked_sub(cost(&bytes));
         self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).ok()?;
         Some(Held { bytes, budget: self.clone() })
     }
@@ -32,8 +36,12 @@ impl Budget {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        self.budget.0.fetch_add(self.bytes.capacity(), Ordering::Relaxed);
+        self.budget.0.fetch_add(cost(&self.bytes), Ordering::Relaxed);
     }
+}
+
+fn cost(bytes: &Vec<u8>) -> usize {
+    bytes.capacity().saturating_add(OVERHEAD)
 }
 
 #[cfg(test)]
@@ -43,9 +51,12 @@ mod tests {
     #[test]
     fn what_is_held_is_given_back() {
         let budget = Budget::new();
-        let held = budget.hold(Vec::with_capacity(MOST - 1)).expect("there is room");
+        let rest = OVERHEAD + 1;
+        let most = MOST - OVERHEAD - rest;
+        let held = budget.hold(Vec::with_capacity(most)).expect("there is room");
         assert!(budget.hold(Vec::with_capacity(2)).is_none());
         let small = budget.hold(Vec::with_capacity(1)).expect("there is still room");
+        assert!(budget.hold(Vec::new()).is_none(), "an empty one is not free");
         drop((held, small));
         assert_eq!(budget.0.load(Ordering::Relaxed), MOST);
     }
