@@ -8,6 +8,7 @@ mod cli;
 mod echo;
 mod faults;
 mod help;
+mod helper;
 mod json;
 mod log;
 mod metrics;

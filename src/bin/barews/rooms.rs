@@ -7,14 +7,13 @@
 use std::collections::{HashMap, VecDeque};
 use std::mem;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread;
 use std::time::Duration;
 
 use barews::{CloseCode, Connection, Error, Kind, Message, Sender};
 
 use crate::budget::{Budget, Held};
+use crate::helper;
 use crate::metrics::Tally;
-use crate::stream::STACK;
 use crate::visit::End;
 
 /// How many messages wait for a member at the most, and from how many bytes on no more do.
@@ -83,12 +82,14 @@ impl Rooms {
     ) -> End {
         let (mut receiver, sender) = conn.split();
         let seat = self.enter(name);
-        let spawned = thread::Builder::new().name("room".to_owned()).stack_size(STACK).spawn({
+        let spawned = helper::spawn("room", {
             let (member, sender, tally) =
                 (Arc::clone(&seat.member), sender.clone(), Arc::clone(tally));
             move || member.deliver(&sender, &tally)
         });
-        if spawned.is_err() {
+        if !spawned {
+            // Nothing is to wait for one who is not there.
+            seat.member.send_away();
             let _ = sender.close(CloseCode::TRY_AGAIN_LATER, "no thread to be had");
         }
         let mut buf = Vec::new();

@@ -1,16 +1,13 @@
 //! Servers that speak without being asked: messages in a row, and Pings.
 
-use std::sync::Arc;
-use std::thread;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use barews::{CloseCode, Connection, Error, Message, Receiver, Sender};
 
+use crate::helper;
 use crate::metrics::Tally;
 use crate::visit::End;
-
-/// Stack size of a thread that only sends, in bytes.
-pub(crate) const STACK: usize = 64 << 10;
 
 /// Sends `1` to `n`, then closes.
 #[inline(never)]
@@ -27,14 +24,32 @@ pub(crate) fn count(conn: Connection, tally: &Arc<Tally>, n: u64) -> End {
 
 /// Sends messages of `len` bytes until the peer closes.
 #[inline(never)]
-pub(crate) fn flood(conn: Connection, tally: &Arc<Tally>, len: usize) -> End {
+pub(crate) fn flood(mut conn: Connection, tally: &Arc<Tally>, len: usize) -> End {
+    let Some(block) = block(len) else {
+        let result = conn.close(CloseCode::TRY_AGAIN_LATER, "no memory to be had");
+        return End::of(&conn, result);
+    };
     produce(conn, tally, move |sender, tally| {
-        let message = vec![0xba; len];
         loop {
-            sender.send(&message)?;
+            sender.send(&block[..len])?;
             tally.sent.count(len);
         }
     })
+}
+
+/// What floods send: at least `len` bytes, if they can be had. All share them, so that memory does
+/// not grow with the number of floods; lengths are powers of two, lest each length have its own.
+fn block(len: usize) -> Option<Arc<Vec<u8>>> {
+    static BLOCK: Mutex<Option<Arc<Vec<u8>>>> = Mutex::new(None);
+    let mut block = BLOCK.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(block) = block.as_ref().filter(|block| block.len() >= len) {
+        return Some(Arc::clone(block));
+    }
+    let len = len.next_power_of_two();
+    let mut bytes = Vec::new();
+    bytes.try_reserve_exact(len).ok()?;
+    bytes.resize(len, 0xba);
+    Some(Arc::clone(block.insert(Arc::new(bytes))))
 }
 
 /// Has a thread of its own do the sending, so that the peer's Close and Pings are seen meanwhile.
@@ -43,12 +58,12 @@ where
     F: FnOnce(&Sender, &Tally) -> Result<(), Error> + Send + 'static,
 {
     let (mut receiver, sender) = conn.split();
-    let spawned = thread::Builder::new().name("sender".to_owned()).stack_size(STACK).spawn({
+    let spawned = helper::spawn("sender", {
         let (sender, tally) = (sender.clone(), Arc::clone(tally));
         // It fails when the connection ends, which the receiver sees too.
         move || drop(work(&sender, &tally))
     });
-    if spawned.is_err() {
+    if !spawned {
         let _ = sender.close(CloseCode::TRY_AGAIN_LATER, "no thread to be had");
     }
     let result = ignore(&mut receiver, tally);
@@ -127,4 +142,22 @@ fn reply(sender: &Sender, tally: &Tally, message: Message<'_>) -> Result<(), Err
         Err(error) => return Err(error),
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn floods_share_their_bytes() {
+        let long = block(3000).expect("memory");
+        assert_eq!(long.len(), 4096);
+        for len in [0, 1, 4096] {
+            assert!(Arc::ptr_eq(&long, &block(len).expect("memory")), "{len}");
+        }
+        let longer = block(4097).expect("memory");
+        assert_eq!(longer.len(), 8192);
+        assert!(Arc::ptr_eq(&longer, &block(3000).expect("memory")));
+        assert!(block(usize::MAX / 2).is_none(), "no memory is an answer too");
+    }
 }
