@@ -19,6 +19,9 @@ use crate::visit::End;
 /// How many messages wait for a member at the most, and from how many bytes on no more do.
 const WAITING: (usize, usize) = (16_384, 1 << 20);
 
+/// What a member is told whose queue is full.
+const SLOW: &str = "messages came faster than they were read";
+
 /// How long one who posts waits for its own queue before it is taken for slow.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -57,8 +60,8 @@ struct Queue {
 enum State {
     #[default]
     Here,
-    /// The queue was full: whoever empties it sends a Close.
-    Slow,
+    /// Whoever empties the queue sends a Close with this reason.
+    Away(&'static str),
     Left,
 }
 
@@ -89,7 +92,7 @@ impl Rooms {
         });
         if !spawned {
             // Nothing is to wait for one who is not there.
-            seat.member.send_away();
+            seat.member.become_state(State::Left);
             let _ = sender.close(CloseCode::TRY_AGAIN_LATER, "no thread to be had");
         }
         let mut buf = Vec::new();
@@ -101,7 +104,7 @@ impl Rooms {
                     let kind = message.kind();
                     match budget.hold(mem::take(&mut buf)) {
                         Some(held) => seat.post(Post { kind, held }),
-                        None => seat.member.send_away(),
+                        None => seat.member.send_away("too many messages wait"),
                     }
                 }
                 Err(error) => break Err(error),
@@ -151,7 +154,7 @@ impl Member {
         }
         if queue.is_full() {
             drop(queue);
-            return self.send_away();
+            return self.send_away(SLOW);
         }
         queue.bytes += post.held.bytes.len();
         queue.posts.push_back(Arc::clone(post));
@@ -163,12 +166,12 @@ impl Member {
         let busy = |queue: &mut Queue| queue.state == State::Here && queue.is_half_full();
         let waited = self.changed.wait_timeout_while(lock(&self.queue), PATIENCE, busy);
         if waited.is_ok_and(|(_, waited)| waited.timed_out()) {
-            self.send_away();
+            self.send_away(SLOW);
         }
     }
 
-    fn send_away(&self) {
-        self.become_state(State::Slow);
+    fn send_away(&self, reason: &'static str) {
+        self.become_state(State::Away(reason));
     }
 
     fn become_state(&self, state: State) {
@@ -190,8 +193,7 @@ impl Member {
             let mut queue = queue.unwrap_or_else(PoisonError::into_inner);
             match queue.state {
                 State::Here => {}
-                State::Slow => {
-                    let reason = "messages came faster than they were read";
+                State::Away(reason) => {
                     let _ = sender.close(CloseCode::TRY_AGAIN_LATER, reason);
                     return;
                 }

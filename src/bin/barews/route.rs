@@ -109,7 +109,9 @@ impl Route {
                 ("reason", text) => {
                     reason = decoded(text).ok_or("the reason is not UTF-8, percent-encoded")?;
                 }
-                ("after", count) => after = self::number("close", "n", Some(count), 0, u64::MAX)?,
+                ("after", count) => {
+                    after = self::number("close", "after", Some(count), 0, u64::MAX)?
+                }
                 // Caches are kept off by parameters that mean nothing.
                 _ => {}
             }
@@ -147,10 +149,9 @@ fn number(
 ) -> Result<u64, String> {
     let digits = text.filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
     let number = digits.and_then(|text| text.parse().ok());
-    number.filter(|number| (least..=most).contains(number)).ok_or_else(|| match most {
-        u64::MAX => format!("/{name}: {what} is a number"),
-        _ => format!("/{name}: {what} is a number from {least} to {most}"),
-    })
+    number
+        .filter(|number| (least..=most).contains(number))
+        .ok_or_else(|| format!("/{name}: {what} is a number from {least} to {most}"))
 }
 
 fn seconds(text: Option<&str>) -> Result<Duration, String> {
@@ -230,7 +231,7 @@ mod tests {
             ("/close", "/close: code is a number from 1000 to 4999"),
             ("/close/1000/1", "/close: code is a number from 1000 to 4999"),
             ("/close/1006", "close code 1006 must not be sent"),
-            ("/close/1000?after=x", "/close: n is a number"),
+            ("/close/1000?after=x", "/close: after is a number from 0 to 18446744073709551615"),
             ("/close/1000?reason=%ff", "the reason is not UTF-8"),
             ("/close/1000?reason=%f", "the reason is not UTF-8"),
             ("/delay/60001", "/delay: ms is a number from 0 to 60000"),
@@ -238,7 +239,7 @@ mod tests {
             ("/jitter/+1", "/jitter: max ms is a number"),
             ("/fragment/0", "/fragment: bytes is a number from 1 to 16777216"),
             ("/flood/x", "/flood: bytes is a number"),
-            ("/count/18446744073709551616", "/count: n is a number"),
+            ("/count/18446744073709551616", "/count: n is a number from 0 to 18446744073709551615"),
             ("/ping/0", "/ping: seconds is a number from 0.01 to 3600"),
             ("/ping/inf", "/ping: seconds is a number"),
             ("/ping/1e1", "/ping: seconds is a number"),
