@@ -8,6 +8,7 @@ use barews::Config;
 use crate::address::Address;
 use crate::help;
 use crate::log::Format;
+use crate::value;
 
 /// What the user asks for.
 #[derive(Debug)]
@@ -38,7 +39,8 @@ pub(crate) struct Setting {
     pub(crate) value: &'static str,
     pub(crate) help: &'static str,
     pub(crate) topic: Topic,
-    set: fn(&mut Options, &str) -> Option<()>,
+    /// Sets it, or tells what would be right.
+    set: fn(&mut Options, &str) -> Result<(), &'static str>,
 }
 
 /// Where in the help an option stands.
@@ -58,14 +60,19 @@ macro_rules! setting {
             help: $help,
             topic: Topic::$topic,
             set: |options, text| {
-                options.$($field).+ = $read(text)?.try_into().ok()?;
-                Some(())
+                let value = $read(text)?.try_into();
+                options.$($field).+ = value.map_err(|_| "a number that this machine has")?;
+                Ok(())
             },
         }
     };
 }
 
-/// All settings, in the order of the help; defaults are those of the library.
+/// Stack size of a connection's thread, in bytes. The echo loop needs little, and of what is not
+/// touched nothing is used; a panic's report needs the most.
+const STACK: usize = 128 << 10;
+
+/// All settings, in the order of the help; defaults are those of the library but for the stack's.
 pub(crate) const SETTINGS: &[Setting] = &[
     Setting {
         name: "--listen",
@@ -73,8 +80,8 @@ pub(crate) const SETTINGS: &[Setting] = &[
         help: "HOST:PORT or unix:PATH; repeatable [127.0.0.1:9001]",
         topic: Topic::Main,
         set: |options, text| {
-            options.listen.push(Address::parse(text)?);
-            Some(())
+            options.listen.push(value::address(text)?);
+            Ok(())
         },
     },
     Setting {
@@ -84,45 +91,47 @@ pub(crate) const SETTINGS: &[Setting] = &[
         topic: Topic::Main,
         set: |options, text| {
             options.config.origins.push(text.to_owned());
-            Some(())
+            Ok(())
         },
     },
     setting!(Main, "--log", "FORMAT", "a line a connection: text, json or off [text]",
-        Format::parse => log),
+        value::format => log),
     setting!(Main, "--faults", "", "serve /invalid/..., which breaks the protocol",
-        flag => faults),
+        value::flag => faults),
     setting!(Main, "--grace", "TIME", "for connections to close on SIGTERM [3s]",
-        time => grace),
+        value::time => grace),
     setting!(Limits, "--max-connections", "N", "open at once, then 503 [8192]",
-        number => config.limits.connections),
+        value::count => config.limits.connections),
     setting!(Limits, "--max-connections-per-ip", "N", "of these from one address [8192]",
-        number => config.limits.connections_per_ip),
+        value::count => config.limits.connections_per_ip),
     setting!(Limits, "--max-message", "SIZE", "longest message, then 1009 [16M]",
-        size => config.limits.message),
+        value::size => config.limits.message),
     setting!(Limits, "--max-fragments", "N", "of one message, then 1008 [131072]",
-        number => config.limits.fragments),
+        value::count => config.limits.fragments),
     setting!(Limits, "--max-assembling", "SIZE", "unfinished messages in all, then 1013 [1G]",
-        size => config.limits.assembling),
+        value::size => config.limits.assembling),
     setting!(Limits, "--max-head", "SIZE", "longest request head, then 431 [32K]",
-        size => config.limits.head),
+        value::size => config.limits.head),
     setting!(Limits, "--max-headers", "N", "most header lines, then 431 [100]",
-        number => config.limits.headers),
+        value::count => config.limits.headers),
     setting!(Limits, "--max-header-line", "SIZE", "longest header line, then 431 [8K]",
-        size => config.limits.header_line),
+        value::size => config.limits.header_line),
     setting!(Limits, "--max-request-line", "SIZE", "longest request line, then 414 [8K]",
-        size => config.limits.request_line),
+        value::size => config.limits.request_line),
+    setting!(Limits, "--stack-size", "SIZE", "of a connection's thread, from 64K on [128K]",
+        value::stack => config.stack_size),
     setting!(Timeouts, "--handshake-timeout", "TIME", "for the whole request [10s]",
-        time => config.timeouts.handshake),
+        value::patience => config.timeouts.handshake),
     setting!(Timeouts, "--message-timeout", "TIME", "for a message, and 1s for each 64K [60s]",
-        time => config.timeouts.message),
+        value::patience => config.timeouts.message),
     setting!(Timeouts, "--ping-after", "TIME", "of silence [60s]",
-        time => config.timeouts.ping),
+        value::patience => config.timeouts.ping),
     setting!(Timeouts, "--idle-timeout", "TIME", "of silence until the end [120s]",
-        time => config.timeouts.idle),
+        value::patience => config.timeouts.idle),
     setting!(Timeouts, "--write-timeout", "TIME", "for a write, and 1s for each 64K [10s]",
-        time => config.timeouts.write),
+        value::patience => config.timeouts.write),
     setting!(Timeouts, "--close-timeout", "TIME", "for the end of a connection [2s]",
-        time => config.timeouts.close),
+        value::patience => config.timeouts.close),
 ];
 
 impl Setting {
@@ -138,17 +147,7 @@ impl Setting {
 
     /// Sets it; `source` is how the user said it.
     fn apply(&self, options: &mut Options, source: &str, text: &str) -> Result<(), String> {
-        (self.set)(options, text).ok_or_else(|| {
-            let right = match self.value {
-                "" => "1 or 0",
-                "ADDR" => "HOST:PORT or unix:PATH",
-                "FORMAT" => "text, json or off",
-                "TIME" => "a time, such as 500ms, 10s, 2m or off",
-                "SIZE" => "a size, such as 4096, 64K, 16M or 1G",
-                _ => "a number in range",
-            };
-            format!("{source}: {text:?} is not {right}")
-        })
+        (self.set)(options, text).map_err(|right| format!("{source}: {text:?} is not {right}"))
     }
 }
 
@@ -159,7 +158,7 @@ pub(crate) fn parse(
 ) -> Result<Command, String> {
     let mut options = Options {
         listen: Vec::new(),
-        config: Config::default(),
+        config: Config { stack_size: Some(STACK), ..Config::default() },
         grace: Duration::from_secs(3),
         log: Format::Text,
         faults: false,
@@ -199,8 +198,8 @@ pub(crate) fn parse(
                 given.push(setting.name);
             }
             addr => {
-                let addr = Address::parse(addr)
-                    .ok_or_else(|| format!("{addr:?} is not HOST:PORT or unix:PATH"))?;
+                let addr =
+                    value::address(addr).map_err(|right| format!("{addr:?} is not {right}"))?;
                 options.listen.push(addr);
                 given.push("--listen");
             }
@@ -240,44 +239,6 @@ fn from_environment<'a>(
         options.listen.push(addr.ok_or_else(|| format!("PORT: {port:?} is not a port"))?);
     }
     Ok(())
-}
-
-fn flag(text: &str) -> Option<bool> {
-    match text {
-        "1" | "true" | "yes" | "on" => Some(true),
-        "0" | "false" | "no" | "off" => Some(false),
-        _ => None,
-    }
-}
-
-fn number(text: &str) -> Option<u64> {
-    // `parse` would let a sign pass.
-    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
-}
-
-fn size(text: &str) -> Option<u64> {
-    let (digits, shift) = match text.as_bytes().last()? {
-        b'K' => (&text[..text.len() - 1], 10),
-        b'M' => (&text[..text.len() - 1], 20),
-        b'G' => (&text[..text.len() - 1], 30),
-        _ => (text, 0),
-    };
-    number(digits)?.checked_mul(1 << shift)
-}
-
-fn time(text: &str) -> Option<Duration> {
-    if text == "off" {
-        return Some(Duration::MAX);
-    }
-    let unit = text.find(|c: char| !c.is_ascii_digit())?;
-    let (digits, unit) = text.split_at(unit);
-    let count = number(digits)?;
-    match unit {
-        "ms" => Some(Duration::from_millis(count)),
-        "s" => Some(Duration::from_secs(count)),
-        "m" => Some(Duration::from_secs(count.checked_mul(60)?)),
-        _ => None,
-    }
 }
 
 #[cfg(test)]
@@ -330,7 +291,7 @@ mod tests {
             let name = setting.name;
             let value = match setting.value {
                 "TIME" => "7s",
-                "SIZE" => "7K",
+                "SIZE" => "77K",
                 "ADDR" => "a:7",
                 "FORMAT" => "json",
                 "" => "yes",

@@ -17,6 +17,7 @@ mod rooms;
 mod route;
 mod signals;
 mod stream;
+mod value;
 mod visit;
 
 use std::io;
@@ -32,10 +33,6 @@ use app::App;
 use cli::{Command, Options};
 use log::Log;
 use signals::Signals;
-
-/// Stack size of a connection's thread, in bytes. The echo loop needs little, and of what is not
-/// touched nothing is used; a panic's report needs the most.
-const STACK: usize = 128 << 10;
 
 fn main() -> ExitCode {
     let passed = activation::listeners();
@@ -72,7 +69,6 @@ fn serve(
         move |panic| log.say("panic", panic.to_string())
     }));
     let app = Arc::new(App::new(log.clone(), faults, config.timeouts.idle));
-    let config = Config { stack_size: Some(STACK), ..config };
     for listener in &listeners {
         let addr = address::shown(listener);
         log.event(
