@@ -213,7 +213,7 @@ fn f13_a_client_that_stops_reading_is_cut_by_the_write_deadline() {
     drop(client);
     program.settle(IDLE_THREADS);
     let line = program.lines.recv_timeout(PATIENCE).expect("its line");
-    assert!(line.ends_with("failed: what was sent was not taken in time"), "{line}");
+    assert!(line.ends_with("failed 1006: what was sent was not taken in time"), "{line}");
     echoes(&mut program.open());
 }
 
@@ -272,9 +272,9 @@ fn f17_little_memory_refuses_messages_and_not_the_server() {
         .collect();
     let count = |end: &str| lines.iter().filter(|line| line.contains(end)).count();
     // Others end with their clients.
-    let overloaded = count("failed: too many bytes of unfinished messages");
+    let overloaded = count("failed 1013: too many bytes of unfinished messages");
     assert!(overloaded >= refused, "{refused} refused, {lines:#?}");
-    assert_eq!(count("failed: "), 32, "{lines:#?}");
+    assert_eq!(count(", failed "), 32, "{lines:#?}");
     let mut after = program.open();
     after.send(Message::binary(message.clone())).expect("send");
     assert_eq!(after.read().expect("an echo"), Message::binary(message));

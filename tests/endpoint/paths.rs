@@ -1,6 +1,9 @@
 use std::time::Instant;
 
-use crate::common::{BINARY, Binary, CONT, Frame, PONG, RawClient, TEXT, close, frame, ms, r0};
+use crate::common::{
+    BINARY, Binary, CLOSE, CONT, Frame, PING, PONG, RawClient, TEXT, close, frame, ms, r0,
+};
+use crate::plain::{metric, metrics_at_rest};
 
 /// An open connection to a path.
 fn open(binary: &Binary, target: &str) -> RawClient {
@@ -79,6 +82,34 @@ fn closes_with_the_code_and_reason_asked_for() {
     client.finish();
 }
 
+/// The code that the server chose is the one that counts, whatever the client answers.
+#[cfg(unix)]
+#[test]
+fn what_the_server_closed_with_is_told() {
+    let binary = Binary::serve(&[]);
+    let mut client = open(&binary, "/close/4001?reason=enough");
+    client.expect(&Frame::close(4001, "enough"));
+    client.send(frame(CLOSE, ""));
+    client.expect_eof();
+    let mut client = open(&binary, "/count/0");
+    client.expect(&Frame::close(1000, ""));
+    client.send(close(3000, "no"));
+    client.expect_eof();
+    drop(client);
+    let text = metrics_at_rest(&binary);
+    for code in ["4xxx", "1000"] {
+        assert_eq!(metric(&text, &format!("barews_closed_total{{code=\"{code}\"}}")), 1.0);
+    }
+    binary.signal("TERM");
+    let (_, lines) = binary.wait();
+    for (path, end) in
+        [("/close/4001: ", "closed 4001 \"enough\""), ("/count/0: ", "closed 1000 \"\"")]
+    {
+        let line = lines.iter().find(|line| line.contains(path)).expect(path);
+        assert!(line.ends_with(end), "{line}");
+    }
+}
+
 #[test]
 fn everyone_in_a_room_hears_everyone() {
     let binary = Binary::serve(&[]);
@@ -134,6 +165,8 @@ fn a_slow_member_is_sent_away() {
     slow.send(close(1013, ""));
     slow.expect_eof();
     other.finish();
+    let text = metrics_at_rest(&binary);
+    assert_eq!(metric(&text, "barews_closed_total{code=\"1013\"}"), 1.0);
 }
 
 /// Many small messages in a row come back to one who reads, however many wait.
@@ -172,14 +205,29 @@ fn echoes_later_and_in_order() {
     }
     client.finish();
 
-    // More than may wait: reading stops for a while, and nothing is lost.
-    let mut client = open(&binary, "/delay/100");
-    let big = vec![1; 400_000];
-    client.send(frame(BINARY, &big).repeat(4));
-    for _ in 0..4 {
-        client.expect(&Frame::binary(&big));
-    }
+    // One may be longer than what may wait.
+    let mut client = open(&binary, "/delay/50");
+    let big = vec![1; 2 << 20];
+    client.send(frame(BINARY, &big));
+    client.expect(&Frame::binary(&big));
     client.finish();
+}
+
+/// No more may wait than 1,000 messages, or what comes behind 1 MiB of them.
+#[test]
+fn too_many_to_echo_later() {
+    let binary = Binary::serve(&[]);
+    for (waiting, one_more) in [
+        (frame(TEXT, "x").repeat(1000), frame(TEXT, "")),
+        (frame(BINARY, vec![1; 400_000]).repeat(3), frame(TEXT, "")),
+    ] {
+        let mut client = open(&binary, "/delay/60000");
+        // What is full hears Pings all the same.
+        client.send([waiting, frame(PING, "there?")].concat());
+        client.expect(&Frame::new(PONG, "there?"));
+        client.send(one_more);
+        expect_closing(&mut client, 1013, "too many messages wait");
+    }
 }
 
 #[test]

@@ -1,5 +1,7 @@
+use std::time::Instant;
+
 use crate::common::client::Response;
-use crate::common::{BINARY, Binary, RawClient, Request, TEXT, close, frame, r0};
+use crate::common::{BINARY, Binary, PATIENCE, RawClient, Request, TEXT, close, frame, r0};
 
 fn get(binary: &Binary, target: &str) -> Response {
     request(binary, &format!("GET {target} HTTP/1.1"))
@@ -41,8 +43,22 @@ fn health() {
     assert_eq!(get(&binary, "/echo").status, 400);
 }
 
+/// The metrics once nobody is connected: a connection is counted as ended when its thread is done,
+/// a little after its stream.
+pub fn metrics_at_rest(binary: &Binary) -> String {
+    let start = Instant::now();
+    loop {
+        let response = get(binary, "/metrics");
+        let text = String::from_utf8(response.body).expect("text");
+        if metric(&text, "barews_connections") == 0.0 {
+            return text;
+        }
+        assert!(start.elapsed() < PATIENCE, "{text}");
+    }
+}
+
 /// The value of a line of the metrics.
-fn metric(text: &str, name: &str) -> f64 {
+pub fn metric(text: &str, name: &str) -> f64 {
     let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
     value.unwrap_or_else(|| panic!("{name} in {text}")).parse().expect("a number")
 }
@@ -63,6 +79,9 @@ fn metrics_tell_what_happened() {
     let mut refused = RawClient::connect(binary.addr);
     refused.send(Request::new("GET /echo HTTP/1.1").bytes());
     refused.expect_refusal(400);
+    let mut answered = RawClient::connect(binary.addr);
+    answered.send(r0().target("/delay/x").bytes());
+    answered.expect_refusal(400);
     // A connection is counted as ended when its thread is done, a little after its stream.
     let text = loop {
         let response = get(&binary, "/metrics");
@@ -70,7 +89,7 @@ fn metrics_tell_what_happened() {
         let kind = response.header("content-type").expect("a type");
         assert!(kind.starts_with("text/plain; version=0.0.4"), "{kind}");
         let text = String::from_utf8(response.body).expect("text");
-        let refused = text.contains("barews_refused_total{");
+        let refused = text.contains("answered_400") && text.contains("missing_host");
         if metric(&text, "barews_connections") == 1.0 && refused {
             break text;
         }
@@ -85,6 +104,7 @@ fn metrics_tell_what_happened() {
         ("barews_closed_total{code=\"1007\"}", 1.0),
         ("barews_violations_total{kind=\"text_not_utf8\"}", 1.0),
         ("barews_refused_total{reason=\"missing_host\"}", 1.0),
+        ("barews_refused_total{reason=\"answered_400\"}", 1.0),
         ("barews_handshake_duration_seconds_count", 3.0),
         ("barews_connection_duration_seconds_count", 2.0),
     ] {

@@ -184,7 +184,7 @@ fn a_log_in_json() {
         r#"{"time":"20"#,
         r#""event":"connection""#,
         &format!(r#""peer":"{}""#, client.addr),
-        r#""target":"/subprotocol?\"""#,
+        r#""path":"/subprotocol""#,
         r#""subprotocol":"a""#,
         r#""messages_in":1,"bytes_in":2,"messages_out":1,"bytes_out":2"#,
         r#""close_code":4000,"close_reason":"\"bye\"","error":null}"#,

@@ -31,7 +31,7 @@ fn it_echoes() {
     stop(
         binary,
         &addresses,
-        &["/any?path: 2 messages 70004 bytes in, 2 messages 70004 bytes out", "refused: "],
+        &["/any: 2 messages 70004 bytes in, 2 messages 70004 bytes out", "refused: "],
     );
 }
 

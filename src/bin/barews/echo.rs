@@ -4,16 +4,15 @@ use std::collections::VecDeque;
 use std::hash::{BuildHasher, RandomState};
 use std::io::Write;
 use std::mem;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use barews::{CloseCode, Connection, Error, Kind, Message};
 
 use crate::budget::{Budget, Held};
 use crate::metrics::Tally;
-use crate::visit::End;
+use crate::visit::{self, End};
 
-/// How many messages may wait to be echoed later, and how many bytes of them.
+/// From how many messages on that wait to be echoed later no more may, and from how many bytes.
 const WAITING: (usize, usize) = (1000, 1 << 20);
 
 /// The most fragments that one message is cut into: as many as we would take.
@@ -69,11 +68,11 @@ pub(crate) fn close(
     mut after: u64,
 ) -> End {
     let result = match after {
-        0 => conn.close(code, reason),
+        0 => visit::close(&mut conn, tally, code, reason),
         _ => for_each(&mut conn, tally, |conn, message| {
             reply(conn, tally, message)?;
             after -= 1;
-            if after == 0 { conn.close(code, reason) } else { Ok(()) }
+            if after == 0 { visit::close(conn, tally, code, reason) } else { Ok(()) }
         }),
     };
     End::of(&conn, result)
@@ -85,7 +84,7 @@ pub(crate) fn fragment(mut conn: Connection, tally: &Tally, size: usize) -> End 
     let result = for_each(&mut conn, tally, |conn, message| {
         if message.len().div_ceil(size) > FRAGMENTS {
             let reason = format!("that would be more than {FRAGMENTS} fragments");
-            return conn.close(CloseCode::TOO_BIG, &reason);
+            return visit::close(conn, tally, CloseCode::TOO_BIG, &reason);
         }
         let mut parts = message.as_bytes().chunks(size);
         let last = parts.next_back().unwrap_or_default();
@@ -123,19 +122,21 @@ pub(crate) fn later(
             break Err(error);
         }
         let wait = waiting.next_due().map(|due| due.saturating_duration_since(Instant::now()));
-        if let (true, Some(wait)) = (waiting.is_full(), wait) {
-            // Nothing more is read until there is room.
-            thread::sleep(wait);
-            continue;
-        }
         conn.set_recv_timeout(wait);
         match conn.recv(&mut buf) {
             Ok(None) => break Ok(()),
             Ok(Some(message)) => {
                 tally.received.count(message.len());
                 let kind = message.kind();
-                let Some(held) = budget.hold(mem::take(&mut buf)) else {
-                    break conn.close(CloseCode::TRY_AGAIN_LATER, "too many messages wait");
+                // One may be of any size. To read no more until there is room would be to hear no
+                // Ping nor Close either.
+                let held = match waiting.is_full() {
+                    true => None,
+                    false => budget.hold(mem::take(&mut buf)),
+                };
+                let Some(held) = held else {
+                    let reason = "too many messages wait";
+                    break visit::close(&mut conn, tally, CloseCode::TRY_AGAIN_LATER, reason);
                 };
                 waiting.push(Instant::now() + delay(), kind, held);
             }

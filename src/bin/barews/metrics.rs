@@ -6,10 +6,10 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::{Debug, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use barews::{CloseCode, Error, UpgradeError};
+use barews::{CloseCode, CloseFrame, Error, UpgradeError};
 
 /// The upper bounds of the buckets for handshakes, in seconds.
 const HANDSHAKES: &[f64] = &[0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0];
@@ -22,6 +22,8 @@ const CONNECTIONS: &[f64] = &[0.01, 0.1, 1.0, 10.0, 60.0, 600.0, 3600.0, 86_400.
 pub(crate) struct Tally {
     pub(crate) received: Half,
     pub(crate) sent: Half,
+    /// The Close that we chose to send, if we did.
+    pub(crate) closed: OnceLock<CloseFrame>,
 }
 
 #[derive(Debug, Default)]
@@ -138,6 +140,8 @@ impl Metrics {
         let reason = match error {
             UpgradeError::Refused(refusal) => label(refusal),
             UpgradeError::Answered(status) if status.code() < 400 => return,
+            // The application has but a few of its own.
+            UpgradeError::Answered(status) => format!("answered_{}", status.code()),
             error => label(error),
         };
         *self.lock().refused.entry(reason).or_default() += 1;
@@ -293,6 +297,7 @@ mod tests {
         metrics.refused(&UpgradeError::TooManyConnections);
         metrics.refused(&UpgradeError::Answered(barews::Status::OK));
         metrics.refused(&UpgradeError::Answered(barews::Status::FORBIDDEN));
+        metrics.refused(&UpgradeError::Answered(barews::Status::BAD_REQUEST));
         metrics.refused(&UpgradeError::Io(std::io::ErrorKind::UnexpectedEof.into()));
         let text = metrics.text();
         let refused: Vec<_> = text
@@ -302,7 +307,8 @@ mod tests {
         assert_eq!(
             refused,
             [
-                "\"answered\"} 1",
+                "\"answered_400\"} 1",
+                "\"answered_403\"} 1",
                 "\"bare_lf\"} 1",
                 "\"io\"} 1",
                 "\"missing_key\"} 1",

@@ -14,7 +14,7 @@ use barews::{CloseCode, Connection, Error, Kind, Message, Sender};
 use crate::budget::{Budget, Held};
 use crate::helper;
 use crate::metrics::Tally;
-use crate::visit::End;
+use crate::visit::{self, End};
 
 /// How many messages wait for a member at the most, and from how many bytes on no more do.
 const WAITING: (usize, usize) = (16_384, 1 << 20);
@@ -93,7 +93,8 @@ impl Rooms {
         if !spawned {
             // Nothing is to wait for one who is not there.
             seat.member.become_state(State::Left);
-            let _ = sender.close(CloseCode::TRY_AGAIN_LATER, "no thread to be had");
+            let reason = "no thread to be had";
+            visit::start_close(&sender, tally, CloseCode::TRY_AGAIN_LATER, reason);
         }
         let mut buf = Vec::new();
         let result = loop {
@@ -194,8 +195,8 @@ impl Member {
             match queue.state {
                 State::Here => {}
                 State::Away(reason) => {
-                    let _ = sender.close(CloseCode::TRY_AGAIN_LATER, reason);
-                    return;
+                    let code = CloseCode::TRY_AGAIN_LATER;
+                    return visit::start_close(sender, tally, code, reason);
                 }
                 State::Left => return,
             }

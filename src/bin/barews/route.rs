@@ -9,7 +9,7 @@ pub(crate) const PATHS: &[(&str, &str)] = &[
     ("/, /echo, /ws, any other", "echo: text as text, binary as binary"),
     ("/broadcast/{room}", "each message to all in the room, its sender too"),
     ("/close/{code}?reason=R&after=N", "close with that code after N messages [0]"),
-    ("/delay/{ms}", "echo so much later"),
+    ("/delay/{ms}", "echo so much later; 1,000 or 1 MiB may wait"),
     ("/jitter/{max ms}", "echo later by a random time, in order"),
     ("/fragment/{bytes}", "echo in fragments of that size"),
     ("/ping/{seconds}", "server pings; a JSON text on each pong; echo"),

@@ -7,7 +7,7 @@ use barews::{CloseCode, Connection, Error, Message, Receiver, Sender};
 
 use crate::helper;
 use crate::metrics::Tally;
-use crate::visit::End;
+use crate::visit::{self, End};
 
 /// Sends `1` to `n`, then closes.
 #[inline(never)]
@@ -18,7 +18,8 @@ pub(crate) fn count(conn: Connection, tally: &Arc<Tally>, n: u64) -> End {
             sender.send(&text)?;
             tally.sent.count(text.len());
         }
-        sender.close(CloseCode::NORMAL, "")
+        visit::start_close(sender, tally, CloseCode::NORMAL, "");
+        Ok(())
     })
 }
 
@@ -26,7 +27,8 @@ pub(crate) fn count(conn: Connection, tally: &Arc<Tally>, n: u64) -> End {
 #[inline(never)]
 pub(crate) fn flood(mut conn: Connection, tally: &Arc<Tally>, len: usize) -> End {
     let Some(block) = block(len) else {
-        let result = conn.close(CloseCode::TRY_AGAIN_LATER, "no memory to be had");
+        let reason = "no memory to be had";
+        let result = visit::close(&mut conn, tally, CloseCode::TRY_AGAIN_LATER, reason);
         return End::of(&conn, result);
     };
     produce(conn, tally, move |sender, tally| {
@@ -64,7 +66,8 @@ where
         move || drop(work(&sender, &tally))
     });
     if !spawned {
-        let _ = sender.close(CloseCode::TRY_AGAIN_LATER, "no thread to be had");
+        let reason = "no thread to be had";
+        visit::start_close(&sender, tally, CloseCode::TRY_AGAIN_LATER, reason);
     }
     let result = ignore(&mut receiver, tally);
     End { result, close: receiver.close_frame().cloned() }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use barews::{CloseCode, CloseFrame, Connection, Error, Wait};
+use barews::{CloseCode, CloseFrame, Connection, Error, Sender, Wait};
 
 use crate::app::App;
 use crate::json;
@@ -24,7 +24,7 @@ pub(crate) struct Visit<'a> {
     number: u64,
     pub(crate) tally: Arc<Tally>,
     peer: Option<SocketAddr>,
-    target: String,
+    path: String,
     subprotocol: Option<String>,
     start: Instant,
     /// `None` until it is known, and for ever if the handler panics.
@@ -36,8 +36,12 @@ impl End {
         Self { result, close: conn.close_frame().cloned() }
     }
 
-    /// The code that a client would say the connection ended with.
-    fn code(&self) -> CloseCode {
+    /// The code that a client would say the connection ended with; `ours` was sent before whatever
+    /// came of it.
+    fn code(&self, ours: Option<&CloseFrame>) -> CloseCode {
+        if let Some(frame) = ours {
+            return frame.code;
+        }
         match (&self.result, &self.close) {
             (Err(Error::Violation(violation)), _) => violation.close_code(),
             (Err(Error::Overloaded), _) => CloseCode::TRY_AGAIN_LATER,
@@ -46,6 +50,24 @@ impl End {
             _ => CloseCode::ABNORMAL,
         }
     }
+}
+
+/// Closes, and takes note of the code, which is not the peer's to choose.
+pub(crate) fn close(
+    conn: &mut Connection,
+    tally: &Tally,
+    code: CloseCode,
+    reason: &str,
+) -> Result<(), Error> {
+    let _ = tally.closed.set(CloseFrame { code, reason: reason.to_owned() });
+    conn.close(code, reason)
+}
+
+/// The same for a connection in two halves, of which the one that receives sees it through.
+pub(crate) fn start_close(sender: &Sender, tally: &Tally, code: CloseCode, reason: &str) {
+    let _ = tally.closed.set(CloseFrame { code, reason: reason.to_owned() });
+    // It is sent, or one was before.
+    let _ = sender.close(code, reason);
 }
 
 impl<'a> Visit<'a> {
@@ -58,7 +80,7 @@ impl<'a> Visit<'a> {
             number,
             tally,
             peer: request.peer_addr(),
-            target: request.target().to_owned(),
+            path: request.path().to_owned(),
             subprotocol: conn.subprotocol().map(str::to_owned),
             start,
             end: None,
@@ -69,28 +91,30 @@ impl<'a> Visit<'a> {
 impl Drop for Visit<'_> {
     fn drop(&mut self) {
         let length = self.start.elapsed();
+        let ours = self.tally.closed.get();
         let (code, error) = match &self.end {
-            Some(end) => (end.code(), end.result.as_ref().err()),
+            Some(end) => (end.code(ours), end.result.as_ref().err()),
             None => (CloseCode::INTERNAL_ERROR, None),
         };
         self.app.metrics.ended(self.number, length, code, error);
         let seconds = length.as_secs_f64();
-        let Self { target, tally, end, .. } = &*self;
+        let Self { path, tally, end, .. } = &*self;
+        let frame = ours.or(end.as_ref().and_then(|end| end.close.as_ref()));
         let peer = peer(self.peer);
         let (received, sent) = (&tally.received, &tally.sent);
         let text = || {
             let agreed = self.subprotocol.iter().map(|name| format!(" as {name}"));
             let agreed: String = agreed.collect();
             let end = match end {
-                None => "failed: the handler panicked".to_owned(),
-                Some(End { result: Err(error), .. }) => format!("failed: {error}"),
-                Some(End { close: Some(frame), .. }) => {
-                    format!("closed {} {:?}", frame.code, frame.reason)
-                }
-                Some(_) => "ended without a Close".to_owned(),
+                None => format!("failed {code}: the handler panicked"),
+                Some(End { result: Err(error), .. }) => format!("failed {code}: {error}"),
+                Some(_) => match frame {
+                    Some(frame) => format!("closed {} {:?}", frame.code, frame.reason),
+                    None => "ended without a Close".to_owned(),
+                },
             };
             format!(
-                "{peer} {target}{agreed}: {} messages {} bytes in, {} messages {} bytes out, \
+                "{peer} {path}{agreed}: {} messages {} bytes in, {} messages {} bytes out, \
                  {seconds:.3} s, {end}",
                 received.messages(),
                 received.bytes(),
@@ -99,14 +123,13 @@ impl Drop for Visit<'_> {
             )
         };
         let fields = || {
-            let frame = end.as_ref().and_then(|end| end.close.as_ref());
             let error = match end {
                 None => Some("the handler panicked".to_owned()),
                 Some(end) => end.result.as_ref().err().map(Error::to_string),
             };
             vec![
                 ("peer", json::string(&peer)),
-                ("target", json::string(target)),
+                ("path", json::string(path)),
                 ("subprotocol", json::optional(self.subprotocol.as_deref())),
                 ("seconds", format!("{seconds:.6}")),
                 ("messages_in", received.messages().to_string()),
