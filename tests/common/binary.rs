@@ -76,11 +76,10 @@ impl Binary {
         self.stderr = None;
     }
 
-    /// Sends a signal, by the name that `kill` has for it.
+    /// Sends a signal, by the name that `kill` has for it, which every shell has built in.
     pub fn signal(&self, name: &str) {
-        let pid = self.pid().to_string();
-        let status = Command::new("kill").args([&format!("-{name}"), &pid]).status();
-        assert!(status.expect("kill").success());
+        let kill = format!("kill -{name} {}", self.pid());
+        assert!(Command::new("sh").args(["-c", &kill]).status().expect("a shell").success());
     }
 
     /// Waits for the end, and gives the lines on standard error until then.
