@@ -26,10 +26,15 @@ impl Program {
         addr.trim_end().to_owned()
     }
 
+    /// Sends a signal, by the name that `kill` has for it, which every shell has built in.
+    fn signal(&self, name: &str) {
+        let kill = format!("kill -{name} {}", self.0.id());
+        assert!(Command::new("sh").args(["-c", &kill]).status().expect("a shell").success());
+    }
+
     /// Ends the program by SIGTERM; what it had still to say.
     fn stop(&mut self) -> String {
-        let status = Command::new("kill").args(["-TERM", &self.0.id().to_string()]).status();
-        assert!(status.expect("kill").success());
+        self.signal("TERM");
         let mut rest = String::new();
         self.1.read_to_string(&mut rest).expect("text");
         assert_eq!(self.0.wait().expect("wait").code(), Some(0), "{rest}");
@@ -116,6 +121,25 @@ fn a_unix_socket() {
     drop(client);
     let rest = program.stop();
     assert!(rest.contains("unix /: 1 messages 1 bytes in"), "{rest}");
+    assert!(!path.exists());
+
+    // Nor is it left behind where a later address is taken.
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = taken.local_addr().map(|addr| (taken, addr.to_string())).unwrap();
+    let refused = command(&[&addr, &taken.1]).output().expect("run");
+    assert_eq!(refused.status.code(), Some(2), "{refused:?}");
+    assert!(!path.exists());
+
+    // Or where a second signal ends the program.
+    let mut hurried = Program::start(&mut command(&["--grace", "60s", "127.0.0.1:0", &addr]));
+    let tcp = hurried.address().parse().unwrap();
+    assert_eq!(hurried.address(), addr);
+    let mut client = RawClient::open(tcp);
+    hurried.signal("TERM");
+    assert!(client.heard_within(PATIENCE));
+    hurried.signal("INT");
+    assert_eq!(hurried.0.wait().expect("wait").code(), Some(128 + 2));
+    assert!(hurried.line().contains("shutting down"));
     assert!(!path.exists());
 
     // What is no socket is not touched.

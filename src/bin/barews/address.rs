@@ -29,21 +29,17 @@ impl Address {
         valid.then(|| Self::Tcp(text.to_owned()))
     }
 
-    /// Listens there.
-    pub(crate) fn listen(&self) -> io::Result<Listener> {
+    /// Listens there; with the file that this leaves, if it does.
+    pub(crate) fn listen(&self) -> io::Result<(Listener, Option<SocketFile>)> {
         match self {
-            Self::Tcp(addr) => TcpListener::bind(addr).map(Listener::Tcp),
+            Self::Tcp(addr) => Ok((TcpListener::bind(addr)?.into(), None)),
             #[cfg(unix)]
-            Self::Unix(path) => unix::listen(path).map(Listener::Unix),
+            Self::Unix(path) => {
+                let listener = unix::listen(path)?;
+                Ok((listener.into(), SocketFile::at(path)))
+            }
             #[cfg(not(unix))]
             Self::Unix(_) => Err(ErrorKind::Unsupported.into()),
-        }
-    }
-
-    /// Leaves nothing behind in the file system.
-    pub(crate) fn remove(&self) {
-        if let Self::Unix(path) = self {
-            let _ = std::fs::remove_file(path);
         }
     }
 }
@@ -76,12 +72,46 @@ pub(crate) fn shown(listener: &Listener) -> String {
 }
 
 #[cfg(unix)]
+pub(crate) use unix::SocketFile;
+
+/// There are none.
+#[cfg(not(unix))]
+pub(crate) enum SocketFile {}
+
+#[cfg(unix)]
 mod unix {
     use super::*;
     use std::fs;
-    use std::os::unix::fs::FileTypeExt;
+    use std::os::unix::fs::{FileTypeExt, MetadataExt};
     use std::os::unix::net::{UnixListener, UnixStream};
     use std::path::Path;
+
+    /// The file of a socket, removed when it is dropped, unless its place was taken meanwhile.
+    pub(crate) struct SocketFile {
+        path: PathBuf,
+        id: (u64, u64),
+    }
+
+    impl SocketFile {
+        /// The one at this path.
+        pub(super) fn at(path: &Path) -> Option<Self> {
+            Some(Self { path: path.to_owned(), id: id(path)? })
+        }
+    }
+
+    impl Drop for SocketFile {
+        fn drop(&mut self) {
+            if id(&self.path) == Some(self.id) {
+                let _ = fs::remove_file(&self.path);
+            }
+        }
+    }
+
+    /// What tells a file from all others: the device and the inode.
+    fn id(path: &Path) -> Option<(u64, u64)> {
+        let data = fs::symlink_metadata(path).ok()?;
+        Some((data.dev(), data.ino()))
+    }
 
     /// Listens on a path, in the place of a server that has died and left its socket there.
     pub(super) fn listen(path: &Path) -> io::Result<UnixListener> {
@@ -104,6 +134,25 @@ mod unix {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn a_socket_file_is_removed_but_not_another_in_its_place() {
+        let path = std::env::temp_dir().join(format!("barews-address-{}", std::process::id()));
+        let addr = Address::Unix(path.clone());
+        let (_first, file) = addr.listen().expect("a socket");
+        drop(file);
+        assert!(!path.exists());
+        let (_second, file) = addr.listen().expect("a socket");
+        // Not removed first: its inode could be the next file's.
+        let aside = path.with_extension("aside");
+        std::fs::rename(&path, &aside).expect("rename");
+        std::fs::write(&path, "precious").expect("write");
+        drop(file);
+        assert_eq!(std::fs::read(&path).expect("still there"), b"precious");
+        std::fs::remove_file(&path).expect("remove");
+        std::fs::remove_file(&aside).expect("remove");
+    }
 
     #[test]
     fn addresses() {

@@ -7,11 +7,14 @@
 use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::json;
+
+/// How long the end of the program waits for its last lines.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Lines that may wait for the writer.
 const BACKLOG: usize = 1024;
@@ -91,12 +94,17 @@ impl Log {
 
     /// Waits until what was logged is written, but not for long.
     pub(crate) fn flush(&self) {
+        let Some(lines) = &self.lines else { return };
+        let start = Instant::now();
         let (done, written) = sync_channel(1);
-        if let Some(lines) = &self.lines
-            && lines.try_send(Entry::Flush(done)).is_ok()
-        {
-            let _ = written.recv_timeout(Duration::from_millis(200));
+        // Nothing in std waits both for room and for a time. A full backlog needs a few steps.
+        while let Err(TrySendError::Full(_)) = lines.try_send(Entry::Flush(done.clone())) {
+            if start.elapsed() >= PATIENCE {
+                return;
+            }
+            thread::sleep(Duration::from_millis(5));
         }
+        let _ = written.recv_timeout(PATIENCE.saturating_sub(start.elapsed()));
     }
 }
 
@@ -184,6 +192,18 @@ mod tests {
             assert_eq!(timestamp(Duration::from_secs(seconds)), text);
         }
         assert!(timestamp(Duration::from_millis(7)).ends_with(":00.007Z"));
+    }
+
+    #[test]
+    fn a_full_backlog_is_flushed_too() {
+        let (sender, entries) = sync_channel(1);
+        let log = Log { format: Format::Text, lines: Some(sender), dropped: Arc::default() };
+        log.say("a", "the last line".to_owned());
+        let flush = thread::spawn(move || log.flush());
+        assert!(matches!(entries.recv(), Ok(Entry::Line(_))));
+        let Ok(Entry::Flush(done)) = entries.recv() else { panic!("it has given up") };
+        done.send(()).expect("it waits");
+        flush.join().expect("no panic");
     }
 
     #[test]

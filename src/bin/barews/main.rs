@@ -22,13 +22,13 @@ mod visit;
 
 use std::io;
 use std::process::{self, ExitCode};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 use barews::{Config, Listener, Server, ShutdownHandle};
 
-use address::Address;
+use address::{Address, SocketFile};
 use app::App;
 use cli::{Command, Options};
 use log::Log;
@@ -61,8 +61,9 @@ fn serve(
     signals: Signals,
 ) -> Result<(), String> {
     let Options { listen, config, grace, log, faults } = options;
-    let listeners = listeners(&listen, passed)?;
+    let (listeners, files) = listeners(&listen, passed)?;
     let log = Log::start(log);
+    let leftovers = Arc::new(Leftovers { files: Mutex::new(files), log: log.clone() });
     // A report of a panic must not wait for standard error either.
     std::panic::set_hook(Box::new({
         let log = log.clone();
@@ -77,26 +78,47 @@ fn serve(
             || vec![("address", json::string(&addr))],
         );
     }
-    let result = run(listeners, config, &app, grace, signals);
-    listen.iter().for_each(Address::remove);
-    log.flush();
+    let result = run(listeners, config, &app, grace, signals, &leftovers);
+    leftovers.clear();
     result.map_err(|error| format!("cannot serve: {error}"))
 }
 
-/// Opens what was asked for, beside what was passed, or else the default.
+/// What must not be left behind, however the program ends.
+struct Leftovers {
+    files: Mutex<Vec<SocketFile>>,
+    log: Log,
+}
+
+impl Leftovers {
+    fn clear(&self) {
+        self.files.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.log.flush();
+    }
+
+    /// Ends the program.
+    fn exit(&self, status: i32) -> ! {
+        self.clear();
+        process::exit(status)
+    }
+}
+
+/// Opens what was asked for, beside what was passed, or else the default; with the files that are
+/// to be removed again.
 fn listeners(
     listen: &[Address],
     passed: io::Result<Vec<Listener>>,
-) -> Result<Vec<Listener>, String> {
+) -> Result<(Vec<Listener>, Vec<SocketFile>), String> {
     let passed = passed.map_err(|error| format!("a listener that was passed is none: {error}"))?;
     let default = [Address::Tcp("127.0.0.1:9001".to_owned())];
     let listen = if listen.is_empty() && passed.is_empty() { &default } else { listen };
-    let mut listeners = passed;
+    let (mut listeners, mut files) = (passed, Vec::new());
     for addr in listen {
-        let listener = addr.listen();
-        listeners.push(listener.map_err(|error| format!("cannot listen on {addr}: {error}"))?);
+        let (listener, file) =
+            addr.listen().map_err(|error| format!("cannot listen on {addr}: {error}"))?;
+        listeners.push(listener);
+        files.extend(file);
     }
-    Ok(listeners)
+    Ok((listeners, files))
 }
 
 fn run(
@@ -105,6 +127,7 @@ fn run(
     app: &Arc<App>,
     grace: Duration,
     signals: Signals,
+    leftovers: &Arc<Leftovers>,
 ) -> io::Result<()> {
     let mut listeners = listeners.into_iter();
     let first = listeners.next().ok_or(io::ErrorKind::InvalidInput)?;
@@ -118,7 +141,7 @@ fn run(
         .on_upgrade(move |request| decide.decide(request))
         .on_request(move |request| answer.answer(request))
         .on_error(move |peer, error| hear.hear(peer, error));
-    stop_on(signals, server.shutdown_handle(), grace, app)?;
+    stop_on(signals, server.shutdown_handle(), grace, app, leftovers)?;
     server.run(move |conn| serve.serve(conn))
 }
 
@@ -128,24 +151,26 @@ fn stop_on(
     server: ShutdownHandle,
     grace: Duration,
     app: &Arc<App>,
+    leftovers: &Arc<Leftovers>,
 ) -> io::Result<()> {
-    let app = Arc::clone(app);
+    let (app, leftovers) = (Arc::clone(app), Arc::clone(leftovers));
     let wait = move || {
         let signal = signals.wait();
         app.log.say("signal", format!("signal {signal}: shutting down"));
         app.stop();
+        let last = Arc::clone(&leftovers);
         let shutdown = move || {
             server.shutdown(grace);
             // A handler that still runs has had its time; the one thread that counts, in `run`,
             // ends the program sooner if it can.
             thread::sleep(Duration::from_secs(1));
-            process::exit(0);
+            last.exit(0);
         };
         if thread::Builder::new().spawn(shutdown).is_err() {
-            process::exit(0);
+            leftovers.exit(0);
         }
         // What shells report for a program that a signal has ended.
-        process::exit(128 + signals.wait());
+        leftovers.exit(128 + signals.wait());
     };
     thread::Builder::new().name("signals".to_owned()).spawn(wait).map(drop)
 }
