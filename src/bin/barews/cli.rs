@@ -176,7 +176,8 @@ pub(crate) fn parse(
             "-h" | "--help" => {
                 let topic = match value {
                     Some(topic) => Some(topic),
-                    None => args.next().transpose()?,
+                    // What looks like an option is no topic.
+                    None => args.next().transpose()?.filter(|next| !next.starts_with('-')),
                 };
                 return help::text(topic.as_deref()).map(Command::Print);
             }
@@ -322,6 +323,16 @@ mod tests {
             }
         }
         assert_eq!(wrong(&["--port"], &[]), "there is no option --port");
+    }
+
+    #[test]
+    fn an_option_is_no_topic() {
+        let printed = |args: &[&str]| match parsed(args, &[]) {
+            Ok(Command::Print(text)) => text,
+            other => panic!("{args:?}: {other:?}"),
+        };
+        assert_eq!(printed(&["--help", "--faults"]), printed(&["--help"]));
+        assert_eq!(wrong(&["--help", "x"], &[]), wrong(&["--help=x"], &[]));
     }
 
     #[test]

@@ -102,18 +102,13 @@ pub(crate) fn man() -> String {
          .PP\nEach \\fIADDR\\fR is a place to listen, as in \\fB\\-\\-listen\\fR.\n",
         env!("CARGO_PKG_VERSION"),
     );
-    for (title, topic) in
-        [("OPTIONS", Topic::Main), ("LIMITS", Topic::Limits), ("TIMEOUTS", Topic::Timeouts)]
-    {
-        page += &format!(".SH {title}\n");
-        for setting in SETTINGS.iter().filter(|setting| setting.topic == topic) {
-            item(&mut page, &option(setting), setting.help);
-        }
-    }
+    options(&mut page, "OPTIONS", Topic::Main);
     item(&mut page, "-h, --help [TOPIC]", &format!("print help; on {TOPICS}"));
     item(&mut page, "--man", "print this page");
     item(&mut page, "-V, --version", "print the version");
-    page += &format!(".PP\n{}", roff(UNITS));
+    options(&mut page, "LIMITS", Topic::Limits);
+    options(&mut page, "TIMEOUTS", Topic::Timeouts);
+    page += &format!(".SH UNITS\n{}", roff(UNITS));
     page += ".SH PATHS\n";
     for (path, does) in PATHS {
         match *path {
@@ -135,6 +130,14 @@ pub(crate) fn man() -> String {
     item(&mut page, "2", "if an option is wrong or an address cannot be listened on");
     item(&mut page, "130, 143", "after a second signal");
     page
+}
+
+/// A section of the manual with all options on a topic.
+fn options(page: &mut String, title: &str, topic: Topic) {
+    *page += &format!(".SH {title}\n");
+    for setting in SETTINGS.iter().filter(|setting| setting.topic == topic) {
+        item(page, &option(setting), setting.help);
+    }
 }
 
 fn item(page: &mut String, term: &str, text: &str) {
@@ -184,5 +187,32 @@ mod tests {
             assert!(all.contains(path), "{path}");
             assert!(man.contains(&roff(path)), "{path}");
         }
+    }
+
+    #[test]
+    fn the_manual_has_its_sections_in_order() {
+        let man = man();
+        let mut rest = &*man;
+        for part in [
+            ".SH NAME\n",
+            ".SH SYNOPSIS\n",
+            ".SH DESCRIPTION\n",
+            ".SH OPTIONS\n",
+            "\\-\\-listen",
+            "\\-\\-help",
+            "\\-\\-man\\fR",
+            "\\-\\-version",
+            ".SH LIMITS\n",
+            "\\-\\-max\\-message",
+            ".SH TIMEOUTS\n",
+            "\\-\\-close\\-timeout",
+            ".SH UNITS\nSIZE",
+            ".SH PATHS\n",
+            ".SH ENVIRONMENT\n",
+            ".SH EXIT STATUS\n",
+        ] {
+            rest = rest.split_once(part).unwrap_or_else(|| panic!("{part} in:\n{rest}")).1;
+        }
+        assert!(!rest.contains(".SH "), "{rest}");
     }
 }

@@ -10,7 +10,7 @@ pub(crate) const PATHS: &[(&str, &str)] = &[
     ("/broadcast/{room}", "each message to all in the room, its sender too"),
     ("/close/{code}?reason=R&after=N", "close with that code after N messages [0]"),
     ("/delay/{ms}", "echo so much later; 1,000 or 1 MiB may wait"),
-    ("/jitter/{max ms}", "echo later by a random time, in order"),
+    ("/jitter/{max ms}", "the same by a random time, in order"),
     ("/fragment/{bytes}", "echo in fragments of that size"),
     ("/ping/{seconds}", "server pings; a JSON text on each pong; echo"),
     ("/count/{n}", "n text messages, 1 to n, then a close"),
