@@ -4,6 +4,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use barews::{Kind, Message};
+
 /// How much may wait in all, in bytes.
 const MOST: usize = 256 << 20;
 
@@ -17,7 +19,8 @@ pub(crate) struct Budget(Arc<AtomicUsize>);
 
 /// A message that counts against the budget until it is dropped.
 pub(crate) struct Held {
-    pub(crate) bytes: Vec<u8>,
+    kind: Kind,
+    bytes: Vec<u8>,
     budget: Budget,
 }
 
@@ -26,11 +29,28 @@ impl Budget {
         Self(Arc::new(AtomicUsize::new(MOST)))
     }
 
-    /// Keeps these bytes, if there is room for them.
-    pub(crate) fn hold(&self, bytes: Vec<u8>) -> Option<Held> {
+    /// Keeps a message as it was received, if there is room for it.
+    pub(crate) fn hold(&self, kind: Kind, bytes: Vec<u8>) -> Option<Held> {
         let take = |left: usize| left.checked_sub(cost(&bytes));
         self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).ok()?;
-        Some(Held { bytes, budget: self.clone() })
+        Some(Held { kind, bytes, budget: self.clone() })
+    }
+}
+
+impl Held {
+    pub(crate) fn message(&self) -> Message<'_> {
+        match self.kind {
+            // The price of text that is kept: it is looked at once more.
+            Kind::Text => {
+                std::str::from_utf8(&self.bytes).expect("it was checked as it came").into()
+            }
+            Kind::Binary => Message::from(&self.bytes),
+        }
+    }
+
+    /// Length of the message in bytes.
+    pub(crate) fn len(&self) -> usize {
+        self.bytes.len()
     }
 }
 
@@ -51,12 +71,13 @@ mod tests {
     #[test]
     fn what_is_held_is_given_back() {
         let budget = Budget::new();
+        let hold = |bytes| budget.hold(Kind::Binary, bytes);
         let rest = OVERHEAD + 1;
         let most = MOST - OVERHEAD - rest;
-        let held = budget.hold(Vec::with_capacity(most)).expect("there is room");
-        assert!(budget.hold(Vec::with_capacity(2)).is_none());
-        let small = budget.hold(Vec::with_capacity(1)).expect("there is still room");
-        assert!(budget.hold(Vec::new()).is_none(), "an empty one is not free");
+        let held = hold(Vec::with_capacity(most)).expect("there is room");
+        assert!(hold(Vec::with_capacity(2)).is_none());
+        let small = hold(Vec::with_capacity(1)).expect("there is still room");
+        assert!(hold(Vec::new()).is_none(), "an empty one is not free");
         drop((held, small));
         assert_eq!(budget.0.load(Ordering::Relaxed), MOST);
     }

@@ -6,7 +6,7 @@ use std::io::Write;
 use std::mem;
 use std::time::{Duration, Instant};
 
-use barews::{CloseCode, Connection, Error, Kind, Message};
+use barews::{CloseCode, Connection, Error, Message};
 
 use crate::budget::{Budget, Held};
 use crate::metrics::Tally;
@@ -132,13 +132,13 @@ pub(crate) fn later(
                 // Ping nor Close either.
                 let held = match waiting.is_full() {
                     true => None,
-                    false => budget.hold(mem::take(&mut buf)),
+                    false => budget.hold(kind, mem::take(&mut buf)),
                 };
                 let Some(held) = held else {
                     let reason = "too many messages wait";
                     break visit::close(&mut conn, tally, CloseCode::TRY_AGAIN_LATER, reason);
                 };
-                waiting.push(Instant::now() + delay(), kind, held);
+                waiting.push(Instant::now() + delay(), held);
             }
             Err(Error::TimedOut) => {}
             Err(error) => break Err(error),
@@ -150,16 +150,16 @@ pub(crate) fn later(
 /// Messages in the order in which they came, each with the time at which it is due.
 #[derive(Default)]
 struct Waiting {
-    messages: VecDeque<(Instant, Kind, Held)>,
+    messages: VecDeque<(Instant, Held)>,
     bytes: usize,
 }
 
 impl Waiting {
-    fn push(&mut self, due: Instant, kind: Kind, held: Held) {
+    fn push(&mut self, due: Instant, held: Held) {
         // Nobody overtakes.
         let due = self.messages.back().map_or(due, |(last, ..)| due.max(*last));
-        self.bytes += held.bytes.len();
-        self.messages.push_back((due, kind, held));
+        self.bytes += held.len();
+        self.messages.push_back((due, held));
     }
 
     fn next_due(&self) -> Option<Instant> {
@@ -172,17 +172,10 @@ impl Waiting {
 
     fn send_due(&mut self, conn: &mut Connection, tally: &Tally) -> Result<(), Error> {
         while self.next_due().is_some_and(|due| due <= Instant::now())
-            && let Some((_, kind, held)) = self.messages.pop_front()
+            && let Some((_, held)) = self.messages.pop_front()
         {
-            self.bytes -= held.bytes.len();
-            let sent = match kind {
-                // The price of text that is kept: it is looked at once more.
-                Kind::Text => {
-                    reply(conn, tally, Message::from(&*String::from_utf8_lossy(&held.bytes)))
-                }
-                Kind::Binary => reply(conn, tally, Message::from(&held.bytes)),
-            };
-            match sent {
+            self.bytes -= held.len();
+            match reply(conn, tally, held.message()) {
                 Ok(()) | Err(Error::Closed) => {}
                 Err(error) => return Err(error),
             }

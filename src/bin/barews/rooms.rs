@@ -9,7 +9,7 @@ use std::mem;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use barews::{CloseCode, Connection, Error, Kind, Message, Sender};
+use barews::{CloseCode, Connection, Sender};
 
 use crate::budget::{Budget, Held};
 use crate::helper;
@@ -36,11 +36,6 @@ struct Room {
     members: Mutex<Vec<Arc<Member>>>,
 }
 
-struct Post {
-    kind: Kind,
-    held: Held,
-}
-
 /// One connection in a room.
 #[derive(Default)]
 struct Member {
@@ -51,7 +46,7 @@ struct Member {
 
 #[derive(Default)]
 struct Queue {
-    posts: VecDeque<Arc<Post>>,
+    posts: VecDeque<Arc<Held>>,
     bytes: usize,
     state: State,
 }
@@ -103,8 +98,8 @@ impl Rooms {
                 Ok(Some(message)) => {
                     tally.received.count(message.len());
                     let kind = message.kind();
-                    match budget.hold(mem::take(&mut buf)) {
-                        Some(held) => seat.post(Post { kind, held }),
+                    match budget.hold(kind, mem::take(&mut buf)) {
+                        Some(held) => seat.post(held),
                         None => seat.member.send_away("too many messages wait"),
                     }
                 }
@@ -125,7 +120,7 @@ impl Rooms {
 
 impl Seat<'_> {
     /// Puts a message into everyone's queue, in the same order for all.
-    fn post(&self, post: Post) {
+    fn post(&self, post: Held) {
         self.member.wait_for_room();
         let post = Arc::new(post);
         for member in &*lock(&self.room.members) {
@@ -148,7 +143,7 @@ impl Drop for Seat<'_> {
 }
 
 impl Member {
-    fn push(&self, post: &Arc<Post>) {
+    fn push(&self, post: &Arc<Held>) {
         let mut queue = lock(&self.queue);
         if queue.state != State::Here {
             return;
@@ -157,7 +152,7 @@ impl Member {
             drop(queue);
             return self.send_away(SLOW);
         }
-        queue.bytes += post.held.bytes.len();
+        queue.bytes += post.len();
         queue.posts.push_back(Arc::clone(post));
         self.changed.notify_all();
     }
@@ -201,23 +196,14 @@ impl Member {
                 State::Left => return,
             }
             let Some(post) = queue.posts.pop_front() else { continue };
-            queue.bytes -= post.held.bytes.len();
+            queue.bytes -= post.len();
             self.changed.notify_all();
             drop(queue);
-            if post.send(sender).is_err() {
+            if sender.send(post.message()).is_err() {
                 // The one who receives sees the end of the connection too.
                 return self.become_state(State::Left);
             }
-            tally.sent.count(post.held.bytes.len());
-        }
-    }
-}
-
-impl Post {
-    fn send(&self, sender: &Sender) -> Result<(), Error> {
-        match self.kind {
-            Kind::Text => sender.send(&*String::from_utf8_lossy(&self.held.bytes)),
-            Kind::Binary => sender.send(Message::from(&self.held.bytes)),
+            tally.sent.count(post.len());
         }
     }
 }
