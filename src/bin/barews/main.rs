@@ -10,6 +10,7 @@ mod faults;
 mod help;
 mod helper;
 mod json;
+mod label;
 mod log;
 mod metrics;
 mod page;

@@ -4,12 +4,14 @@
 //! fight over them; who asks for the metrics adds them up.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fmt::{Debug, Write};
+use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use barews::{CloseCode, CloseFrame, Error, UpgradeError};
+
+use crate::label;
 
 /// The upper bounds of the buckets for handshakes, in seconds.
 const HANDSHAKES: &[f64] = &[0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0];
@@ -131,18 +133,15 @@ impl Metrics {
         };
         *state.closed.entry(code).or_default() += 1;
         if let Some(Error::Violation(violation)) = error {
-            *state.violations.entry(label(violation)).or_default() += 1;
+            *state.violations.entry(label::variant(violation)).or_default() += 1;
         }
     }
 
     /// A connection did not open.
     pub(crate) fn refused(&self, error: &UpgradeError) {
         let reason = match error {
-            UpgradeError::Refused(refusal) => label(refusal),
             UpgradeError::Answered(status) if status.code() < 400 => return,
-            // The application has but a few of its own.
-            UpgradeError::Answered(status) => format!("answered_{}", status.code()),
-            error => label(error),
+            error => label::refused(error),
         };
         *self.lock().refused.entry(reason).or_default() += 1;
     }
@@ -225,27 +224,6 @@ fn header(text: &mut String, name: &str, kind: &str, help: &str) {
 
 fn line(text: &mut String, name: &str, value: impl std::fmt::Display) {
     let _ = writeln!(text, "barews_{name} {value}");
-}
-
-/// The name of an enum's variant, in lower case with underscores; of nested ones the inner.
-fn label(variant: &impl Debug) -> String {
-    let debug = format!("{variant:?}");
-    let name = match debug.split_once('(') {
-        Some((outer, inner))
-            if inner.starts_with(|c: char| c.is_ascii_uppercase()) && outer == "Head" =>
-        {
-            inner
-        }
-        _ => &debug,
-    };
-    let mut label = String::new();
-    for c in name.chars().take_while(char::is_ascii_alphanumeric) {
-        if c.is_ascii_uppercase() && !label.is_empty() {
-            label.push('_');
-        }
-        label.push(c.to_ascii_lowercase());
-    }
-    label
 }
 
 #[cfg(test)]
