@@ -3,125 +3,48 @@
 #![cfg(target_os = "linux")]
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use tungstenite::protocol::frame::coding::CloseCode;
 use tungstenite::{Message, WebSocket};
 
-/// How long anything may take before a test fails.
-const PATIENCE: Duration = Duration::from_secs(20);
+#[allow(unused, reason = "shared with other tests, which use the rest")]
+mod common;
 
-/// The program, run by a shell so that limits can be set first.
-struct Program {
-    child: Child,
-    addr: SocketAddr,
-    /// What it says on standard error, a line each.
-    lines: Receiver<String>,
+use common::{Binary, PATIENCE, command};
+
+/// Serves on a free port, run by a shell that does something else first, such as to set limits.
+fn serve_after(prelude: &str) -> Binary {
+    Binary::serve_under(&["sh", "-c", &format!("{prelude}\nexec \"$0\" \"$@\"")], &[])
 }
 
-impl Program {
-    fn start(args: &[&str]) -> Self {
-        Self::start_under("", args)
-    }
-
-    /// `prelude` is what the shell does first.
-    fn start_under(prelude: &str, args: &[&str]) -> Self {
-        let mut child = Command::new("sh")
-            .args(["-c", &format!("{prelude}\nexec \"$0\" \"$@\"")])
-            .arg(env!("CARGO_BIN_EXE_barews"))
-            .arg("127.0.0.1:0")
-            .args(args)
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("a shell");
-        let (sender, lines) = channel();
-        let stderr = BufReader::new(child.stderr.take().expect("a pipe"));
-        thread::spawn(move || {
-            stderr.lines().map_while(Result::ok).try_for_each(|l| sender.send(l))
-        });
-        // Whatever goes wrong from here on, the program is ended.
-        let mut program = Self { child, addr: ([0; 4], 0).into(), lines };
-        let first = program.lines.recv_timeout(PATIENCE).expect("the address");
-        program.addr = first.rsplit_once(' ').expect("a word").1.parse().expect(&first);
-        program
-    }
-
-    fn signal(&self, name: &str) {
-        let sent =
-            Command::new("sh").args(["-c", &format!("kill -{name} {}", self.child.id())]).status();
-        assert!(sent.expect("a shell").success());
-    }
-
-    fn wait(&mut self) -> ExitStatus {
-        let start = Instant::now();
-        loop {
-            if let Some(status) = self.child.try_wait().expect("a child") {
-                return status;
-            }
-            assert!(start.elapsed() < PATIENCE, "it does not end");
-            thread::sleep(Duration::from_millis(5));
-        }
-    }
-
-    /// A number from the program's entry in `/proc`.
-    fn status(&self, key: &str) -> u64 {
-        let path = format!("/proc/{}/status", self.child.id());
-        let text = fs::read_to_string(path).expect("a running process");
-        let line = text.lines().find(|line| line.starts_with(key)).expect(key);
-        line.split_whitespace().nth(1).expect("a value").parse().expect("a number")
-    }
-
-    /// Processor time used, in clock ticks of 10 ms.
-    fn ticks(&self) -> u64 {
-        let path = format!("/proc/{}/stat", self.child.id());
-        let text = fs::read_to_string(path).expect("a running process");
-        let fields: Vec<&str> = text.rsplit_once(") ").expect("a name").1.split(' ').collect();
-        fields[11].parse::<u64>().expect("utime") + fields[12].parse::<u64>().expect("stime")
-    }
-
-    fn stream(&self) -> TcpStream {
-        let stream = TcpStream::connect(self.addr).expect("connect");
-        stream.set_read_timeout(Some(PATIENCE)).expect("set_read_timeout");
-        stream.set_write_timeout(Some(PATIENCE)).expect("set_write_timeout");
-        stream
-    }
-
-    fn open(&self) -> WebSocket<TcpStream> {
-        self.try_open().expect("a WebSocket")
-    }
-
-    fn try_open(&self) -> Result<WebSocket<TcpStream>, String> {
-        let url = format!("ws://{}/", self.addr);
-        let (client, _) =
-            tungstenite::client(url, self.stream()).map_err(|error| error.to_string())?;
-        Ok(client)
-    }
-
-    /// Waits until only `threads` are left: the main one, and those for the log and signals.
-    fn settle(&self, threads: u64) {
-        let start = Instant::now();
-        while self.status("Threads:") != threads {
-            assert!(start.elapsed() < PATIENCE, "{} threads", self.status("Threads:"));
-            thread::sleep(Duration::from_millis(5));
-        }
-    }
+/// Processor time used, in clock ticks of 10 ms.
+fn ticks(program: &Binary) -> u64 {
+    let path = format!("/proc/{}/stat", program.pid());
+    let text = fs::read_to_string(path).expect("a running process");
+    let fields: Vec<&str> = text.rsplit_once(") ").expect("a name").1.split(' ').collect();
+    fields[11].parse::<u64>().expect("utime") + fields[12].parse::<u64>().expect("stime")
 }
 
-impl Drop for Program {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+fn connect(program: &Binary) -> TcpStream {
+    let stream = TcpStream::connect(program.addr).expect("connect");
+    stream.set_read_timeout(Some(PATIENCE)).expect("set_read_timeout");
+    stream.set_write_timeout(Some(PATIENCE)).expect("set_write_timeout");
+    stream
 }
 
-/// Threads of the program when nobody is connected.
-const IDLE_THREADS: u64 = 3;
+fn open(program: &Binary) -> WebSocket<TcpStream> {
+    try_open(program).expect("a WebSocket")
+}
+
+fn try_open(program: &Binary) -> Result<WebSocket<TcpStream>, String> {
+    let url = format!("ws://{}/", program.addr);
+    let client = tungstenite::client(url, connect(program));
+    client.map(|(client, _)| client).map_err(|error| error.to_string())
+}
 
 #[track_caller]
 fn echoes(client: &mut WebSocket<TcpStream>) {
@@ -151,12 +74,12 @@ fn f7_a_thread_that_cannot_be_started_costs_one_connection() {
         prlimit --pid $$ --nproc=$(($(ls -d /proc/[0-9]*/task/[0-9]* | wc -l) + 20))",
         copy.display()
     );
-    let program = Program::start_under(&prelude, &[]);
+    let program = serve_after(&prelude);
     fs::remove_file(&copy).expect("it runs without its file");
     let mut open = Vec::new();
     let refusal = loop {
         assert!(open.len() < 2000, "the limit does not bite");
-        match program.try_open() {
+        match try_open(&program) {
             Ok(client) => open.push(client),
             Err(refusal) => break refusal,
         }
@@ -168,7 +91,7 @@ fn f7_a_thread_that_cannot_be_started_costs_one_connection() {
     open.pop().expect("some").close(None).expect("close");
     let start = Instant::now();
     let mut again = loop {
-        match program.try_open() {
+        match try_open(&program) {
             Ok(client) => break client,
             Err(_) => assert!(start.elapsed() < PATIENCE),
         }
@@ -178,13 +101,13 @@ fn f7_a_thread_that_cannot_be_started_costs_one_connection() {
 
 #[test]
 fn f8_without_descriptors_accepting_rests_and_recovers() {
-    let program = Program::start_under("ulimit -n 64", &[]);
-    let mut open: Vec<_> = (0..50).map(|_| program.open()).collect();
+    let program = serve_after("ulimit -n 64");
+    let mut open: Vec<_> = (0..50).map(|_| open(&program)).collect();
     // These wait in the backlog, once descriptors are out.
-    let mut waiting: Vec<_> = (0..30).map(|_| program.stream()).collect();
-    let before = program.ticks();
+    let mut waiting: Vec<_> = (0..30).map(|_| connect(&program)).collect();
+    let before = ticks(&program);
     thread::sleep(Duration::from_secs(1));
-    let busy = program.ticks() - before;
+    let busy = ticks(&program) - before;
     assert!(busy <= 5, "{busy} % of a processor, for nothing");
     open.iter_mut().for_each(echoes);
     drop(open);
@@ -198,8 +121,8 @@ fn f8_without_descriptors_accepting_rests_and_recovers() {
 
 #[test]
 fn f13_a_client_that_stops_reading_is_cut_by_the_write_deadline() {
-    let program = Program::start(&["--write-timeout", "300ms", "--close-timeout", "200ms"]);
-    let mut client = program.open();
+    let mut program = Binary::serve(&["--write-timeout", "300ms", "--close-timeout", "200ms"]);
+    let mut client = open(&program);
     let start = Instant::now();
     // More than both sockets hold, and nothing that is echoed is read. Short messages, since long
     // ones have longer.
@@ -211,20 +134,20 @@ fn f13_a_client_that_stops_reading_is_cut_by_the_write_deadline() {
     };
     assert!(!matches!(error, tungstenite::Error::Capacity(_)), "{error}");
     drop(client);
-    program.settle(IDLE_THREADS);
-    let line = program.lines.recv_timeout(PATIENCE).expect("its line");
+    program.settle();
+    let line = program.line();
     assert!(line.ends_with("failed 1006: what was sent was not taken in time"), "{line}");
-    echoes(&mut program.open());
+    echoes(&mut open(&program));
 }
 
 #[test]
 fn f14_a_peer_that_vanishes_is_noticed() {
-    let program = Program::start(&["--ping-after", "200ms", "--idle-timeout", "600ms"]);
+    let program = Binary::serve(&["--ping-after", "200ms", "--idle-timeout", "600ms"]);
     let start = Instant::now();
-    let mut client = program.open();
+    let mut client = open(&program);
     // Nothing is read, so no Ping is answered.
-    program.settle(IDLE_THREADS + 1);
-    program.settle(IDLE_THREADS);
+    program.settle_at(Binary::IDLE + 1);
+    program.settle();
     let spent = start.elapsed();
     assert!(spent >= Duration::from_millis(600) && spent < Duration::from_secs(10), "{spent:?}");
     assert!(matches!(client.read(), Ok(Message::Ping(_))));
@@ -236,8 +159,8 @@ fn f14_a_peer_that_vanishes_is_noticed() {
 
 #[test]
 fn f17_little_memory_refuses_messages_and_not_the_server() {
-    let program = Program::start_under("ulimit -v 524288", &[]);
-    let mut clients: Vec<_> = (0..32).map(|_| program.open()).collect();
+    let mut program = serve_after("ulimit -v 524288");
+    let mut clients: Vec<_> = (0..32).map(|_| open(&program)).collect();
     let message = vec![7; (16 << 20) - 1];
     // All but the last byte of each is sent: none can be let go of by an echo.
     let mut frame = vec![0x82, 0xff];
@@ -266,16 +189,14 @@ fn f17_little_memory_refuses_messages_and_not_the_server() {
             Err(_) => {}
         }
     }
-    program.settle(IDLE_THREADS);
-    let lines: Vec<String> = (0..32)
-        .map(|_| program.lines.recv_timeout(PATIENCE).expect("a line for each connection"))
-        .collect();
+    program.settle();
+    let lines: Vec<String> = (0..32).map(|_| program.line()).collect();
     let count = |end: &str| lines.iter().filter(|line| line.contains(end)).count();
     // Others end with their clients.
     let overloaded = count("failed 1013: too many bytes of unfinished messages");
     assert!(overloaded >= refused, "{refused} refused, {lines:#?}");
     assert_eq!(count(", failed "), 32, "{lines:#?}");
-    let mut after = program.open();
+    let mut after = open(&program);
     after.send(Message::binary(message.clone())).expect("send");
     assert_eq!(after.read().expect("an echo"), Message::binary(message));
 }
@@ -283,9 +204,9 @@ fn f17_little_memory_refuses_messages_and_not_the_server() {
 #[test]
 fn f18_a_stopped_server_expires_what_is_due_and_goes_on() {
     let args = ["--handshake-timeout", "300ms", "--ping-after", "100ms", "--idle-timeout", "400ms"];
-    let program = Program::start(&args);
-    let mut silent = program.open();
-    let mut half = program.stream();
+    let program = Binary::serve(&args);
+    let mut silent = open(&program);
+    let mut half = connect(&program);
     half.write_all(b"GET / HTTP/1.1\r\n").expect("send");
     program.signal("STOP");
     thread::sleep(Duration::from_millis(700));
@@ -296,16 +217,16 @@ fn f18_a_stopped_server_expires_what_is_due_and_goes_on() {
     let said = read_to_end(silent.get_mut());
     let close = said.strip_prefix(b"\x89\x00").unwrap_or(&said);
     assert!(close.starts_with(b"\x88") && close[2..].starts_with(b"\x03\xf0"), "{said:?}");
-    program.settle(IDLE_THREADS);
-    echoes(&mut program.open());
-    let lines: Vec<String> = program.lines.try_iter().collect();
+    program.settle();
+    echoes(&mut open(&program));
+    let lines = program.stop();
     assert!(!lines.iter().any(|line| line.contains("panicked")), "{lines:#?}");
 }
 
 #[test]
 fn f19_shutdown_says_goodbye_to_1000_clients() {
-    let mut program = Program::start_under("ulimit -n 4096", &[]);
-    let mut clients: Vec<_> = (0..1000).map(|_| program.open()).collect();
+    let program = serve_after("ulimit -n 4096");
+    let mut clients: Vec<_> = (0..1000).map(|_| open(&program)).collect();
     let start = Instant::now();
     program.signal("TERM");
     for client in &mut clients {
@@ -316,36 +237,36 @@ fn f19_shutdown_says_goodbye_to_1000_clients() {
         // tungstenite answers the Close with the next call.
         let _ = client.flush();
     }
-    assert_eq!(program.wait().code(), Some(0));
+    assert_eq!(program.wait().0.code(), Some(0));
     assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
 }
 
 #[test]
 fn f19_a_client_that_does_not_answer_is_cut_after_the_grace_period() {
-    let mut program = Program::start(&["--grace", "300ms"]);
-    let mut client = program.open();
+    let program = Binary::serve(&["--grace", "300ms"]);
+    let mut client = open(&program);
     let start = Instant::now();
     program.signal("INT");
     assert!(matches!(client.read(), Ok(Message::Close(_))));
-    assert_eq!(program.wait().code(), Some(0));
+    assert_eq!(program.wait().0.code(), Some(0));
     assert!(start.elapsed() >= Duration::from_millis(300));
 }
 
 #[test]
 fn f19_a_second_signal_ends_the_program_at_once() {
-    let mut program = Program::start(&["--grace", "60s"]);
-    let mut client = program.open();
+    let program = Binary::serve(&["--grace", "60s"]);
+    let mut client = open(&program);
     program.signal("TERM");
     assert!(matches!(client.read(), Ok(Message::Close(_))));
     program.signal("TERM");
-    assert_eq!(program.wait().code(), Some(128 + 15));
+    assert_eq!(program.wait().0.code(), Some(128 + 15));
 }
 
 #[test]
 fn f20_a_busy_port_is_an_error_of_one_line() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
     let addr = listener.local_addr().expect("an address").to_string();
-    let output = Command::new(env!("CARGO_BIN_EXE_barews")).arg(&addr).output().expect("run");
+    let output = command(&[&addr]).output().expect("run");
     assert_eq!(output.status.code(), Some(2));
     let text = String::from_utf8(output.stderr).expect("UTF-8");
     assert!(text.starts_with(&format!("barews: cannot listen on {addr}: ")), "{text}");
@@ -354,24 +275,14 @@ fn f20_a_busy_port_is_an_error_of_one_line() {
 
 #[test]
 fn f20_a_quick_restart_binds_again() {
-    let mut program = Program::start(&[]);
+    let program = Binary::serve(&[]);
     let addr = program.addr.to_string();
-    let mut client = program.open();
+    let mut client = open(&program);
     echoes(&mut client);
     program.signal("TERM");
     assert!(matches!(client.read(), Ok(Message::Close(_))));
     let _ = client.flush();
-    assert_eq!(program.wait().code(), Some(0));
+    assert_eq!(program.wait().0.code(), Some(0));
     // The server closed first, so its end of the connection lingers in the system.
-    let mut again = Command::new(env!("CARGO_BIN_EXE_barews"))
-        .arg(&addr)
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("run");
-    let mut first = String::new();
-    let stderr = again.stderr.take().expect("a pipe");
-    BufReader::new(stderr).read_line(&mut first).expect("a line");
-    let _ = again.kill();
-    let _ = again.wait();
-    assert_eq!(first, format!("barews: listening on {addr}\n"));
+    assert_eq!(Binary::start(&mut command(&[&addr])).address(), addr);
 }

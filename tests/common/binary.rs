@@ -1,6 +1,6 @@
 //! The real program as a child process.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 use std::sync::mpsc::channel;
@@ -14,8 +14,8 @@ use super::PATIENCE;
 pub struct Binary {
     pub addr: SocketAddr,
     child: Child,
-    /// What follows the line with the address.
-    stderr: Option<ChildStderr>,
+    /// Read only when asked: nobody else empties the pipe.
+    stderr: Option<BufReader<ChildStderr>>,
 }
 
 /// The program with these arguments, its outputs piped.
@@ -41,29 +41,48 @@ impl Binary {
     }
 
     fn spawn(mut command: Command) -> Self {
-        let mut child = command.spawn().expect("spawn");
-        let mut stderr = child.stderr.take().expect("a pipe");
-        // The pipe has no timeout, so that another thread waits.
-        let (sender, lines) = channel();
-        thread::spawn(move || {
-            // Byte by byte, so that nothing more is taken from the pipe.
-            let mut line = Vec::new();
-            while !line.ends_with(b"\n") {
-                let mut byte = [0];
-                if !matches!(stderr.read(&mut byte), Ok(1)) {
-                    break;
-                }
-                line.extend(byte);
-            }
-            let _ = sender.send((String::from_utf8_lossy(&line).into_owned(), stderr));
-        });
-        let unbound = SocketAddr::from(([0, 0, 0, 0], 0));
-        let mut binary = Self { addr: unbound, child, stderr: None };
-        let (line, stderr) = lines.recv_timeout(PATIENCE).expect("a line on standard error");
-        binary.stderr = Some(stderr);
-        let addr = line.strip_prefix("barews: listening on ").expect("the address");
-        binary.addr = addr.trim_end().parse().expect("the address");
+        let mut binary = Self::start(&mut command);
+        binary.addr = binary.address().parse().expect("the address");
         binary
+    }
+
+    /// Starts what may listen anywhere and say anything.
+    pub fn start(command: &mut Command) -> Self {
+        let mut child = command.spawn().expect("spawn");
+        let stderr = child.stderr.take().map(BufReader::new);
+        Self { addr: SocketAddr::from(([0; 4], 0)), child, stderr }
+    }
+
+    /// The next line on standard error, without its end.
+    pub fn line(&mut self) -> String {
+        let line = self.read(|stderr| {
+            let mut line = String::new();
+            let _ = stderr.read_line(&mut line);
+            line
+        });
+        line.strip_suffix('\n').expect("a line on standard error").to_owned()
+    }
+
+    /// The address in the line that tells it.
+    pub fn address(&mut self) -> String {
+        let line = self.line();
+        line.strip_prefix("barews: listening on ").expect(&line).to_owned()
+    }
+
+    /// Has another thread read standard error, since a pipe has no timeout.
+    fn read<T: Send + 'static>(
+        &mut self,
+        read: impl FnOnce(&mut BufReader<ChildStderr>) -> T + Send + 'static,
+    ) -> T {
+        let mut stderr = self.stderr.take().expect("still open");
+        let (sender, receiver) = channel();
+        thread::spawn(move || {
+            let read = read(&mut stderr);
+            let _ = sender.send((read, stderr));
+        });
+        let (read, stderr) = receiver.recv_timeout(PATIENCE).expect("something on standard error");
+        self.stderr = Some(stderr);
+        read
     }
 
     /// The number of the process.
@@ -84,14 +103,16 @@ impl Binary {
 
     /// Waits for the end, and gives the lines on standard error until then.
     pub fn wait(mut self) -> (ExitStatus, Vec<String>) {
-        let stderr = self.stderr.take().expect("still open");
-        let (sender, lines) = channel();
-        thread::spawn(move || {
-            let lines: Vec<String> = BufReader::new(stderr).lines().map_while(Result::ok).collect();
-            let _ = sender.send(lines);
-        });
-        let lines = lines.recv_timeout(PATIENCE).expect("the program ends");
+        let lines = self.read(|stderr| stderr.lines().map_while(Result::ok).collect());
         (self.child.wait().expect("wait"), lines)
+    }
+
+    /// Ends the program by SIGTERM, which must go well; the lines it had still to say.
+    pub fn stop(self) -> Vec<String> {
+        self.signal("TERM");
+        let (status, lines) = self.wait();
+        assert_eq!(status.code(), Some(0), "{lines:?}");
+        lines
     }
 }
 
@@ -99,7 +120,7 @@ impl Binary {
 #[cfg(target_os = "linux")]
 impl Binary {
     /// Threads when nobody is connected: the main one, and those for the log and signals.
-    const IDLE: u64 = 3;
+    pub const IDLE: u64 = 3;
 
     /// The most memory it has used so far, in bytes.
     pub fn peak_memory(&self) -> u64 {
@@ -108,13 +129,18 @@ impl Binary {
 
     /// Waits until no connection has a thread any more; how many descriptors are left then.
     pub fn settle(&self) -> usize {
+        self.settle_at(Self::IDLE);
+        let descriptors = std::fs::read_dir(format!("/proc/{}/fd", self.pid()));
+        descriptors.expect("those of our own child").count()
+    }
+
+    /// Waits until it has so many threads.
+    pub fn settle_at(&self, threads: u64) {
         let start = Instant::now();
-        while self.status("Threads:") != Self::IDLE {
+        while self.status("Threads:") != threads {
             assert!(start.elapsed() < PATIENCE, "{} threads", self.status("Threads:"));
             thread::sleep(Duration::from_millis(5));
         }
-        let descriptors = std::fs::read_dir(format!("/proc/{}/fd", self.pid()));
-        descriptors.expect("those of our own child").count()
     }
 
     /// A number from the program's entry in `/proc`.

@@ -100,8 +100,7 @@ fn what_the_server_closed_with_is_told() {
     for code in ["4xxx", "1000"] {
         assert_eq!(metric(&text, &format!("barews_closed_total{{code=\"{code}\"}}")), 1.0);
     }
-    binary.signal("TERM");
-    let (_, lines) = binary.wait();
+    let lines = binary.stop();
     for (path, end) in
         [("/close/4001: ", "closed 4001 \"enough\""), ("/count/0: ", "closed 1000 \"\"")]
     {
@@ -379,8 +378,7 @@ fn violations() {
         client.send([frame(TEXT, "meanwhile"), close(1002, kind)].concat());
         assert_eq!(client.read_rest(), bytes, "{kind}");
     }
-    binary.signal("TERM");
-    let (_, lines) = binary.wait();
+    let lines = binary.stop();
     for kind in ["utf8", "continuation"] {
         let end = format!("closed 1002 {kind:?}");
         assert!(lines.iter().any(|line| line.ends_with(&end)), "{end} in {lines:?}");

@@ -1,53 +1,6 @@
-use std::io::{BufRead, BufReader, Read};
-use std::process::{Child, ChildStderr, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use crate::common::{Binary, Frame, PATIENCE, RawClient, TEXT, close, command, frame, r0};
-
-/// A child that ends with the test, and its standard error.
-struct Program(Child, BufReader<ChildStderr>);
-
-impl Program {
-    fn start(command: &mut Command) -> Self {
-        let mut child = command.spawn().expect("spawn");
-        let stderr = BufReader::new(child.stderr.take().expect("a pipe"));
-        Self(child, stderr)
-    }
-
-    fn line(&mut self) -> String {
-        let mut line = String::new();
-        self.1.read_line(&mut line).expect("a line");
-        line
-    }
-
-    /// The address in the line that tells it.
-    fn address(&mut self) -> String {
-        let line = self.line();
-        let addr = line.strip_prefix("barews: listening on ").expect(&line);
-        addr.trim_end().to_owned()
-    }
-
-    /// Sends a signal, by the name that `kill` has for it, which every shell has built in.
-    fn signal(&self, name: &str) {
-        let kill = format!("kill -{name} {}", self.0.id());
-        assert!(Command::new("sh").args(["-c", &kill]).status().expect("a shell").success());
-    }
-
-    /// Ends the program by SIGTERM; what it had still to say.
-    fn stop(&mut self) -> String {
-        self.signal("TERM");
-        let mut rest = String::new();
-        self.1.read_to_string(&mut rest).expect("text");
-        assert_eq!(self.0.wait().expect("wait").code(), Some(0), "{rest}");
-        rest
-    }
-}
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
 
 fn echo(addr: &str) {
     let mut client = RawClient::open(addr.parse().expect("an address"));
@@ -58,19 +11,19 @@ fn echo(addr: &str) {
 
 #[test]
 fn several_addresses_in_arguments_and_environment() {
-    let mut program = Program::start(&mut command(&["127.0.0.1:0", "--listen", "127.0.0.1:0"]));
+    let mut program = Binary::start(&mut command(&["127.0.0.1:0", "--listen", "127.0.0.1:0"]));
     let [first, second] = [(); 2].map(|()| program.address());
     assert_ne!(first, second);
     echo(&first);
     echo(&second);
     let mut environment = command(&[]);
     environment.env("BAREWS_LISTEN", "127.0.0.1:0 127.0.0.1:0").env("BAREWS_MAX_MESSAGE", "3");
-    let mut program = Program::start(&mut environment);
+    let mut program = Binary::start(&mut environment);
     let [_, second] = [(); 2].map(|()| program.address());
     let mut client = RawClient::open(second.parse().unwrap());
     client.send(frame(TEXT, "1234"));
     client.expect_close(1009);
-    let mut port = Program::start(command(&[]).env("PORT", "0"));
+    let mut port = Binary::start(command(&[]).env("PORT", "0"));
     let addr = port.address();
     echo(&addr.replace("0.0.0.0", "127.0.0.1"));
 }
@@ -93,21 +46,20 @@ fn wrong_variables_are_told() {
 #[cfg(unix)]
 #[test]
 fn a_unix_socket() {
-    use std::io::Write;
+    use std::io::{Read, Write};
     use std::os::unix::net::UnixStream;
 
     let path = std::env::temp_dir().join(format!("barews-endpoint-{}.sock", std::process::id()));
     let addr = format!("unix:{}", path.display());
-    let mut died = Program::start(&mut command(&[&addr]));
+    let mut died = Binary::start(&mut command(&[&addr]));
     assert_eq!(died.address(), addr);
     // While it lives, nobody takes its place.
     let second = command(&[&addr]).output().expect("run");
     assert_eq!(second.status.code(), Some(2), "{second:?}");
-    died.0.kill().expect("kill");
-    died.0.wait().expect("wait");
+    drop(died);
     assert!(path.exists());
 
-    let mut program = Program::start(&mut command(&[&addr]));
+    let mut program = Binary::start(&mut command(&[&addr]));
     assert_eq!(program.address(), addr);
     let mut client = UnixStream::connect(&path).expect("connect");
     client.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -120,7 +72,7 @@ fn a_unix_socket() {
     assert_eq!(Frame::read(&mut client).unwrap(), Some(Frame::close(1000, "")));
     drop(client);
     let rest = program.stop();
-    assert!(rest.contains("unix /: 1 messages 1 bytes in"), "{rest}");
+    assert!(rest[0].contains("unix /: 1 messages 1 bytes in"), "{rest:?}");
     assert!(!path.exists());
 
     // Nor is it left behind where a later address is taken.
@@ -131,15 +83,16 @@ fn a_unix_socket() {
     assert!(!path.exists());
 
     // Or where a second signal ends the program.
-    let mut hurried = Program::start(&mut command(&["--grace", "60s", "127.0.0.1:0", &addr]));
+    let mut hurried = Binary::start(&mut command(&["--grace", "60s", "127.0.0.1:0", &addr]));
     let tcp = hurried.address().parse().unwrap();
     assert_eq!(hurried.address(), addr);
     let mut client = RawClient::open(tcp);
     hurried.signal("TERM");
     assert!(client.heard_within(PATIENCE));
     hurried.signal("INT");
-    assert_eq!(hurried.0.wait().expect("wait").code(), Some(128 + 2));
-    assert!(hurried.line().contains("shutting down"));
+    let (status, lines) = hurried.wait();
+    assert_eq!(status.code(), Some(128 + 2));
+    assert!(lines[0].contains("shutting down"), "{lines:?}");
     assert!(!path.exists());
 
     // What is no socket is not touched.
@@ -165,7 +118,7 @@ fn socket_activation() {
         let mut shell = Command::new("sh");
         shell.args(["-c", script, "sh", env!("CARGO_BIN_EXE_barews")]).args(extra);
         shell.stdin(input.try_clone().unwrap()).stdout(Stdio::null()).stderr(Stdio::piped());
-        Program::start(&mut shell)
+        Binary::start(&mut shell)
     };
     let mut first = start(&[]);
     assert_eq!(first.address(), addr.to_string());
@@ -183,7 +136,7 @@ fn socket_activation() {
     second.stop();
     // Variables that were meant for another process are none of ours.
     let mut other = command(&["127.0.0.1:0"]);
-    let mut other = Program::start(other.env("LISTEN_PID", "1").env("LISTEN_FDS", "1"));
+    let mut other = Binary::start(other.env("LISTEN_PID", "1").env("LISTEN_FDS", "1"));
     echo(&other.address());
     other.stop();
 }
@@ -192,10 +145,10 @@ fn socket_activation() {
 #[cfg(unix)]
 #[test]
 fn a_log_in_json() {
-    let mut program = Program::start(&mut command(&["--log=json", "127.0.0.1:0"]));
+    let mut program = Binary::start(&mut command(&["--log=json", "127.0.0.1:0"]));
     let line = program.line();
     let (_, addr) = line.split_once(r#""event":"listening","address":""#).expect(&line);
-    let addr = addr.strip_suffix("\"}\n").expect(&line).parse().unwrap();
+    let addr = addr.strip_suffix("\"}").expect(&line).parse().unwrap();
     let mut client = RawClient::connect(addr);
     let request = r0().target("/subprotocol?\"").add("Sec-WebSocket-Protocol: a");
     client.send(request.bytes());
@@ -221,7 +174,7 @@ fn a_log_in_json() {
     let line = program.line();
     assert!(line.contains(r#""event":"refused","peer":""#), "{line}");
     let rest = program.stop();
-    assert!(rest.lines().all(|line| line.starts_with('{') && line.ends_with('}')), "{rest}");
+    assert!(rest.iter().all(|line| line.starts_with('{') && line.ends_with('}')), "{rest:?}");
 }
 
 #[cfg(unix)]
@@ -231,10 +184,10 @@ fn no_log_at_all() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = listener.local_addr().unwrap().to_string();
     drop(listener);
-    let mut program = Program::start(&mut command(&["--log", "off", &addr]));
+    let program = Binary::start(&mut command(&["--log", "off", &addr]));
     while std::net::TcpStream::connect(&addr).is_err() {}
     echo(&addr);
-    assert_eq!(program.stop(), "");
+    assert!(program.stop().is_empty());
 }
 
 /// The manual page is one that `man` can show, where there is a `man`.

@@ -38,9 +38,7 @@ fn it_echoes() {
 /// Ends the program, and finds a line of its log for each connection.
 #[cfg(unix)]
 fn stop(binary: Binary, addresses: &[String], texts: &[&str]) {
-    binary.signal("TERM");
-    let (status, lines) = binary.wait();
-    assert_eq!(status.code(), Some(0));
+    let lines = binary.stop();
     for (address, text) in addresses.iter().zip(texts) {
         let line = lines.iter().find(|line| line.contains(address));
         assert!(line.is_some_and(|line| line.contains(text)), "{text} in {lines:?}");
