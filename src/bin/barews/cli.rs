@@ -8,6 +8,7 @@ use barews::Config;
 use crate::address::Address;
 use crate::help;
 use crate::log::Format;
+use crate::settings::{SETTINGS, Setting};
 use crate::value;
 
 /// What the user asks for.
@@ -32,124 +33,9 @@ pub(crate) struct Options {
     pub(crate) faults: bool,
 }
 
-/// An option.
-pub(crate) struct Setting {
-    pub(crate) name: &'static str,
-    /// What the value is called in the help; empty for an option that has none.
-    pub(crate) value: &'static str,
-    pub(crate) help: &'static str,
-    pub(crate) topic: Topic,
-    /// Sets it, or tells what would be right.
-    set: fn(&mut Options, &str) -> Result<(), &'static str>,
-}
-
-/// Where in the help an option stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Topic {
-    Main,
-    Limits,
-    Timeouts,
-}
-
-/// A setting whose value is read by a function and stored in a field.
-macro_rules! setting {
-    ($topic:ident, $name:literal, $value:literal, $help:literal, $read:path => $($field:ident).+) => {
-        Setting {
-            name: $name,
-            value: $value,
-            help: $help,
-            topic: Topic::$topic,
-            set: |options, text| {
-                let value = $read(text)?.try_into();
-                options.$($field).+ = value.map_err(|_| "a number that this machine has")?;
-                Ok(())
-            },
-        }
-    };
-}
-
 /// Stack size of a connection's thread, in bytes. The echo loop needs little, and of what is not
 /// touched nothing is used; a panic's report needs the most.
 const STACK: usize = 128 << 10;
-
-/// All settings, in the order of the help; defaults are those of the library but for the stack's.
-pub(crate) const SETTINGS: &[Setting] = &[
-    Setting {
-        name: "--listen",
-        value: "ADDR",
-        help: "HOST:PORT or unix:PATH; repeatable [127.0.0.1:9001]",
-        topic: Topic::Main,
-        set: |options, text| {
-            options.listen.push(value::address(text)?);
-            Ok(())
-        },
-    },
-    Setting {
-        name: "--origin",
-        value: "ORIGIN",
-        help: "let in web pages from here only; repeatable [any]",
-        topic: Topic::Main,
-        set: |options, text| {
-            options.config.origins.push(text.to_owned());
-            Ok(())
-        },
-    },
-    setting!(Main, "--log", "FORMAT", "a line a connection: text, json or off [text]",
-        value::format => log),
-    setting!(Main, "--faults", "", "serve /invalid/..., which breaks the protocol",
-        value::flag => faults),
-    setting!(Main, "--grace", "TIME", "for connections to close on SIGTERM [3s]",
-        value::time => grace),
-    setting!(Limits, "--max-connections", "N", "open at once, then 503 [8192]",
-        value::count => config.limits.connections),
-    setting!(Limits, "--max-connections-per-ip", "N", "of these from one address [8192]",
-        value::count => config.limits.connections_per_ip),
-    setting!(Limits, "--max-message", "SIZE", "longest message, then 1009 [16M]",
-        value::size => config.limits.message),
-    setting!(Limits, "--max-fragments", "N", "of one message, then 1008 [131072]",
-        value::count => config.limits.fragments),
-    setting!(Limits, "--max-assembling", "SIZE", "unfinished messages in all, then 1013 [1G]",
-        value::size => config.limits.assembling),
-    setting!(Limits, "--max-head", "SIZE", "longest request head, then 431 [32K]",
-        value::size => config.limits.head),
-    setting!(Limits, "--max-headers", "N", "most header lines, then 431 [100]",
-        value::count => config.limits.headers),
-    setting!(Limits, "--max-header-line", "SIZE", "longest header line, then 431 [8K]",
-        value::size => config.limits.header_line),
-    setting!(Limits, "--max-request-line", "SIZE", "longest request line, then 414 [8K]",
-        value::size => config.limits.request_line),
-    setting!(Limits, "--stack-size", "SIZE", "of a connection's thread, from 64K on [128K]",
-        value::stack => config.stack_size),
-    setting!(Timeouts, "--handshake-timeout", "TIME", "for the whole request [10s]",
-        value::patience => config.timeouts.handshake),
-    setting!(Timeouts, "--message-timeout", "TIME", "for a message, and 1s for each 64K [60s]",
-        value::patience => config.timeouts.message),
-    setting!(Timeouts, "--ping-after", "TIME", "of silence [60s]",
-        value::patience => config.timeouts.ping),
-    setting!(Timeouts, "--idle-timeout", "TIME", "of silence until the end [120s]",
-        value::patience => config.timeouts.idle),
-    setting!(Timeouts, "--write-timeout", "TIME", "for a write, and 1s for each 64K [10s]",
-        value::patience => config.timeouts.write),
-    setting!(Timeouts, "--close-timeout", "TIME", "for the end of a connection [2s]",
-        value::patience => config.timeouts.close),
-];
-
-impl Setting {
-    /// The variable of the environment that stands in for the option.
-    pub(crate) fn variable(&self) -> String {
-        format!("BAREWS_{}", self.name[2..].replace('-', "_").to_ascii_uppercase())
-    }
-
-    /// Whether it may be given more than once.
-    pub(crate) fn is_list(&self) -> bool {
-        matches!(self.name, "--listen" | "--origin")
-    }
-
-    /// Sets it; `source` is how the user said it.
-    fn apply(&self, options: &mut Options, source: &str, text: &str) -> Result<(), String> {
-        (self.set)(options, text).map_err(|right| format!("{source}: {text:?} is not {right}"))
-    }
-}
 
 /// Reads the arguments, the program's name left out, and the environment for what they leave open.
 pub(crate) fn parse(
@@ -245,6 +131,7 @@ fn from_environment<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use barews::{Limits, Timeouts};
 
     fn parsed(args: &[&str], env: &[(&str, &str)]) -> Result<Command, String> {
         let env = |name: &str| {
@@ -323,6 +210,43 @@ mod tests {
             }
         }
         assert_eq!(wrong(&["--port"], &[]), "there is no option --port");
+    }
+
+    /// A field that is added to the library's configuration does not go without an option: this no
+    /// longer compiles.
+    #[test]
+    fn every_field_has_an_option() {
+        let mut args = Vec::new();
+        for setting in SETTINGS {
+            let value = match setting.value {
+                "TIME" => "7s",
+                "SIZE" => "77K",
+                "N" => "7",
+                "ORIGIN" => "https://a",
+                _ => continue,
+            };
+            args.extend([setting.name, value]);
+        }
+        let Config { limits, timeouts, origins, stack_size } = options(&args, &[]).config;
+        assert_eq!((origins, stack_size), (vec!["https://a".to_owned()], Some(77 << 10)));
+        let Limits {
+            request_line,
+            header_line,
+            headers,
+            head,
+            message,
+            fragments,
+            assembling,
+            connections,
+            connections_per_ip,
+        } = limits;
+        assert_eq!([request_line, header_line, head], [77 << 10; 3]);
+        assert_eq!([message, assembling], [77 << 10; 2]);
+        assert_eq!([headers, connections, connections_per_ip], [7; 3]);
+        assert_eq!(fragments, 7);
+        let Timeouts { handshake, message, ping, idle, write, close } = timeouts;
+        let times = [handshake, message, ping, idle, write, close];
+        assert_eq!(times, [Duration::from_secs(7); 6]);
     }
 
     #[test]

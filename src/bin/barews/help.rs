@@ -1,7 +1,7 @@
 //! The help and the manual page, both made of the same tables.
 
-use crate::cli::{SETTINGS, Setting, Topic};
 use crate::route::{PATHS, PLAIN};
+use crate::settings::{SETTINGS, Setting, Topic};
 
 const TOPICS: &str = "paths, limits, timeouts, environment, all";
 

@@ -6,8 +6,9 @@ use std::thread;
 /// Stack size of such a thread, in bytes.
 const STACK: usize = 64 << 10;
 
-/// How many there may be: with these and the default of connections, four memory maps each, a quarter
-/// of the 65,530 that Linux grants a process is left. Without one, std aborts: it maps signal stacks.
+/// How many there may be. These and the default of connections, with four memory maps each, leave
+/// a quarter of the 65,530 that Linux grants a process; std aborts where it cannot map a signal
+/// stack.
 const MOST: usize = 4096;
 
 static HELPERS: Limit = Limit(AtomicUsize::new(MOST));

@@ -16,6 +16,7 @@ mod metrics;
 mod page;
 mod rooms;
 mod route;
+mod settings;
 mod signals;
 mod stream;
 mod value;
