@@ -91,6 +91,7 @@ fn what_the_server_closed_with_is_told() {
     client.expect(&Frame::close(4001, "enough"));
     client.send(frame(CLOSE, ""));
     client.expect_eof();
+    drop(client);
     let mut client = open(&binary, "/count/0");
     client.expect(&Frame::close(1000, ""));
     client.send(close(3000, "no"));
@@ -164,6 +165,7 @@ fn a_slow_member_is_sent_away() {
     slow.send(close(1013, ""));
     slow.expect_eof();
     other.finish();
+    drop((slow, other));
     let text = metrics_at_rest(&binary);
     assert_eq!(metric(&text, "barews_closed_total{code=\"1013\"}"), 1.0);
 }
