@@ -5,14 +5,15 @@
 //! | kind | deadline | counted |
 //! |---|---|---|
 //! | slowloris | handshake | from the connection's start to the end of the server's stream |
-//! | deaf senders | write, and 1 s for each 64 KiB of a message | from the last byte that moved to the reset |
+//! | deaf senders | write, and 1 s for each 64 KiB of a message; twice | from the last byte that moved to the reset |
 //! | ping floods | write, and 1 s for a batch of 64 KiB; twice | from the last byte that the server took to the reset |
 //! | fragments | message and close | from the start to the reset |
 //!
-//! Twice, because the server answers what it has read at once in several writes. One that was
-//! under way when it last read may end in time, thanks to what the peer reads or to buffers that
-//! grow in the kernel; it is the next that cannot. A deaf sender's messages fill a read, so there
-//! is one write to each. A fast flood of fragments is over sooner: there is a maximum of them.
+//! Twice, because a deadline is that of one write, and what the server has received already calls
+//! for another. The one that was under way may end in time, thanks to what the peer reads or to
+//! buffers that grow in the kernel; it is the next that cannot. None of this can be seen from the
+//! peer's end: no byte need move there. A fast flood of fragments is over sooner: there is a
+//! maximum of them.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -240,7 +241,7 @@ fn fast(plan: &Plan<'_>, deadlines: &Deadlines) -> Vec<Kind> {
     let deaf = Kind {
         clock: Clock::Moved,
         end: End::Whole,
-        deadline: write + 4 * second,
+        deadline: 2 * (write + 4 * second),
         ..kind("deaf sender", plan.count(200), &[REQUEST], large)
     };
     let pings = |name, reads| Kind {
