@@ -4,7 +4,6 @@ import asyncio
 import functools
 import http.client
 import os
-import shutil
 import ssl
 import subprocess
 import threading
@@ -219,7 +218,7 @@ def chromium(stack, way):
     """The browser, from the page: through HAProxy its WebSocket is one more HTTP/2 stream."""
     url = f"https://localhost:{way.port}/"
     path = f"/from-{way.port}"
-    variables = {"PAGE_URL": url, "WS_PATH": path, "CHROMIUM": shutil.which("chromium")}
+    variables = {"PAGE_URL": url, "WS_PATH": path, "CHROMIUM": os.environ["CHROMIUM"]}
     name = f"chromium-{way.port}"
     script = Path(__file__).with_name("chromium.mjs")
     node = stack.spawn(name, "node", script, env=os.environ | variables)

@@ -1,0 +1,33 @@
+# For the scripts that test: what they have in common. To be sourced.
+
+# Installs Debian packages.
+apt_install() {
+    local sudo=() policy=/usr/sbin/policy-rc.d status=0
+    ((EUID == 0)) || sudo=(sudo)
+    # Debian starts the services that it installs, unless this says no (101).
+    if [[ -e $policy ]]; then
+        policy=
+    else
+        "${sudo[@]}" install -D -m 755 /dev/stdin "$policy" <<<$'#!/bin/sh\nexit 101'
+    fi
+    {
+        "${sudo[@]}" apt-get update -qq &&
+            "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive \
+                apt-get install -qq --no-install-recommends "$@" >/dev/null
+    } || status=1
+    [[ -z $policy ]] || "${sudo[@]}" rm "$policy"
+    return $status
+}
+
+# Installs the npm packages that a folder's lock file names.
+npm_install() {
+    # npm writes its copy of the lock last, so what is older than ours is not complete.
+    if [[ ! $1/node_modules/.package-lock.json -nt $1/package-lock.json ]]; then
+        (cd "$1" && npm ci --no-audit --no-fund --silent)
+    fi
+}
+
+# The path of a Chromium.
+find_chromium() {
+    command -v chromium || command -v chromium-browser || command -v google-chrome
+}
