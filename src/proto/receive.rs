@@ -89,11 +89,10 @@ enum State {
 struct Frame {
     fin: bool,
     opcode: OpCode,
+    /// The masking key, turned so that it begins with the next byte.
     key: [u8; 4],
     /// Payload bytes yet to come.
     left: u64,
-    /// Payload bytes that have come, modulo 4: where the key stands.
-    turn: usize,
 }
 
 /// The message under way, as far as it has come.
@@ -118,7 +117,7 @@ impl Receive {
             limits,
             longest: if limits.message < wire { limits.message } else { wire },
             state: State::Header,
-            frame: Frame { fin: true, opcode: OpCode::Close, key: [0; 4], left: 0, turn: 0 },
+            frame: Frame { fin: true, opcode: OpCode::Close, key: [0; 4], left: 0 },
             header: [0; MAX_HEADER],
             header_len: 0,
             message: Assembly { kind: None, len: 0, fragments: 0, utf8: Utf8::new() },
@@ -260,7 +259,7 @@ impl Receive {
             OpCode::Close | OpCode::Ping | OpCode::Pong => self.control_len = 0,
         }
         let &Header { fin, opcode, len: left, .. } = header;
-        self.frame = Frame { fin, opcode, key, left, turn: 0 };
+        self.frame = Frame { fin, opcode, key, left };
         // An empty fragment that ends nothing is over with its header, and is no event.
         if left > 0 || fin {
             self.state = State::Payload;
@@ -293,14 +292,14 @@ impl Receive {
         };
         let len = usize::try_from(frame.left).map_or(input.len(), |left| left.min(input.len()));
         let payload = &mut input[..len];
-        mask::apply(payload, frame.key, frame.turn);
+        mask::apply(payload, frame.key, 0);
         if kind == Kind::Text {
             // §8.1: the first byte that no UTF-8 text could have here ends the connection.
             message.utf8.feed(payload).map_err(|_| Violation::TextNotUtf8)?;
         }
         frame.left -= len as u64;
         if frame.left > 0 {
-            frame.turn = (frame.turn + len) % 4;
+            frame.key.rotate_left(len % 4);
             let event = match len {
                 0 => Event::NeedMore,
                 _ => Event::Data { kind, len, end: false },
@@ -327,9 +326,9 @@ impl Receive {
         let had = self.control_len;
         let payload = &mut self.control[had..had + len];
         payload.copy_from_slice(&input[..len]);
-        mask::apply(payload, frame.key, frame.turn);
+        mask::apply(payload, frame.key, 0);
         self.control_len += len;
-        frame.turn = (frame.turn + len) % 4;
+        frame.key.rotate_left(len % 4);
         frame.left -= len as u64;
         if frame.left > 0 {
             return Ok((len, Event::NeedMore));

@@ -43,14 +43,19 @@ impl Utf8 {
     ///
     /// The index in `bytes` of the first byte that cannot continue any valid text. The
     /// validator has then failed for good: every later call returns `Err(0)`.
+    #[inline]
     pub fn feed(&mut self, bytes: &[u8]) -> Result<(), usize> {
-        if bytes.len() < WINDOW {
-            if self.state == BOUNDARY && is_short_ascii(bytes) {
-                return Ok(());
-            }
-            return self.step(bytes);
+        if bytes.len() >= WINDOW {
+            self.feed_blocks(bytes)
+        } else if self.state == BOUNDARY && is_short_ascii(bytes) {
+            Ok(())
+        } else {
+            self.step(bytes)
         }
+    }
 
+    /// The same for a piece of at least [`WINDOW`] bytes.
+    fn feed_blocks(&mut self, bytes: &[u8]) -> Result<(), usize> {
         // A character pending from the piece before ends within three bytes, so after these
         // all that matters is in `bytes`.
         self.step(&bytes[..BEFORE])?;
