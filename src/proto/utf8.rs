@@ -129,23 +129,32 @@ fn block_is_valid(window: &[u8; WINDOW]) -> bool {
     if before[BEFORE - 1].is_ascii() && block.is_ascii() {
         return true;
     }
-    let mut bad = false;
+    // Every step answers with the highest bit of a byte, and some with all eight: what SSE2 has
+    // is a subtraction that stops at zero, and comparisons for equality and of signed bytes.
+    let mut bad = 0;
     for i in BEFORE..WINDOW {
         let (third, second, first, byte) = (window[i - 3], window[i - 2], window[i - 1], window[i]);
-        // Signed, 80–BF are the lowest values: one compare, and the one that SSE2 has.
-        let is_continuation = (byte as i8) < 0xc0_u8 as i8;
-        let must_continue = (first >= 0xc0) | (second >= 0xe0) | (third >= 0xf0);
+        // Signed, 80–BF are the lowest values.
+        let is_continuation = mask((byte as i8) < 0xc0_u8 as i8);
+        // C0, E0 and F0 less these are 80.
+        let must_continue =
+            first.saturating_sub(0x40) | second.saturating_sub(0x60) | third.saturating_sub(0x70);
         // For the narrowing leads. After E0–EF the sum adds 60, which carries bytes from A0 up out
         // of the top; after F0–FF 70, and those from 90 up; lower ones keep the high bit. This
         // takes 80–BF for granted: any other byte is an error here already.
-        let is_low = (first & 0x70).wrapping_add(byte) >= 0x80;
-        bad |= (is_continuation != must_continue)
-            | ((first & 0xef == 0xe0) & is_low) // E0, F0
-            | (((first == 0xed) | (first == 0xf4)) & !is_low)
-            | (byte & 0xfe == 0xc0) // C0, C1
-            | (byte >= 0xf5);
+        let is_low = (first & 0x70).wrapping_add(byte);
+        bad |= (is_continuation ^ must_continue)
+            | (mask(first & 0xef == 0xe0) & is_low) // E0, F0
+            | (mask((first == 0xed) | (first == 0xf4)) & !is_low)
+            | mask(byte & 0xfe == 0xc0) // C0, C1
+            | byte.saturating_sub(0x75); // F5–FF
     }
-    !bad
+    bad < 0x80
+}
+
+/// All bits of a byte.
+const fn mask(is: bool) -> u8 {
+    if is { 0xff } else { 0 }
 }
 
 // The states: how many continuation bytes are due, and if only some of them will do, which lead
