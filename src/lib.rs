@@ -33,7 +33,7 @@
 //! | settings, errors | `config`, `error`, `message`, `request` |
 //! | a stream with deadlines | `deadline`, `transport` |
 //! | a connection | `shared`, `patience`, `buffer`, `partial`, `inbound`, `sender`, `receiver`, `raw`, `connection` |
-//! | a server | `upgrade`, `listener`, `registry`, `server` |
+//! | a server | `upgrade`, `listener`, `registry`, `service`, `server` |
 //!
 //! A section sign means a section of RFC 6455 unless it names another.
 
@@ -59,6 +59,7 @@ mod registry;
 mod request;
 mod sender;
 mod server;
+mod service;
 mod shared;
 mod threads;
 mod transport;
@@ -75,7 +76,8 @@ pub use raw::RawStream;
 pub use receiver::Receiver;
 pub use request::Request;
 pub use sender::{MessageWriter, Sender};
-pub use server::{BoxError, Server, ShutdownHandle};
+pub use server::{Server, ShutdownHandle};
+pub use service::BoxError;
 pub use transport::Transport;
 pub use upgrade::Upgrade;
 

@@ -1,14 +1,7 @@
-//! The server: an accept loop that does nothing but accept, and a thread for each connection.
-//!
-//! A connection is counted before its thread starts and until the thread ends, so that the cap
-//! bites before the machine's own limits do. Nothing that happens in a connection's thread, a
-//! panic included, reaches another.
+//! The server: what is set up, an accept loop for each listener, and the way to stop.
 
-use std::any::Any;
-use std::error::Error as StdError;
-use std::io::{self, ErrorKind, IoSlice};
-use std::net::{Shutdown, SocketAddr, TcpListener, ToSocketAddrs};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::io;
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -17,26 +10,11 @@ use std::time::Duration;
 use crate::config::Config;
 use crate::connection::Connection;
 use crate::deadline::Deadline;
-use crate::error::UpgradeError;
-use crate::http::{Accept, Reject, Response, Status};
+use crate::http::{Accept, Reject, Response};
 use crate::listener::{Doorbell, Listener};
-use crate::proto::CloseCode;
-use crate::registry::{Registry, Slot};
+use crate::registry::Registry;
 use crate::request::Request;
-use crate::shared::{Context, LastWord};
-use crate::threads::Threads;
-use crate::transport::{Transport, Wire};
-use crate::upgrade::{self, Incoming};
-
-/// The error type of handlers: whatever `?` turns an error into.
-pub type BoxError = Box<dyn StdError + Send + Sync>;
-
-type OnUpgrade = dyn Fn(&Request) -> Result<Accept, Reject> + Send + Sync;
-type OnRequest = dyn Fn(&Request) -> Response + Send + Sync;
-type OnError = dyn Fn(Option<SocketAddr>, &BoxError) + Send + Sync;
-
-/// How long the accept loop rests when the system has run out of something, at first and at most.
-const REST: (Duration, Duration) = (Duration::from_millis(5), Duration::from_secs(1));
+use crate::service::{BoxError, Callbacks, Service};
 
 /// How often a shutdown looks for peers that do not answer its Close in time.
 const LOOK: Duration = Duration::from_millis(100);
@@ -72,21 +50,6 @@ pub struct ShutdownHandle {
     stop: Arc<AtomicBool>,
     registry: Arc<Registry>,
     doorbells: Vec<Doorbell>,
-}
-
-#[derive(Default)]
-struct Callbacks {
-    on_upgrade: Option<Box<OnUpgrade>>,
-    on_request: Option<Box<OnRequest>>,
-    on_error: Option<Box<OnError>>,
-}
-
-/// What the threads of the connections share.
-struct Service<H> {
-    context: Arc<Context>,
-    callbacks: Callbacks,
-    threads: Arc<Threads>,
-    handler: H,
 }
 
 impl Server {
@@ -197,16 +160,14 @@ impl Server {
         H: Fn(Connection) -> Result<(), BoxError> + Send + Sync + 'static,
     {
         let Self { mut listeners, config, callbacks, handle } = self;
-        let threads = Arc::new(Threads::new(config.stack_size));
-        let context = Arc::new(Context::new(config));
-        let service = Arc::new(Service { context, callbacks, threads, handler });
+        let service = Service::new(config, callbacks, handler);
         let last = listeners.pop();
         let mut result = Ok(());
         let mut others = Vec::new();
         for listener in listeners {
             let (service, handle) = (Arc::clone(&service), handle.clone());
             let accept = move || {
-                let result = service.accept_all(listener, &handle);
+                let result = service.accept_all(listener, &handle.stop, &handle.registry);
                 if result.is_err() {
                     handle.halt();
                 }
@@ -220,7 +181,7 @@ impl Server {
         if result.is_ok()
             && let Some(listener) = last
         {
-            result = service.accept_all(listener, &handle);
+            result = service.accept_all(listener, &handle.stop, &handle.registry);
         }
         if result.is_err() {
             handle.halt();
@@ -270,137 +231,4 @@ impl ShutdownHandle {
         }
         all
     }
-}
-
-impl<H> Service<H>
-where
-    H: Fn(Connection) -> Result<(), BoxError> + Send + Sync + 'static,
-{
-    /// Accepts streams until the server stops.
-    fn accept_all(self: &Arc<Self>, listener: Listener, handle: &ShutdownHandle) -> io::Result<()> {
-        let mut rest = REST.0;
-        while !handle.stop.load(Ordering::Relaxed) {
-            match listener.accept() {
-                // The last one is our own, to wake us, or has come too late.
-                Ok(_) if handle.stop.load(Ordering::Relaxed) => break,
-                Ok(stream) => {
-                    rest = REST.0;
-                    self.admit(stream, &handle.registry);
-                }
-                Err(error) => match error.kind() {
-                    // The peer gave up while it waited; the next one may not have.
-                    ErrorKind::Interrupted
-                    | ErrorKind::ConnectionAborted
-                    | ErrorKind::ConnectionReset => {}
-                    ErrorKind::InvalidInput => return Err(error),
-                    // Out of descriptors or memory: what ends meanwhile gives some back.
-                    _ => {
-                        thread::sleep(rest);
-                        rest = (rest * 2).min(REST.1);
-                    }
-                },
-            }
-        }
-        Ok(())
-    }
-
-    /// Gives the stream a place and a thread, or sends it away.
-    fn admit(self: &Arc<Self>, stream: Box<dyn Transport>, registry: &Arc<Registry>) {
-        let wire = Arc::new(Wire::new(stream));
-        let Some(slot) = registry.enter(&wire, &self.context.config.limits) else {
-            turn_away(&wire);
-            return self.note(wire.peer_addr(), UpgradeError::TooManyConnections.into());
-        };
-        let service = Arc::clone(self);
-        let started = self.threads.start({
-            let wire = Arc::clone(&wire);
-            move || service.serve(wire, slot)
-        });
-        if let Err(error) = started {
-            turn_away(&wire);
-            self.note(wire.peer_addr(), UpgradeError::Io(error).into());
-        }
-    }
-
-    /// The life of a connection.
-    fn serve(&self, wire: Arc<Wire>, slot: Slot) {
-        let peer = wire.peer_addr();
-        let result = match self.upgrade(wire, &slot) {
-            Ok(conn) => self.handle(conn),
-            Err(error) => Err(error.into()),
-        };
-        if let Err(error) = result {
-            self.note(peer, error);
-        }
-    }
-
-    /// Tells the application of what went wrong.
-    fn note(&self, peer: Option<SocketAddr>, error: BoxError) {
-        if let Some(note) = &self.callbacks.on_error {
-            let _ = catch_unwind(AssertUnwindSafe(|| note(peer, &error)));
-        }
-    }
-
-    /// The opening handshake, with the application's say in it.
-    fn upgrade(&self, wire: Arc<Wire>, slot: &Slot) -> Result<Connection, UpgradeError> {
-        let upgrade = match upgrade::read(wire, Arc::clone(&self.context))? {
-            Incoming::Upgrade(upgrade) => upgrade,
-            Incoming::Plain(plain) => {
-                return Err(match &self.callbacks.on_request {
-                    None => plain.refuse(),
-                    Some(answer) => {
-                        let response = guarded(|| answer(plain.request()));
-                        plain.respond(&response.unwrap_or_else(failure))
-                    }
-                });
-            }
-        };
-        let decided = match &self.callbacks.on_upgrade {
-            None => Ok(Accept::new()),
-            Some(decide) => guarded(|| decide(upgrade.request())).unwrap_or_else(|| Err(failure())),
-        };
-        match decided {
-            // From the 101 on the client may count on a Close, so the slot knows before.
-            Ok(accept) => upgrade.accept_and(&accept, |shared| slot.open(shared)),
-            Err(reject) => Err(upgrade.reject(&reject)),
-        }
-    }
-
-    fn handle(&self, mut conn: Connection) -> Result<(), BoxError> {
-        let shared = conn.chaperoned();
-        let result = catch_unwind(AssertUnwindSafe(|| (self.handler)(conn)));
-        let result = result.unwrap_or_else(|panic| Err(told(&*panic).into()));
-        shared.finish(match result {
-            Ok(()) => LastWord::Start(CloseCode::NORMAL, String::new()),
-            Err(_) => LastWord::Fail(CloseCode::INTERNAL_ERROR, String::new()),
-        });
-        result
-    }
-}
-
-/// Answers 503 without a wait: there is no place, or no thread to be had. The request is not read,
-/// so its sender may see a reset behind the answer.
-fn turn_away(wire: &Wire) {
-    let response = Response::new(Status::SERVICE_UNAVAILABLE, "too many connections\n")
-        .header("Retry-After", "1");
-    let reply = upgrade::encoded(&response);
-    // Nothing was sent before, so the socket has room for this.
-    let _ = wire.write_all(&mut [IoSlice::new(&reply)], Deadline::after(Duration::from_millis(10)));
-    wire.shutdown(Shutdown::Write);
-}
-
-/// The result of a callback, unless it panics.
-fn guarded<T>(callback: impl FnOnce() -> T) -> Option<T> {
-    catch_unwind(AssertUnwindSafe(callback)).ok()
-}
-
-fn failure() -> Response {
-    Response::new(Status::INTERNAL_SERVER_ERROR, "the server failed\n")
-}
-
-/// What a panic said.
-fn told(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().copied();
-    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    format!("the handler panicked: {}", text.unwrap_or("without a word"))
 }

@@ -44,6 +44,7 @@ const ORDER: &[&str] = &[
     "upgrade",
     "listener",
     "registry",
+    "service",
     "server",
     "lib",
 ];

@@ -1,0 +1,197 @@
+//! What becomes of a stream: it is accepted, counted, upgraded, handled and ended.
+//!
+//! A connection is counted before its thread starts and until its handler ends, so that the cap
+//! bites before the machine's own limits do. Nothing that happens in a connection's thread, a
+//! panic included, reaches another.
+
+use std::any::Any;
+use std::error::Error as StdError;
+use std::io::{self, ErrorKind, IoSlice};
+use std::net::{Shutdown, SocketAddr};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use crate::config::Config;
+use crate::connection::Connection;
+use crate::deadline::Deadline;
+use crate::error::UpgradeError;
+use crate::http::{Accept, Reject, Response, Status};
+use crate::listener::Listener;
+use crate::proto::CloseCode;
+use crate::registry::{Registry, Slot};
+use crate::request::Request;
+use crate::shared::{Context, LastWord};
+use crate::threads::Threads;
+use crate::transport::{Transport, Wire};
+use crate::upgrade::{self, Incoming};
+
+/// The error type of handlers: whatever `?` turns an error into.
+pub type BoxError = Box<dyn StdError + Send + Sync>;
+
+pub(crate) type OnUpgrade = dyn Fn(&Request) -> Result<Accept, Reject> + Send + Sync;
+pub(crate) type OnRequest = dyn Fn(&Request) -> Response + Send + Sync;
+pub(crate) type OnError = dyn Fn(Option<SocketAddr>, &BoxError) + Send + Sync;
+
+/// How long the accept loop rests when the system has run out of something, at first and at most.
+const REST: (Duration, Duration) = (Duration::from_millis(5), Duration::from_secs(1));
+
+#[derive(Default)]
+pub(crate) struct Callbacks {
+    pub(crate) on_upgrade: Option<Box<OnUpgrade>>,
+    pub(crate) on_request: Option<Box<OnRequest>>,
+    pub(crate) on_error: Option<Box<OnError>>,
+}
+
+/// What the threads of the connections share.
+pub(crate) struct Service<H> {
+    context: Arc<Context>,
+    callbacks: Callbacks,
+    threads: Arc<Threads>,
+    handler: H,
+}
+
+impl<H> Service<H>
+where
+    H: Fn(Connection) -> Result<(), BoxError> + Send + Sync + 'static,
+{
+    pub(crate) fn new(config: Config, callbacks: Callbacks, handler: H) -> Arc<Self> {
+        let threads = Arc::new(Threads::new(config.stack_size));
+        Arc::new(Self { context: Arc::new(Context::new(config)), callbacks, threads, handler })
+    }
+
+    /// Accepts streams until it is to stop.
+    pub(crate) fn accept_all(
+        self: &Arc<Self>,
+        listener: Listener,
+        stop: &AtomicBool,
+        registry: &Arc<Registry>,
+    ) -> io::Result<()> {
+        let mut rest = REST.0;
+        while !stop.load(Ordering::Relaxed) {
+            match listener.accept() {
+                // The last one is our own, to wake us, or has come too late.
+                Ok(_) if stop.load(Ordering::Relaxed) => break,
+                Ok(stream) => {
+                    rest = REST.0;
+                    self.admit(stream, registry);
+                }
+                Err(error) => match error.kind() {
+                    // The peer gave up while it waited; the next one may not have.
+                    ErrorKind::Interrupted
+                    | ErrorKind::ConnectionAborted
+                    | ErrorKind::ConnectionReset => {}
+                    ErrorKind::InvalidInput => return Err(error),
+                    // Out of descriptors or memory: what ends meanwhile gives some back.
+                    _ => {
+                        thread::sleep(rest);
+                        rest = (rest * 2).min(REST.1);
+                    }
+                },
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives the stream a place and a thread, or sends it away.
+    fn admit(self: &Arc<Self>, stream: Box<dyn Transport>, registry: &Arc<Registry>) {
+        let wire = Arc::new(Wire::new(stream));
+        let Some(slot) = registry.enter(&wire, &self.context.config.limits) else {
+            turn_away(&wire);
+            return self.note(wire.peer_addr(), UpgradeError::TooManyConnections.into());
+        };
+        let service = Arc::clone(self);
+        let started = self.threads.start({
+            let wire = Arc::clone(&wire);
+            move || service.serve(wire, slot)
+        });
+        if let Err(error) = started {
+            turn_away(&wire);
+            self.note(wire.peer_addr(), UpgradeError::Io(error).into());
+        }
+    }
+
+    /// The life of a connection.
+    fn serve(&self, wire: Arc<Wire>, slot: Slot) {
+        let peer = wire.peer_addr();
+        let result = match self.upgrade(wire, &slot) {
+            Ok(conn) => self.handle(conn),
+            Err(error) => Err(error.into()),
+        };
+        if let Err(error) = result {
+            self.note(peer, error);
+        }
+    }
+
+    /// Tells the application of what went wrong.
+    fn note(&self, peer: Option<SocketAddr>, error: BoxError) {
+        if let Some(note) = &self.callbacks.on_error {
+            let _ = catch_unwind(AssertUnwindSafe(|| note(peer, &error)));
+        }
+    }
+
+    /// The opening handshake, with the application's say in it.
+    fn upgrade(&self, wire: Arc<Wire>, slot: &Slot) -> Result<Connection, UpgradeError> {
+        let upgrade = match upgrade::read(wire, Arc::clone(&self.context))? {
+            Incoming::Upgrade(upgrade) => upgrade,
+            Incoming::Plain(plain) => {
+                return Err(match &self.callbacks.on_request {
+                    None => plain.refuse(),
+                    Some(answer) => {
+                        let response = guarded(|| answer(plain.request()));
+                        plain.respond(&response.unwrap_or_else(failure))
+                    }
+                });
+            }
+        };
+        let decided = match &self.callbacks.on_upgrade {
+            None => Ok(Accept::new()),
+            Some(decide) => guarded(|| decide(upgrade.request())).unwrap_or_else(|| Err(failure())),
+        };
+        match decided {
+            // From the 101 on the client may count on a Close, so the slot knows before.
+            Ok(accept) => upgrade.accept_and(&accept, |shared| slot.open(shared)),
+            Err(reject) => Err(upgrade.reject(&reject)),
+        }
+    }
+
+    fn handle(&self, mut conn: Connection) -> Result<(), BoxError> {
+        let shared = conn.chaperoned();
+        let result = catch_unwind(AssertUnwindSafe(|| (self.handler)(conn)));
+        let result = result.unwrap_or_else(|panic| Err(told(&*panic).into()));
+        shared.finish(match result {
+            Ok(()) => LastWord::Start(CloseCode::NORMAL, String::new()),
+            Err(_) => LastWord::Fail(CloseCode::INTERNAL_ERROR, String::new()),
+        });
+        result
+    }
+}
+
+/// Answers 503 without a wait: there is no place, or no thread to be had. The request is not read,
+/// so its sender may see a reset behind the answer.
+fn turn_away(wire: &Wire) {
+    let response = Response::new(Status::SERVICE_UNAVAILABLE, "too many connections\n")
+        .header("Retry-After", "1");
+    let reply = upgrade::encoded(&response);
+    // Nothing was sent before, so the socket has room for this.
+    let _ = wire.write_all(&mut [IoSlice::new(&reply)], Deadline::after(Duration::from_millis(10)));
+    wire.shutdown(Shutdown::Write);
+}
+
+/// The result of a callback, unless it panics.
+fn guarded<T>(callback: impl FnOnce() -> T) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(callback)).ok()
+}
+
+fn failure() -> Response {
+    Response::new(Status::INTERNAL_SERVER_ERROR, "the server failed\n")
+}
+
+/// What a panic said.
+fn told(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    format!("the handler panicked: {}", text.unwrap_or("without a word"))
+}
