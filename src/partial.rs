@@ -17,7 +17,7 @@ const UNCHARGED: usize = 16 << 10;
 const GRAIN: usize = 64 << 10;
 
 /// Memory up to this size is kept for the next message, however short, in bytes.
-const SPARE: usize = 4 * GRAIN;
+const SPARE: usize = GRAIN;
 
 /// The most that is read straight into a message at once, in bytes: what is unmasked next should
 /// still be in the processor's cache.
@@ -31,13 +31,15 @@ pub(crate) struct Partial {
     filled: usize,
     /// How many of the message's bytes were taken out again.
     taken: usize,
+    /// How long the message before was: the next one may be, too.
+    last: usize,
     /// Bytes charged to the budget.
     charged: u64,
 }
 
 impl Partial {
     pub(crate) fn new(context: Arc<Context>) -> Self {
-        Self { context, bytes: Vec::new(), filled: 0, taken: 0, charged: 0 }
+        Self { context, bytes: Vec::new(), filled: 0, taken: 0, last: 0, charged: 0 }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -83,9 +85,9 @@ impl Partial {
         short
     }
 
-    /// A message of `len` bytes or more begins: borrows the memory of `buf`, so that one is enough
-    /// for both. Memory that is not charged, or far beyond need, is let go: a message may take its
-    /// time.
+    /// A message begins, of which `len` bytes are announced: borrows the memory of `buf`, so that
+    /// one is enough for both. Memory that cannot be charged, or is far beyond need, is let go: a
+    /// message may take its time.
     pub(crate) fn begin(&mut self, buf: &mut Vec<u8>, len: u64) {
         if self.filled > 0 {
             return;
@@ -94,7 +96,7 @@ impl Partial {
             mem::swap(buf, &mut self.bytes);
         }
         let capacity = self.bytes.capacity();
-        let spare = len.saturating_mul(4).max(SPARE as u64);
+        let spare = len.max(self.last as u64).saturating_mul(4).max(SPARE as u64);
         if capacity as u64 > spare || !self.charge(capacity) {
             self.bytes = Vec::new();
         }
@@ -103,7 +105,8 @@ impl Partial {
     /// The message is complete: puts it into `buf`. It stays charged: the one who handles it may
     /// be held up by a peer that does not read the answer.
     pub(crate) fn finish(&mut self, buf: &mut Vec<u8>) {
-        if self.bytes.capacity() > (4 * self.filled).max(SPARE) {
+        self.last = self.filled;
+        if self.bytes.capacity() > self.filled.saturating_mul(4).max(SPARE) {
             // Memory that has grown far beyond need is let go.
             *buf = self.bytes[self.taken..self.filled].to_vec();
             self.bytes = Vec::new();
@@ -247,8 +250,8 @@ mod tests {
         let mut partial = partial(1 << 20);
         for (spare, announced, kept, charged) in [
             (16 << 10, 1, 16 << 10, 0),
-            (256 << 10, 1, 256 << 10, 256 << 10),
-            (512 << 10, 1, 0, 0),
+            (64 << 10, 1, 64 << 10, 64 << 10),
+            (128 << 10, 1, 0, 0),
             (512 << 10, 128 << 10, 512 << 10, 512 << 10),
             (2 << 20, u64::MAX, 0, 0),
         ] {
@@ -258,6 +261,12 @@ mod tests {
             assert_eq!(buf.capacity(), 0);
             partial.clear();
         }
+        // One that another message of this size has needed is kept.
+        add(&mut partial, &[1; 512 << 10]);
+        let mut buf = Vec::new();
+        partial.finish(&mut buf);
+        partial.begin(&mut buf, 1);
+        assert_eq!((partial.capacity(), partial.charged), (512 << 10, 512 << 10));
     }
 
     #[test]

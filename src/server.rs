@@ -144,8 +144,9 @@ impl Server {
         self.handle.clone()
     }
 
-    /// Serves until it is shut down and every handler has ended. `handler` runs in a thread of
-    /// its own for each connection.
+    /// Serves until it is shut down and every handler has ended. `handler` has a thread to itself
+    /// while it runs. The thread may serve another connection afterwards, so what is set of the
+    /// thread, thread-locals among it, outlives the connection.
     ///
     /// When it returns `Ok`, the connection is closed with 1000, if it is still open; after an
     /// `Err` or a panic with 1011 (§7.4.1).

@@ -24,7 +24,7 @@ use crate::proto::CloseCode;
 use crate::registry::{Registry, Slot};
 use crate::request::Request;
 use crate::shared::{Context, LastWord};
-use crate::threads::Threads;
+use crate::threads::{LINGER, Threads};
 use crate::transport::{Transport, Wire};
 use crate::upgrade::{self, Incoming};
 
@@ -58,7 +58,7 @@ where
     H: Fn(Connection) -> Result<(), BoxError> + Send + Sync + 'static,
 {
     pub(crate) fn new(config: Config, callbacks: Callbacks, handler: H) -> Arc<Self> {
-        let threads = Arc::new(Threads::new(config.stack_size));
+        let threads = Arc::new(Threads::new(config.stack_size, LINGER));
         Arc::new(Self { context: Arc::new(Context::new(config)), callbacks, threads, handler })
     }
 

@@ -153,7 +153,7 @@ impl Shared {
         self.empty_outbox(&mut writer, deadline);
         let result = writer.write(&self.wire, frames, deadline);
         drop(writer);
-        self.settle_by(deadline);
+        self.settle();
         result
     }
 
@@ -222,7 +222,9 @@ impl Shared {
     }
 
     fn settle(&self) {
-        self.settle_by(self.write_deadline(0));
+        if !lock(&self.outbox).is_empty() {
+            self.settle_by(self.write_deadline(0));
+        }
     }
 
     /// Sends what waits in the outbox, unless somebody else has the lock, or has yet to open the

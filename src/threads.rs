@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use crate::deadline::Deadline;
 
-/// How long a thread waits for another connection.
-const LINGER: Duration = Duration::from_millis(100);
+/// How long a thread should wait for another connection.
+pub(crate) const LINGER: Duration = Duration::from_millis(100);
 
 /// What a thread is for. It does not panic.
 type Job = Box<dyn FnOnce() + Send>;
@@ -20,6 +20,8 @@ type Job = Box<dyn FnOnce() + Send>;
 /// The threads of a server.
 pub(crate) struct Threads {
     stack_size: Option<usize>,
+    /// How long one waits for another job.
+    linger: Duration,
     waiting: Mutex<Waiting>,
     /// Signalled for each job.
     called: Condvar,
@@ -34,8 +36,8 @@ struct Waiting {
 
 impl Threads {
     /// None yet; their stacks in bytes, std's default for `None`.
-    pub(crate) fn new(stack_size: Option<usize>) -> Self {
-        Self { stack_size, waiting: Mutex::default(), called: Condvar::new() }
+    pub(crate) fn new(stack_size: Option<usize>, linger: Duration) -> Self {
+        Self { stack_size, linger, waiting: Mutex::default(), called: Condvar::new() }
     }
 
     /// Has a thread do this job at once: one that waits, or a new one.
@@ -73,7 +75,7 @@ impl Threads {
 
     /// The next job, if one comes soon.
     fn wait(&self) -> Option<Job> {
-        let deadline = Deadline::after(LINGER);
+        let deadline = Deadline::after(self.linger);
         let mut waiting = self.lock();
         waiting.threads += 1;
         while waiting.jobs.is_empty()
@@ -110,29 +112,37 @@ mod tests {
         (said.recv().unwrap(), move || drop(end))
     }
 
-    /// Until so many threads wait for a job.
-    fn until_waiting(threads: &Threads, count: usize) {
-        while threads.lock().threads != count {
+    /// Turns round until it is so.
+    fn until(is_so: impl Fn() -> bool) {
+        let patience = Deadline::after(Duration::from_secs(20));
+        while !is_so() {
+            assert!(patience.left().is_some(), "it took too long");
             thread::yield_now();
         }
     }
 
     #[test]
-    fn a_thread_serves_again_and_does_not_stay() {
-        let threads = Arc::new(Threads::new(None));
+    fn a_thread_serves_again() {
+        let threads = Arc::new(Threads::new(None, Duration::from_secs(60)));
         let (first, end_first) = start(&threads);
         let (second, end_second) = start(&threads);
         assert_ne!(first, second);
         end_first();
-        until_waiting(&threads, 1);
+        until(|| threads.lock().threads == 1);
         let (third, end_third) = start(&threads);
         assert_eq!(third, first);
         end_second();
         end_third();
+        until(|| threads.lock().threads == 2);
+    }
+
+    #[test]
+    fn a_thread_does_not_stay() {
+        let threads = Arc::new(Threads::new(None, Duration::from_millis(1)));
+        let (_, end) = start(&threads);
+        end();
         // Each holds the pool as long as it lives.
-        while Arc::strong_count(&threads) > 1 {
-            thread::yield_now();
-        }
+        until(|| Arc::strong_count(&threads) == 1);
         assert_eq!(threads.lock().threads, 0);
     }
 }

@@ -1,23 +1,20 @@
 # For the scripts that test: what they have in common. To be sourced.
 
 # Installs Debian packages.
-apt_install() {
-    local sudo=() policy=/usr/sbin/policy-rc.d status=0
+apt_install() (
+    sudo=() policy=/usr/sbin/policy-rc.d
     ((EUID == 0)) || sudo=(sudo)
     # Debian starts the services that it installs, unless this says no (101).
-    if [[ -e $policy ]]; then
-        policy=
-    else
+    if [[ ! -e $policy ]]; then
+        trap '"${sudo[@]}" rm -f "$policy"' EXIT
+        trap 'exit 130' INT
+        trap 'exit 143' TERM
         "${sudo[@]}" install -D -m 755 /dev/stdin "$policy" <<<$'#!/bin/sh\nexit 101'
     fi
-    {
-        "${sudo[@]}" apt-get update -qq &&
-            "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive \
-                apt-get install -qq --no-install-recommends "$@" >/dev/null
-    } || status=1
-    [[ -z $policy ]] || "${sudo[@]}" rm "$policy"
-    return $status
-}
+    "${sudo[@]}" apt-get update -qq &&
+        "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive \
+            apt-get install -qq --no-install-recommends "$@" >/dev/null
+)
 
 # Installs the npm packages that a folder's lock file names.
 npm_install() {

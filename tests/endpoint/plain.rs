@@ -83,6 +83,7 @@ fn metrics_tell_what_happened() {
     answered.send(r0().target("/delay/x").bytes());
     answered.expect_refusal(400);
     // A connection is counted as ended when its thread is done, a little after its stream.
+    let start = Instant::now();
     let text = loop {
         let response = get(&binary, "/metrics");
         assert_eq!(response.status, 200);
@@ -93,6 +94,7 @@ fn metrics_tell_what_happened() {
         if metric(&text, "barews_connections") == 1.0 && refused {
             break text;
         }
+        assert!(start.elapsed() < PATIENCE, "{text}");
     };
     for (name, value) in [
         ("barews_connections_opened_total", 3.0),

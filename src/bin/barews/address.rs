@@ -89,8 +89,10 @@ mod unix {
     /// The file of a socket, removed when it is dropped, unless its place was taken meanwhile.
     pub(crate) struct SocketFile {
         path: PathBuf,
-        id: (u64, u64),
+        id: Id,
     }
+
+    type Id = (u64, u64, i64, i64);
 
     impl SocketFile {
         /// The one at this path.
@@ -107,10 +109,11 @@ mod unix {
         }
     }
 
-    /// What tells a file from all others: the device and the inode.
-    fn id(path: &Path) -> Option<(u64, u64)> {
+    /// What tells a file from all others: the device and the inode, and since that may be given
+    /// out again, the time.
+    fn id(path: &Path) -> Option<Id> {
         let data = fs::symlink_metadata(path).ok()?;
-        Some((data.dev(), data.ino()))
+        Some((data.dev(), data.ino(), data.mtime(), data.mtime_nsec()))
     }
 
     /// Listens on a path, in the place of a server that has died and left its socket there.

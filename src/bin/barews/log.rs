@@ -200,6 +200,8 @@ mod tests {
         let log = Log { format: Format::Text, lines: Some(sender), dropped: Arc::default() };
         log.say("a", "the last line".to_owned());
         let flush = thread::spawn(move || log.flush());
+        // For it to find the backlog full; sooner, it has an easier time.
+        thread::sleep(Duration::from_millis(50));
         assert!(matches!(entries.recv(), Ok(Entry::Line(_))));
         let Ok(Entry::Flush(done)) = entries.recv() else { panic!("it has given up") };
         done.send(()).expect("it waits");

@@ -8,6 +8,9 @@ use crate::log::Format;
 /// The least stack of a thread: a panic's report has to fit, which takes the most.
 const LEAST_STACK: usize = 64 << 10;
 
+/// The most: far more than anybody needs, and far less than address space for a few.
+const MOST_STACK: usize = 1 << 30;
+
 pub(crate) fn address(text: &str) -> Result<Address, &'static str> {
     Address::parse(text).ok_or("HOST:PORT or unix:PATH")
 }
@@ -34,10 +37,16 @@ pub(crate) fn size(text: &str) -> Result<u64, &'static str> {
     any_size(text).ok_or("a size, such as 4096, 64K, 16M or 1G")
 }
 
+/// Room for something that every request has.
+pub(crate) fn room(text: &str) -> Result<usize, &'static str> {
+    let size = any_size(text).and_then(|size| usize::try_from(size).ok());
+    size.filter(|size| *size > 0).ok_or("a size above zero, such as 4096, 64K or 16M")
+}
+
 pub(crate) fn stack(text: &str) -> Result<Option<usize>, &'static str> {
     let size = any_size(text).and_then(|size| usize::try_from(size).ok());
-    match size.filter(|size| *size >= LEAST_STACK) {
-        None => Err("a size of 64K or more"),
+    match size.filter(|size| (LEAST_STACK..=MOST_STACK).contains(size)) {
+        None => Err("a size from 64K to 1G"),
         size => Ok(size),
     }
 }
@@ -99,13 +108,16 @@ mod tests {
             assert_eq!(count(wrong), Err("a number from 1 to 4294967295"), "{wrong}");
         }
         assert_eq!(count("4294967295"), Ok(u32::MAX));
+        assert_eq!((room("1"), size("0")), (Ok(1), Ok(0)));
+        assert!(room("0K").is_err_and(|right| right.starts_with("a size above zero")));
     }
 
     #[test]
     fn a_stack_is_not_too_small() {
         assert_eq!(stack("64K"), Ok(Some(64 << 10)));
-        for wrong in ["0", "65535", "x"] {
-            assert_eq!(stack(wrong), Err("a size of 64K or more"), "{wrong}");
+        assert_eq!(stack("1G"), Ok(Some(1 << 30)));
+        for wrong in ["0", "65535", "2G", "x"] {
+            assert_eq!(stack(wrong), Err("a size from 64K to 1G"), "{wrong}");
         }
     }
 }

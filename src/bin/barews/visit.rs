@@ -39,7 +39,9 @@ impl End {
     /// The code that a client would say the connection ended with; `ours` was sent before whatever
     /// came of it.
     fn code(&self, ours: Option<&CloseFrame>) -> CloseCode {
-        if let Some(frame) = ours {
+        // What did not go out was not heard.
+        let cut = matches!(self.result, Err(Error::Io(_) | Error::Expired(Wait::Write)));
+        if let (Some(frame), false) = (ours, cut) {
             return frame.code;
         }
         match (&self.result, &self.close) {

@@ -28,7 +28,7 @@ struct Bound {
     figure: Figure,
     against: Against,
     bound: f64,
-    /// To be aimed at; a miss is no failure.
+    /// To be aimed at, and no more.
     aim: bool,
 }
 
