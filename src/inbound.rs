@@ -46,9 +46,6 @@ pub(crate) struct Inbound {
     received: u64,
     /// Whole frames to send before the next read.
     pub(crate) queue: Vec<u8>,
-    /// By when the Pongs must be out to all Pings that were read at once, once some are: thousands
-    /// fit into one read, and each write could be held up anew.
-    answers: Option<Deadline>,
     patience: Patience,
     /// Whether senders of their own exist, which may start to close at any time.
     pub(crate) split: bool,
@@ -101,7 +98,6 @@ impl Inbound {
             direct: false,
             received: 0,
             queue: Vec::new(),
-            answers: None,
             patience: Patience::default(),
             split: false,
             close_frame: None,
@@ -133,7 +129,6 @@ impl Inbound {
             }
             if self.buffer.is_empty() {
                 self.send_queue()?;
-                self.answers = None;
                 let left = self.core.payload_left();
                 // Once begun, it goes on so to the end of the payload.
                 self.direct = left > 0 && (self.direct || left >= DIRECT);
@@ -225,10 +220,7 @@ impl Inbound {
         }
         // A peer that is slow to take its answers gains no time for its message by that.
         let before = self.core.is_unfinished().then(Instant::now);
-        let len = self.queue.len() as u64;
-        let deadline = *self.answers.get_or_insert_with(|| self.shared.write_deadline(len));
-        let result = self.shared.transmit_by(&mut [IoSlice::new(&self.queue)], deadline);
-        self.queue.clear();
+        let result = self.transmit([&[], &[]]);
         if let Some(before) = before {
             self.patience.held_up(before.elapsed());
         }
@@ -310,8 +302,6 @@ impl Inbound {
     /// Takes note of payload that has come.
     fn count(&mut self, len: usize, end: bool) {
         self.patience.busy();
-        // What the caller sends has time of its own.
-        self.answers = None;
         self.received += len as u64;
         if end {
             self.received = 0;

@@ -284,7 +284,7 @@ impl Shared {
     }
 
     /// Until when a write of `len` bytes must be done that starts now.
-    pub(crate) fn write_deadline(&self, len: u64) -> Deadline {
+    fn write_deadline(&self, len: u64) -> Deadline {
         Deadline::after(allowance(self.context.config.timeouts.write, len))
     }
 
