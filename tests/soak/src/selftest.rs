@@ -41,7 +41,7 @@ const CASES: &[Case] = &[
     case("attack", 7, "slow-echo", &["their echo p99"]),
     case(
         "attack",
-        14,
+        36,
         "patient",
         &["slowloris, a byte", "deaf sender", "ping flood", "slow empty"],
     ),
