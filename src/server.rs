@@ -120,9 +120,9 @@ impl Server {
         self
     }
 
-    /// Has `note` hear of each connection that did not open, for an [`UpgradeError`](crate::UpgradeError), and of each
-    /// error that a handler returns. By default nobody does. It may be called from the thread that
-    /// accepts, so it should be quick.
+    /// Has `note` hear of each connection that did not open, for an
+    /// [`UpgradeError`](crate::UpgradeError), and of each error that a handler returns. By default
+    /// nobody does. It may be called from the thread that accepts, so it should be quick.
     #[must_use]
     pub fn on_error<F>(mut self, note: F) -> Self
     where
