@@ -1,7 +1,7 @@
 //! Threads for connections, each kept for another if one comes soon.
 //!
-//! To start a thread and end it takes longer than a handshake, an echo and a close together. So
-//! one whose connection has ended waits a moment for the next.
+//! To start a thread and end it takes about as long as a handshake, an echo and a close together.
+//! So one whose connection has ended waits a moment for the next.
 
 use std::collections::VecDeque;
 use std::io;

@@ -166,6 +166,7 @@ impl Receive {
         self.message.kind.is_some() || self.header_len > 0 || matches!(self.state, State::Payload)
     }
 
+    /// [`feed`](Self::feed), but for what a violation leaves behind.
     #[inline]
     fn advance(&mut self, input: &mut [u8]) -> Result<(usize, Event), Violation> {
         let mut used = 0;
@@ -179,6 +180,8 @@ impl Receive {
                 State::Closed => return Ok((input.len(), Event::NeedMore)),
                 State::Failed(violation) => return Err(violation),
             }
+            // Else it was an empty fragment, and another header comes. The state says so too, but
+            // what was just stored there is slow to load.
             if self.frame.left > 0 || self.frame.fin {
                 break;
             }

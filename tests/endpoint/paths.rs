@@ -97,8 +97,12 @@ fn what_the_server_closed_with_is_told() {
     client.send(close(3000, "no"));
     client.expect_eof();
     drop(client);
+    // One that does not answer at all has heard it too.
+    let mut client = open(&binary, "/close/1011");
+    client.expect(&Frame::close(1011, ""));
+    client.reset();
     let text = metrics_at_rest(&binary);
-    for code in ["4xxx", "1000"] {
+    for code in ["4xxx", "1000", "1011"] {
         assert_eq!(metric(&text, &format!("barews_closed_total{{code=\"{code}\"}}")), 1.0);
     }
     let lines = binary.stop();

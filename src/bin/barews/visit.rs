@@ -39,16 +39,14 @@ impl End {
     /// The code that a client would say the connection ended with; `ours` was sent before whatever
     /// came of it.
     fn code(&self, ours: Option<&CloseFrame>) -> CloseCode {
-        // What did not go out was not heard.
-        let cut = matches!(self.result, Err(Error::Io(_) | Error::Expired(Wait::Write)));
-        if let (Some(frame), false) = (ours, cut) {
-            return frame.code;
-        }
-        match (&self.result, &self.close) {
-            (Err(Error::Violation(violation)), _) => violation.close_code(),
-            (Err(Error::Overloaded), _) => CloseCode::TRY_AGAIN_LATER,
-            (Err(Error::Expired(Wait::Idle | Wait::Message)), _) => CloseCode::POLICY_VIOLATION,
-            (_, Some(frame)) => frame.code,
+        match (&self.result, ours, &self.close) {
+            // What did not go out was not heard. Other errors are of the time after it.
+            (Err(Error::Expired(Wait::Write)), ..) => CloseCode::ABNORMAL,
+            (_, Some(frame), _) => frame.code,
+            (Err(Error::Violation(violation)), ..) => violation.close_code(),
+            (Err(Error::Overloaded), ..) => CloseCode::TRY_AGAIN_LATER,
+            (Err(Error::Expired(Wait::Idle | Wait::Message)), ..) => CloseCode::POLICY_VIOLATION,
+            (_, _, Some(frame)) => frame.code,
             _ => CloseCode::ABNORMAL,
         }
     }
