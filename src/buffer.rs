@@ -63,6 +63,8 @@ impl ReadBuffer {
     /// Room for the next read; the buffer must be used up.
     pub(crate) fn room(&mut self) -> &mut [u8] {
         debug_assert!(self.is_empty());
+        // The read may fail, and the place where the last one ended may soon be no more.
+        self.unread = 0..0;
         // A read may fill it because we were late, and then a larger one would be held for nothing;
         // two are a stream.
         if self.full >= 2 {
@@ -202,6 +204,14 @@ mod tests {
         buffer.consume(4);
         assert!(buffer.is_empty());
         assert_eq!(buffer.room().len(), SMALLEST);
+    }
+
+    #[test]
+    fn is_empty_after_a_read_that_brought_nothing() {
+        let mut buffer = ReadBuffer::new(vec![0; 2 * SMALLEST]);
+        buffer.consume(2 * SMALLEST);
+        buffer.room();
+        assert!(buffer.unread().is_empty());
     }
 
     #[test]

@@ -3,7 +3,8 @@
 //! Bytes take one of two ways. Most are read into a buffer, where headers and small payloads lie
 //! side by side. When the buffer is empty in the middle of a payload, the socket is read straight
 //! into the memory where the message belongs. Either way [`Receive::feed`] sees every byte once,
-//! in place. Control frames are answered here, violations too; parts of messages are handed on.
+//! in place, but for those of short messages that have come whole: they are unmasked while they
+//! are copied. Control frames are answered here, violations too; parts of messages are handed on.
 //!
 //! Before a read can block, all that is queued for sending goes out.
 
@@ -80,6 +81,8 @@ pub(crate) enum Next {
     Ready(Ready),
     /// The buffer is empty, and a payload goes on for this much.
     Direct(u64),
+    /// The buffer was empty, and is no longer.
+    Refilled,
     /// No message has come for a while: memory can be given back.
     Quiet,
     /// No more messages: the closing handshake is done.
@@ -140,7 +143,7 @@ impl Inbound {
                     self.give_back();
                     return Ok(Next::Quiet);
                 }
-                continue;
+                return Ok(Next::Refilled);
             }
             let (used, event) = self.core.feed(self.buffer.unread())?;
             let used = self.buffer.consume(used);
@@ -154,6 +157,18 @@ impl Inbound {
                 Event::Close(frame) => self.closed(frame),
             }
         }
+    }
+
+    /// Puts a message of at most `most` bytes that lies whole in the buffer into `buf`; its type.
+    #[inline]
+    pub(crate) fn take_whole(&mut self, most: usize, buf: &mut Vec<u8>) -> Option<Kind> {
+        if !self.is_open() || self.ready.is_some() {
+            return None;
+        }
+        let (used, kind) = self.core.take_whole(self.buffer.unread(), most, buf)?;
+        self.buffer.consume(used);
+        self.count(buf.len(), true);
+        Some(kind)
     }
 
     /// The bytes of a part in the buffer.

@@ -134,13 +134,15 @@ impl Receiver {
         // The message before is no longer in use.
         partial.uncharge_if_empty();
         loop {
+            if let Some(most) = partial.bypass(buf)
+                && let Some(kind) = inbound.take_whole(most, buf)
+            {
+                return Ok(Some(kind));
+            }
             let (kind, end) = match inbound.next(partial.capacity() + buf.capacity(), call)? {
                 Next::End => return Ok(None),
                 Next::Ready(ready) => {
                     let bytes = inbound.bytes(&ready);
-                    if ready.end && partial.bypass(bytes, buf) {
-                        return Ok(Some(ready.kind));
-                    }
                     partial.begin(buf, bytes.len() as u64 + inbound.payload_left());
                     partial.room(bytes.len(), u64::MAX)?.copy_from_slice(bytes);
                     partial.add(bytes.len());
@@ -153,6 +155,7 @@ impl Receiver {
                     partial.add(chunk.len);
                     (chunk.kind, chunk.end)
                 }
+                Next::Refilled => continue,
                 Next::Quiet => {
                     if partial.is_empty() {
                         partial.clear();
@@ -202,6 +205,7 @@ impl Receiver {
                         return Ok(Some(chunk));
                     }
                 }
+                Next::Refilled => {}
                 Next::Quiet => partial.clear(),
             }
         }

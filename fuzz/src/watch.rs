@@ -44,9 +44,14 @@ impl Watch {
         loop {
             let left = self.receive.payload_left();
             let input = &mut bytes[at..];
+            let mut whole = vec![0xee; 3];
+            let taken = self.receive.take_whole(input, usize::MAX, &mut whole);
+            let is_last = input.first().is_some_and(|first| first & 0x80 != 0);
+            let may_be_whole = is_last && !self.receive.is_unfinished();
             let (used, event) = match self.receive.feed(input) {
                 Ok(answer) => answer,
                 Err(violation) => {
+                    assert_eq!(taken, None, "taken, but not allowed");
                     match self.failed {
                         Some((first, ..)) => assert_eq!(violation, first, "two failures"),
                         None => {
@@ -71,6 +76,13 @@ impl Watch {
                 assert!(payload.len() as u64 == next && used == payload.len(), "payload_left");
             }
             let payload = &input[payload];
+            match event {
+                Event::Data { kind, end: true, .. } if may_be_whole => {
+                    assert_eq!(taken, Some((used, kind)));
+                    assert_eq!(whole, payload);
+                }
+                _ => assert_eq!(taken, None, "taken, and there was none"),
+            }
             if matches!(event, Event::NeedMore) {
                 assert_eq!(used, input.len(), "more was asked for, and bytes were left");
             } else {

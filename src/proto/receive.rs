@@ -138,6 +138,49 @@ impl Receive {
         self.advance(input).inspect_err(|&violation| self.state = State::Failed(violation))
     }
 
+    /// Receives a message that lies at the start of `input` as one whole frame, of at most `most`
+    /// bytes, into `out`, whose contents it replaces: how many bytes of `input` that took, and its
+    /// type. `None` if there is none such, or it breaks a rule: nothing was taken then, and
+    /// [`feed`](Self::feed) knows the rest.
+    ///
+    /// Most messages come so, and need none of the states between a frame's first byte and its
+    /// last.
+    #[inline]
+    pub fn take_whole(
+        &self,
+        input: &[u8],
+        most: usize,
+        out: &mut Vec<u8>,
+    ) -> Option<(usize, Kind)> {
+        let is_between = matches!(self.state, State::Header) && self.header_len == 0;
+        if !is_between || self.message.kind.is_some() || self.limits.fragments == 0 {
+            return None;
+        }
+        let (header, at) = Header::decode(input).ok()??;
+        let kind = match header.opcode {
+            OpCode::Text => Kind::Text,
+            OpCode::Binary => Kind::Binary,
+            _ => return None,
+        };
+        if !header.fin || header.len > self.longest.min(most as u64) {
+            return None;
+        }
+        let len = header.len as usize;
+        let payload = input[at..].get(..len)?;
+        if out.len() != len {
+            out.resize(len, 0);
+        }
+        mask::copy(payload, out, header.mask?);
+        if kind == Kind::Text {
+            let mut utf8 = Utf8::new();
+            utf8.feed(out).ok()?;
+            if !utf8.is_complete() {
+                return None;
+            }
+        }
+        Some((at + len, kind))
+    }
+
     /// The payload of the control frame that was last reported.
     #[must_use]
     pub fn control(&self) -> &[u8] {

@@ -75,8 +75,11 @@ pub fn close(code: CloseCode, reason: &str, out: &mut Vec<u8>) {
 #[inline]
 fn frame(opcode: OpCode, payload: &[u8], out: &mut Vec<u8>) {
     let head = Head::new(true, opcode, payload.len());
-    out.reserve(head.len + payload.len());
-    out.extend_from_slice(head.as_bytes());
+    out.reserve(MAX_HEADER + payload.len());
+    // To copy as many bytes as ever is quicker than to copy as few as needed.
+    let end = out.len() + head.len;
+    out.extend_from_slice(&head.bytes);
+    out.truncate(end);
     out.extend_from_slice(payload);
 }
 

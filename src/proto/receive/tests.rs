@@ -47,15 +47,27 @@ fn receive<'a>(limits: ReceiveLimits, pieces: impl Iterator<Item = &'a [u8]>) ->
         let mut piece = piece.to_vec();
         let mut rest = &mut piece[..];
         loop {
+            let mut whole = vec![0xee; 3];
+            let taken = core.take_whole(rest, usize::MAX, &mut whole);
+            let is_between = !core.is_unfinished();
+            let is_last = rest.first().is_some_and(|first| first & 0x80 != 0);
             let (used, event) = match core.feed(rest) {
                 Ok(fed) => fed,
                 Err(violation) => {
+                    assert_eq!(taken, None);
                     assert_eq!(core.feed(&mut [0x81]), Err(violation), "failures stay");
                     got.push(Got::Failed(violation));
                     // How much of a broken message had come depends on the cut.
                     return got;
                 }
             };
+            match event {
+                Event::Data { kind, len, end: true } if is_between && is_last => {
+                    assert_eq!(taken, Some((used, kind)));
+                    assert_eq!(whole, rest[used - len..used]);
+                }
+                _ => assert_eq!(taken, None),
+            }
             match event {
                 Event::NeedMore => {
                     assert_eq!(used, rest.len());
@@ -118,6 +130,15 @@ fn the_masked_examples_of_section_5_7() {
     assert_eq!(received(&hello), [text("Hello")]);
     let pong = [0x8a, 0x85, 0x37, 0xfa, 0x21, 0x3d, 0x7f, 0x9f, 0x4d, 0x51, 0x58];
     assert_eq!(received(&pong), [Got::Pong(b"Hello".to_vec())]);
+}
+
+#[test]
+fn what_is_longer_than_is_wanted_is_not_taken() {
+    let core = Receive::new(LIMITS);
+    let mut out = Vec::new();
+    assert_eq!(core.take_whole(&frame(0x81, b"Hello"), 4, &mut out), None);
+    assert_eq!(core.take_whole(&frame(0x81, b"Hello"), 5, &mut out), Some((11, Kind::Text)));
+    assert_eq!(out, b"Hello");
 }
 
 #[test]
