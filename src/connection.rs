@@ -124,8 +124,10 @@ impl Connection {
         if self.sender.shared.is_closing() {
             return Err(Error::Closed);
         }
-        send::message(message.kind(), message.as_bytes(), &mut self.receiver.inbound.queue);
-        if self.receiver.inbound.queue.len() >= QUEUE { self.flush() } else { Ok(()) }
+        let queue = &mut self.receiver.inbound.queue;
+        self.sender.shared.context.spare.lend(queue);
+        send::message(message.kind(), message.as_bytes(), queue);
+        if queue.len() >= QUEUE { self.flush() } else { Ok(()) }
     }
 
     /// Sends what is queued.

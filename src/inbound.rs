@@ -224,7 +224,7 @@ impl Inbound {
         let mut frames = [&self.queue, head, payload].map(IoSlice::new);
         let used = if head.is_empty() { 1 } else { frames.len() };
         let result = self.shared.transmit(&mut frames[..used]);
-        self.queue.clear();
+        self.shared.context.spare.take_back(&mut self.queue);
         result
     }
 
@@ -326,6 +326,9 @@ impl Inbound {
 
     /// Answers a control frame other than Close.
     fn answer(&mut self, event: &Event) -> Result<(), Error> {
+        if *event == Event::Ping {
+            self.shared.context.spare.lend(&mut self.queue);
+        }
         self.shared.closing().answer(event, self.core.control(), &mut self.queue);
         if let (Event::Pong, Some(note)) = (event, &mut self.on_pong) {
             note(self.core.control());
@@ -340,7 +343,7 @@ impl Inbound {
             // It holds nothing else then, and must not wait for a blocked sender.
             let before = self.core.is_unfinished().then(Instant::now);
             self.shared.post(&self.queue);
-            self.queue.clear();
+            self.shared.context.spare.take_back(&mut self.queue);
             if let Some(before) = before {
                 self.patience.held_up(before.elapsed());
             }

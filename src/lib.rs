@@ -61,6 +61,7 @@ mod sender;
 mod server;
 mod service;
 mod shared;
+mod spare;
 mod threads;
 mod transport;
 mod upgrade;

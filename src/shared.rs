@@ -17,6 +17,7 @@ use crate::config::Config;
 use crate::deadline::{Deadline, allowance};
 use crate::error::{Error, Wait};
 use crate::proto::{CloseCode, CloseFrame, Closing, Event};
+use crate::spare::Spare;
 use crate::transport::Wire;
 
 /// How much is read after a failure or a Close before the stream is cut, in bytes.
@@ -31,6 +32,8 @@ pub(crate) struct Context {
     pub(crate) config: Config,
     /// How many more bytes of long messages may be held.
     budget: AtomicU64,
+    /// For the queues.
+    pub(crate) spare: Spare,
 }
 
 /// See the top of the file.
@@ -84,7 +87,7 @@ pub(crate) enum LastWord {
 impl Context {
     pub(crate) fn new(config: Config) -> Self {
         let budget = AtomicU64::new(config.limits.assembling);
-        Self { config, budget }
+        Self { config, budget, spare: Spare::default() }
     }
 
     /// Takes `len` bytes from the budget, if they are left.

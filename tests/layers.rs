@@ -31,6 +31,7 @@ const ORDER: &[&str] = &[
     "request",
     "deadline",
     "threads",
+    "spare",
     "transport",
     "shared",
     "patience",
