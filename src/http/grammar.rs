@@ -4,12 +4,14 @@
 //! Everything here is a question about a byte slice. No function looks at a byte more than a fixed
 //! number of times, none allocates, and none can fail other than by answering "no".
 
-const TOKEN: u8 = 1;
+pub(super) const TOKEN: u8 = 1;
 const VALUE: u8 = 2;
-const TARGET: u8 = 4;
+pub(super) const TARGET: u8 = 4;
 const REG_NAME: u8 = 8;
+/// [`VALUE`], but for white space.
+pub(super) const VISIBLE: u8 = 16;
 
-/// Which of the four classes each byte value belongs to.
+/// Which of the classes each byte value belongs to.
 const CLASSES: [u8; 256] = {
     let mut classes = [0; 256];
     let mut value = 0;
@@ -20,7 +22,10 @@ const CLASSES: [u8; 256] = {
             classes[value] |= TOKEN;
         }
         // RFC 9110 §5.5: visible characters, space, tab and obs-text; no other control.
-        if byte.is_ascii_graphic() || byte == b' ' || byte == b'\t' || byte >= 0x80 {
+        if byte.is_ascii_graphic() || byte >= 0x80 {
+            classes[value] |= VALUE | VISIBLE;
+        }
+        if byte == b' ' || byte == b'\t' {
             classes[value] |= VALUE;
         }
         // RFC 9112 §3.2: a target has no white space, and no fragment (RFC 9110 §7.1).
@@ -47,14 +52,14 @@ pub(super) const fn is_value_byte(byte: u8) -> bool {
     CLASSES[byte as usize] & VALUE != 0
 }
 
-/// The same, but for space and tab.
-pub(super) const fn is_visible_byte(byte: u8) -> bool {
-    is_value_byte(byte) && byte != b' ' && byte != b'\t'
-}
-
 /// May this byte be part of a request target (RFC 9112 §3.2)?
 pub(super) const fn is_target_byte(byte: u8) -> bool {
     CLASSES[byte as usize] & TARGET != 0
+}
+
+/// How many bytes at the start of this belong to a class.
+pub(super) fn run(bytes: &[u8], class: u8) -> usize {
+    bytes.iter().take_while(|&&byte| CLASSES[byte as usize] & class != 0).count()
 }
 
 /// Is this a token: one byte or more, all of the class (RFC 9110 §5.6.2)?

@@ -90,12 +90,10 @@ impl HeadParser {
         }
         let mut used = 0;
         while let Some(&byte) = input.get(used) {
-            if let State::Field(FieldPart::Value) = self.state {
-                let run = self.value_run(&input[used..]);
-                if run > 0 {
-                    used += run;
-                    continue;
-                }
+            let run = self.run(&input[used..]);
+            if run > 0 {
+                used += run;
+                continue;
             }
             used += 1;
             match self.step(byte) {
@@ -118,19 +116,29 @@ impl HeadParser {
     }
 
     /// Passes over bytes that change nothing, and tells how many: most of a head are in the middle
-    /// of a value. Where a limit ends, the next byte is for [`step`](Self::step) to judge.
-    fn value_run(&mut self, input: &[u8]) -> usize {
-        let line = (self.position - self.line) as usize;
-        let room = self.limits.header_line.saturating_sub(line);
-        let room = room.min(self.limits.head.saturating_sub(self.position as usize));
-        let input = &input[..input.len().min(room)];
-        let run = input.iter().take_while(|&&byte| grammar::is_visible_byte(byte)).count();
-        if run > 0 {
-            if self.field.value.is_empty() {
-                self.field.value.start = self.position;
+    /// of a name or a value. Where a limit ends, the next byte is for [`step`](Self::step) to judge.
+    fn run(&mut self, input: &[u8]) -> usize {
+        let (class, limit) = match self.state {
+            State::Request(RequestPart::Target(TargetPart::Path)) => {
+                (grammar::TARGET, self.limits.request_line)
             }
-            // It fits: the head's limit does.
-            self.position += run as u32;
+            State::Field(FieldPart::Name) => (grammar::TOKEN, self.limits.header_line),
+            State::Field(FieldPart::Value) => (grammar::VISIBLE, self.limits.header_line),
+            _ => return 0,
+        };
+        let line = (self.position - self.line) as usize;
+        let room = limit.saturating_sub(line);
+        let room = room.min(self.limits.head.saturating_sub(self.position as usize));
+        let run = grammar::run(&input[..input.len().min(room)], class);
+        // It fits: the head's limit does.
+        let start = self.position;
+        self.position += run as u32;
+        if let State::Field(FieldPart::Value) = self.state
+            && run > 0
+        {
+            if self.field.value.is_empty() {
+                self.field.value.start = start;
+            }
             self.field.value.end = self.position;
         }
         run
