@@ -9,7 +9,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::net::{self as unix, UnixListener, UnixStream};
 use std::time::Duration;
 
-use crate::transport::Transport;
+use crate::transport::Wire;
 
 /// A listener of one kind or another, for [`Server::from_listener`](crate::Server::from_listener).
 #[derive(Debug)]
@@ -60,12 +60,15 @@ impl Listener {
         }
     }
 
-    pub(crate) fn accept(&self) -> io::Result<Box<dyn Transport>> {
-        match self {
-            Self::Tcp(listener) => Ok(Box::new(listener.accept()?.0)),
+    pub(crate) fn accept(&self) -> io::Result<Wire> {
+        Ok(match self {
+            Self::Tcp(listener) => {
+                let (stream, peer) = listener.accept()?;
+                Wire::new(Box::new(stream), Some(peer))
+            }
             #[cfg(unix)]
-            Self::Unix(listener) => Ok(Box::new(listener.accept()?.0)),
-        }
+            Self::Unix(listener) => Wire::new(Box::new(listener.accept()?.0), None),
+        })
     }
 }
 

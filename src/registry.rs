@@ -25,10 +25,12 @@ pub(crate) struct Registry {
 
 #[derive(Default)]
 struct Peers {
-    by_id: HashMap<u64, Peer>,
+    /// In places that are used again.
+    places: Vec<Option<Peer>>,
+    /// Which of them are free.
+    free: Vec<usize>,
     /// How many there are from each source; no entry is zero.
     by_source: HashMap<IpAddr, usize>,
-    next_id: u64,
     /// Whether the server is shutting down: nobody enters any more.
     closing: bool,
     /// How many threads wait for the others to end.
@@ -44,7 +46,7 @@ struct Peer {
 /// A place among the connections; dropping it gives it back.
 pub(crate) struct Slot {
     registry: Arc<Registry>,
-    id: u64,
+    place: usize,
     source: Option<IpAddr>,
 }
 
@@ -53,20 +55,30 @@ impl Registry {
     pub(crate) fn enter(self: &Arc<Self>, wire: &Arc<Wire>, limits: &Limits) -> Option<Slot> {
         let source = wire.peer_addr().map(|peer| source(peer.ip()));
         let mut peers = self.lock();
-        if peers.closing || peers.by_id.len() >= limits.connections {
+        if peers.closing || peers.count() >= limits.connections {
             return None;
         }
         if let Some(source) = source {
-            let count = peers.by_source.get(&source).copied().unwrap_or(0);
-            if count >= limits.connections_per_ip {
-                return None;
+            match peers.by_source.entry(source) {
+                Entry::Occupied(mut count) if *count.get() < limits.connections_per_ip => {
+                    *count.get_mut() += 1;
+                }
+                Entry::Vacant(first) if limits.connections_per_ip > 0 => drop(first.insert(1)),
+                _ => return None,
             }
-            peers.by_source.insert(source, count + 1);
         }
-        let id = peers.next_id;
-        peers.next_id += 1;
-        peers.by_id.insert(id, Peer { wire: Arc::clone(wire), open: None });
-        Some(Slot { registry: Arc::clone(self), id, source })
+        let peer = Some(Peer { wire: Arc::clone(wire), open: None });
+        let place = match peers.free.pop() {
+            Some(place) => {
+                peers.places[place] = peer;
+                place
+            }
+            None => {
+                peers.places.push(peer);
+                peers.places.len() - 1
+            }
+        };
+        Some(Slot { registry: Arc::clone(self), place, source })
     }
 
     /// Lets nobody enter any more, sends 1001 to all that are open, as far as that can be done by
@@ -75,7 +87,7 @@ impl Registry {
         let mut open = Vec::new();
         let mut peers = self.lock();
         peers.closing = true;
-        for peer in peers.by_id.values() {
+        for peer in peers.all() {
             match &peer.open {
                 Some(shared) => open.push(Arc::clone(shared)),
                 None => peer.wire.shutdown(Shutdown::Both),
@@ -94,20 +106,20 @@ impl Registry {
     pub(crate) fn wait(&self, deadline: Deadline) -> bool {
         let mut peers = self.lock();
         peers.waiting += 1;
-        while !peers.by_id.is_empty()
+        while peers.count() > 0
             && let Some(left) = deadline.left()
         {
             let waited = self.ended.wait_timeout(peers, left.min(Duration::from_secs(3600)));
             peers = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
         peers.waiting -= 1;
-        peers.by_id.is_empty()
+        peers.count() == 0
     }
 
     /// Cuts those whose peers have not answered our Close in time. Their threads may be blocked in
     /// a read that began before it was sent.
     pub(crate) fn expire(&self) {
-        for peer in self.lock().by_id.values() {
+        for peer in self.lock().all() {
             let deadline = peer.open.as_ref().and_then(|shared| shared.close_deadline());
             if deadline.is_some_and(|deadline| deadline.left().is_none()) {
                 peer.wire.shutdown(Shutdown::Both);
@@ -117,7 +129,7 @@ impl Registry {
 
     /// Cuts all streams.
     pub(crate) fn cut(&self) {
-        for peer in self.lock().by_id.values() {
+        for peer in self.lock().all() {
             peer.wire.shutdown(Shutdown::Both);
         }
     }
@@ -127,12 +139,22 @@ impl Registry {
     }
 }
 
+impl Peers {
+    fn all(&self) -> impl Iterator<Item = &Peer> {
+        self.places.iter().flatten()
+    }
+
+    fn count(&self) -> usize {
+        self.places.len() - self.free.len()
+    }
+}
+
 impl Slot {
     /// The handshake is done but for our answer. If the server is shutting down, a Close follows
     /// the answer.
     pub(crate) fn open(&self, shared: &Arc<Shared>) {
         let mut peers = self.registry.lock();
-        if let Some(peer) = peers.by_id.get_mut(&self.id) {
+        if let Some(peer) = &mut peers.places[self.place] {
             peer.open = Some(Arc::clone(shared));
         }
         let closing = peers.closing;
@@ -147,7 +169,8 @@ impl Drop for Slot {
     fn drop(&mut self) {
         // The stream is closed outside the lock, which all others need.
         let mut peers = self.registry.lock();
-        let peer = peers.by_id.remove(&self.id);
+        let peer = peers.places[self.place].take();
+        peers.free.push(self.place);
         if let Some(Entry::Occupied(mut count)) = self.source.map(|ip| peers.by_source.entry(ip)) {
             *count.get_mut() -= 1;
             if *count.get() == 0 {
@@ -184,10 +207,10 @@ mod tests {
     use std::io::{self, IoSlice};
     use std::net::SocketAddr;
 
-    /// A stream of which only the address matters.
-    struct From(SocketAddr);
+    /// A stream that is never used.
+    struct Nothing;
 
-    impl Transport for From {
+    impl Transport for Nothing {
         fn read(&self, _: &mut [u8]) -> io::Result<usize> {
             Ok(0)
         }
@@ -203,9 +226,6 @@ mod tests {
         fn shutdown(&self, _: Shutdown) -> io::Result<()> {
             Ok(())
         }
-        fn peer_addr(&self) -> Option<SocketAddr> {
-            Some(self.0)
-        }
     }
 
     #[test]
@@ -214,7 +234,7 @@ mod tests {
         let registry = Arc::new(Registry::default());
         let enter = |ip: &str| {
             let peer = SocketAddr::new(ip.parse().unwrap(), 1);
-            registry.enter(&Arc::new(Wire::new(Box::new(From(peer)))), &limits)
+            registry.enter(&Arc::new(Wire::new(Box::new(Nothing), Some(peer))), &limits)
         };
         let first = enter("10.0.0.1").unwrap();
         let mapped = enter("::ffff:10.0.0.1").unwrap();
@@ -228,7 +248,7 @@ mod tests {
         assert!(enter("2001:db8::6").is_none(), "two from one /64");
         assert!(enter("2001:db8:0:1::6").is_some());
         drop(network);
-        assert!(registry.lock().by_id.is_empty());
+        assert_eq!(registry.lock().count(), 0);
         assert!(registry.lock().by_source.is_empty());
     }
 }

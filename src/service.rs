@@ -25,7 +25,7 @@ use crate::registry::{Registry, Slot};
 use crate::request::Request;
 use crate::shared::{Context, LastWord};
 use crate::threads::{LINGER, Threads};
-use crate::transport::{Transport, Wire};
+use crate::transport::Wire;
 use crate::upgrade::{self, Incoming};
 
 /// The error type of handlers: whatever `?` turns an error into.
@@ -74,9 +74,9 @@ where
             match listener.accept() {
                 // The last one is our own, to wake us, or has come too late.
                 Ok(_) if stop.load(Ordering::Relaxed) => break,
-                Ok(stream) => {
+                Ok(wire) => {
                     rest = REST.0;
-                    self.admit(stream, registry);
+                    self.admit(Arc::new(wire), registry);
                 }
                 Err(error) => match error.kind() {
                     // The peer gave up while it waited; the next one may not have.
@@ -96,8 +96,7 @@ where
     }
 
     /// Gives the stream a place and a thread, or sends it away.
-    fn admit(self: &Arc<Self>, stream: Box<dyn Transport>, registry: &Arc<Registry>) {
-        let wire = Arc::new(Wire::new(stream));
+    fn admit(self: &Arc<Self>, wire: Arc<Wire>, registry: &Arc<Registry>) {
         let Some(slot) = registry.enter(&wire, &self.context.config.limits) else {
             turn_away(&wire);
             return self.note(wire.peer_addr(), UpgradeError::TooManyConnections.into());

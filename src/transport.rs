@@ -118,35 +118,40 @@ pub(crate) struct Wire {
     transport: Box<dyn Transport>,
     peer_addr: Option<SocketAddr>,
     begun: Instant,
-    /// The timeouts that the transport was last told, in nanoseconds; [`NONE`] for none.
-    read_timeout: AtomicU64,
-    write_timeout: AtomicU64,
+    read_timeout: Told,
+    write_timeout: Told,
 }
 
+/// A timeout that the transport was told, in nanoseconds: [`NONE`] for none, and [`UNFIT`] for one
+/// that is not known, or was too short.
+struct Told(AtomicU64);
+
 const NONE: u64 = u64::MAX;
+const UNFIT: u64 = 0;
 
 /// The shortest timeout that is ever set. Kernels count in ticks, and zero would mean none.
 const SHORTEST: Duration = Duration::from_millis(1);
 
 impl Wire {
-    pub(crate) fn new(transport: Box<dyn Transport>) -> Self {
+    pub(crate) fn new(transport: Box<dyn Transport>, peer_addr: Option<SocketAddr>) -> Self {
         transport.set_nodelay();
-        let peer_addr = transport.peer_addr();
-        // What an earlier owner has set is not known: 0 is no timeout that we would set, so the
-        // first call sets its own.
-        let (read_timeout, write_timeout) = (AtomicU64::new(0), AtomicU64::new(0));
+        // An earlier owner may have set anything.
+        let [read_timeout, write_timeout] = [UNFIT; 2].map(|unfit| Told(AtomicU64::new(unfit)));
         Self { transport, peer_addr, begun: Instant::now(), read_timeout, write_timeout }
     }
 
     /// Reads what is there, waiting for it at most `wait`; `None` if nothing came, which may be
     /// known sooner. `Some(0)` is the end of the stream.
     pub(crate) fn read(&self, buf: &mut [u8], wait: Duration) -> io::Result<Option<usize>> {
-        if let Some(timeout) = renewed(&self.read_timeout, wait) {
+        if let Some(timeout) = self.read_timeout.renew(wait) {
             self.transport.set_read_timeout(timeout)?;
         }
         match self.transport.read(buf) {
             Ok(n) => Ok(Some(n)),
-            Err(error) if is_pause(&error) => Ok(None),
+            Err(error) if is_pause(&error) => {
+                self.read_timeout.dismiss();
+                Ok(None)
+            }
             Err(error) => Err(error),
         }
     }
@@ -164,7 +169,7 @@ impl Wire {
         IoSlice::advance_slices(&mut bufs, 0);
         let mut wait = deadline.left().unwrap_or(SHORTEST);
         while !bufs.is_empty() {
-            if let Some(timeout) = renewed(&self.write_timeout, wait) {
+            if let Some(timeout) = self.write_timeout.renew(wait) {
                 self.transport.set_write_timeout(timeout)?;
             }
             match self.transport.write_vectored(bufs) {
@@ -174,6 +179,7 @@ impl Wire {
                 Err(error) => return Err(error),
             }
             if !bufs.is_empty() {
+                self.write_timeout.dismiss();
                 // A write that stalls may still report a little progress at each of its timeouts,
                 // so the clock is asked after every one.
                 wait = deadline.left().ok_or(ErrorKind::TimedOut)?;
@@ -218,19 +224,25 @@ fn is_pause(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::WouldBlock | ErrorKind::TimedOut)
 }
 
-/// The timeout to set so that a call waits `wait` at the most, or `None` if the one that is set
-/// will do: it is no longer, and at least half as long. Whole seconds, where there are several, so
-/// that the tail of a deadline does not set a new timeout at every call.
-fn renewed(set: &AtomicU64, wait: Duration) -> Option<Option<Duration>> {
-    let wait = match wait.as_secs() {
-        0 | 1 => wait.max(SHORTEST),
-        seconds => Duration::from_secs(seconds),
-    };
-    let nanos = u64::try_from(wait.as_nanos()).unwrap_or(NONE);
-    let old = set.load(Ordering::Relaxed);
-    if old == nanos || (old != NONE && old <= nanos && old >= nanos / 2) {
-        return None;
+impl Told {
+    /// The timeout to set so that a call waits `wait` at the most, or `None` if the one that is set
+    /// will do: a shorter one will, until it has ended a call too soon. Whole seconds, where there
+    /// are several, so that the tail of a deadline does not set a new timeout at every call.
+    fn renew(&self, wait: Duration) -> Option<Option<Duration>> {
+        let wait = match wait.as_secs() {
+            0 | 1 => wait.max(SHORTEST),
+            seconds => Duration::from_secs(seconds),
+        };
+        let nanos = u64::try_from(wait.as_nanos()).unwrap_or(NONE);
+        if (UNFIT + 1..=nanos).contains(&self.0.load(Ordering::Relaxed)) {
+            return None;
+        }
+        self.0.store(nanos, Ordering::Relaxed);
+        Some((nanos != NONE).then_some(wait))
     }
-    set.store(nanos, Ordering::Relaxed);
-    Some((nanos != NONE).then_some(wait))
+
+    /// It has ended a call: the next one sets its own.
+    fn dismiss(&self) {
+        self.0.store(UNFIT, Ordering::Relaxed);
+    }
 }

@@ -71,7 +71,8 @@ impl Upgrade {
     /// Whatever is wrong with the request or the stream; the peer has been answered then, where
     /// it could be, and the stream is closed.
     pub fn read(stream: impl Transport, config: &Config) -> Result<Self, UpgradeError> {
-        let wire = Arc::new(Wire::new(Box::new(stream)));
+        let peer = stream.peer_addr();
+        let wire = Arc::new(Wire::new(Box::new(stream), peer));
         let context = Arc::new(Context::new(config.clone()));
         match read(wire, context)? {
             Incoming::Upgrade(upgrade) => Ok(upgrade),

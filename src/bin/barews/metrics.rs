@@ -46,7 +46,8 @@ struct State {
     /// What went through those that have ended.
     ended: Tally,
     refused: BTreeMap<String, u64>,
-    closed: BTreeMap<String, u64>,
+    /// By close code; those of an application by their thousand.
+    closed: BTreeMap<u16, u64>,
     violations: BTreeMap<String, u64>,
     handshakes: Histogram,
     connections: Histogram,
@@ -127,9 +128,8 @@ impl Metrics {
         state.connections.observe(length);
         // Peers choose the code, and must not choose how many lines there are.
         let code = match code.0 {
-            3000..=3999 => "3xxx".to_owned(),
-            4000..=4999 => "4xxx".to_owned(),
-            code => code.to_string(),
+            code @ 3000..=4999 => code / 1000 * 1000,
+            code => code,
         };
         *state.closed.entry(code).or_default() += 1;
         if let Some(Error::Violation(violation)) = error {
@@ -154,6 +154,11 @@ impl Metrics {
         for tally in state.open.values() {
             total.add(tally);
         }
+        let closed = state.closed.iter().map(|(code, count)| match code {
+            3000 | 4000 => (format!("{}xxx", code / 1000), *count),
+            code => (code.to_string(), *count),
+        });
+        let closed = closed.collect();
         let mut text = String::new();
         single(&mut text, "connections", "gauge", "Open connections.", state.open.len() as u64);
         for (name, help, value) in [
@@ -167,7 +172,7 @@ impl Metrics {
         }
         for (name, help, key, counts) in [
             ("refused_total", "Connections that did not open.", "reason", &state.refused),
-            ("closed_total", "Connections that have ended, by close code.", "code", &state.closed),
+            ("closed_total", "Connections that have ended, by close code.", "code", &closed),
             ("violations_total", "Violations of the protocol.", "kind", &state.violations),
         ] {
             header(&mut text, name, "counter", help);

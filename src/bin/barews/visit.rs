@@ -100,7 +100,6 @@ impl Drop for Visit<'_> {
         let seconds = length.as_secs_f64();
         let Self { path, tally, end, .. } = &*self;
         let frame = ours.or(end.as_ref().and_then(|end| end.close.as_ref()));
-        let peer = peer(self.peer);
         let (received, sent) = (&tally.received, &tally.sent);
         let text = || {
             let agreed = self.subprotocol.iter().map(|name| format!(" as {name}"));
@@ -114,8 +113,9 @@ impl Drop for Visit<'_> {
                 },
             };
             format!(
-                "{peer} {path}{agreed}: {} messages {} bytes in, {} messages {} bytes out, \
+                "{} {path}{agreed}: {} messages {} bytes in, {} messages {} bytes out, \
                  {seconds:.3} s, {end}",
+                peer(self.peer),
                 received.messages(),
                 received.bytes(),
                 sent.messages(),
@@ -128,7 +128,7 @@ impl Drop for Visit<'_> {
                 Some(end) => end.result.as_ref().err().map(Error::to_string),
             };
             vec![
-                ("peer", json::string(&peer)),
+                ("peer", json::string(&peer(self.peer))),
                 ("path", json::string(path)),
                 ("subprotocol", json::optional(self.subprotocol.as_deref())),
                 ("seconds", format!("{seconds:.6}")),
