@@ -47,6 +47,7 @@ mod buffer;
 mod config;
 mod connection;
 mod deadline;
+mod door;
 mod error;
 mod inbound;
 mod listener;

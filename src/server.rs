@@ -1,15 +1,16 @@
-//! The server: what is set up, an accept loop for each listener, and the way to stop.
+//! The server: what is set up, a door for each listener, and the way to stop.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
 use crate::config::Config;
 use crate::connection::Connection;
 use crate::deadline::Deadline;
+use crate::door::{Door, PLACES};
 use crate::http::{Accept, Reject, Response};
 use crate::listener::{Doorbell, Listener};
 use crate::registry::Registry;
@@ -153,46 +154,35 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// If a listener is of no more use, or there is no thread for the second one. A connection
-    /// that fails to be accepted is no such case, and neither is a system that runs out of
-    /// descriptors or threads for a while.
+    /// If a listener is of no more use, or there is no thread to begin with. A connection that
+    /// fails to be accepted is no such case, and neither is a system that runs out of descriptors
+    /// or threads for a while.
     pub fn run<H>(self, handler: H) -> io::Result<()>
     where
         H: Fn(Connection) -> Result<(), BoxError> + Send + Sync + 'static,
     {
-        let Self { mut listeners, config, callbacks, handle } = self;
-        let service = Service::new(config, callbacks, handler);
-        let last = listeners.pop();
-        let mut result = Ok(());
-        let mut others = Vec::new();
+        let Self { listeners, config, callbacks, handle } = self;
+        let (stop, registry) = (Arc::clone(&handle.stop), Arc::clone(&handle.registry));
+        let service = Service::new(config, callbacks, handler, stop, registry);
+        let (failed, failures) = mpsc::channel();
         for listener in listeners {
-            let (service, handle) = (Arc::clone(&service), handle.clone());
-            let accept = move || {
-                let result = service.accept_all(listener, &handle.stop, &handle.registry);
-                if result.is_err() {
-                    handle.halt();
-                }
-                result
-            };
-            match thread::Builder::new().name("barews-accept".to_owned()).spawn(accept) {
-                Ok(thread) => others.push(thread),
-                Err(error) => result = Err(error),
+            let door = Arc::new(Door::new(listener, failed.clone()));
+            if let Err(error) = service.open(&door) {
+                door.fail(error);
             }
         }
-        if result.is_ok()
-            && let Some(listener) = last
-        {
-            result = service.accept_all(listener, &handle.stop, &handle.registry);
+        // The doors have the senders: when nobody holds one any more, all have ended.
+        drop(failed);
+        match failures.recv() {
+            Ok(error) => {
+                handle.halt();
+                Err(error)
+            }
+            Err(_) => {
+                handle.registry.wait(Deadline::NEVER);
+                Ok(())
+            }
         }
-        if result.is_err() {
-            handle.halt();
-        }
-        for other in others {
-            result = result.and(other.join().unwrap_or(Ok(())));
-        }
-        result?;
-        handle.registry.wait(Deadline::NEVER);
-        Ok(())
     }
 }
 
@@ -228,7 +218,9 @@ impl ShutdownHandle {
     fn wake(&self) -> bool {
         let mut all = true;
         for doorbell in &self.doorbells {
-            all &= doorbell.ring();
+            for _ in 0..PLACES {
+                all &= doorbell.ring();
+            }
         }
         all
     }

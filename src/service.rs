@@ -17,6 +17,7 @@ use std::time::Duration;
 use crate::config::Config;
 use crate::connection::Connection;
 use crate::deadline::Deadline;
+use crate::door::{Door, PLACES};
 use crate::error::UpgradeError;
 use crate::http::{Accept, Reject, Response, Status};
 use crate::listener::Listener;
@@ -51,39 +52,94 @@ pub(crate) struct Service<H> {
     callbacks: Callbacks,
     threads: Arc<Threads>,
     handler: H,
+    /// Set when the server is to stop.
+    stop: Arc<AtomicBool>,
+    registry: Arc<Registry>,
 }
+
+/// An accepted stream that has its place.
+type Admitted = (Arc<Wire>, Slot);
 
 impl<H> Service<H>
 where
     H: Fn(Connection) -> Result<(), BoxError> + Send + Sync + 'static,
 {
-    pub(crate) fn new(config: Config, callbacks: Callbacks, handler: H) -> Arc<Self> {
+    pub(crate) fn new(
+        config: Config,
+        callbacks: Callbacks,
+        handler: H,
+        stop: Arc<AtomicBool>,
+        registry: Arc<Registry>,
+    ) -> Arc<Self> {
         let threads = Arc::new(Threads::new(config.stack_size, LINGER));
-        Arc::new(Self { context: Arc::new(Context::new(config)), callbacks, threads, handler })
+        let context = Arc::new(Context::new(config));
+        Arc::new(Self { context, callbacks, threads, handler, stop, registry })
     }
 
-    /// Accepts streams until it is to stop.
-    pub(crate) fn accept_all(
-        self: &Arc<Self>,
-        listener: Listener,
-        stop: &AtomicBool,
-        registry: &Arc<Registry>,
-    ) -> io::Result<()> {
+    /// Has threads wait at the door.
+    ///
+    /// # Errors
+    ///
+    /// If there is not one to be had.
+    pub(crate) fn open(self: &Arc<Self>, door: &Arc<Door>) -> io::Result<()> {
+        self.start(door, None)?;
+        for _ in 1..PLACES {
+            // Another will come when it has served.
+            let _ = self.start(door, None);
+        }
+        Ok(())
+    }
+
+    /// Has a thread do this [`work`](Self::work).
+    fn start(self: &Arc<Self>, door: &Arc<Door>, first: Option<Admitted>) -> io::Result<()> {
+        let (service, door) = (Arc::clone(self), Arc::clone(door));
+        self.threads.start(move || service.work(&door, first))
+    }
+
+    /// Serves a stream, and accepts the next one to serve while there is a place at the door.
+    fn work(self: Arc<Self>, door: &Arc<Door>, first: Option<Admitted>) {
+        let mut next = first;
+        loop {
+            if let Some((wire, slot)) = next {
+                self.serve(wire, slot);
+            }
+            let Some(listener) = door.enter() else { return };
+            next = self.accept(door, &listener);
+            if next.is_none() {
+                return;
+            }
+        }
+    }
+
+    /// Accepts streams until there is one to be served by this thread; `None` at the end.
+    fn accept(self: &Arc<Self>, door: &Arc<Door>, listener: &Listener) -> Option<Admitted> {
         let mut rest = REST.0;
-        while !stop.load(Ordering::Relaxed) {
+        while !self.stop.load(Ordering::Relaxed) {
             match listener.accept() {
                 // The last one is our own, to wake us, or has come too late.
-                Ok(_) if stop.load(Ordering::Relaxed) => break,
+                Ok(_) if self.stop.load(Ordering::Relaxed) => break,
                 Ok(wire) => {
                     rest = REST.0;
-                    self.admit(Arc::new(wire), registry);
+                    let wire = Arc::new(wire);
+                    match self.registry.enter(&wire, &self.context.config.limits) {
+                        None => self.turn_away(&wire, UpgradeError::TooManyConnections),
+                        Some(slot) if door.leave() => return Some((wire, slot)),
+                        Some(slot) => {
+                            if let Err(error) = self.start(door, Some((Arc::clone(&wire), slot))) {
+                                self.turn_away(&wire, UpgradeError::Io(error));
+                            }
+                        }
+                    }
                 }
                 Err(error) => match error.kind() {
                     // The peer gave up while it waited; the next one may not have.
                     ErrorKind::Interrupted
                     | ErrorKind::ConnectionAborted
                     | ErrorKind::ConnectionReset => {}
-                    ErrorKind::InvalidInput => return Err(error),
+                    ErrorKind::InvalidInput => {
+                        door.fail(error);
+                        return None;
+                    }
                     // Out of descriptors or memory: what ends meanwhile gives some back.
                     _ => {
                         thread::sleep(rest);
@@ -92,24 +148,21 @@ where
                 },
             }
         }
-        Ok(())
+        door.close();
+        None
     }
 
-    /// Gives the stream a place and a thread, or sends it away.
-    fn admit(self: &Arc<Self>, wire: Arc<Wire>, registry: &Arc<Registry>) {
-        let Some(slot) = registry.enter(&wire, &self.context.config.limits) else {
-            turn_away(&wire);
-            return self.note(wire.peer_addr(), UpgradeError::TooManyConnections.into());
-        };
-        let service = Arc::clone(self);
-        let started = self.threads.start({
-            let wire = Arc::clone(&wire);
-            move || service.serve(wire, slot)
-        });
-        if let Err(error) = started {
-            turn_away(&wire);
-            self.note(wire.peer_addr(), UpgradeError::Io(error).into());
-        }
+    /// Answers 503 without a wait: there is no place, or no thread to be had. The request is not
+    /// read, so its sender may see a reset behind the answer.
+    fn turn_away(&self, wire: &Wire, error: UpgradeError) {
+        let response = Response::new(Status::SERVICE_UNAVAILABLE, "too many connections\n")
+            .header("Retry-After", "1");
+        let reply = upgrade::encoded(&response);
+        // Nothing was sent before, so the socket has room for this.
+        let deadline = Deadline::after(Duration::from_millis(10));
+        let _ = wire.write_all(&mut [IoSlice::new(&reply)], deadline);
+        wire.shutdown(Shutdown::Write);
+        self.note(wire.peer_addr(), error.into());
     }
 
     /// The life of a connection.
@@ -166,17 +219,6 @@ where
         });
         result
     }
-}
-
-/// Answers 503 without a wait: there is no place, or no thread to be had. The request is not read,
-/// so its sender may see a reset behind the answer.
-fn turn_away(wire: &Wire) {
-    let response = Response::new(Status::SERVICE_UNAVAILABLE, "too many connections\n")
-        .header("Retry-After", "1");
-    let reply = upgrade::encoded(&response);
-    // Nothing was sent before, so the socket has room for this.
-    let _ = wire.write_all(&mut [IoSlice::new(&reply)], Deadline::after(Duration::from_millis(10)));
-    wire.shutdown(Shutdown::Write);
 }
 
 /// The result of a callback, unless it panics.

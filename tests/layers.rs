@@ -44,6 +44,7 @@ const ORDER: &[&str] = &[
     "connection",
     "upgrade",
     "listener",
+    "door",
     "registry",
     "service",
     "server",

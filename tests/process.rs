@@ -146,7 +146,7 @@ fn f14_a_peer_that_vanishes_is_noticed() {
     let start = Instant::now();
     let mut client = open(&program);
     // Nothing is read, so no Ping is answered.
-    program.settle_at(Binary::IDLE + 1);
+    program.wait_for(1);
     program.settle();
     let spent = start.elapsed();
     assert!(spent >= Duration::from_millis(600) && spent < Duration::from_secs(10), "{spent:?}");

@@ -119,28 +119,48 @@ impl Binary {
 /// What the system says of it.
 #[cfg(target_os = "linux")]
 impl Binary {
-    /// Threads when nobody is connected: the main one, and those for the log and signals.
-    pub const IDLE: u64 = 3;
+    /// Threads when nobody is connected: the main one, those for the log and signals, and two that
+    /// accept.
+    pub const IDLE: u64 = 5;
 
     /// The most memory it has used so far, in bytes.
     pub fn peak_memory(&self) -> u64 {
         self.status("VmHWM:") << 10
     }
 
-    /// Waits until no connection has a thread any more; how many descriptors are left then.
+    /// Waits until nobody is connected, and no thread is more than there are then; how many
+    /// descriptors are left.
     pub fn settle(&self) -> usize {
-        self.settle_at(Self::IDLE);
-        let descriptors = std::fs::read_dir(format!("/proc/{}/fd", self.pid()));
-        descriptors.expect("those of our own child").count()
-    }
-
-    /// Waits until it has so many threads.
-    pub fn settle_at(&self, threads: u64) {
+        self.wait_for(0);
         let start = Instant::now();
-        while self.status("Threads:") != threads {
+        while self.status("Threads:") != Self::IDLE {
             assert!(start.elapsed() < PATIENCE, "{} threads", self.status("Threads:"));
             thread::sleep(Duration::from_millis(5));
         }
+        self.descriptors().len()
+    }
+
+    /// Waits until there are so many connections.
+    pub fn wait_for(&self, connections: usize) {
+        let start = Instant::now();
+        loop {
+            let sockets = self.descriptors().iter().filter(|to| to.starts_with("socket:")).count();
+            // One of them listens.
+            if sockets == 1 + connections {
+                return;
+            }
+            assert!(start.elapsed() < PATIENCE, "{sockets} sockets");
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// What its descriptors lead to.
+    fn descriptors(&self) -> Vec<String> {
+        let folder = format!("/proc/{}/fd", self.pid());
+        let entries = std::fs::read_dir(folder).expect("those of our own child");
+        // One may be gone by now.
+        let links = entries.flatten().flat_map(|entry| std::fs::read_link(entry.path()));
+        links.map(|link| link.to_string_lossy().into_owned()).collect()
     }
 
     /// A number from the program's entry in `/proc`.
