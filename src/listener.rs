@@ -9,7 +9,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::net::{self as unix, UnixListener, UnixStream};
 use std::time::Duration;
 
-use crate::transport::Wire;
+use crate::transport::{Stream, Wire};
 
 /// A listener of one kind or another, for [`Server::from_listener`](crate::Server::from_listener).
 #[derive(Debug)]
@@ -64,10 +64,10 @@ impl Listener {
         Ok(match self {
             Self::Tcp(listener) => {
                 let (stream, peer) = listener.accept()?;
-                Wire::new(Box::new(stream), Some(peer))
+                Wire::new(Stream::Tcp(stream), Some(peer))
             }
             #[cfg(unix)]
-            Self::Unix(listener) => Wire::new(Box::new(listener.accept()?.0), None),
+            Self::Unix(listener) => Wire::new(Stream::Unix(listener.accept()?.0), None),
         })
     }
 }

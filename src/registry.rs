@@ -47,13 +47,12 @@ struct Peer {
 pub(crate) struct Slot {
     registry: Arc<Registry>,
     place: usize,
-    source: Option<IpAddr>,
 }
 
 impl Registry {
     /// A place for a stream, if the limits allow one more.
     pub(crate) fn enter(self: &Arc<Self>, wire: &Arc<Wire>, limits: &Limits) -> Option<Slot> {
-        let source = wire.peer_addr().map(|peer| source(peer.ip()));
+        let source = source(wire);
         let mut peers = self.lock();
         if peers.closing || peers.count() >= limits.connections {
             return None;
@@ -78,7 +77,7 @@ impl Registry {
                 peers.places.len() - 1
             }
         };
-        Some(Slot { registry: Arc::clone(self), place, source })
+        Some(Slot { registry: Arc::clone(self), place })
     }
 
     /// Lets nobody enter any more, sends 1001 to all that are open, as far as that can be done by
@@ -171,7 +170,8 @@ impl Drop for Slot {
         let mut peers = self.registry.lock();
         let peer = peers.places[self.place].take();
         peers.free.push(self.place);
-        if let Some(Entry::Occupied(mut count)) = self.source.map(|ip| peers.by_source.entry(ip)) {
+        let source = peer.as_ref().and_then(|peer| source(&peer.wire));
+        if let Some(Entry::Occupied(mut count)) = source.map(|ip| peers.by_source.entry(ip)) {
             *count.get_mut() -= 1;
             if *count.get() == 0 {
                 count.remove();
@@ -187,11 +187,11 @@ impl Drop for Slot {
 }
 
 /// What counts as one source: an IPv4 address, or the /64 of an IPv6 one.
-fn source(ip: IpAddr) -> IpAddr {
-    match ip.to_canonical() {
+fn source(wire: &Wire) -> Option<IpAddr> {
+    Some(match wire.peer_addr()?.ip().to_canonical() {
         IpAddr::V4(ip) => ip.into(),
         IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64).into(),
-    }
+    })
 }
 
 /// §7.4.1: 1001 is for a server that goes down.
@@ -203,7 +203,7 @@ fn going_away(shared: &Shared) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::transport::Transport;
+    use crate::transport::{Stream, Transport};
     use std::io::{self, IoSlice};
     use std::net::SocketAddr;
 
@@ -234,7 +234,8 @@ mod tests {
         let registry = Arc::new(Registry::default());
         let enter = |ip: &str| {
             let peer = SocketAddr::new(ip.parse().unwrap(), 1);
-            registry.enter(&Arc::new(Wire::new(Box::new(Nothing), Some(peer))), &limits)
+            registry
+                .enter(&Arc::new(Wire::new(Stream::Other(Box::new(Nothing)), Some(peer))), &limits)
         };
         let first = enter("10.0.0.1").unwrap();
         let mapped = enter("::ffff:10.0.0.1").unwrap();

@@ -112,6 +112,8 @@ where
     }
 
     /// Accepts streams until there is one to be served by this thread; `None` at the end.
+    // Not inlined, as others here: what it needs of the stack would be held by idle connections.
+    #[inline(never)]
     fn accept(self: &Arc<Self>, door: &Arc<Door>, listener: &Listener) -> Option<Admitted> {
         let mut rest = REST.0;
         while !self.stop.load(Ordering::Relaxed) {
@@ -185,6 +187,7 @@ where
     }
 
     /// The opening handshake, with the application's say in it.
+    #[inline(never)]
     fn upgrade(&self, wire: Arc<Wire>, slot: &Slot) -> Result<Connection, UpgradeError> {
         let upgrade = match upgrade::read(wire, Arc::clone(&self.context))? {
             Incoming::Upgrade(upgrade) => upgrade,
@@ -209,6 +212,7 @@ where
         }
     }
 
+    #[inline(never)]
     fn handle(&self, mut conn: Connection) -> Result<(), BoxError> {
         let shared = conn.chaperoned();
         let result = catch_unwind(AssertUnwindSafe(|| (self.handler)(conn)));

@@ -46,10 +46,9 @@ impl Threads {
     ///
     /// If there is no thread to be had; the job is dropped.
     pub(crate) fn start(self: &Arc<Self>, job: impl FnOnce() + Send + 'static) -> io::Result<()> {
-        let job: Job = Box::new(job);
         let mut waiting = self.lock();
         if waiting.threads > waiting.jobs.len() {
-            waiting.jobs.push_back(job);
+            waiting.jobs.push_back(Box::new(job));
             drop(waiting);
             self.called.notify_one();
             return Ok(());
@@ -60,17 +59,13 @@ impl Threads {
             builder = builder.stack_size(size);
         }
         let threads = Arc::clone(self);
-        builder.spawn(move || threads.work(job)).map(drop)
-    }
-
-    fn work(&self, mut job: Job) {
-        loop {
+        let work = move || {
             job();
-            match self.wait() {
-                Some(next) => job = next,
-                None => return,
+            while let Some(next) = threads.wait() {
+                next();
             }
-        }
+        };
+        builder.spawn(work).map(drop)
     }
 
     /// The next job, if one comes soon.

@@ -7,6 +7,9 @@
 
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::ops::Deref;
+#[cfg(unix)]
+use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -111,11 +114,32 @@ socket_transport!(
     |stream: &TcpStream| stream.peer_addr().ok()
 );
 #[cfg(unix)]
-socket_transport!(std::os::unix::net::UnixStream, |_| (), |_| None);
+socket_transport!(UnixStream, |_| (), |_| None);
+
+/// A stream of any kind. The usual ones are not worth a box.
+pub(crate) enum Stream {
+    Tcp(TcpStream),
+    #[cfg(unix)]
+    Unix(UnixStream),
+    Other(Box<dyn Transport>),
+}
+
+impl Deref for Stream {
+    type Target = dyn Transport;
+
+    fn deref(&self) -> &Self::Target {
+        match self {
+            Self::Tcp(stream) => stream,
+            #[cfg(unix)]
+            Self::Unix(stream) => stream,
+            Self::Other(stream) => &**stream,
+        }
+    }
+}
 
 /// A transport with its timeouts looked after.
 pub(crate) struct Wire {
-    transport: Box<dyn Transport>,
+    transport: Stream,
     peer_addr: Option<SocketAddr>,
     begun: Instant,
     read_timeout: Told,
@@ -133,7 +157,7 @@ const UNFIT: u64 = 0;
 const SHORTEST: Duration = Duration::from_millis(1);
 
 impl Wire {
-    pub(crate) fn new(transport: Box<dyn Transport>, peer_addr: Option<SocketAddr>) -> Self {
+    pub(crate) fn new(transport: Stream, peer_addr: Option<SocketAddr>) -> Self {
         transport.set_nodelay();
         // An earlier owner may have set anything.
         let [read_timeout, write_timeout] = [UNFIT; 2].map(|unfit| Told(AtomicU64::new(unfit)));
@@ -195,6 +219,8 @@ impl Wire {
 
     /// Waits for the peer to end the stream, reading at most `most` bytes and throwing them
     /// away, so that our last words are not lost to a reset (§7.1.1).
+    // Not inlined: the stack for it would be held by idle connections.
+    #[inline(never)]
     pub(crate) fn drain(&self, mut most: usize, deadline: Deadline) {
         let mut sink = [0; 2048];
         while most > 0

@@ -14,7 +14,7 @@ use crate::http::{
 };
 use crate::request::Request;
 use crate::shared::{Context, DRAIN, Shared};
-use crate::transport::{Transport, Wire};
+use crate::transport::{Stream, Transport, Wire};
 
 /// How much is read at once, in bytes. Most requests fit.
 const STEP: usize = 2048;
@@ -72,7 +72,7 @@ impl Upgrade {
     /// it could be, and the stream is closed.
     pub fn read(stream: impl Transport, config: &Config) -> Result<Self, UpgradeError> {
         let peer = stream.peer_addr();
-        let wire = Arc::new(Wire::new(Box::new(stream), peer));
+        let wire = Arc::new(Wire::new(Stream::Other(Box::new(stream)), peer));
         let context = Arc::new(Context::new(config.clone()));
         match read(wire, context)? {
             Incoming::Upgrade(upgrade) => Ok(upgrade),
@@ -102,7 +102,7 @@ impl Upgrade {
         accept: &Accept,
         announce: impl FnOnce(&Arc<Shared>),
     ) -> Result<Connection, UpgradeError> {
-        let Self { exchange, handshake } = self;
+        let Self { mut exchange, handshake } = self;
         let reply = match handshake.encode(&exchange.request, accept) {
             Ok(reply) => reply,
             Err(error) => return Err(exchange.fail(error)),
@@ -111,7 +111,11 @@ impl Upgrade {
         announce(&shared);
         shared.open(&reply).map_err(io::Error::from)?;
         let protocol = accept.chosen_protocol().map(str::to_owned);
-        Ok(Connection::new(shared, exchange.request, protocol, exchange.rest))
+        // What came behind the request is rare, and the answer's memory is of a good size.
+        let mut received = reply;
+        received.clear();
+        received.append(&mut exchange.rest);
+        Ok(Connection::new(shared, exchange.request, protocol, received))
     }
 
     /// Answers with something else, and closes the stream. What is returned says so.
@@ -186,6 +190,7 @@ pub(crate) fn read(wire: Arc<Wire>, context: Arc<Context>) -> Result<Incoming, U
     }
 }
 
+#[inline(never)]
 fn judge(request: &Request, config: &Config) -> Result<Handshake, Refusal> {
     http::check_request(request)?;
     let handshake = http::check_upgrade(request)?;
@@ -193,6 +198,7 @@ fn judge(request: &Request, config: &Config) -> Result<Handshake, Refusal> {
     Ok(handshake)
 }
 
+#[inline(never)]
 fn read_head(wire: &Wire, config: &Config) -> Result<(Request, Vec<u8>), UpgradeError> {
     // Not from now: the thread may have been slow to start.
     let deadline = Deadline::since(wire.begun(), config.timeouts.handshake);

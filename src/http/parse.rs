@@ -267,6 +267,10 @@ impl HeadParser {
             // RFC 9112 §5.1: white space around a value is no part of it, and may be all there is.
             (Value, b' ' | b'\t') => Value,
             (Value, b'\r') => {
+                if self.fields.is_empty() {
+                    // As many as most have.
+                    self.fields.reserve_exact(16);
+                }
                 self.fields.push(self.field);
                 return Ok(State::LineEnd(Line::Full));
             }
@@ -296,7 +300,7 @@ impl HeadParser {
     fn take_head(&mut self) -> Head {
         Head {
             bytes: mem::take(&mut self.bytes).into_boxed_slice(),
-            fields: mem::take(&mut self.fields).into_boxed_slice(),
+            fields: mem::take(&mut self.fields).as_slice().into(),
             method: self.method,
             target: self.target,
             minor_version: self.minor_version,

@@ -66,10 +66,9 @@ pub struct Receive {
     /// 0 to 13.
     header_len: usize,
     message: Assembly,
-    /// The payload of the last control frame, as far as it has come.
-    control: [u8; MAX_CONTROL],
-    /// 0 to 125.
-    control_len: usize,
+    /// The payload of the last control frame, as far as it has come: 0 to 125 bytes, with memory
+    /// for as many from the first one that has any.
+    control: Vec<u8>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -121,8 +120,7 @@ impl Receive {
             header: [0; MAX_HEADER],
             header_len: 0,
             message: Assembly { kind: None, len: 0, fragments: 0, utf8: Utf8::new() },
-            control: [0; MAX_CONTROL],
-            control_len: 0,
+            control: Vec::new(),
         }
     }
 
@@ -184,7 +182,7 @@ impl Receive {
     /// The payload of the control frame that was last reported.
     #[must_use]
     pub fn control(&self) -> &[u8] {
-        &self.control[..self.control_len]
+        &self.control
     }
 
     /// How many bytes of a message's payload come next, before any other header. A caller may
@@ -302,7 +300,7 @@ impl Receive {
                 }
                 self.extend(header.len)?;
             }
-            OpCode::Close | OpCode::Ping | OpCode::Pong => self.control_len = 0,
+            OpCode::Close | OpCode::Ping | OpCode::Pong => self.control.clear(),
         }
         let &Header { fin, opcode, len: left, .. } = header;
         self.frame = Frame { fin, opcode, key, left };
@@ -369,11 +367,12 @@ impl Receive {
     fn take_control(&mut self, input: &[u8]) -> Result<(usize, Event), Violation> {
         let frame = &mut self.frame;
         let len = usize::try_from(frame.left).map_or(input.len(), |left| left.min(input.len()));
-        let had = self.control_len;
-        let payload = &mut self.control[had..had + len];
-        payload.copy_from_slice(&input[..len]);
-        mask::apply(payload, frame.key, 0);
-        self.control_len += len;
+        let had = self.control.len();
+        if len > 0 {
+            self.control.reserve_exact(MAX_CONTROL - had);
+        }
+        self.control.extend_from_slice(&input[..len]);
+        mask::apply(&mut self.control[had..], frame.key, 0);
         frame.key.rotate_left(len % 4);
         frame.left -= len as u64;
         if frame.left > 0 {
