@@ -136,7 +136,7 @@ impl Connection {
     ///
     /// As for [`send`](Self::send).
     pub fn flush(&mut self) -> Result<(), Error> {
-        self.receiver.flush([&[], &[]])
+        self.receiver.flush()
     }
 
     /// A message that is sent in fragments as it is written (§5.4): for one whose length is not
@@ -240,6 +240,6 @@ impl Connection {
 
     fn transmit(&mut self, message: Message<'_>) -> Result<(), Error> {
         let head = send::Head::new(true, message.kind().opcode(), message.len());
-        self.receiver.flush([head.as_bytes(), message.as_bytes()])
+        self.receiver.transmit([head.as_bytes(), message.as_bytes()])
     }
 }

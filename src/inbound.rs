@@ -81,10 +81,8 @@ pub(crate) enum Next {
     Ready(Ready),
     /// The buffer is empty, and a payload goes on for this much.
     Direct(u64),
-    /// The buffer was empty, and is no longer.
-    Refilled,
-    /// No message has come for a while: memory can be given back.
-    Quiet,
+    /// The buffer is used up: [`Inbound::refill`] goes on.
+    Empty,
     /// No more messages: the closing handshake is done.
     End,
 }
@@ -118,9 +116,8 @@ impl Inbound {
         self.core.message_kind()
     }
 
-    /// Goes on until there is something to hand on. `held` is how many bytes of memory the
-    /// caller could give back.
-    pub(crate) fn next(&mut self, held: usize, call: Deadline) -> Result<Next, Error> {
+    /// Goes on until there is something to hand on.
+    pub(crate) fn next(&mut self) -> Result<Next, Error> {
         loop {
             match self.state {
                 State::Open => {}
@@ -131,19 +128,10 @@ impl Inbound {
                 return Ok(Next::Ready(ready));
             }
             if self.buffer.is_empty() {
-                self.send_queue()?;
                 let left = self.core.payload_left();
                 // Once begun, it goes on so to the end of the payload.
                 self.direct = left > 0 && (self.direct || left >= DIRECT);
-                if self.direct {
-                    return Ok(Next::Direct(left));
-                }
-                self.fill(held, call)?;
-                if self.patience.is_quiet() {
-                    self.give_back();
-                    return Ok(Next::Quiet);
-                }
-                return Ok(Next::Refilled);
+                return Ok(if self.direct { Next::Direct(left) } else { Next::Empty });
             }
             let (used, event) = self.core.feed(self.buffer.unread())?;
             let used = self.buffer.consume(used);
@@ -157,6 +145,25 @@ impl Inbound {
                 Event::Close(frame) => self.closed(frame),
             }
         }
+    }
+
+    /// Sends what is queued, and reads once into the buffer, which is used up; whether no message
+    /// has come for a while, so that memory can be given back. `held` is how many bytes of it the
+    /// caller could.
+    pub(crate) fn refill(&mut self, held: usize, call: Deadline) -> Result<bool, Error> {
+        self.send_queue()?;
+        let held = held + self.queue.capacity() + self.buffer.excess();
+        let bounds = self.bounds(call, held);
+        match self.patience.read(&self.shared, self.buffer.room(), &bounds)? {
+            Some(0) => return Err(Error::Io(ErrorKind::UnexpectedEof.into())),
+            Some(len) => self.buffer.filled(len),
+            None => {}
+        }
+        let quiet = self.patience.is_quiet();
+        if quiet {
+            self.give_back();
+        }
+        Ok(quiet)
     }
 
     /// Puts a message of at most `most` bytes that lies whole in the buffer into `buf`; its type.
@@ -187,12 +194,14 @@ impl Inbound {
         self.ready = Some(ready);
     }
 
-    /// Reads into `out`, which is no longer than the payload goes on; `None` if nothing came.
+    /// Sends what is queued, and reads into `out`, which is no longer than the payload goes on;
+    /// `None` if nothing came.
     pub(crate) fn read_direct(
         &mut self,
         out: &mut [u8],
         call: Deadline,
     ) -> Result<Option<Chunk>, Error> {
+        self.send_queue()?;
         self.buffer.bypassed();
         let bounds = self.bounds(call, 0);
         let len = match self.patience.read(&self.shared, out, &bounds)? {
@@ -218,24 +227,30 @@ impl Inbound {
 
     /// Sends what is queued, and behind it a frame of a head and a payload.
     pub(crate) fn transmit(&mut self, [head, payload]: [&[u8]; 2]) -> Result<(), Error> {
-        if self.queue.is_empty() && head.is_empty() {
-            return Ok(());
-        }
         let mut frames = [&self.queue, head, payload].map(IoSlice::new);
-        let used = if head.is_empty() { 1 } else { frames.len() };
-        let result = self.shared.transmit(&mut frames[..used]);
+        let result = self.shared.transmit(&mut frames);
         self.shared.context.spare.take_back(&mut self.queue);
         result
     }
 
-    /// Sends what is queued, unless a Close has passed.
+    /// Sends what is queued.
+    pub(crate) fn flush(&mut self) -> Result<(), Error> {
+        if self.queue.is_empty() {
+            return Ok(());
+        }
+        let result = self.shared.transmit(&mut [IoSlice::new(&self.queue)]);
+        self.shared.context.spare.take_back(&mut self.queue);
+        result
+    }
+
+    /// Sends what is queued before a read, unless a Close has passed.
     pub(crate) fn send_queue(&mut self) -> Result<(), Error> {
         if self.queue.is_empty() {
             return Ok(());
         }
         // A peer that is slow to take its answers gains no time for its message by that.
         let before = self.core.is_unfinished().then(Instant::now);
-        let result = self.transmit([&[], &[]]);
+        let result = self.flush();
         if let Some(before) = before {
             self.patience.held_up(before.elapsed());
         }
@@ -276,18 +291,6 @@ impl Inbound {
         self.shared.finish(LastWord::Fail(code, reason));
         self.end(State::Failed);
         error
-    }
-
-    /// Reads once into the buffer, which is used up.
-    fn fill(&mut self, held: usize, call: Deadline) -> Result<(), Error> {
-        let held = held + self.queue.capacity() + self.buffer.excess();
-        let bounds = self.bounds(call, held);
-        match self.patience.read(&self.shared, self.buffer.room(), &bounds)? {
-            Some(0) => return Err(Error::Io(ErrorKind::UnexpectedEof.into())),
-            Some(len) => self.buffer.filled(len),
-            None => {}
-        }
-        Ok(())
     }
 
     /// Gives back memory that is not in use.

@@ -94,8 +94,13 @@ impl Receiver {
         self.inbound.close_frame.as_ref()
     }
 
+    /// Sends what is queued.
+    pub(crate) fn flush(&mut self) -> Result<(), Error> {
+        self.inbound.flush().map_err(|error| self.failed(error))
+    }
+
     /// Sends what is queued, and behind it a frame of a head and a payload.
-    pub(crate) fn flush(&mut self, frame: [&[u8]; 2]) -> Result<(), Error> {
+    pub(crate) fn transmit(&mut self, frame: [&[u8]; 2]) -> Result<(), Error> {
         self.inbound.transmit(frame).map_err(|error| self.failed(error))
     }
 
@@ -139,7 +144,7 @@ impl Receiver {
             {
                 return Ok(Some(kind));
             }
-            let (kind, end) = match inbound.next(partial.capacity() + buf.capacity(), call)? {
+            let (kind, end) = match inbound.next()? {
                 Next::End => return Ok(None),
                 Next::Ready(ready) => {
                     let bytes = inbound.bytes(&ready);
@@ -155,12 +160,13 @@ impl Receiver {
                     partial.add(chunk.len);
                     (chunk.kind, chunk.end)
                 }
-                Next::Refilled => continue,
-                Next::Quiet => {
-                    if partial.is_empty() {
-                        partial.clear();
+                Next::Empty => {
+                    if inbound.refill(partial.capacity() + buf.capacity(), call)? {
+                        if partial.is_empty() {
+                            partial.clear();
+                        }
+                        *buf = Vec::new();
                     }
-                    *buf = Vec::new();
                     continue;
                 }
             };
@@ -182,7 +188,7 @@ impl Receiver {
             return Ok(Some(Chunk { kind, len, end: false }));
         }
         loop {
-            match inbound.next(partial.capacity(), call)? {
+            match inbound.next()? {
                 Next::End => return Ok(None),
                 Next::Ready(ready) => {
                     let bytes = inbound.bytes(&ready);
@@ -205,8 +211,11 @@ impl Receiver {
                         return Ok(Some(chunk));
                     }
                 }
-                Next::Refilled => {}
-                Next::Quiet => partial.clear(),
+                Next::Empty => {
+                    if inbound.refill(partial.capacity(), call)? {
+                        partial.clear();
+                    }
+                }
             }
         }
     }

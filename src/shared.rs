@@ -6,7 +6,7 @@
 //! outbox after its own frame. Nothing is missed: the holder looks into the outbox after it has
 //! let go of the lock, and the one who posts tries the lock after posting.
 
-use std::io::{ErrorKind, IoSlice};
+use std::io::{self, ErrorKind, IoSlice};
 use std::mem;
 use std::net::Shutdown;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -254,15 +254,18 @@ impl Shared {
         }
     }
 
+    /// Sends what waits in the outbox.
+    #[inline]
     fn empty_outbox(&self, writer: &mut Writer, deadline: Deadline) {
+        if !lock(&self.outbox).is_empty() {
+            self.send_outbox(writer, deadline);
+        }
+    }
+
+    #[cold]
+    fn send_outbox(&self, writer: &mut Writer, deadline: Deadline) {
         let Some(closing) = &mut writer.closing else { return };
-        let outbox = {
-            let mut outbox = lock(&self.outbox);
-            if outbox.is_empty() {
-                return;
-            }
-            mem::take(&mut *outbox)
-        };
+        let outbox = mem::take(&mut *lock(&self.outbox));
         let mut frames = outbox.frames;
         if !closing.may_send() {
             frames.clear();
@@ -311,6 +314,7 @@ impl Shared {
 
 impl Writer {
     /// Writes frames, unless a Close has passed.
+    #[inline]
     fn write(
         &mut self,
         wire: &Wire,
@@ -324,6 +328,7 @@ impl Writer {
     }
 
     /// Writes bytes whatever the closing handshake says.
+    #[inline]
     fn put(
         &mut self,
         wire: &Wire,
@@ -338,15 +343,18 @@ impl Writer {
             Some(Broken::Lost) => return Err(Error::Closed),
             None => {}
         }
-        wire.write_all(bytes, deadline).map_err(|error| {
-            // Part of a frame may be out, so no other can follow it; the reader is woken.
-            self.broken = Some(Broken::Lost);
-            wire.shutdown(Shutdown::Both);
-            match error.kind() {
-                ErrorKind::TimedOut => Error::Expired(Wait::Write),
-                _ => Error::Io(error),
-            }
-        })
+        wire.write_all(bytes, deadline).map_err(|error| self.fail(wire, error))
+    }
+
+    /// Part of a frame may be out, so no other can follow it; the reader is woken.
+    #[cold]
+    fn fail(&mut self, wire: &Wire, error: io::Error) -> Error {
+        self.broken = Some(Broken::Lost);
+        wire.shutdown(Shutdown::Both);
+        match error.kind() {
+            ErrorKind::TimedOut => Error::Expired(Wait::Write),
+            _ => Error::Io(error),
+        }
     }
 }
 
