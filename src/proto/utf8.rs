@@ -71,6 +71,10 @@ impl Utf8 {
             }
             // The last block overlaps the one before it rather than leave a tail.
             at = if at < last { last.min(at + BLOCK) } else { bytes.len() };
+            if check.ascii && at < last {
+                let stretches = bytes[at..last].as_chunks::<STRETCH>().0;
+                at += STRETCH * stretches.iter().take_while(|stretch| stretch.is_ascii()).count();
+            }
         }
 
         // All before `at` is valid. The automaton picks up from there the state, and the error if
@@ -124,10 +128,14 @@ const BEFORE: usize = 3;
 /// pieces to the automaton.
 const BLOCK: usize = 64;
 const WINDOW: usize = BEFORE + BLOCK;
+/// Bytes of ASCII that are passed over at once.
+const STRETCH: usize = 256;
 
 /// Chooses how to check each block.
 #[derive(Default)]
 struct Check {
+    /// Whether the last block was ASCII.
+    ascii: bool,
     /// Whether the bytes before the next block are known to have no rare lead among them.
     plain: bool,
     /// How many blocks are to pass before the short check is tried again.
@@ -143,7 +151,8 @@ impl Check {
     #[inline]
     fn is_valid(&mut self, window: &[u8; WINDOW]) -> bool {
         let (before, block) = window.split_at(BEFORE);
-        if before[BEFORE - 1].is_ascii() && block.is_ascii() {
+        self.ascii = before[BEFORE - 1].is_ascii() && block.is_ascii();
+        if self.ascii {
             self.plain = true;
             return true;
         }

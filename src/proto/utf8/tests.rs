@@ -1,4 +1,4 @@
-use super::{BLOCK, FAILED, FIELD, REST, Utf8, successor, syntax};
+use super::{BLOCK, FAILED, FIELD, REST, STRETCH, Utf8, successor, syntax};
 
 const KINDS: [&str; 5] = [
     "The quick brown fox jumps over the lazy dog. ",
@@ -111,11 +111,11 @@ fn valid_text_in_any_two_pieces_or_byte_by_byte() {
 #[test]
 fn an_error_anywhere_is_found_where_it_is() {
     for kind in KINDS {
-        let text = kind.repeat(10);
+        let text = kind.repeat(20);
         // Shifted by one to three bytes, characters start at every offset.
         for shift in 0..4 {
             let text = &["AAA"[..shift].to_owned(), text.clone()].concat();
-            for at in (0..3 * BLOCK + 10).filter(|&at| text.is_char_boundary(at)) {
+            for at in (0..3 * BLOCK + STRETCH).filter(|&at| text.is_char_boundary(at)) {
                 for error in ERRORS.split(|&byte| byte == b' ') {
                     let (head, tail) = text.as_bytes().split_at(at);
                     let bytes = [head, error, &tail[..BLOCK + 9]].concat();
