@@ -13,6 +13,7 @@ const ORDER: &[&str] = &[
     "proto/utf8",
     "proto/frame",
     "proto/close",
+    "proto/event",
     "proto/receive",
     "proto/send",
     "proto/closing",

@@ -13,7 +13,7 @@
 //! A failed connection is not waited for: our Close is the last word (§7.1.7).
 
 use super::code::CloseCode;
-use super::receive::Event;
+use super::event::Event;
 use super::send;
 
 /// How far the closing handshake has come.

@@ -20,6 +20,7 @@
 pub mod close;
 mod closing;
 mod code;
+mod event;
 pub mod frame;
 pub mod mask;
 mod receive;
@@ -30,6 +31,7 @@ mod violation;
 pub use close::CloseFrame;
 pub use closing::Closing;
 pub use code::CloseCode;
+pub use event::{Event, Kind};
 pub use frame::{Header, OpCode};
-pub use receive::{Event, Kind, Receive, ReceiveLimits};
+pub use receive::{Receive, ReceiveLimits};
 pub use violation::Violation;

@@ -6,20 +6,14 @@
 //! its payload is looked at; text is checked as it arrives. Payloads of messages are never
 //! kept here, so a message of any size takes the same memory.
 
+use std::ops::Range;
+
 use super::close::CloseFrame;
+use super::event::{Event, Kind};
 use super::frame::{Header, MAX_CONTROL, MAX_HEADER, OpCode};
 use super::mask;
 use super::utf8::Utf8;
 use super::violation::Violation;
-
-/// The type of a message (§5.6).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Kind {
-    /// UTF-8 text.
-    Text,
-    /// Any bytes.
-    Binary,
-}
 
 /// How much a peer may ask of us (§10.4).
 #[derive(Debug, Clone, Copy)]
@@ -28,28 +22,6 @@ pub struct ReceiveLimits {
     pub message: u64,
     /// The most fragments of one message, empty ones counted; inclusive.
     pub fragments: u32,
-}
-
-/// What a run of bytes meant.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Event {
-    /// All the input was used, and says nothing yet.
-    NeedMore,
-    /// The last `len` bytes that were used are, now unmasked, the next part of a message.
-    Data {
-        /// The type of the message.
-        kind: Kind,
-        /// How many bytes; zero only at an end.
-        len: usize,
-        /// Whether the message ends here.
-        end: bool,
-    },
-    /// A Ping, its payload in [`Receive::control`]; a Pong with the same is due (§5.5.3).
-    Ping,
-    /// A Pong, its payload in [`Receive::control`].
-    Pong,
-    /// A Close, its payload in [`Receive::control`]. Whatever follows it is thrown away.
-    Close(CloseFrame),
 }
 
 /// The receiving half of a server's connection, without any I/O.
@@ -92,6 +64,14 @@ struct Frame {
     key: [u8; 4],
     /// Payload bytes yet to come.
     left: u64,
+}
+
+/// A message that has come as one whole frame.
+struct Whole {
+    kind: Kind,
+    key: [u8; 4],
+    /// Where in the input it lies, behind its header.
+    payload: Range<usize>,
 }
 
 /// The message under way, as far as it has come.
@@ -150,33 +130,34 @@ impl Receive {
         most: usize,
         out: &mut Vec<u8>,
     ) -> Option<(usize, Kind)> {
+        let whole = self.whole(input).filter(|whole| whole.payload.len() <= most)?;
+        let payload = &input[whole.payload.clone()];
+        if out.len() != payload.len() {
+            out.resize(payload.len(), 0);
+        }
+        mask::copy(payload, out, whole.key);
+        let is_good = whole.kind == Kind::Binary || is_text(out);
+        is_good.then_some((whole.payload.end, whole.kind))
+    }
+
+    /// The message that lies at the start of `input` as one whole frame, if there is one.
+    #[inline]
+    fn whole(&self, input: &[u8]) -> Option<Whole> {
         let is_between = matches!(self.state, State::Header) && self.header_len == 0;
         if !is_between || self.message.kind.is_some() || self.limits.fragments == 0 {
             return None;
         }
-        let (header, at) = Header::decode(input).ok()??;
+        let (header, start) = Header::decode(input).ok()??;
         let kind = match header.opcode {
             OpCode::Text => Kind::Text,
             OpCode::Binary => Kind::Binary,
             _ => return None,
         };
-        if !header.fin || header.len > self.longest.min(most as u64) {
+        if !header.fin || header.len > self.longest || header.len > (input.len() - start) as u64 {
             return None;
         }
-        let len = header.len as usize;
-        let payload = input[at..].get(..len)?;
-        if out.len() != len {
-            out.resize(len, 0);
-        }
-        mask::copy(payload, out, header.mask?);
-        if kind == Kind::Text {
-            let mut utf8 = Utf8::new();
-            utf8.feed(out).ok()?;
-            if !utf8.is_complete() {
-                return None;
-            }
-        }
-        Some((at + len, kind))
+        let payload = start..start + header.len as usize;
+        Some(Whole { kind, key: header.mask?, payload })
     }
 
     /// The payload of the control frame that was last reported.
@@ -210,6 +191,16 @@ impl Receive {
     /// [`feed`](Self::feed), but for what a violation leaves behind.
     #[inline]
     fn advance(&mut self, input: &mut [u8]) -> Result<(usize, Event), Violation> {
+        // Most frames are such, and change no state.
+        if let Some(Whole { kind, key, payload }) = self.whole(input) {
+            let (used, len) = (payload.end, payload.len());
+            let payload = &mut input[payload];
+            mask::apply(payload, key, 0);
+            return match kind == Kind::Binary || is_text(payload) {
+                true => Ok((used, Event::Data { kind, len, end: true })),
+                false => Err(Violation::TextNotUtf8),
+            };
+        }
         let mut used = 0;
         loop {
             match self.state {
@@ -393,6 +384,13 @@ impl Receive {
         };
         Ok((len, event))
     }
+}
+
+/// §8.1: whether these bytes are text, from its start to its end.
+#[inline]
+fn is_text(bytes: &[u8]) -> bool {
+    let mut utf8 = Utf8::new();
+    utf8.feed(bytes).is_ok() && utf8.is_complete()
 }
 
 #[cfg(test)]

@@ -6,8 +6,8 @@
 
 use super::close;
 use super::code::CloseCode;
+use super::event::Kind;
 use super::frame::{Header, MAX_CONTROL, MAX_HEADER, OpCode};
-use super::receive::Kind;
 
 /// The header of an unmasked frame, ready to send.
 #[derive(Debug, Clone, Copy)]

@@ -1,0 +1,36 @@
+//! What bytes from the client mean.
+
+#[cfg(doc)]
+use super::Receive;
+use super::close::CloseFrame;
+
+/// The type of a message (§5.6).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// UTF-8 text.
+    Text,
+    /// Any bytes.
+    Binary,
+}
+
+/// What a run of bytes meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// All the input was used, and says nothing yet.
+    NeedMore,
+    /// The last `len` bytes that were used are, now unmasked, the next part of a message.
+    Data {
+        /// The type of the message.
+        kind: Kind,
+        /// How many bytes; zero only at an end.
+        len: usize,
+        /// Whether the message ends here.
+        end: bool,
+    },
+    /// A Ping, its payload in [`Receive::control`]; a Pong with the same is due (§5.5.3).
+    Ping,
+    /// A Pong, its payload in [`Receive::control`].
+    Pong,
+    /// A Close, its payload in [`Receive::control`]. Whatever follows it is thrown away.
+    Close(CloseFrame),
+}
