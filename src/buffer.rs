@@ -70,7 +70,7 @@ impl ReadBuffer {
         if self.full >= 2 {
             self.resize((self.size * 4).min(LARGEST));
         }
-        if self.bytes.len() != self.size {
+        if self.bytes.len() != self.size || self.bytes.capacity() > self.size {
             self.bytes.resize(self.size, 0);
             self.bytes.shrink_to(self.size);
         }

@@ -20,7 +20,7 @@ pub struct Config {
     pub origins: Vec<String>,
     /// Stack size of a connection's thread, in bytes. `None`, the default, takes std's 2 MiB, of
     /// which only the pages that are touched use memory, until the thread ends: 100 ms after its
-    /// connection, unless another follows.
+    /// connection, unless another follows, or it is one of the two that wait at a listener.
     pub stack_size: Option<usize>,
 }
 

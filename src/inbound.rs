@@ -194,14 +194,13 @@ impl Inbound {
         self.ready = Some(ready);
     }
 
-    /// Sends what is queued, and reads into `out`, which is no longer than the payload goes on;
-    /// `None` if nothing came.
+    /// Reads into `out`, which is no longer than the payload goes on; `None` if nothing came. What
+    /// is queued has been sent.
     pub(crate) fn read_direct(
         &mut self,
         out: &mut [u8],
         call: Deadline,
     ) -> Result<Option<Chunk>, Error> {
-        self.send_queue()?;
         self.buffer.bypassed();
         let bounds = self.bounds(call, 0);
         let len = match self.patience.read(&self.shared, out, &bounds)? {
@@ -329,10 +328,11 @@ impl Inbound {
 
     /// Answers a control frame other than Close.
     fn answer(&mut self, event: &Event) -> Result<(), Error> {
-        if *event == Event::Ping {
+        let mut closing = self.shared.closing();
+        if *event == Event::Ping && closing.may_send() {
             self.shared.context.spare.lend(&mut self.queue);
         }
-        self.shared.closing().answer(event, self.core.control(), &mut self.queue);
+        closing.answer(event, self.core.control(), &mut self.queue);
         if let (Event::Pong, Some(note)) = (event, &mut self.on_pong) {
             note(self.core.control());
         }

@@ -154,6 +154,7 @@ impl Receiver {
                     (ready.kind, ready.end)
                 }
                 Next::Direct(left) => {
+                    inbound.send_queue()?;
                     partial.begin(buf, left);
                     let room = partial.room(partial.stride(left), left)?;
                     let Some(chunk) = inbound.read_direct(room, call)? else { continue };
@@ -202,10 +203,12 @@ impl Receiver {
                     return Ok(Some(chunk));
                 }
                 Next::Direct(_) if out.is_empty() => {
+                    inbound.send_queue()?;
                     let kind = inbound.kind().unwrap_or(Kind::Binary);
                     return Ok(Some(Chunk { kind, len: 0, end: false }));
                 }
                 Next::Direct(left) => {
+                    inbound.send_queue()?;
                     let len = usize::try_from(left).map_or(out.len(), |left| left.min(out.len()));
                     if let Some(chunk) = inbound.read_direct(&mut out[..len], call)? {
                         return Ok(Some(chunk));

@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::config::Config;
 use crate::connection::Connection;
 use crate::deadline::Deadline;
-use crate::door::{Door, PLACES};
+use crate::door::{Door, Waiting};
 use crate::http::{Accept, Reject, Response};
 use crate::listener::{Doorbell, Listener};
 use crate::registry::Registry;
@@ -50,7 +50,7 @@ pub struct Server {
 pub struct ShutdownHandle {
     stop: Arc<AtomicBool>,
     registry: Arc<Registry>,
-    doorbells: Vec<Doorbell>,
+    doorbells: Vec<(Doorbell, Waiting)>,
 }
 
 impl Server {
@@ -86,7 +86,7 @@ impl Server {
     /// As for [`from_listener`](Self::from_listener).
     pub fn and_listener(mut self, listener: impl Into<Listener>) -> io::Result<Self> {
         let listener = listener.into();
-        self.handle.doorbells.push(listener.prepare()?);
+        self.handle.doorbells.push((listener.prepare()?, Waiting::default()));
         self.listeners.push(listener);
         Ok(self)
     }
@@ -136,7 +136,7 @@ impl Server {
     /// The address of the first TCP listener, if there is one.
     #[must_use]
     pub fn local_addr(&self) -> Option<SocketAddr> {
-        self.handle.doorbells.iter().find_map(Doorbell::addr)
+        self.handle.doorbells.iter().find_map(|(doorbell, _)| doorbell.addr())
     }
 
     /// A handle that stops the server, with the listeners that it has now.
@@ -165,8 +165,8 @@ impl Server {
         let (stop, registry) = (Arc::clone(&handle.stop), Arc::clone(&handle.registry));
         let service = Service::new(config, callbacks, handler, stop, registry);
         let (failed, failures) = mpsc::channel();
-        for listener in listeners {
-            let door = Arc::new(Door::new(listener, failed.clone()));
+        for (listener, (_, waiting)) in listeners.into_iter().zip(&handle.doorbells) {
+            let door = Arc::new(Door::new(listener, waiting.clone(), failed.clone()));
             if let Err(error) = service.open(&door) {
                 door.fail(error);
             }
@@ -217,10 +217,9 @@ impl ShutdownHandle {
     /// Wakes those who accept; whether that worked for all.
     fn wake(&self) -> bool {
         let mut all = true;
-        for doorbell in &self.doorbells {
-            for _ in 0..PLACES {
-                all &= doorbell.ring();
-            }
+        for (doorbell, waiting) in &self.doorbells {
+            // No ring too many: where the listener is not only ours, it would be for somebody else.
+            all &= (0..waiting.count()).all(|_| doorbell.ring());
         }
         all
     }

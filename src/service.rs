@@ -1,6 +1,6 @@
 //! What becomes of a stream: it is accepted, counted, upgraded, handled and ended.
 //!
-//! A connection is counted before its thread starts and until its handler ends, so that the cap
+//! A connection is counted before a thread is its own and until its handler ends, so that the cap
 //! bites before the machine's own limits do. Nothing that happens in a connection's thread, a
 //! panic included, reaches another.
 
@@ -36,7 +36,7 @@ pub(crate) type OnUpgrade = dyn Fn(&Request) -> Result<Accept, Reject> + Send + 
 pub(crate) type OnRequest = dyn Fn(&Request) -> Response + Send + Sync;
 pub(crate) type OnError = dyn Fn(Option<SocketAddr>, &BoxError) + Send + Sync;
 
-/// How long the accept loop rests when the system has run out of something, at first and at most.
+/// How long accepting rests when the system has run out of something, at first and at most.
 const REST: (Duration, Duration) = (Duration::from_millis(5), Duration::from_secs(1));
 
 #[derive(Default)]
@@ -139,10 +139,12 @@ where
                     | ErrorKind::ConnectionAborted
                     | ErrorKind::ConnectionReset => {}
                     ErrorKind::InvalidInput => {
+                        door.close();
                         door.fail(error);
                         return None;
                     }
                     // Out of descriptors or memory: what ends meanwhile gives some back.
+                    _ if door.leave() => return None,
                     _ => {
                         thread::sleep(rest);
                         rest = (rest * 2).min(REST.1);

@@ -2,7 +2,8 @@
 //!
 //! What is queued for sending goes out before a thread waits, so of many connections a few have a
 //! queue at any moment. They take turns with the same few blocks of memory, which so stay in the
-//! processor's cache; one block for each connection would not, and idle ones would hold it.
+//! processor's cache; one block for each connection would not, and idle ones would hold it. Where
+//! more are in use than are kept, the rest stay with their connections until those are quiet.
 
 use std::mem;
 use std::sync::Mutex;

@@ -136,8 +136,11 @@ impl Receive {
             out.resize(payload.len(), 0);
         }
         mask::copy(payload, out, whole.key);
-        let is_good = whole.kind == Kind::Binary || is_text(out);
-        is_good.then_some((whole.payload.end, whole.kind))
+        if whole.kind == Kind::Text && !is_text(out) {
+            out.clear();
+            return None;
+        }
+        Some((whole.payload.end, whole.kind))
     }
 
     /// The message that lies at the start of `input` as one whole frame, if there is one.

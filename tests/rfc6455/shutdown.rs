@@ -1,14 +1,16 @@
 //! §7.4.1: a server that goes away says so to everyone, and does not go before they have heard.
 
-use std::io::Read;
-use std::net::TcpStream;
+use std::io::{ErrorKind, Read};
+use std::net::{TcpListener, TcpStream};
 use std::sync::mpsc::channel;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use barews::{Connection, Server};
 
-use crate::common::{Frame, PATIENCE, TEXT, TestServer, close, frame, ms, r0, with_timeouts};
+use crate::common::{
+    Frame, PATIENCE, RawClient, TEXT, TestServer, close, frame, ms, r0, with_timeouts,
+};
 
 /// §7.4.1: 1001 to everyone, and `run` returns when all handlers have ended.
 #[test]
@@ -41,6 +43,39 @@ fn f19_shutdown() {
     clients.join().expect("all were told");
     let refused = TcpStream::connect(addr).and_then(|mut stream| stream.read(&mut [0; 1]));
     assert!(!matches!(refused, Ok(1..)), "nobody is served any more");
+}
+
+/// Where the listener is not only ours, nothing of ours waits in it for whoever accepts next, be
+/// one connection open or none.
+#[test]
+fn shutdown_leaves_an_inherited_listener_as_it_was() {
+    for open in [0, 1, 2] {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let ours = listener.try_clone().expect("a descriptor");
+        let addr = listener.local_addr().expect("an address");
+        let server = Server::from_listener(ours).expect("a listener");
+        let handle = server.shutdown_handle();
+        let server = thread::spawn(move || {
+            server.run(|mut conn| {
+                conn.recv(&mut Vec::new())?;
+                Ok(())
+            })
+        });
+        let mut clients: Vec<_> = (0..open).map(|_| RawClient::open(addr)).collect();
+        let told = thread::spawn(move || {
+            for client in &mut clients {
+                assert_eq!(client.read_frame().expect("a Close").close_parts().0, 1001);
+                client.send(close(1001, ""));
+                client.expect_eof();
+            }
+        });
+        handle.shutdown(PATIENCE);
+        server.join().expect("no panic").expect("no error");
+        told.join().expect("all were told");
+        listener.set_nonblocking(true).expect("a flag");
+        let next = listener.accept().expect_err("nobody is there");
+        assert_eq!(next.kind(), ErrorKind::WouldBlock, "{open} open");
+    }
 }
 
 /// A client that has read its 101 is open, however short the time since: it is told like any other.
