@@ -50,7 +50,7 @@ pub(crate) struct Inbound {
     patience: Patience,
     /// Whether senders of their own exist, which may start to close at any time.
     pub(crate) split: bool,
-    pub(crate) close_frame: Option<CloseFrame>,
+    pub(crate) close_frame: Option<Box<CloseFrame>>,
     /// Hears of each Pong's payload.
     pub(crate) on_pong: Option<Box<OnPong>>,
     state: State,
@@ -360,7 +360,7 @@ impl Inbound {
     fn closed(&mut self, frame: CloseFrame) {
         // If this fails, so does the Close; and the peer wants no more anyway.
         let _ = self.send_queue();
-        self.close_frame = Some(frame.clone());
+        self.close_frame = Some(Box::new(frame.clone()));
         self.shared.finish(LastWord::Answer(frame));
         self.end(State::Closed);
     }

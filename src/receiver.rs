@@ -91,7 +91,7 @@ impl Receiver {
     /// What the peer's Close frame said, once it has come (§7.1.5, §7.1.6).
     #[must_use]
     pub fn close_frame(&self) -> Option<&CloseFrame> {
-        self.inbound.close_frame.as_ref()
+        self.inbound.close_frame.as_deref()
     }
 
     /// Sends what is queued.

@@ -6,7 +6,6 @@ use std::net::{IpAddr, Ipv6Addr, Shutdown};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::config::Limits;
 use crate::deadline::Deadline;
 use crate::proto::CloseCode;
 use crate::shared::{LastWord, Shared};
@@ -38,9 +37,9 @@ struct Peers {
 }
 
 struct Peer {
-    wire: Arc<Wire>,
-    /// Once the request is accepted.
-    open: Option<Arc<Shared>>,
+    shared: Arc<Shared>,
+    /// Whether the request is accepted.
+    open: bool,
 }
 
 /// A place among the connections; dropping it gives it back.
@@ -51,8 +50,9 @@ pub(crate) struct Slot {
 
 impl Registry {
     /// A place for a stream, if the limits allow one more.
-    pub(crate) fn enter(self: &Arc<Self>, wire: &Arc<Wire>, limits: &Limits) -> Option<Slot> {
-        let source = source(wire);
+    pub(crate) fn enter(self: &Arc<Self>, shared: &Arc<Shared>) -> Option<Slot> {
+        let limits = &shared.context.config.limits;
+        let source = source(&shared.wire);
         let mut peers = self.lock();
         if peers.closing || peers.count() >= limits.connections {
             return None;
@@ -66,7 +66,7 @@ impl Registry {
                 _ => return None,
             }
         }
-        let peer = Some(Peer { wire: Arc::clone(wire), open: None });
+        let peer = Some(Peer { shared: Arc::clone(shared), open: false });
         let place = match peers.free.pop() {
             Some(place) => {
                 peers.places[place] = peer;
@@ -87,9 +87,9 @@ impl Registry {
         let mut peers = self.lock();
         peers.closing = true;
         for peer in peers.all() {
-            match &peer.open {
-                Some(shared) => open.push(Arc::clone(shared)),
-                None => peer.wire.shutdown(Shutdown::Both),
+            match peer.open {
+                true => open.push(Arc::clone(&peer.shared)),
+                false => peer.shared.wire.shutdown(Shutdown::Both),
             }
         }
         drop(peers);
@@ -118,10 +118,9 @@ impl Registry {
     /// Cuts those whose peers have not answered our Close in time. Their threads may be blocked in
     /// a read that began before it was sent.
     pub(crate) fn expire(&self) {
-        for peer in self.lock().all() {
-            let deadline = peer.open.as_ref().and_then(|shared| shared.close_deadline());
-            if deadline.is_some_and(|deadline| deadline.left().is_none()) {
-                peer.wire.shutdown(Shutdown::Both);
+        for Peer { shared, .. } in self.lock().all() {
+            if shared.close_deadline().is_some_and(|deadline| deadline.left().is_none()) {
+                shared.wire.shutdown(Shutdown::Both);
             }
         }
     }
@@ -129,7 +128,7 @@ impl Registry {
     /// Cuts all streams.
     pub(crate) fn cut(&self) {
         for peer in self.lock().all() {
-            peer.wire.shutdown(Shutdown::Both);
+            peer.shared.wire.shutdown(Shutdown::Both);
         }
     }
 
@@ -151,10 +150,10 @@ impl Peers {
 impl Slot {
     /// The handshake is done but for our answer. If the server is shutting down, a Close follows
     /// the answer.
-    pub(crate) fn open(&self, shared: &Arc<Shared>) {
+    pub(crate) fn open(&self, shared: &Shared) {
         let mut peers = self.registry.lock();
         if let Some(peer) = &mut peers.places[self.place] {
-            peer.open = Some(Arc::clone(shared));
+            peer.open = true;
         }
         let closing = peers.closing;
         drop(peers);
@@ -170,7 +169,7 @@ impl Drop for Slot {
         let mut peers = self.registry.lock();
         let peer = peers.places[self.place].take();
         peers.free.push(self.place);
-        let source = peer.as_ref().and_then(|peer| source(&peer.wire));
+        let source = peer.as_ref().and_then(|peer| source(&peer.shared.wire));
         if let Some(Entry::Occupied(mut count)) = source.map(|ip| peers.by_source.entry(ip)) {
             *count.get_mut() -= 1;
             if *count.get() == 0 {
@@ -203,6 +202,8 @@ fn going_away(shared: &Shared) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{Config, Limits};
+    use crate::shared::Context;
     use crate::transport::{Stream, Transport};
     use std::io::{self, IoSlice};
     use std::net::SocketAddr;
@@ -231,11 +232,12 @@ mod tests {
     #[test]
     fn places_are_counted_in_all_and_by_source_and_given_back() {
         let limits = Limits { connections: 3, connections_per_ip: 2, ..Limits::default() };
+        let context = Arc::new(Context::new(Config { limits, ..Config::default() }));
         let registry = Arc::new(Registry::default());
         let enter = |ip: &str| {
             let peer = SocketAddr::new(ip.parse().unwrap(), 1);
-            registry
-                .enter(&Arc::new(Wire::new(Stream::Other(Box::new(Nothing)), Some(peer))), &limits)
+            let wire = Wire::new(Stream::Other(Box::new(Nothing)), Some(peer));
+            registry.enter(&Arc::new(Shared::new(wire, Arc::clone(&context))))
         };
         let first = enter("10.0.0.1").unwrap();
         let mapped = enter("::ffff:10.0.0.1").unwrap();

@@ -24,7 +24,7 @@ use crate::listener::Listener;
 use crate::proto::CloseCode;
 use crate::registry::{Registry, Slot};
 use crate::request::Request;
-use crate::shared::{Context, LastWord};
+use crate::shared::{Context, LastWord, Shared};
 use crate::threads::{LINGER, Threads};
 use crate::transport::Wire;
 use crate::upgrade::{self, Incoming};
@@ -58,7 +58,7 @@ pub(crate) struct Service<H> {
 }
 
 /// An accepted stream that has its place.
-type Admitted = (Arc<Wire>, Slot);
+type Admitted = (Arc<Shared>, Slot);
 
 impl<H> Service<H>
 where
@@ -100,8 +100,8 @@ where
     fn work(self: Arc<Self>, door: &Arc<Door>, first: Option<Admitted>) {
         let mut next = first;
         loop {
-            if let Some((wire, slot)) = next {
-                self.serve(wire, slot);
+            if let Some((shared, slot)) = next {
+                self.serve(shared, slot);
             }
             let Some(listener) = door.enter() else { return };
             next = self.accept(door, &listener);
@@ -122,13 +122,14 @@ where
                 Ok(_) if self.stop.load(Ordering::Relaxed) => break,
                 Ok(wire) => {
                     rest = REST.0;
-                    let wire = Arc::new(wire);
-                    match self.registry.enter(&wire, &self.context.config.limits) {
-                        None => self.turn_away(&wire, UpgradeError::TooManyConnections),
-                        Some(slot) if door.leave() => return Some((wire, slot)),
+                    let shared = Arc::new(Shared::new(wire, Arc::clone(&self.context)));
+                    match self.registry.enter(&shared) {
+                        None => self.turn_away(&shared.wire, UpgradeError::TooManyConnections),
+                        Some(slot) if door.leave() => return Some((shared, slot)),
                         Some(slot) => {
-                            if let Err(error) = self.start(door, Some((Arc::clone(&wire), slot))) {
-                                self.turn_away(&wire, UpgradeError::Io(error));
+                            let first = Some((Arc::clone(&shared), slot));
+                            if let Err(error) = self.start(door, first) {
+                                self.turn_away(&shared.wire, UpgradeError::Io(error));
                             }
                         }
                     }
@@ -170,9 +171,9 @@ where
     }
 
     /// The life of a connection.
-    fn serve(&self, wire: Arc<Wire>, slot: Slot) {
-        let peer = wire.peer_addr();
-        let result = match self.upgrade(wire, &slot) {
+    fn serve(&self, shared: Arc<Shared>, slot: Slot) {
+        let peer = shared.wire.peer_addr();
+        let result = match self.upgrade(shared, &slot) {
             Ok(conn) => self.handle(conn),
             Err(error) => Err(error.into()),
         };
@@ -190,8 +191,8 @@ where
 
     /// The opening handshake, with the application's say in it.
     #[inline(never)]
-    fn upgrade(&self, wire: Arc<Wire>, slot: &Slot) -> Result<Connection, UpgradeError> {
-        let upgrade = match upgrade::read(wire, Arc::clone(&self.context))? {
+    fn upgrade(&self, shared: Arc<Shared>, slot: &Slot) -> Result<Connection, UpgradeError> {
+        let upgrade = match upgrade::read(shared)? {
             Incoming::Upgrade(upgrade) => upgrade,
             Incoming::Plain(plain) => {
                 return Err(match &self.callbacks.on_request {

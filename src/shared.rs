@@ -38,7 +38,7 @@ pub(crate) struct Context {
 
 /// See the top of the file.
 pub(crate) struct Shared {
-    pub(crate) wire: Arc<Wire>,
+    pub(crate) wire: Wire,
     pub(crate) context: Arc<Context>,
     writer: Mutex<Writer>,
     outbox: Mutex<Outbox>,
@@ -105,7 +105,8 @@ impl Context {
 }
 
 impl Shared {
-    pub(crate) fn new(wire: Arc<Wire>, context: Arc<Context>) -> Self {
+    /// Of a stream that has been accepted; no frame may be sent on it yet.
+    pub(crate) fn new(wire: Wire, context: Arc<Context>) -> Self {
         Self {
             wire,
             context,

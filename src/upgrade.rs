@@ -55,8 +55,7 @@ pub(crate) enum Incoming {
 
 /// A request and the stream to answer it on.
 struct Exchange {
-    wire: Arc<Wire>,
-    context: Arc<Context>,
+    shared: Arc<Shared>,
     request: Arc<Request>,
     /// What came behind the head in the same segment.
     rest: Vec<u8>,
@@ -72,9 +71,9 @@ impl Upgrade {
     /// it could be, and the stream is closed.
     pub fn read(stream: impl Transport, config: &Config) -> Result<Self, UpgradeError> {
         let peer = stream.peer_addr();
-        let wire = Arc::new(Wire::new(Stream::Other(Box::new(stream)), peer));
+        let wire = Wire::new(Stream::Other(Box::new(stream)), peer);
         let context = Arc::new(Context::new(config.clone()));
-        match read(wire, context)? {
+        match read(Arc::new(Shared::new(wire, context)))? {
             Incoming::Upgrade(upgrade) => Ok(upgrade),
             Incoming::Plain(plain) => Err(plain.refuse()),
         }
@@ -100,22 +99,21 @@ impl Upgrade {
     pub(crate) fn accept_and(
         self,
         accept: &Accept,
-        announce: impl FnOnce(&Arc<Shared>),
+        announce: impl FnOnce(&Shared),
     ) -> Result<Connection, UpgradeError> {
         let Self { mut exchange, handshake } = self;
         let reply = match handshake.encode(&exchange.request, accept) {
             Ok(reply) => reply,
             Err(error) => return Err(exchange.fail(error)),
         };
-        let shared = Arc::new(Shared::new(exchange.wire, exchange.context));
-        announce(&shared);
-        shared.open(&reply).map_err(io::Error::from)?;
+        announce(&exchange.shared);
+        exchange.shared.open(&reply).map_err(io::Error::from)?;
         let protocol = accept.chosen_protocol().map(str::to_owned);
         // What came behind the request is rare, and the answer's memory is of a good size.
         let mut received = reply;
         received.clear();
         received.append(&mut exchange.rest);
-        Ok(Connection::new(shared, exchange.request, protocol, received))
+        Ok(Connection::new(exchange.shared, exchange.request, protocol, received))
     }
 
     /// Answers with something else, and closes the stream. What is returned says so.
@@ -150,7 +148,7 @@ impl Exchange {
         };
         match reply {
             Ok(reply) => {
-                answer(&self.wire, &self.context, &reply);
+                answer(&self.shared, &reply);
                 UpgradeError::Answered(response.status())
             }
             Err(error) => self.fail(error),
@@ -160,27 +158,28 @@ impl Exchange {
     /// The application's answer is unfit to be sent.
     fn fail(self, error: InvalidReply) -> UpgradeError {
         let response = Response::new(Status::INTERNAL_SERVER_ERROR, "no valid answer\n");
-        answer(&self.wire, &self.context, &encoded(&response));
+        answer(&self.shared, &encoded(&response));
         UpgradeError::InvalidReply(error)
     }
 }
 
 /// Reads a request head and judges it.
-pub(crate) fn read(wire: Arc<Wire>, context: Arc<Context>) -> Result<Incoming, UpgradeError> {
-    let (request, rest) = match read_head(&wire, &context.config) {
+pub(crate) fn read(shared: Arc<Shared>) -> Result<Incoming, UpgradeError> {
+    let config = &shared.context.config;
+    let (request, rest) = match read_head(&shared.wire, config) {
         Ok(read) => read,
-        Err(UpgradeError::Refused(refusal)) => return Err(refuse(&wire, &context, refusal)),
+        Err(UpgradeError::Refused(refusal)) => return Err(refuse(&shared, refusal)),
         Err(UpgradeError::TimedOut) => {
             // The peer had its time, so nothing more is waited for.
             let response = Response::new(Status::REQUEST_TIMEOUT, "the request took too long\n");
-            send(&wire, &encoded(&response), context.config.timeouts.close);
-            wire.shutdown(Shutdown::Both);
+            send(&shared.wire, &encoded(&response), config.timeouts.close);
+            shared.wire.shutdown(Shutdown::Both);
             return Err(UpgradeError::TimedOut);
         }
         Err(error) => return Err(error),
     };
-    let exchange = Exchange { wire, context, request: Arc::new(request), rest };
-    match judge(&exchange.request, &exchange.context.config) {
+    let exchange = Exchange { shared, request: Arc::new(request), rest };
+    match judge(&exchange.request, &exchange.shared.context.config) {
         Ok(handshake) => Ok(Incoming::Upgrade(Upgrade { exchange, handshake })),
         Err(Refusal::NotWebSocket) => Ok(Incoming::Plain(Plain { exchange })),
         Err(refusal) => {
@@ -220,14 +219,15 @@ fn read_head(wire: &Wire, config: &Config) -> Result<(Request, Vec<u8>), Upgrade
     }
 }
 
-fn refuse(wire: &Wire, context: &Context, refusal: Refusal) -> UpgradeError {
-    answer(wire, context, &encoded(&refusal.response()));
+fn refuse(shared: &Shared, refusal: Refusal) -> UpgradeError {
+    answer(shared, &encoded(&refusal.response()));
     UpgradeError::Refused(refusal)
 }
 
 /// Answers and closes the stream, in a way that lets the answer arrive even if the peer is still
 /// sending.
-fn answer(wire: &Wire, context: &Context, reply: &[u8]) {
+fn answer(shared: &Shared, reply: &[u8]) {
+    let Shared { wire, context, .. } = shared;
     let timeouts = &context.config.timeouts;
     send(wire, reply, allowance(timeouts.write, reply.len() as u64));
     wire.shutdown(Shutdown::Write);

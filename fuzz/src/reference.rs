@@ -96,9 +96,9 @@ pub fn judge(stream: &[u8], limits: ReceiveLimits) -> Verdict {
             (0..=2, _) => {
                 let (had, fragments) = message.as_ref().map_or((0, 0), |m| (m.1.len(), m.2));
                 // A message ends where the length of a frame does, at 2^63 - 1, whatever the limit.
-                let most = u128::from(limits.message).min((1 << 63) - 1);
-                if had as u128 + u128::from(len) > most {
-                    Some(Violation::MessageTooBig(limits.message))
+                let most = limits.message.min((1 << 63) - 1);
+                if had as u128 + u128::from(len) > u128::from(most) {
+                    Some(Violation::MessageTooBig(most))
                 } else if fragments == limits.fragments {
                     Some(Violation::TooManyFragments(limits.fragments))
                 } else {

@@ -28,15 +28,13 @@ pub struct ReceiveLimits {
 #[derive(Debug)]
 pub struct Receive {
     limits: ReceiveLimits,
-    /// The limit of a message that bites: ours, or that of the wire (§5.2).
-    longest: u64,
     state: State,
     /// The frame whose payload is arriving, in [`State::Payload`].
     frame: Frame,
     /// The first bytes of a header that is not complete, `header_len` of them.
     header: [u8; MAX_HEADER],
     /// 0 to 13.
-    header_len: usize,
+    header_len: u8,
     message: Assembly,
     /// The payload of the last control frame, as far as it has come: 0 to 125 bytes, with memory
     /// for as many from the first one that has any.
@@ -90,11 +88,14 @@ struct Assembly {
 impl Receive {
     /// The state of a connection that was just opened.
     #[must_use]
-    pub const fn new(limits: ReceiveLimits) -> Self {
+    pub const fn new(mut limits: ReceiveLimits) -> Self {
+        // §5.2: a frame cannot be longer, and so the sum of two cannot overflow.
         let wire = i64::MAX as u64;
+        if limits.message > wire {
+            limits.message = wire;
+        }
         Self {
             limits,
-            longest: if limits.message < wire { limits.message } else { wire },
             state: State::Header,
             frame: Frame { fin: true, opcode: OpCode::Close, key: [0; 4], left: 0 },
             header: [0; MAX_HEADER],
@@ -156,7 +157,10 @@ impl Receive {
             OpCode::Binary => Kind::Binary,
             _ => return None,
         };
-        if !header.fin || header.len > self.longest || header.len > (input.len() - start) as u64 {
+        if !header.fin
+            || header.len > self.limits.message
+            || header.len > (input.len() - start) as u64
+        {
             return None;
         }
         let payload = start..start + header.len as usize;
@@ -243,7 +247,7 @@ impl Receive {
             }
             None => {
                 self.header[..input.len()].copy_from_slice(input);
-                self.header_len = input.len();
+                self.header_len = input.len() as u8;
                 Ok(None)
             }
         }
@@ -252,7 +256,7 @@ impl Receive {
     /// Goes on with a header of which some bytes came before.
     #[inline(never)]
     fn resume_header(&mut self, input: &[u8]) -> Result<Option<usize>, Violation> {
-        let had = self.header_len;
+        let had = usize::from(self.header_len);
         let more = input.len().min(MAX_HEADER - had);
         self.header[had..had + more].copy_from_slice(&input[..more]);
         match Header::decode(&self.header[..had + more])? {
@@ -262,7 +266,7 @@ impl Receive {
                 Ok(Some(len - had))
             }
             None => {
-                self.header_len = had + more;
+                self.header_len = (had + more) as u8;
                 Ok(None)
             }
         }
@@ -309,9 +313,8 @@ impl Receive {
     #[inline]
     fn extend(&mut self, len: u64) -> Result<(), Violation> {
         let Self { limits, message, .. } = self;
-        // The sum cannot overflow: both terms are below 2^63.
         message.len += len;
-        if message.len > self.longest {
+        if message.len > limits.message {
             return Err(Violation::MessageTooBig(limits.message));
         }
         if message.fragments >= limits.fragments {

@@ -253,7 +253,7 @@ fn no_length_overflows_the_count() {
     let mut header = vec![0x00, 0xff];
     header.extend((i64::MAX as u64).to_be_bytes());
     header.extend(KEY);
-    assert_eq!(core.feed(&mut header), Err(Violation::MessageTooBig(u64::MAX)));
+    assert_eq!(core.feed(&mut header), Err(Violation::MessageTooBig(i64::MAX as u64)));
 }
 
 #[test]
