@@ -46,6 +46,7 @@ impl Patience {
     ///
     /// [`Error::Expired`] and [`Error::TimedOut`] for a clock that has run out, and
     /// [`Error::Io`].
+    #[inline(always)]
     pub(crate) fn read(
         &mut self,
         shared: &Shared,
@@ -94,6 +95,7 @@ impl Patience {
     }
 
     /// How long the next read may take; sends the Ping that is due.
+    #[inline(always)]
     fn wait(&mut self, shared: &Shared, bounds: &Bounds) -> Result<Duration, Error> {
         let timeouts = &shared.context.config.timeouts;
         if self.silent >= timeouts.ping && !self.pinged {

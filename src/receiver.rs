@@ -162,6 +162,7 @@ impl Receiver {
                     (chunk.kind, chunk.end)
                 }
                 Next::Empty => {
+                    inbound.send_queue()?;
                     if inbound.refill(partial.capacity() + buf.capacity(), call)? {
                         if partial.is_empty() {
                             partial.clear();
@@ -215,6 +216,7 @@ impl Receiver {
                     }
                 }
                 Next::Empty => {
+                    inbound.send_queue()?;
                     if inbound.refill(partial.capacity(), call)? {
                         partial.clear();
                     }

@@ -7,7 +7,6 @@
 //! let go of the lock, and the one who posts tries the lock after posting.
 
 use std::io::{self, ErrorKind, IoSlice};
-use std::mem;
 use std::net::Shutdown;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
@@ -41,7 +40,8 @@ pub(crate) struct Shared {
     pub(crate) wire: Wire,
     pub(crate) context: Arc<Context>,
     writer: Mutex<Writer>,
-    outbox: Mutex<Outbox>,
+    /// `None` unless something waits.
+    outbox: Mutex<Option<Box<Outbox>>>,
     /// Held for a whole message while it is sent in fragments (§5.4).
     pub(crate) message: Mutex<()>,
     /// Set once our Close is sent: when to stop waiting for the peer's.
@@ -137,6 +137,7 @@ impl Shared {
     /// # Errors
     ///
     /// [`Error::Closed`] once a Close has passed, and what a failed write gives.
+    #[inline(always)]
     pub(crate) fn transmit(&self, frames: &mut [IoSlice<'_>]) -> Result<(), Error> {
         let len: usize = frames.iter().map(|frame| frame.len()).sum();
         self.transmit_by(frames, self.write_deadline(len as u64))
@@ -147,6 +148,7 @@ impl Shared {
     /// # Errors
     ///
     /// As for [`transmit`](Self::transmit).
+    #[inline(always)]
     pub(crate) fn transmit_by(
         &self,
         frames: &mut [IoSlice<'_>],
@@ -163,19 +165,20 @@ impl Shared {
 
     /// Sends whole control frames, without waiting for a writer that is blocked.
     pub(crate) fn post(&self, frames: &[u8]) {
-        let mut outbox = lock(&self.outbox);
+        let mut guard = lock(&self.outbox);
+        let outbox = guard.get_or_insert_default();
         // §5.5.3: only the latest Ping needs an answer, so older ones may go.
         if outbox.frames.len() + frames.len() > OUTBOX {
             outbox.frames.clear();
         }
         outbox.frames.extend_from_slice(frames);
-        drop(outbox);
+        drop(guard);
         self.settle();
     }
 
     /// Sends a Close, unless one has passed, without waiting for a writer that is blocked.
     pub(crate) fn close(&self, word: LastWord, within: Duration) {
-        lock(&self.outbox).words.push(word);
+        lock(&self.outbox).get_or_insert_default().words.push(word);
         self.settle_by(Deadline::after(within));
     }
 
@@ -226,7 +229,7 @@ impl Shared {
     }
 
     fn settle(&self) {
-        if !lock(&self.outbox).is_empty() {
+        if self.has_post() {
             self.settle_by(self.write_deadline(0));
         }
     }
@@ -236,7 +239,7 @@ impl Shared {
     /// fill the outbox again.
     fn settle_by(&self, deadline: Deadline) {
         let mut again = false;
-        while !lock(&self.outbox).is_empty() {
+        while self.has_post() {
             let mut writer = match self.writer.try_lock() {
                 Ok(writer) => writer,
                 Err(TryLockError::WouldBlock) => return,
@@ -258,15 +261,19 @@ impl Shared {
     /// Sends what waits in the outbox.
     #[inline]
     fn empty_outbox(&self, writer: &mut Writer, deadline: Deadline) {
-        if !lock(&self.outbox).is_empty() {
+        if self.has_post() {
             self.send_outbox(writer, deadline);
         }
+    }
+
+    fn has_post(&self) -> bool {
+        lock(&self.outbox).is_some()
     }
 
     #[cold]
     fn send_outbox(&self, writer: &mut Writer, deadline: Deadline) {
         let Some(closing) = &mut writer.closing else { return };
-        let outbox = mem::take(&mut *lock(&self.outbox));
+        let Some(outbox) = lock(&self.outbox).take() else { return };
         let mut frames = outbox.frames;
         if !closing.may_send() {
             frames.clear();
@@ -366,12 +373,6 @@ impl Closing {
             LastWord::Start(code, reason) => self.start(code, &reason, out),
             LastWord::Fail(code, reason) => self.fail(code, &reason, out),
         }
-    }
-}
-
-impl Outbox {
-    fn is_empty(&self) -> bool {
-        self.frames.is_empty() && self.words.is_empty()
     }
 }
 

@@ -166,6 +166,7 @@ impl Wire {
 
     /// Reads what is there, waiting for it at most `wait`; `None` if nothing came, which may be
     /// known sooner. `Some(0)` is the end of the stream.
+    #[inline(always)]
     pub(crate) fn read(&self, buf: &mut [u8], wait: Duration) -> io::Result<Option<usize>> {
         if let Some(timeout) = self.read_timeout.renew(wait) {
             self.transport.set_read_timeout(timeout)?;
@@ -255,14 +256,15 @@ impl Told {
     /// will do: a shorter one will, until it has ended a call too soon. Whole seconds, where there
     /// are several, so that the tail of a deadline does not set a new timeout at every call.
     fn renew(&self, wait: Duration) -> Option<Option<Duration>> {
+        let told = self.0.load(Ordering::Relaxed);
+        if told != UNFIT && Duration::from_nanos(told) <= wait {
+            return None;
+        }
         let wait = match wait.as_secs() {
             0 | 1 => wait.max(SHORTEST),
             seconds => Duration::from_secs(seconds),
         };
         let nanos = u64::try_from(wait.as_nanos()).unwrap_or(NONE);
-        if (UNFIT + 1..=nanos).contains(&self.0.load(Ordering::Relaxed)) {
-            return None;
-        }
         self.0.store(nanos, Ordering::Relaxed);
         Some((nanos != NONE).then_some(wait))
     }

@@ -18,7 +18,8 @@ use super::violation::Violation;
 /// How much a peer may ask of us (§10.4).
 #[derive(Debug, Clone, Copy)]
 pub struct ReceiveLimits {
-    /// The longest message, in bytes, all its fragments together; inclusive.
+    /// The longest message, in bytes, all its fragments together; inclusive. More than 2^63 - 1,
+    /// the longest frame (§5.2), counts as that.
     pub message: u64,
     /// The most fragments of one message, empty ones counted; inclusive.
     pub fragments: u32,
@@ -89,10 +90,9 @@ impl Receive {
     /// The state of a connection that was just opened.
     #[must_use]
     pub const fn new(mut limits: ReceiveLimits) -> Self {
-        // §5.2: a frame cannot be longer, and so the sum of two cannot overflow.
-        let wire = i64::MAX as u64;
-        if limits.message > wire {
-            limits.message = wire;
+        // The length of one more frame can be added to it then.
+        if limits.message > i64::MAX as u64 {
+            limits.message = i64::MAX as u64;
         }
         Self {
             limits,
@@ -145,7 +145,7 @@ impl Receive {
     }
 
     /// The message that lies at the start of `input` as one whole frame, if there is one.
-    #[inline]
+    #[inline(always)]
     fn whole(&self, input: &[u8]) -> Option<Whole> {
         let is_between = matches!(self.state, State::Header) && self.header_len == 0;
         if !is_between || self.message.kind.is_some() || self.limits.fragments == 0 {
@@ -157,10 +157,8 @@ impl Receive {
             OpCode::Binary => Kind::Binary,
             _ => return None,
         };
-        if !header.fin
-            || header.len > self.limits.message
-            || header.len > (input.len() - start) as u64
-        {
+        let most = self.limits.message.min((input.len() - start) as u64);
+        if !header.fin || header.len > most {
             return None;
         }
         let payload = start..start + header.len as usize;
