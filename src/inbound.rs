@@ -288,8 +288,8 @@ impl Inbound {
         };
         // Answers to what was right come before the answer to what was wrong.
         if !self.queue.is_empty() {
-            let end = Deadline::after(self.shared.context.config.timeouts.close);
-            let _ = self.shared.transmit_by(&mut [IoSlice::new(&self.queue)], end);
+            let within = self.shared.context.config.timeouts.close;
+            let _ = self.shared.transmit_within(&mut [IoSlice::new(&self.queue)], within);
         }
         self.shared.finish(LastWord::Fail(code, reason));
         self.end(State::Failed);

@@ -24,7 +24,8 @@ pub(crate) struct Patience {
     pinged: bool,
     /// Time waited since the message under way began.
     message: Duration,
-    /// Time waited since the last byte of a message; Pings and Pongs do not count.
+    /// Time waited since the last byte of a message, Pings and Pongs aside; counted as long as
+    /// there is memory to give back.
     quiet: Duration,
 }
 
@@ -56,15 +57,20 @@ impl Patience {
         let wait = self.wait(shared, bounds)?;
         let before = Instant::now();
         let heard = shared.wire.read(buf, wait)?;
+        if heard.is_some() {
+            self.silent = Duration::ZERO;
+            self.pinged = false;
+            // Mostly that is all that counts, and the time need not be asked.
+            if bounds.unfinished.is_none() && bounds.tick == Duration::MAX {
+                return Ok(heard);
+            }
+        }
         let waited = before.elapsed();
         self.quiet += waited;
         if bounds.unfinished.is_some() {
             self.message += waited;
         }
-        if heard.is_some() {
-            self.silent = Duration::ZERO;
-            self.pinged = false;
-        } else {
+        if heard.is_none() {
             self.silent += waited;
         }
         Ok(heard)

@@ -52,8 +52,8 @@ impl Read for RawStream {
 impl Write for RawStream {
     /// Writes all of `buf` within the write timeout. After an error, nobody knows how much.
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        let wait = allowance(self.shared.context.config.timeouts.write, buf.len() as u64);
-        self.shared.wire.write_all(&mut [IoSlice::new(buf)], Deadline::after(wait))?;
+        let within = allowance(self.shared.context.config.timeouts.write, buf.len() as u64);
+        self.shared.wire.write_all(&mut [IoSlice::new(buf)], within)?;
         Ok(buf.len())
     }
 

@@ -16,7 +16,6 @@ use std::time::Duration;
 
 use crate::config::Config;
 use crate::connection::Connection;
-use crate::deadline::Deadline;
 use crate::door::{Door, PLACES};
 use crate::error::UpgradeError;
 use crate::http::{Accept, Reject, Response, Status};
@@ -164,8 +163,7 @@ where
             .header("Retry-After", "1");
         let reply = upgrade::encoded(&response);
         // Nothing was sent before, so the socket has room for this.
-        let deadline = Deadline::after(Duration::from_millis(10));
-        let _ = wire.write_all(&mut [IoSlice::new(&reply)], deadline);
+        let _ = wire.write_all(&mut [IoSlice::new(&reply)], Duration::from_millis(10));
         wire.shutdown(Shutdown::Write);
         self.note(wire.peer_addr(), error.into());
     }

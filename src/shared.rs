@@ -125,7 +125,7 @@ impl Shared {
     /// What a failed write gives.
     pub(crate) fn open(&self, reply: &[u8]) -> Result<(), Error> {
         let mut writer = self.lock();
-        writer.put(&self.wire, &mut [IoSlice::new(reply)], self.write_deadline(0))?;
+        writer.put(&self.wire, &mut [IoSlice::new(reply)], self.time_to_write(0))?;
         writer.closing = Some(Closing::Open);
         drop(writer);
         self.settle();
@@ -140,24 +140,28 @@ impl Shared {
     #[inline(always)]
     pub(crate) fn transmit(&self, frames: &mut [IoSlice<'_>]) -> Result<(), Error> {
         let len: usize = frames.iter().map(|frame| frame.len()).sum();
-        self.transmit_by(frames, self.write_deadline(len as u64))
+        self.transmit_within(frames, self.time_to_write(len as u64))
     }
 
-    /// The same, by a deadline of the caller's.
+    /// The same, within a time of the caller's, once it is our turn.
     ///
     /// # Errors
     ///
     /// As for [`transmit`](Self::transmit).
     #[inline(always)]
-    pub(crate) fn transmit_by(
+    pub(crate) fn transmit_within(
         &self,
         frames: &mut [IoSlice<'_>],
-        deadline: Deadline,
+        mut within: Duration,
     ) -> Result<(), Error> {
         let mut writer = self.lock();
-        // What others have posted is older, and if it is a Close nothing may follow it.
-        self.empty_outbox(&mut writer, deadline);
-        let result = writer.write(&self.wire, frames, deadline);
+        if self.has_post() {
+            // It is older, and if it is a Close nothing may follow it.
+            let deadline = Deadline::after(within);
+            self.empty_outbox(&mut writer, deadline);
+            within = deadline.left().unwrap_or_default();
+        }
+        let result = writer.write(&self.wire, frames, within);
         drop(writer);
         self.settle();
         result
@@ -230,7 +234,7 @@ impl Shared {
 
     fn settle(&self) {
         if self.has_post() {
-            self.settle_by(self.write_deadline(0));
+            self.settle_by(Deadline::after(self.time_to_write(0)));
         }
     }
 
@@ -258,20 +262,13 @@ impl Shared {
         }
     }
 
-    /// Sends what waits in the outbox.
-    #[inline]
-    fn empty_outbox(&self, writer: &mut Writer, deadline: Deadline) {
-        if self.has_post() {
-            self.send_outbox(writer, deadline);
-        }
-    }
-
     fn has_post(&self) -> bool {
         lock(&self.outbox).is_some()
     }
 
+    /// Sends what waits in the outbox.
     #[cold]
-    fn send_outbox(&self, writer: &mut Writer, deadline: Deadline) {
+    fn empty_outbox(&self, writer: &mut Writer, deadline: Deadline) {
         let Some(closing) = &mut writer.closing else { return };
         let Some(outbox) = lock(&self.outbox).take() else { return };
         let mut frames = outbox.frames;
@@ -282,8 +279,8 @@ impl Shared {
             closing.say(word, &mut frames);
         }
         let over = !closing.may_send();
-        if let Err(Error::Expired(_)) =
-            writer.put(&self.wire, &mut [IoSlice::new(&frames)], deadline)
+        let within = deadline.left().unwrap_or_default();
+        if let Err(Error::Expired(_)) = writer.put(&self.wire, &mut [IoSlice::new(&frames)], within)
         {
             // It was no caller's own write: the next one will hear of it.
             writer.broken = Some(Broken::Expired);
@@ -297,9 +294,9 @@ impl Shared {
         }
     }
 
-    /// Until when a write of `len` bytes must be done that starts now.
-    fn write_deadline(&self, len: u64) -> Deadline {
-        Deadline::after(allowance(self.context.config.timeouts.write, len))
+    /// How long a write of `len` bytes may take.
+    fn time_to_write(&self, len: u64) -> Duration {
+        allowance(self.context.config.timeouts.write, len)
     }
 
     /// Whether a write has passed its deadline and nobody has been told; now somebody is.
@@ -327,10 +324,10 @@ impl Writer {
         &mut self,
         wire: &Wire,
         frames: &mut [IoSlice<'_>],
-        deadline: Deadline,
+        within: Duration,
     ) -> Result<(), Error> {
         match self.closing {
-            Some(Closing::Open) => self.put(wire, frames, deadline),
+            Some(Closing::Open) => self.put(wire, frames, within),
             _ => Err(Error::Closed),
         }
     }
@@ -341,7 +338,7 @@ impl Writer {
         &mut self,
         wire: &Wire,
         bytes: &mut [IoSlice<'_>],
-        deadline: Deadline,
+        within: Duration,
     ) -> Result<(), Error> {
         match self.broken {
             Some(Broken::Expired) => {
@@ -351,7 +348,7 @@ impl Writer {
             Some(Broken::Lost) => return Err(Error::Closed),
             None => {}
         }
-        wire.write_all(bytes, deadline).map_err(|error| self.fail(wire, error))
+        wire.write_all(bytes, within).map_err(|error| self.fail(wire, error))
     }
 
     /// Part of a frame may be out, so no other can follow it; the reader is woken.

@@ -181,18 +181,19 @@ impl Wire {
         }
     }
 
-    /// Writes all of `bufs`, or fails with [`TimedOut`](ErrorKind::TimedOut) at the deadline; what
-    /// can be written at once is written however short the time.
+    /// Writes all of `bufs`, or fails with [`TimedOut`](ErrorKind::TimedOut) when `within` has
+    /// passed; what can be written at once is written however short that is.
     ///
     /// After an error, nobody knows how much was written: the stream is of no more use.
     pub(crate) fn write_all(
         &self,
         mut bufs: &mut [IoSlice<'_>],
-        deadline: Deadline,
+        within: Duration,
     ) -> io::Result<()> {
+        let deadline = Deadline::after(within);
+        let mut wait = within;
         // Leading empty buffers would make a transport that only looks at the first write nothing.
         IoSlice::advance_slices(&mut bufs, 0);
-        let mut wait = deadline.left().unwrap_or(SHORTEST);
         while !bufs.is_empty() {
             if let Some(timeout) = self.write_timeout.renew(wait) {
                 self.transport.set_write_timeout(timeout)?;

@@ -237,7 +237,7 @@ fn answer(shared: &Shared, reply: &[u8]) {
 
 fn send(wire: &Wire, reply: &[u8], within: Duration) {
     // The peer may be gone; then nobody misses the answer.
-    let _ = wire.write_all(&mut [IoSlice::new(reply)], Deadline::after(within));
+    let _ = wire.write_all(&mut [IoSlice::new(reply)], within);
 }
 
 /// A response of our own, whose headers are fit to be sent.
