@@ -154,6 +154,7 @@ impl Inbound {
     /// queued has been sent.
     #[inline(never)]
     pub(crate) fn refill(&mut self, held: usize, call: Deadline) -> Result<bool, Error> {
+        debug_assert!(self.queue.is_empty());
         let held = held + self.queue.capacity() + self.buffer.excess();
         let bounds = self.bounds(call, held);
         match self.patience.read(&self.shared, self.buffer.room(), &bounds)? {
@@ -176,6 +177,8 @@ impl Inbound {
         }
         let (used, kind) = self.core.take_whole(self.buffer.unread(), most, buf)?;
         self.buffer.consume(used);
+        // Nothing was under way, so no count of it runs.
+        debug_assert_eq!(self.received, 0);
         self.patience.busy();
         Some(kind)
     }
@@ -203,6 +206,7 @@ impl Inbound {
         out: &mut [u8],
         call: Deadline,
     ) -> Result<Option<Chunk>, Error> {
+        debug_assert!(self.queue.is_empty());
         self.buffer.bypassed();
         let bounds = self.bounds(call, 0);
         let len = match self.patience.read(&self.shared, out, &bounds)? {

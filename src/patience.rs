@@ -5,6 +5,7 @@
 //! it comes back without a byte the ones that have run out are acted on. The first two count only
 //! time spent waiting, so that a handler that was busy does not blame its peer.
 
+use std::mem;
 use std::time::{Duration, Instant};
 
 use crate::deadline::{Deadline, allowance};
@@ -24,9 +25,10 @@ pub(crate) struct Patience {
     pinged: bool,
     /// Time waited since the message under way began.
     message: Duration,
-    /// Time waited since the last byte of a message, Pings and Pongs aside; counted as long as
-    /// there is memory to give back.
+    /// Time waited since the last byte of a message; Pings and Pongs do not count.
     quiet: Duration,
+    /// Whether a message has come since the last read.
+    fresh: bool,
 }
 
 /// What bounds one read.
@@ -35,7 +37,8 @@ pub(crate) struct Bounds {
     pub(crate) unfinished: Option<u64>,
     /// The caller's own deadline.
     pub(crate) call: Deadline,
-    /// The longest to wait before looking up: others may have changed what bounds us.
+    /// The longest to wait before looking up: others may have changed what bounds us, or memory
+    /// may be due to be given back.
     pub(crate) tick: Duration,
 }
 
@@ -57,23 +60,30 @@ impl Patience {
         let wait = self.wait(shared, bounds)?;
         let before = Instant::now();
         let heard = shared.wire.read(buf, wait)?;
-        if heard.is_some() {
+        self.count(heard.is_some(), bounds, || before.elapsed());
+        Ok(heard)
+    }
+
+    /// Takes note that a read has ended, with bytes or without, after such a time.
+    #[inline(always)]
+    fn count(&mut self, heard: bool, bounds: &Bounds, waited: impl FnOnce() -> Duration) {
+        let fresh = mem::take(&mut self.fresh);
+        if heard {
             self.silent = Duration::ZERO;
             self.pinged = false;
-            // Mostly that is all that counts, and the time need not be asked.
-            if bounds.unfinished.is_none() && bounds.tick == Duration::MAX {
-                return Ok(heard);
+            // One message after another: nothing else has to know the time.
+            if fresh && bounds.unfinished.is_none() && bounds.tick == Duration::MAX {
+                return;
             }
         }
-        let waited = before.elapsed();
+        let waited = waited();
         self.quiet += waited;
         if bounds.unfinished.is_some() {
             self.message += waited;
         }
-        if heard.is_none() {
+        if !heard {
             self.silent += waited;
         }
-        Ok(heard)
     }
 
     /// A message is under way, and the peer has kept us waiting for it otherwise than in a read.
@@ -89,6 +99,7 @@ impl Patience {
     /// Part of a message has come.
     pub(crate) fn busy(&mut self) {
         self.quiet = Duration::ZERO;
+        self.fresh = true;
     }
 
     /// Whether no message has come for a while; asked again, only after another while.
@@ -131,4 +142,48 @@ impl Patience {
 /// What is left of `whole`, if anything is.
 fn left(whole: Duration, spent: Duration) -> Option<Duration> {
     whole.checked_sub(spent).filter(|left| !left.is_zero())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(20);
+
+    fn bounds(unfinished: Option<u64>, tick: Duration) -> Bounds {
+        Bounds { unfinished, call: Deadline::NEVER, tick }
+    }
+
+    #[test]
+    fn only_between_messages_is_the_time_not_asked() {
+        let mut patience = Patience::default();
+        let idle = bounds(None, Duration::MAX);
+        for _ in 0..3 {
+            patience.busy();
+            patience.count(true, &idle, || unreachable!("nobody has to know"));
+        }
+        for (unfinished, tick) in [(Some(1), Duration::MAX), (None, QUIET)] {
+            patience.busy();
+            patience.count(true, &bounds(unfinished, tick), || LONG);
+            assert_eq!(patience.message, if unfinished.is_some() { LONG } else { Duration::ZERO });
+            assert!(patience.is_quiet());
+            patience.next_message();
+        }
+        patience.busy();
+        patience.count(false, &idle, || LONG);
+        assert_eq!(patience.silent, LONG);
+    }
+
+    /// Else a peer could keep memory from being given back.
+    #[test]
+    fn pings_do_not_break_the_quiet() {
+        let mut patience = Patience::default();
+        let idle = bounds(None, Duration::MAX);
+        patience.busy();
+        patience.count(true, &idle, || LONG);
+        patience.count(true, &idle, || LONG);
+        assert!(patience.is_quiet());
+        assert_eq!(patience.silent, Duration::ZERO);
+        assert!(!patience.is_quiet(), "until another while has passed");
+    }
 }

@@ -150,15 +150,15 @@ impl Peers {
 impl Slot {
     /// The handshake is done but for our answer. If the server is shutting down, a Close follows
     /// the answer.
-    pub(crate) fn open(&self, shared: &Shared) {
-        let mut peers = self.registry.lock();
-        if let Some(peer) = &mut peers.places[self.place] {
-            peer.open = true;
-        }
-        let closing = peers.closing;
-        drop(peers);
-        if closing {
-            going_away(shared);
+    pub(crate) fn open(&self) {
+        let mut guard = self.registry.lock();
+        let peers = &mut *guard;
+        let Some(peer) = &mut peers.places[self.place] else { return };
+        peer.open = true;
+        let leaving = peers.closing.then(|| Arc::clone(&peer.shared));
+        drop(guard);
+        if let Some(shared) = leaving {
+            going_away(&shared);
         }
     }
 }

@@ -208,7 +208,7 @@ where
         };
         match decided {
             // From the 101 on the client may count on a Close, so the slot knows before.
-            Ok(accept) => upgrade.accept_and(&accept, |shared| slot.open(shared)),
+            Ok(accept) => upgrade.accept_and(&accept, || slot.open()),
             Err(reject) => Err(upgrade.reject(&reject)),
         }
     }

@@ -1,4 +1,5 @@
-//! What the two halves of a connection share: the stream, and the right to write to it.
+//! What the two halves of a connection share, and the server from accept on: the stream, and the
+//! right to write to it.
 //!
 //! One lock guards writing and is held for whole frames, so frames never mix. A thread that has
 //! a control frame to send must not wait behind another that is blocked in a long write: it puts
@@ -143,7 +144,7 @@ impl Shared {
         self.transmit_within(frames, self.time_to_write(len as u64))
     }
 
-    /// The same, within a time of the caller's, once it is our turn.
+    /// The same, within a time of the caller's.
     ///
     /// # Errors
     ///
@@ -152,9 +153,9 @@ impl Shared {
     pub(crate) fn transmit_within(
         &self,
         frames: &mut [IoSlice<'_>],
-        mut within: Duration,
+        within: Duration,
     ) -> Result<(), Error> {
-        let mut writer = self.lock();
+        let (mut writer, mut within) = self.lock_within(within);
         if self.has_post() {
             // It is older, and if it is a Close nothing may follow it.
             let deadline = Deadline::after(within);
@@ -303,6 +304,16 @@ impl Shared {
     pub(crate) fn hear_of_expiry(&self) -> bool {
         let broken = self.lock().broken.replace(Broken::Lost);
         matches!(broken, Some(Broken::Expired))
+    }
+
+    /// The lock, and what is left of the time then.
+    #[inline(always)]
+    fn lock_within(&self, within: Duration) -> (MutexGuard<'_, Writer>, Duration) {
+        if let Ok(writer) = self.writer.try_lock() {
+            return (writer, within);
+        }
+        let deadline = Deadline::after(within);
+        (self.lock(), deadline.left().unwrap_or_default())
     }
 
     fn lock(&self) -> MutexGuard<'_, Writer> {

@@ -257,12 +257,13 @@ impl Told {
     /// will do: a shorter one will, until it has ended a call too soon. Whole seconds, where there
     /// are several, so that the tail of a deadline does not set a new timeout at every call.
     fn renew(&self, wait: Duration) -> Option<Option<Duration>> {
+        let wait = wait.max(SHORTEST);
         let told = self.0.load(Ordering::Relaxed);
         if told != UNFIT && Duration::from_nanos(told) <= wait {
             return None;
         }
         let wait = match wait.as_secs() {
-            0 | 1 => wait.max(SHORTEST),
+            0 | 1 => wait,
             seconds => Duration::from_secs(seconds),
         };
         let nanos = u64::try_from(wait.as_nanos()).unwrap_or(NONE);
@@ -273,5 +274,34 @@ impl Told {
     /// It has ended a call: the next one sets its own.
     fn dismiss(&self) {
         self.0.store(UNFIT, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_timeout_is_set_only_if_the_one_before_is_too_long_or_has_ended_a_call() {
+        let told = Told(AtomicU64::new(UNFIT));
+        let ms = Duration::from_millis;
+        for (wait, set) in [
+            (ms(60_500), Some(Some(ms(60_000)))),
+            (ms(60_000), None),
+            (Duration::MAX, None),
+            (ms(59_999), Some(Some(ms(59_000)))),
+            (ms(1_700), Some(Some(ms(1_700)))),
+            (Duration::ZERO, Some(Some(SHORTEST))),
+            (Duration::from_micros(1), None),
+            (ms(10_000), None),
+        ] {
+            assert_eq!(told.renew(wait), set, "{wait:?}");
+        }
+        told.dismiss();
+        assert_eq!(told.renew(ms(10_000)), Some(Some(ms(10_000))));
+        told.dismiss();
+        assert_eq!(told.renew(Duration::MAX), Some(None));
+        assert_eq!(told.renew(Duration::MAX), None);
+        assert_eq!(told.renew(ms(5)), Some(Some(ms(5))));
     }
 }

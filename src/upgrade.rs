@@ -92,21 +92,21 @@ impl Upgrade {
     /// [`UpgradeError::InvalidReply`] if the answer cannot be sent as it is, for a header that
     /// is malformed or ours to set, or a subprotocol that was not offered: the peer gets 500.
     pub fn accept(self, accept: &Accept) -> Result<Connection, UpgradeError> {
-        self.accept_and(accept, |_| {})
+        self.accept_and(accept, || {})
     }
 
     /// The same, with a word to others just before the peer can know.
     pub(crate) fn accept_and(
         self,
         accept: &Accept,
-        announce: impl FnOnce(&Shared),
+        announce: impl FnOnce(),
     ) -> Result<Connection, UpgradeError> {
         let Self { mut exchange, handshake } = self;
         let reply = match handshake.encode(&exchange.request, accept) {
             Ok(reply) => reply,
             Err(error) => return Err(exchange.fail(error)),
         };
-        announce(&exchange.shared);
+        announce();
         exchange.shared.open(&reply).map_err(io::Error::from)?;
         let protocol = accept.chosen_protocol().map(str::to_owned);
         // What came behind the request is rare, and the answer's memory is of a good size.

@@ -157,8 +157,8 @@ impl Receive {
             OpCode::Binary => Kind::Binary,
             _ => return None,
         };
-        let most = self.limits.message.min((input.len() - start) as u64);
-        if !header.fin || header.len > most {
+        let rest = (input.len() - start) as u64;
+        if !header.fin || header.len > self.limits.message || header.len > rest {
             return None;
         }
         let payload = start..start + header.len as usize;

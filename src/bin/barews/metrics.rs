@@ -25,7 +25,7 @@ pub(crate) struct Tally {
     pub(crate) received: Half,
     pub(crate) sent: Half,
     /// The Close that we chose to send, if we did.
-    pub(crate) closed: OnceLock<Box<CloseFrame>>,
+    pub(crate) closed: OnceLock<CloseFrame>,
 }
 
 #[derive(Debug, Default)]
