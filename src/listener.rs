@@ -67,7 +67,7 @@ impl Listener {
                 Wire::new(Stream::Tcp(stream), Some(peer))
             }
             #[cfg(unix)]
-            Self::Unix(listener) => Wire::new(Stream::Unix(listener.accept()?.0), None),
+            Self::Unix(listener) => Wire::new(Stream::Other(Box::new(listener.accept()?.0)), None),
         })
     }
 }

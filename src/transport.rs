@@ -116,11 +116,9 @@ socket_transport!(
 #[cfg(unix)]
 socket_transport!(UnixStream, |_| (), |_| None);
 
-/// A stream of any kind. The usual ones are not worth a box.
+/// A stream of any kind. The usual one is not worth a box.
 pub(crate) enum Stream {
     Tcp(TcpStream),
-    #[cfg(unix)]
-    Unix(UnixStream),
     Other(Box<dyn Transport>),
 }
 
@@ -130,8 +128,6 @@ impl Deref for Stream {
     fn deref(&self) -> &Self::Target {
         match self {
             Self::Tcp(stream) => stream,
-            #[cfg(unix)]
-            Self::Unix(stream) => stream,
             Self::Other(stream) => &**stream,
         }
     }

@@ -24,8 +24,8 @@ const CONNECTIONS: &[f64] = &[0.01, 0.1, 1.0, 10.0, 60.0, 600.0, 3600.0, 86_400.
 pub(crate) struct Tally {
     pub(crate) received: Half,
     pub(crate) sent: Half,
-    /// The Close that we chose to send, if we did.
-    pub(crate) closed: OnceLock<CloseFrame>,
+    /// The Close that we chose to send, if we did. In a box, since most connections have none.
+    pub(crate) closed: OnceLock<Box<CloseFrame>>,
 }
 
 #[derive(Debug, Default)]

@@ -59,13 +59,13 @@ pub(crate) fn close(
     code: CloseCode,
     reason: &str,
 ) -> Result<(), Error> {
-    let _ = tally.closed.set(CloseFrame { code, reason: reason.to_owned() });
+    let _ = tally.closed.set(Box::new(CloseFrame { code, reason: reason.to_owned() }));
     conn.close(code, reason)
 }
 
 /// The same for a connection in two halves, of which the one that receives sees it through.
 pub(crate) fn start_close(sender: &Sender, tally: &Tally, code: CloseCode, reason: &str) {
-    let _ = tally.closed.set(CloseFrame { code, reason: reason.to_owned() });
+    let _ = tally.closed.set(Box::new(CloseFrame { code, reason: reason.to_owned() }));
     // It is sent, or one was before.
     let _ = sender.close(code, reason);
 }
@@ -91,7 +91,7 @@ impl<'a> Visit<'a> {
 impl Drop for Visit<'_> {
     fn drop(&mut self) {
         let length = self.start.elapsed();
-        let ours = self.tally.closed.get();
+        let ours = self.tally.closed.get().map(|frame| &**frame);
         let (code, error) = match &self.end {
             Some(end) => (end.code(ours), end.result.as_ref().err()),
             None => (CloseCode::INTERNAL_ERROR, None),
