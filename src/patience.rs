@@ -25,7 +25,8 @@ pub(crate) struct Patience {
     pinged: bool,
     /// Time waited since the message under way began.
     message: Duration,
-    /// Time waited since the last byte of a message; Pings and Pongs do not count.
+    /// Time waited since the last byte of a message, but for the first read behind it; Pings and
+    /// Pongs do not count.
     quiet: Duration,
     /// Whether a message has come since the last read.
     fresh: bool,
@@ -71,7 +72,8 @@ impl Patience {
         if heard {
             self.silent = Duration::ZERO;
             self.pinged = false;
-            // One message after another: nothing else has to know the time.
+            // Mostly another message has come, and nobody has to know how long that took. If it was
+            // something else, the next read counts.
             if fresh && bounds.unfinished.is_none() && bounds.tick == Duration::MAX {
                 return;
             }
