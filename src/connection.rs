@@ -124,8 +124,8 @@ impl Connection {
         if self.sender.shared.is_closing() {
             return Err(Error::Closed);
         }
+        self.receiver.inbound.lend_queue();
         let queue = &mut self.receiver.inbound.queue;
-        self.sender.shared.context.spare.lend(queue);
         send::message(message.kind(), message.as_bytes(), queue);
         if queue.len() >= QUEUE { self.flush() } else { Ok(()) }
     }
