@@ -77,7 +77,7 @@ impl<'a> Churn<'a> {
     fn new(server: &'a Server, clients: usize) -> Outcome<Self> {
         let payload = Payload::Binary.bytes(20);
         let message = sample::client_frame(OpCode::Binary, &payload, KEY);
-        let reply = match server.contestant.is_raw {
+        let reply = match server.contestant.is_raw() {
             true => message.clone(),
             false => sample::server_frame(Kind::Binary, &payload),
         };
@@ -121,7 +121,7 @@ impl<'a> Churn<'a> {
         stream.set_nodelay(true)?;
         stream.set_nonblocking(true)?;
         self.epoll.add(&stream, EpollEvent::new(EpollFlags::EPOLLIN, i as u64))?;
-        let step = match self.server.contestant.is_raw {
+        let step = match self.server.contestant.is_raw() {
             true => Step::Echo,
             false => Step::Handshake,
         };
@@ -142,7 +142,7 @@ impl<'a> Churn<'a> {
             Err(error) => return Err(error.into()),
         };
         client.input.extend_from_slice(&buf[..n]);
-        let raw = self.server.contestant.is_raw;
+        let raw = self.server.contestant.is_raw();
         match client.step {
             Step::Handshake => match client::is_accepted(&client.input) {
                 None if n > 0 => return Ok(()),

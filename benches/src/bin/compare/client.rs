@@ -38,7 +38,7 @@ pub(crate) fn is_accepted(bytes: &[u8]) -> Option<bool> {
 pub(crate) fn open(server: &Server) -> Outcome<TcpStream> {
     let mut stream = TcpStream::connect(server.addr)?;
     stream.set_nodelay(true)?;
-    if server.contestant.is_raw {
+    if server.contestant.is_raw() {
         return Ok(stream);
     }
     stream.set_read_timeout(Some(PATIENCE))?;

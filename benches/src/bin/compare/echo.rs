@@ -22,7 +22,7 @@ use crate::server::Server;
 use crate::work::Load;
 
 pub(crate) fn measure(server: &Server, load: Load, options: &Options) -> Outcome<Figures> {
-    let script = Script::new(load.payload, load.size, load.depth, server.contestant.is_raw);
+    let script = Script::new(load.payload, load.size, load.depth, server.contestant.is_raw());
     let mut traffic = Traffic::open(server, load, script)?;
     traffic.start()?;
     traffic.run(Phase::Check, Duration::from_secs_f64(options.warm_up()))?;

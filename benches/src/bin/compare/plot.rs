@@ -5,7 +5,7 @@
 use std::fmt::Write;
 
 use crate::results::Results;
-use crate::server::{CONTESTANTS, Contestant};
+use crate::server::{CONTESTANTS, Contestant, Kind};
 use crate::work::{ROWS, Work};
 
 const WIDTH: f64 = 760.0;
@@ -17,6 +17,7 @@ const BAR: f64 = 9.0;
 /// One colour a library; its second row, with batches, is the same at half strength.
 const COLOURS: &[(&str, &str)] = &[
     ("barews", "#e4572e"),
+    ("frames", "#888888"),
     ("tungstenite", "#4c78a8"),
     ("tokio-tungstenite", "#72b7b2"),
     ("fastwebsockets", "#b279a2"),
@@ -88,7 +89,7 @@ fn bars(results: &Results) -> Vec<Bars> {
         let ratio = |server: &'static Contestant| {
             Some((server, results.median(row.name, server.name)?.rate / raw))
         };
-        let bars = CONTESTANTS.iter().filter(|server| !server.is_raw).filter_map(ratio).collect();
+        let bars = CONTESTANTS.iter().filter(|server| !server.is_raw()).filter_map(ratio).collect();
         Some(Bars { title: row.title.replace("connections", "conn."), bars })
     })
     .collect()
@@ -97,7 +98,10 @@ fn bars(results: &Results) -> Vec<Bars> {
 fn colour(server: &Contestant) -> (&'static str, f64) {
     let name = server.name.trim_end_matches("-batch");
     let found = COLOURS.iter().find(|(library, _)| *library == name);
-    (found.map_or("#888", |(_, colour)| colour), if server.batches { 0.5 } else { 1.0 })
+    (
+        found.map_or("#888", |(_, colour)| colour),
+        if server.kind == Kind::Batching { 0.5 } else { 1.0 },
+    )
 }
 
 fn legend() -> String {

@@ -19,7 +19,7 @@ pub(crate) fn all(results: &Results) -> String {
     let verdicts = bounds::verdicts(results);
     if !verdicts.is_empty() {
         out.push_str("\n### Bounds\n\n");
-        table(&mut out, &["Work", "Bound", "Reached", ""], &verdicts);
+        table(&mut out, &["Work", "Bound", "Reached", "Frames alone", ""], &verdicts);
     }
     for row in ROWS {
         let medians: Vec<_> = medians(results, row).collect();

@@ -24,19 +24,28 @@ pub(crate) struct Contestant {
     /// For the command line and the results; what `peers` calls it.
     pub(crate) name: &'static str,
     pub(crate) title: &'static str,
+    pub(crate) kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Kind {
+    Ours,
     /// It has no protocol: what comes back are the very bytes that were sent.
-    pub(crate) is_raw: bool,
-    /// It is another's second row, with replies sent in batches.
-    pub(crate) batches: bool,
+    Raw,
+    /// It has as little protocol as gives the right answers to messages.
+    Frames,
+    Peer,
+    /// A peer's second row, with replies sent in batches.
+    Batching,
 }
 
 impl Contestant {
-    const fn peer(name: &'static str) -> Self {
-        Self { name, title: name, is_raw: false, batches: false }
+    const fn new(kind: Kind, name: &'static str, title: &'static str) -> Self {
+        Self { name, title, kind }
     }
 
-    const fn batching(name: &'static str, title: &'static str) -> Self {
-        Self { name, title, is_raw: false, batches: true }
+    pub(crate) fn is_raw(&self) -> bool {
+        self.kind == Kind::Raw
     }
 
     pub(crate) fn named(name: &str) -> Option<&'static Self> {
@@ -45,20 +54,16 @@ impl Contestant {
 }
 
 pub(crate) const CONTESTANTS: &[Contestant] = &[
-    Contestant::peer("barews"),
-    Contestant { name: "raw", title: "raw TCP, threads", is_raw: true, batches: false },
-    Contestant {
-        name: "tungstenite",
-        title: "tungstenite, threads",
-        is_raw: false,
-        batches: false,
-    },
-    Contestant::batching("tungstenite-batch", "tungstenite (write, flush)"),
-    Contestant::peer("tokio-tungstenite"),
-    Contestant::batching("tokio-tungstenite-batch", "tokio-tungstenite (forward)"),
-    Contestant::peer("fastwebsockets"),
-    Contestant::peer("tokio-websockets"),
-    Contestant::batching("tokio-websockets-batch", "tokio-websockets (feed, flush)"),
+    Contestant::new(Kind::Ours, "barews", "barews"),
+    Contestant::new(Kind::Raw, "raw", "raw TCP, threads"),
+    Contestant::new(Kind::Frames, "frames", "raw TCP with frames"),
+    Contestant::new(Kind::Peer, "tungstenite", "tungstenite, threads"),
+    Contestant::new(Kind::Batching, "tungstenite-batch", "tungstenite (write, flush)"),
+    Contestant::new(Kind::Peer, "tokio-tungstenite", "tokio-tungstenite"),
+    Contestant::new(Kind::Batching, "tokio-tungstenite-batch", "tokio-tungstenite (forward)"),
+    Contestant::new(Kind::Peer, "fastwebsockets", "fastwebsockets"),
+    Contestant::new(Kind::Peer, "tokio-websockets", "tokio-websockets"),
+    Contestant::new(Kind::Batching, "tokio-websockets-batch", "tokio-websockets (feed, flush)"),
 ];
 
 /// A running server, which ends with this value.

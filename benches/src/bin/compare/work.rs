@@ -2,7 +2,7 @@
 
 use barews_benches::sample::Payload;
 
-use crate::server::Contestant;
+use crate::server::{Contestant, Kind};
 
 /// A kind of work that every server is given.
 #[derive(Clone, Copy, Debug)]
@@ -34,9 +34,14 @@ pub(crate) struct Load {
 }
 
 impl Row {
-    /// Servers that send in batches have nothing to batch with one message in flight.
+    /// Servers that send in batches have nothing to batch with one message in flight, and frames
+    /// alone tell nothing of a handshake.
     pub(crate) fn is_for(&self, server: &Contestant) -> bool {
-        !server.batches || matches!(self.work, Work::Echo(load) if load.depth > 1)
+        match server.kind {
+            Kind::Batching => matches!(self.work, Work::Echo(load) if load.depth > 1),
+            Kind::Frames => matches!(self.work, Work::Echo(_)),
+            Kind::Ours | Kind::Raw | Kind::Peer => true,
+        }
     }
 
     pub(crate) fn named(name: &str) -> Option<&'static Row> {

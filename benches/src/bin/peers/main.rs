@@ -5,6 +5,7 @@
 //! them together, a second server does that. All set `TCP_NODELAY`.
 
 mod fastwebsockets;
+mod frames;
 mod raw;
 mod tokio_tungstenite;
 mod tokio_websockets;
@@ -21,6 +22,7 @@ fn main() -> ExitCode {
     };
     let served: io::Result<()> = match name.as_str() {
         "raw" => raw::serve(addr),
+        "frames" => frames::serve(addr),
         "tungstenite" => tungstenite::serve(addr, tungstenite::send_each),
         "tungstenite-batch" => tungstenite::serve(addr, tungstenite::send_batches),
         "tokio-tungstenite" => tokio_tungstenite::serve(addr, false),
