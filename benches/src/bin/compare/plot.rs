@@ -113,7 +113,7 @@ fn legend() -> String {
             r#"<rect x="{x}" y="32" width="10" height="10" fill="{colour}"/><text x="{}" y="41">{name}</text>"#,
             x + 15.0
         );
-        x += 34.0 + 6.8 * name.len() as f64;
+        x += 30.0 + 6.4 * name.len() as f64;
     }
     let _ = writeln!(out, r#"<text x="{x}" y="41">(pale: in batches)</text>"#);
     out
