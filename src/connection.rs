@@ -54,7 +54,8 @@ impl Connection {
     /// message borrows them. `None` is the end: the closing handshake is done.
     ///
     /// Hand over the same `buf` every time, and nothing is allocated once it is large enough.
-    /// While nothing comes, a `buf` that is large and idle may be given back to the system.
+    /// While nothing comes, the memory of a large `buf` may go to other connections or back to the
+    /// system, and `buf` is left empty.
     ///
     /// # Errors
     ///
