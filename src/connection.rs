@@ -54,8 +54,7 @@ impl Connection {
     /// message borrows them. `None` is the end: the closing handshake is done.
     ///
     /// Hand over the same `buf` every time, and nothing is allocated once it is large enough.
-    /// While nothing comes, the memory of a large `buf` may go to other connections or back to the
-    /// system, and `buf` is left empty.
+    /// While nothing comes, a `buf` that is large and idle may be given back to the system.
     ///
     /// # Errors
     ///
@@ -125,8 +124,8 @@ impl Connection {
         if self.sender.shared.is_closing() {
             return Err(Error::Closed);
         }
-        self.receiver.inbound.lend_queue();
         let queue = &mut self.receiver.inbound.queue;
+        self.sender.shared.context.spare.lend(queue);
         send::message(message.kind(), message.as_bytes(), queue);
         if queue.len() >= QUEUE { self.flush() } else { Ok(()) }
     }

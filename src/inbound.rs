@@ -234,7 +234,7 @@ impl Inbound {
     pub(crate) fn transmit(&mut self, [head, payload]: [&[u8]; 2]) -> Result<(), Error> {
         let mut frames = [&self.queue, head, payload].map(IoSlice::new);
         let result = self.shared.transmit(&mut frames);
-        self.sent();
+        self.shared.context.spare.take_back(&mut self.queue);
         result
     }
 
@@ -245,24 +245,8 @@ impl Inbound {
             return Ok(());
         }
         let result = self.shared.transmit(&mut [IoSlice::new(&self.queue)]);
-        self.sent();
+        self.shared.context.spare.take_back(&mut self.queue);
         result
-    }
-
-    /// Memory for the queue, if it has none and there is some to lend.
-    #[inline]
-    pub(crate) fn lend_queue(&mut self) {
-        if self.queue.capacity() == 0
-            && let Some(queue) = self.shared.context.queues.lend(usize::MAX)
-        {
-            self.queue = queue;
-        }
-    }
-
-    /// The queue is used up.
-    fn sent(&mut self) {
-        self.queue.clear();
-        self.shared.context.queues.take_back(&mut self.queue);
     }
 
     /// Sends what is queued before a read, unless a Close has passed.
@@ -354,7 +338,7 @@ impl Inbound {
     fn answer(&mut self, event: &Event) -> Result<(), Error> {
         let mut closing = self.shared.closing();
         if *event == Event::Ping && closing.may_send() {
-            self.lend_queue();
+            self.shared.context.spare.lend(&mut self.queue);
         }
         closing.answer(event, self.core.control(), &mut self.queue);
         if let (Event::Pong, Some(note)) = (event, &mut self.on_pong) {
@@ -370,7 +354,7 @@ impl Inbound {
             // It holds nothing else then, and must not wait for a blocked sender.
             let before = self.core.is_unfinished().then(Instant::now);
             self.shared.post(&self.queue);
-            self.sent();
+            self.shared.context.spare.take_back(&mut self.queue);
             if let Some(before) = before {
                 self.patience.held_up(before.elapsed());
             }

@@ -16,7 +16,7 @@ const UNCHARGED: usize = 16 << 10;
 /// The steps in which longer ones are charged and grow, in bytes.
 const GRAIN: usize = 64 << 10;
 
-/// Memory up to this size is kept for the next message, however short and late, in bytes.
+/// Memory up to this size is kept for the next message, however short, in bytes.
 const SPARE: usize = GRAIN;
 
 /// The most that is read straight into a message at once, in bytes: what is unmasked next should
@@ -88,27 +88,12 @@ impl Partial {
             return;
         }
         if buf.capacity() > self.bytes.capacity() {
-            self.bytes = mem::take(buf);
-        }
-        let most = len.max(self.last as u64).saturating_mul(4).max(SPARE as u64);
-        let most = usize::try_from(most).unwrap_or(usize::MAX);
-        if len > SPARE as u64
-            && self.bytes.capacity() <= SPARE
-            && let Some(bytes) = self.context.messages.lend(most)
-        {
-            self.bytes = bytes;
+            mem::swap(buf, &mut self.bytes);
         }
         let capacity = self.bytes.capacity();
-        if capacity > most || !self.charge(capacity) {
+        let spare = len.max(self.last as u64).saturating_mul(4).max(SPARE as u64);
+        if capacity as u64 > spare || !self.charge(capacity) {
             self.bytes = Vec::new();
-        }
-    }
-
-    /// The message in `buf` has been handled, and the next may take its time: memory that is more
-    /// than a connection needs to wait goes to where others find it.
-    pub(crate) fn wait(&self, buf: &mut Vec<u8>) {
-        if self.filled == 0 && buf.capacity() > SPARE {
-            self.context.messages.take_back(buf);
         }
     }
 
@@ -277,33 +262,6 @@ mod tests {
         partial.finish(&mut buf);
         partial.begin(&mut buf, 1);
         assert_eq!((partial.capacity(), partial.charged), (512 << 10, 512 << 10));
-    }
-
-    #[test]
-    fn while_one_waits_another_has_its_memory() {
-        let mut one = partial(1 << 30);
-        let mut other = Partial::new(Arc::clone(&one.context));
-        let mut buf = vec![1; 1 << 20];
-        let at = buf.as_ptr();
-        one.wait(&mut buf);
-        assert_eq!(buf.capacity(), 0);
-        // What a connection keeps will do, and far too much is not lent.
-        for announced in [SPARE as u64, 1 << 17] {
-            other.begin(&mut buf, announced);
-            assert_eq!(other.capacity(), 0);
-        }
-        other.begin(&mut buf, 1 << 19);
-        assert_eq!((other.capacity(), other.charged), (1 << 20, 1 << 20));
-        add(&mut other, &[2; 1 << 19]);
-        other.finish(&mut buf);
-        assert_eq!((&buf[..], buf.as_ptr()), (&[2; 1 << 19][..], at));
-        // A short one is no burden, and one under way is its own.
-        let mut short = vec![3; SPARE];
-        other.wait(&mut short);
-        assert_eq!(short.len(), SPARE);
-        add(&mut other, &[4]);
-        other.wait(&mut buf);
-        assert_eq!(buf.len(), 1 << 19);
     }
 
     #[test]

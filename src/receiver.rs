@@ -163,7 +163,6 @@ impl Receiver {
                 }
                 Next::Empty => {
                     inbound.send_queue()?;
-                    partial.wait(buf);
                     if inbound.refill(partial.capacity() + buf.capacity(), call)? {
                         if partial.is_empty() {
                             partial.clear();

@@ -32,10 +32,8 @@ pub(crate) struct Context {
     pub(crate) config: Config,
     /// How many more bytes of long messages may be held.
     budget: AtomicU64,
-    /// For what is queued for sending.
-    pub(crate) queues: Spare,
-    /// For messages too long to be held through a silence.
-    pub(crate) messages: Spare,
+    /// For the queues.
+    pub(crate) spare: Spare,
 }
 
 /// See the top of the file.
@@ -90,8 +88,7 @@ pub(crate) enum LastWord {
 impl Context {
     pub(crate) fn new(config: Config) -> Self {
         let budget = AtomicU64::new(config.limits.assembling);
-        let (queues, messages) = (Spare::new(16, 128 << 10), Spare::new(4, 1 << 20));
-        Self { config, budget, queues, messages }
+        Self { config, budget, spare: Spare::default() }
     }
 
     /// Takes `len` bytes from the budget, if they are left.
