@@ -9,7 +9,7 @@ use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::thread;
 
-const BUFFER: usize = 256 << 10;
+use crate::raw::BUFFER;
 
 pub(crate) fn serve(addr: &str) -> io::Result<()> {
     for stream in TcpListener::bind(addr)?.incoming() {

@@ -4,7 +4,8 @@ use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::thread;
 
-const BUFFER: usize = 256 << 10;
+/// For each connection, in bytes.
+pub(crate) const BUFFER: usize = 256 << 10;
 
 pub(crate) fn serve(addr: &str) -> io::Result<()> {
     for stream in TcpListener::bind(addr)?.incoming() {
