@@ -18,6 +18,8 @@ pub(crate) struct Options {
     pub(crate) seconds: f64,
     pub(crate) rows: Vec<&'static Row>,
     pub(crate) servers: Vec<&'static Contestant>,
+    /// Whether the load generator sleeps when it has nothing to do.
+    pub(crate) sleep: bool,
     /// Where the results go besides standard output.
     pub(crate) json: Option<String>,
     /// The programs to start.
@@ -38,6 +40,7 @@ pub(crate) fn parse(mut args: impl Iterator<Item = String>) -> Result<Command, S
         seconds: 2.0,
         rows: ROWS.iter().collect(),
         servers: CONTESTANTS.iter().collect(),
+        sleep: false,
         json: None,
         barews: "barews".to_owned(),
         peers: "peers".to_owned(),
@@ -61,6 +64,7 @@ pub(crate) fn parse(mut args: impl Iterator<Item = String>) -> Result<Command, S
             }
             "--rows" => options.rows = list(&value()?, "row", Row::named)?,
             "--servers" => options.servers = list(&value()?, "server", Contestant::named)?,
+            "--sleep" => options.sleep = true,
             "--json" => options.json = Some(value()?),
             "--barews" => options.barews = value()?,
             "--peers" => options.peers = value()?,
@@ -84,6 +88,8 @@ Echo servers side by side, all driven by the same load generator.
       --seconds S                  measured in each run, after S/4 to warm up [2]
       --rows ROW,...               only these
       --servers SERVER,...         only these
+      --sleep                      the load generator sleeps when it has nothing to do, and
+                                   servers wake it; without, it asks again and again
       --json FILE                  write the results there too
   compare table FILE               the tables of such a file
   compare plot FILE SVG            its plot

@@ -8,26 +8,31 @@ use std::time::{Duration, Instant};
 use barews::Kind;
 use barews::proto::OpCode;
 use barews_benches::sample::{self, KEY, Payload};
-use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+use nix::sys::epoll::EpollEvent;
 
 use crate::Outcome;
 use crate::args::Options;
-use crate::client::{self, PATIENCE};
-use crate::echo;
+use crate::client;
 use crate::histogram::Histogram;
 use crate::results::Figures;
 use crate::server::Server;
+use crate::wait::Waiter;
 
-pub(crate) fn measure(server: &Server, clients: usize, options: &Options) -> Outcome<Figures> {
-    let mut churn = Churn::new(server, clients)?;
+pub(crate) fn measure(
+    server: &Server,
+    clients: usize,
+    waiter: Waiter,
+    options: &Options,
+) -> Outcome<Figures> {
+    let mut churn = Churn::new(server, clients, waiter)?;
     churn.run(Duration::from_secs_f64(options.warm_up()))?;
 
     churn.cycles = 0;
     churn.latencies = Histogram::new();
-    let (own_cpu, cpu, start) = (echo::own_cpu()?, server.cpu_time()?, Instant::now());
+    let (idle, cpu, start) = (churn.waiter.idle(), server.cpu_time()?, Instant::now());
     churn.run(Duration::from_secs_f64(options.seconds))?;
     let (seconds, cpu) = (start.elapsed().as_secs_f64(), server.cpu_time()? - cpu);
-    let own_cpu = echo::own_cpu()? - own_cpu;
+    let idle = churn.waiter.idle() - idle;
 
     let cycles = churn.cycles as f64;
     Ok(Figures {
@@ -37,14 +42,14 @@ pub(crate) fn measure(server: &Server, clients: usize, options: &Options) -> Out
         p99_us: churn.latencies.quantile(0.99),
         cpu_us: cpu.as_secs_f64() * 1e6 / cycles,
         busy: cpu.as_secs_f64() / seconds,
-        load_busy: own_cpu.as_secs_f64() / seconds,
+        load_busy: 1.0 - idle.as_secs_f64() / seconds,
         ..Figures::default()
     })
 }
 
 struct Churn<'a> {
     server: &'a Server,
-    epoll: Epoll,
+    waiter: Waiter,
     clients: Vec<Client>,
     request: Vec<u8>,
     message: Vec<u8>,
@@ -74,7 +79,7 @@ enum Step {
 }
 
 impl<'a> Churn<'a> {
-    fn new(server: &'a Server, clients: usize) -> Outcome<Self> {
+    fn new(server: &'a Server, clients: usize, waiter: Waiter) -> Outcome<Self> {
         let payload = Payload::Binary.bytes(20);
         let message = sample::client_frame(OpCode::Binary, &payload, KEY);
         let reply = match server.contestant.is_raw() {
@@ -83,7 +88,7 @@ impl<'a> Churn<'a> {
         };
         let mut churn = Self {
             server,
-            epoll: Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?,
+            waiter,
             clients: Vec::new(),
             request: client::request(server.addr),
             message,
@@ -103,11 +108,11 @@ impl<'a> Churn<'a> {
         let end = Instant::now() + time;
         let mut events = [EpollEvent::empty(); 64];
         while Instant::now() < end {
-            let count = self.epoll.wait(&mut events, EpollTimeout::try_from(PATIENCE)?)?;
-            if count == 0 {
+            let events = self.waiter.wait(&mut events)?;
+            if events.is_empty() {
                 return Err("nothing came back in time".into());
             }
-            for event in &events[..count] {
+            for event in events {
                 self.receive(event.data() as usize)?;
             }
         }
@@ -120,7 +125,7 @@ impl<'a> Churn<'a> {
         let mut stream = TcpStream::connect(self.server.addr)?;
         stream.set_nodelay(true)?;
         stream.set_nonblocking(true)?;
-        self.epoll.add(&stream, EpollEvent::new(EpollFlags::EPOLLIN, i as u64))?;
+        self.waiter.add(&stream, i)?;
         let step = match self.server.contestant.is_raw() {
             true => Step::Echo,
             false => Step::Handshake,

@@ -1,7 +1,6 @@
 //! Messages back and forth on connections that stay.
 //!
-//! One thread, non-blocking, with level-triggered epoll. Frames are encoded beforehand, and what
-//! comes back is counted in bytes; that every byte is right is checked while warming up and
+//! One thread, non-blocking. Frames are encoded beforehand, and what comes back is counted in bytes; that every byte is right is checked while warming up and
 //! while the last replies come in. As soon as a reply is complete the next message goes out, and
 //! all that one read completed go out in one write.
 
@@ -10,30 +9,35 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
-use nix::time::{ClockId, clock_gettime};
+use nix::sys::epoll::{EpollEvent, EpollFlags};
 
 use crate::Outcome;
 use crate::args::Options;
-use crate::client::{self, PATIENCE, Script};
+use crate::client::{self, Script};
 use crate::histogram::Histogram;
 use crate::results::Figures;
 use crate::server::Server;
+use crate::wait::Waiter;
 use crate::work::Load;
 
-pub(crate) fn measure(server: &Server, load: Load, options: &Options) -> Outcome<Figures> {
+pub(crate) fn measure(
+    server: &Server,
+    load: Load,
+    waiter: Waiter,
+    options: &Options,
+) -> Outcome<Figures> {
     let script = Script::new(load.payload, load.size, load.depth, server.contestant.is_raw());
-    let mut traffic = Traffic::open(server, load, script)?;
+    let mut traffic = Traffic::open(server, load, waiter, script)?;
     traffic.start()?;
     traffic.run(Phase::Check, Duration::from_secs_f64(options.warm_up()))?;
 
     traffic.messages = 0;
     traffic.latencies = Histogram::new();
     let switches = server.switches()?;
-    let (own_cpu, cpu, start) = (own_cpu()?, server.cpu_time()?, Instant::now());
+    let (idle, cpu, start) = (traffic.waiter.idle(), server.cpu_time()?, Instant::now());
     traffic.run(Phase::Count, Duration::from_secs_f64(options.seconds))?;
     let (seconds, cpu) = (start.elapsed().as_secs_f64(), server.cpu_time()? - cpu);
-    let own_cpu = self::own_cpu()? - own_cpu;
+    let idle = traffic.waiter.idle() - idle;
     let switches = server.switches()? - switches;
 
     let messages = traffic.messages as f64;
@@ -44,16 +48,12 @@ pub(crate) fn measure(server: &Server, load: Load, options: &Options) -> Outcome
         p99_us: traffic.latencies.quantile(0.99),
         cpu_us: cpu.as_secs_f64() * 1e6 / messages,
         busy: cpu.as_secs_f64() / seconds,
-        load_busy: own_cpu.as_secs_f64() / seconds,
+        load_busy: 1.0 - idle.as_secs_f64() / seconds,
         switches: Some(switches as f64 / messages),
         ..Figures::default()
     };
     traffic.finish()?;
     Ok(figures)
-}
-
-pub(crate) fn own_cpu() -> Outcome<Duration> {
-    Ok(clock_gettime(ClockId::CLOCK_PROCESS_CPUTIME_ID)?.into())
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -67,7 +67,7 @@ enum Phase {
 }
 
 struct Traffic {
-    epoll: Epoll,
+    waiter: Waiter,
     connections: Vec<Connection>,
     script: Script,
     depth: u64,
@@ -91,13 +91,12 @@ struct Connection {
 }
 
 impl Traffic {
-    fn open(server: &Server, load: Load, script: Script) -> Outcome<Self> {
-        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
+    fn open(server: &Server, load: Load, waiter: Waiter, script: Script) -> Outcome<Self> {
         let mut connections = Vec::with_capacity(load.connections);
         for i in 0..load.connections {
             let stream = client::open(server)?;
             stream.set_nonblocking(true)?;
-            epoll.add(&stream, EpollEvent::new(EpollFlags::EPOLLIN, i as u64))?;
+            waiter.add(&stream, i)?;
             connections.push(Connection {
                 stream,
                 sent: 0,
@@ -110,7 +109,7 @@ impl Traffic {
         }
         let depth = load.depth as u64;
         let (buf, latencies) = (vec![0; 256 << 10], Histogram::new());
-        Ok(Self { epoll, connections, script, depth, buf, messages: 0, latencies })
+        Ok(Self { waiter, connections, script, depth, buf, messages: 0, latencies })
     }
 
     fn start(&mut self) -> Outcome<()> {
@@ -147,9 +146,8 @@ impl Traffic {
     /// Waits for events and handles them; how many there were.
     fn turn(&mut self, phase: Phase) -> Outcome<usize> {
         let mut events = [EpollEvent::empty(); 256];
-        let timeout = EpollTimeout::try_from(PATIENCE)?;
-        let count = self.epoll.wait(&mut events, timeout)?;
-        for event in &events[..count] {
+        let events = self.waiter.wait(&mut events)?;
+        for event in events {
             let i = event.data() as usize;
             if event.events().contains(EpollFlags::EPOLLOUT) {
                 self.write(i)?;
@@ -158,7 +156,7 @@ impl Traffic {
                 self.receive(i, phase)?;
             }
         }
-        Ok(count)
+        Ok(events.len())
     }
 
     fn receive(&mut self, i: usize, phase: Phase) -> Outcome<()> {
@@ -221,10 +219,7 @@ impl Traffic {
         let waits = connection.sent < connection.to_send;
         if waits != connection.waits_to_write {
             connection.waits_to_write = waits;
-            let mut interest = EpollFlags::EPOLLIN;
-            interest.set(EpollFlags::EPOLLOUT, waits);
-            let mut event = EpollEvent::new(interest, i as u64);
-            self.epoll.modify(&connection.stream, &mut event)?;
+            self.waiter.change(&connection.stream, i, waits)?;
         }
         Ok(())
     }

@@ -27,6 +27,10 @@ impl Cores {
         })
     }
 
+    pub(crate) fn are_shared(&self) -> bool {
+        self.load.is_none()
+    }
+
     pub(crate) fn pin_this_thread(&self) -> Outcome<()> {
         Ok(self.load.map_or(Ok(()), pin)?)
     }
@@ -51,12 +55,15 @@ pub(crate) fn raise_open_files() -> Outcome<()> {
 }
 
 /// A line about the machine.
-pub(crate) fn describe(cores: &Cores) -> String {
+pub(crate) fn describe(cores: &Cores, sleeps: bool) -> String {
     let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = cpu.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or("unknown");
     let count = cpu.lines().filter(|line| line.starts_with("processor")).count();
     let pinned = match (cores.server, cores.load) {
-        (Some(server), Some(load)) => format!("server on core {server}, load on core {load}"),
+        (Some(server), Some(load)) => {
+            let waits = if sleeps { "sleeping when idle" } else { "never asleep" };
+            format!("server on core {server}, load on core {load} and {waits}")
+        }
         _ => "server and load share one core".to_owned(),
     };
     format!(

@@ -16,6 +16,7 @@ mod plot;
 mod report;
 mod results;
 mod server;
+mod wait;
 mod work;
 
 use std::error::Error;
@@ -26,6 +27,7 @@ use args::{Command, Options};
 use machine::Cores;
 use results::{Figures, Results, Run};
 use server::{Contestant, Server};
+use wait::Waiter;
 use work::{Row, Work};
 
 /// What goes wrong is told and ends the program: half a comparison is none.
@@ -61,7 +63,8 @@ fn run(options: &Options) -> Outcome<()> {
     machine::raise_open_files()?;
     let cores = Cores::choose()?;
     cores.pin_this_thread()?;
-    let mut results = Results::new(machine::describe(&cores), options.rounds, options.seconds);
+    let mut results =
+        Results::new(machine::describe(&cores, options.sleep), options.rounds, options.seconds);
     for round in 0..options.rounds {
         for row in &options.rows {
             let mut servers: Vec<_> =
@@ -99,9 +102,10 @@ fn measure(
     contestant: &Contestant,
 ) -> Outcome<Figures> {
     let server = Server::start(contestant, options, cores)?;
+    let waiter = Waiter::new(options.sleep || cores.are_shared())?;
     let mut figures = match row.work {
-        Work::Echo(load) => echo::measure(&server, load, options)?,
-        Work::Churn { clients } => churn::measure(&server, clients, options)?,
+        Work::Echo(load) => echo::measure(&server, load, waiter, options)?,
+        Work::Churn { clients } => churn::measure(&server, clients, waiter, options)?,
         Work::Idle { connections } => idle::measure(&server, connections)?,
     };
     figures.peak_mib = server.peak_kib()? as f64 / 1024.0;

@@ -36,7 +36,8 @@ pub(crate) struct Figures {
     pub(crate) p99_us: f64,
     /// The server's CPU time a message, or a connection.
     pub(crate) cpu_us: f64,
-    /// How much of a core the server used, and the load generator.
+    /// How much of a core the server used, and for how much of the time the load generator had
+    /// something to do.
     pub(crate) busy: f64,
     pub(crate) load_busy: f64,
     /// Times that a thread of the server waited, a message.

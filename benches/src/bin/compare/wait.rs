@@ -1,0 +1,99 @@
+//! How the load generator waits for the server.
+//!
+//! It asks again and again and never sleeps. A server on the same machine pays for waking a client
+//! that does, more than for the echo of a small message, and is idle the longer for it; over a
+//! network it would pay nothing. With one core for both somebody has to sleep.
+
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+
+use crate::Outcome;
+use crate::client::PATIENCE;
+
+/// Level-triggered epoll.
+pub(crate) struct Waiter {
+    epoll: Epoll,
+    sleeps: bool,
+    /// Time in which there was nothing to do.
+    idle: Duration,
+}
+
+impl Waiter {
+    pub(crate) fn new(sleeps: bool) -> Outcome<Self> {
+        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
+        Ok(Self { epoll, sleeps, idle: Duration::ZERO })
+    }
+
+    /// Has `number` reported when `stream` can be read.
+    pub(crate) fn add(&self, stream: impl AsFd, number: usize) -> Outcome<()> {
+        Ok(self.epoll.add(stream, EpollEvent::new(EpollFlags::EPOLLIN, number as u64))?)
+    }
+
+    /// The same, and when it can be written, if that is awaited.
+    pub(crate) fn change(&self, stream: impl AsFd, number: usize, writes: bool) -> Outcome<()> {
+        let mut interest = EpollFlags::EPOLLIN;
+        interest.set(EpollFlags::EPOLLOUT, writes);
+        Ok(self.epoll.modify(stream, &mut EpollEvent::new(interest, number as u64))?)
+    }
+
+    /// Waits until something happens; none of `events` if nothing does.
+    pub(crate) fn wait<'e>(&mut self, events: &'e mut [EpollEvent]) -> Outcome<&'e [EpollEvent]> {
+        let mut count = self.epoll.wait(events, EpollTimeout::ZERO)?;
+        if count == 0 {
+            let start = Instant::now();
+            while count == 0 && start.elapsed() < PATIENCE {
+                let timeout = match self.sleeps {
+                    true => EpollTimeout::try_from(PATIENCE)?,
+                    false => EpollTimeout::ZERO,
+                };
+                count = self.epoll.wait(events, timeout)?;
+            }
+            self.idle += start.elapsed();
+        }
+        Ok(&events[..count])
+    }
+
+    /// How long there has been nothing to do, all in all.
+    pub(crate) fn idle(&self) -> Duration {
+        self.idle
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Read, Write};
+    use std::net::{TcpListener, TcpStream};
+    use std::thread;
+
+    #[test]
+    fn what_happens_is_reported_and_idle_time_is_counted() {
+        for sleeps in [false, true] {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let mut ours = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            let (mut theirs, _) = listener.accept().unwrap();
+            let mut waiter = Waiter::new(sleeps).unwrap();
+            waiter.add(&ours, 7).unwrap();
+            let mut events = [EpollEvent::empty(); 4];
+            let delay = Duration::from_millis(20);
+            let late = thread::spawn(move || {
+                thread::sleep(delay);
+                theirs.write_all(b"x").unwrap();
+                theirs
+            });
+            let [event] = waiter.wait(&mut events).unwrap() else { panic!("one event") };
+            assert_eq!((event.data(), event.events()), (7, EpollFlags::EPOLLIN));
+            let idle = waiter.idle();
+            assert!(idle > delay / 2, "{idle:?}");
+            // It is still to be read: no idle time.
+            waiter.change(&ours, 7, true).unwrap();
+            let [event] = waiter.wait(&mut events).unwrap() else { panic!("one event") };
+            assert_eq!(event.events(), EpollFlags::EPOLLIN | EpollFlags::EPOLLOUT);
+            assert_eq!(waiter.idle(), idle);
+            ours.read_exact(&mut [0]).unwrap();
+            drop(late.join().unwrap());
+        }
+    }
+}
