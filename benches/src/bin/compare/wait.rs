@@ -16,6 +16,7 @@ use crate::client::PATIENCE;
 pub(crate) struct Waiter {
     epoll: Epoll,
     sleeps: bool,
+    patience: Duration,
     /// Time in which there was nothing to do.
     idle: Duration,
 }
@@ -23,7 +24,7 @@ pub(crate) struct Waiter {
 impl Waiter {
     pub(crate) fn new(sleeps: bool) -> Outcome<Self> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
-        Ok(Self { epoll, sleeps, idle: Duration::ZERO })
+        Ok(Self { epoll, sleeps, patience: PATIENCE, idle: Duration::ZERO })
     }
 
     /// Has `number` reported when `stream` can be read.
@@ -43,9 +44,9 @@ impl Waiter {
         let mut count = self.epoll.wait(events, EpollTimeout::ZERO)?;
         if count == 0 {
             let start = Instant::now();
-            while count == 0 && start.elapsed() < PATIENCE {
+            while count == 0 && start.elapsed() < self.patience {
                 let timeout = match self.sleeps {
-                    true => EpollTimeout::try_from(PATIENCE)?,
+                    true => EpollTimeout::try_from(self.patience)?,
                     false => EpollTimeout::ZERO,
                 };
                 count = self.epoll.wait(events, timeout)?;
@@ -66,7 +67,6 @@ mod tests {
     use super::*;
     use std::io::{Read, Write};
     use std::net::{TcpListener, TcpStream};
-    use std::thread;
 
     #[test]
     fn what_happens_is_reported_and_idle_time_is_counted() {
@@ -74,26 +74,24 @@ mod tests {
             let listener = TcpListener::bind("127.0.0.1:0").unwrap();
             let mut ours = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
             let (mut theirs, _) = listener.accept().unwrap();
-            let mut waiter = Waiter::new(sleeps).unwrap();
+            let patience = Duration::from_millis(20);
+            let mut waiter = Waiter { patience, ..Waiter::new(sleeps).unwrap() };
             waiter.add(&ours, 7).unwrap();
             let mut events = [EpollEvent::empty(); 4];
-            let delay = Duration::from_millis(20);
-            let late = thread::spawn(move || {
-                thread::sleep(delay);
-                theirs.write_all(b"x").unwrap();
-                theirs
-            });
+            assert!(waiter.wait(&mut events).unwrap().is_empty());
+            assert!(waiter.idle() >= patience);
+
+            waiter.patience = PATIENCE;
+            theirs.write_all(b"x").unwrap();
             let [event] = waiter.wait(&mut events).unwrap() else { panic!("one event") };
             assert_eq!((event.data(), event.events()), (7, EpollFlags::EPOLLIN));
-            let idle = waiter.idle();
-            assert!(idle > delay / 2, "{idle:?}");
             // It is still to be read: no idle time.
+            let idle = waiter.idle();
             waiter.change(&ours, 7, true).unwrap();
             let [event] = waiter.wait(&mut events).unwrap() else { panic!("one event") };
             assert_eq!(event.events(), EpollFlags::EPOLLIN | EpollFlags::EPOLLOUT);
             assert_eq!(waiter.idle(), idle);
             ours.read_exact(&mut [0]).unwrap();
-            drop(late.join().unwrap());
         }
     }
 }
