@@ -1,8 +1,9 @@
 //! Messages back and forth on connections that stay.
 //!
-//! One thread, non-blocking. Frames are encoded beforehand, and what comes back is counted in bytes; that every byte is right is checked while warming up and
-//! while the last replies come in. As soon as a reply is complete the next message goes out, and
-//! all that one read completed go out in one write.
+//! One thread, non-blocking. Frames are encoded beforehand, and what comes back is counted in
+//! bytes; that every byte is right is checked while warming up and while the last replies come in.
+//! As soon as a reply is complete the next message goes out, and all that one read completed go
+//! out in one write.
 
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};
