@@ -1,8 +1,8 @@
 //! How the load generator waits for the server.
 //!
-//! It asks again and again and never sleeps. A server on the same machine pays for waking a client
-//! that does, more than for the echo of a small message, and is idle the longer for it; over a
-//! network it would pay nothing. With one core for both somebody has to sleep.
+//! It asks again and again and never sleeps: to wake a client that does costs a server on the same
+//! machine more than the echo of a small message, and one across a network nothing. With one core
+//! for both, it has to sleep, or the server would hardly run.
 
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
