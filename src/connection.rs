@@ -14,8 +14,8 @@ use crate::request::Request;
 use crate::sender::{MessageWriter, Sender};
 use crate::shared::Shared;
 
-/// Messages up to this length are copied to the queue by `write`; longer ones are sent from where
-/// they lie. In bytes.
+/// Messages up to this length are copied to the queue by `write`, if it has room; longer ones are
+/// sent from where they lie. In bytes.
 const QUEUED: usize = 16 << 10;
 
 /// An open WebSocket connection, for use by one thread; [`split`](Self::split) it for two.
@@ -109,16 +109,18 @@ impl Connection {
     }
 
     /// Queues a message. The queue is sent by [`flush`](Self::flush), by the next call that
-    /// sends, before `recv` waits, or once it holds 64 KiB: answers to messages that came in one
-    /// piece go out in one piece. A long message is sent at once. If the server shuts down before
-    /// the queue is sent, it never is: nothing may follow a Close (§5.5.1).
+    /// sends, before `recv` waits, or with the message that fills it to 64 KiB: answers to messages
+    /// that came in one piece go out in one piece. A long message is sent at once. If the server
+    /// shuts down before the queue is sent, it never is: nothing may follow a Close (§5.5.1).
     ///
     /// # Errors
     ///
     /// As for [`send`](Self::send).
     pub fn write<'a>(&mut self, message: impl Into<Message<'a>>) -> Result<(), Error> {
         let message = message.into();
-        if message.len() > QUEUED {
+        // The message that fills the queue goes out with it, and so need not be copied.
+        let queued = self.receiver.inbound.queue.len();
+        if message.len() > QUEUED || queued + message.len() >= QUEUE {
             return self.transmit(message);
         }
         if self.sender.shared.is_closing() {
@@ -127,7 +129,7 @@ impl Connection {
         let queue = &mut self.receiver.inbound.queue;
         self.sender.shared.context.spare.lend(queue);
         send::message(message.kind(), message.as_bytes(), queue);
-        if queue.len() >= QUEUE { self.flush() } else { Ok(()) }
+        Ok(())
     }
 
     /// Sends what is queued.
