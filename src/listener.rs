@@ -18,7 +18,8 @@ pub enum Listener {
     /// TCP, on IPv4 or IPv6.
     Tcp(TcpListener),
     /// A path of the file system, or an abstract name. The peers have no address, so they are
-    /// not counted by it.
+    /// not counted by it. A path has to lead here until the server is shut down: that takes a
+    /// connection to it, and without one [`run`](crate::Server::run) does not return.
     #[cfg(unix)]
     Unix(UnixListener),
 }
