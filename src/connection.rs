@@ -54,7 +54,8 @@ impl Connection {
     /// message borrows them. `None` is the end: the closing handshake is done.
     ///
     /// Hand over the same `buf` every time, and nothing is allocated once it is large enough.
-    /// While nothing comes, a `buf` that is large and idle may be given back to the system.
+    /// Of more than 64 KiB, `buf` may be given back to the system when there is nothing to hand on:
+    /// after 2 s, or at once if all connections keep much ([`assembling`](crate::Limits::assembling)).
     ///
     /// # Errors
     ///

@@ -43,6 +43,7 @@
 pub mod http;
 pub mod proto;
 
+mod budget;
 mod buffer;
 mod config;
 mod connection;

@@ -1,7 +1,8 @@
 //! A message that is being put together.
 //!
 //! Its memory grows with what has arrived, never with what was announced, and beyond a first
-//! stretch it is charged to a budget that all connections share.
+//! stretch it is charged to a budget that all connections share. What is kept for the next message
+//! while nothing comes is charged to another, much smaller one.
 
 use std::mem;
 use std::sync::Arc;
@@ -33,13 +34,15 @@ pub(crate) struct Partial {
     taken: usize,
     /// How long the message before was: the next one may be, too.
     last: usize,
-    /// Bytes charged to the budget.
+    /// Bytes charged to the budget for messages that are received or handled.
     charged: u64,
+    /// And to the one for memory that is kept.
+    kept: u64,
 }
 
 impl Partial {
     pub(crate) fn new(context: Arc<Context>) -> Self {
-        Self { context, bytes: Vec::new(), filled: 0, taken: 0, last: 0, charged: 0 }
+        Self { context, bytes: Vec::new(), filled: 0, taken: 0, last: 0, charged: 0, kept: 0 }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -87,12 +90,30 @@ impl Partial {
         if self.filled > 0 {
             return;
         }
+        self.keep(0);
         if buf.capacity() > self.bytes.capacity() {
             mem::swap(buf, &mut self.bytes);
         }
         let capacity = self.bytes.capacity();
         let spare = len.max(self.last as u64).saturating_mul(4).max(SPARE as u64);
         if capacity as u64 > spare || !self.charge(capacity) {
+            self.bytes = Vec::new();
+        }
+    }
+
+    /// The next message may be long in coming: memory beyond the spare is kept for it as far as all
+    /// connections together may, and else given back.
+    pub(crate) fn rest(&mut self, buf: &mut Vec<u8>) {
+        if self.filled > 0 {
+            return;
+        }
+        let held = buf.capacity() + self.bytes.capacity();
+        let held = if held > SPARE { held as u64 } else { 0 };
+        if held == self.kept {
+            return;
+        }
+        if !self.keep(held) {
+            *buf = Vec::new();
             self.bytes = Vec::new();
         }
     }
@@ -135,6 +156,7 @@ impl Partial {
     pub(crate) fn clear(&mut self) {
         self.bytes = Vec::new();
         self.restart();
+        self.keep(0);
     }
 
     /// The message before has been handled.
@@ -150,7 +172,7 @@ impl Partial {
             return true;
         }
         let more = len.next_multiple_of(GRAIN) as u64 - self.charged;
-        let granted = self.context.charge(more);
+        let granted = self.context.assembling.take(more);
         if granted {
             self.charged += more;
         }
@@ -164,13 +186,24 @@ impl Partial {
     }
 
     fn uncharge(&mut self) {
-        self.context.release(mem::take(&mut self.charged));
+        self.context.assembling.give_back(mem::take(&mut self.charged));
+    }
+
+    /// Whether `len` bytes, in place of those before, may be kept while nothing comes.
+    fn keep(&mut self, len: u64) -> bool {
+        self.context.keeping.give_back(mem::take(&mut self.kept));
+        let granted = self.context.keeping.take(len);
+        if granted {
+            self.kept = len;
+        }
+        granted
     }
 }
 
 impl Drop for Partial {
     fn drop(&mut self) {
         self.uncharge();
+        self.keep(0);
     }
 }
 
@@ -262,6 +295,47 @@ mod tests {
         partial.finish(&mut buf);
         partial.begin(&mut buf, 1);
         assert_eq!((partial.capacity(), partial.charged), (512 << 10, 512 << 10));
+    }
+
+    #[test]
+    fn memory_is_kept_while_nothing_comes_as_far_as_all_may() {
+        let mut one = partial(16 << 20);
+        let mut other = Partial::new(Arc::clone(&one.context));
+        let mut long = vec![7; 600 << 10];
+        let at = long.as_ptr();
+        for _ in 0..2 {
+            one.rest(&mut long);
+            assert_eq!((long.len(), long.as_ptr(), one.kept), (600 << 10, at, 600 << 10));
+        }
+        // Together it would be more than 1 MiB; what is short costs nothing.
+        let mut another = vec![8; 600 << 10];
+        other.rest(&mut another);
+        assert_eq!((another.capacity(), other.kept), (0, 0));
+        let mut short = vec![9; SPARE];
+        other.rest(&mut short);
+        assert_eq!((short.len(), other.kept), (SPARE, 0));
+
+        // It goes with its connection's silence, with its buffer, with its next message and its end.
+        for give_back in [
+            |one: &mut Partial| one.begin(&mut vec![7; 600 << 10], 1),
+            |one: &mut Partial| one.clear(),
+            |one: &mut Partial| one.rest(&mut Vec::new()),
+            |one: &mut Partial| *one = Partial::new(Arc::clone(&one.context)),
+        ] {
+            give_back(&mut one);
+            assert_eq!(one.kept, 0);
+            let mut another = vec![8; 600 << 10];
+            other.rest(&mut another);
+            assert_eq!((another.len(), other.kept), (600 << 10, 600 << 10));
+            other.rest(&mut Vec::new());
+            one.rest(&mut long);
+            assert_eq!(one.kept, 600 << 10);
+        }
+        // What is under way is charged to the other budget.
+        add(&mut other, &[1; 1 << 20]);
+        let mut another = vec![8; 2 << 20];
+        other.rest(&mut another);
+        assert_eq!((another.len(), other.charged, other.kept), (2 << 20, 1 << 20, 0));
     }
 
     #[test]

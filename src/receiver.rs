@@ -154,14 +154,16 @@ impl Receiver {
                     (ready.kind, ready.end)
                 }
                 Next::Direct(left) => {
-                    inbound.send_queue()?;
+                    // First, since the answers to send may be held up.
                     partial.begin(buf, left);
+                    inbound.send_queue()?;
                     let room = partial.room(partial.stride(left), left)?;
                     let Some(chunk) = inbound.read_direct(room, call)? else { continue };
                     partial.add(chunk.len);
                     (chunk.kind, chunk.end)
                 }
                 Next::Empty => {
+                    partial.rest(buf);
                     inbound.send_queue()?;
                     if inbound.refill(partial.capacity() + buf.capacity(), call)? {
                         if partial.is_empty() {

@@ -9,10 +9,11 @@
 
 use std::io::{self, ErrorKind, IoSlice};
 use std::net::Shutdown;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 use std::time::Duration;
 
+use crate::budget::Budget;
 use crate::config::Config;
 use crate::deadline::{Deadline, allowance};
 use crate::error::{Error, Wait};
@@ -30,8 +31,10 @@ const OUTBOX: usize = 4 << 10;
 #[derive(Debug)]
 pub(crate) struct Context {
     pub(crate) config: Config,
-    /// How many more bytes of long messages may be held.
-    budget: AtomicU64,
+    /// For long messages that are being received or handled.
+    pub(crate) assembling: Budget,
+    /// For the memory of such that connections keep while they wait for the next: a sixteenth.
+    pub(crate) keeping: Budget,
     /// For the queues.
     pub(crate) spare: Spare,
 }
@@ -87,21 +90,9 @@ pub(crate) enum LastWord {
 
 impl Context {
     pub(crate) fn new(config: Config) -> Self {
-        let budget = AtomicU64::new(config.limits.assembling);
-        Self { config, budget, spare: Spare::default() }
-    }
-
-    /// Takes `len` bytes from the budget, if they are left.
-    pub(crate) fn charge(&self, len: u64) -> bool {
-        let take = |left: u64| left.checked_sub(len);
-        self.budget.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_ok()
-    }
-
-    /// Gives back what was taken.
-    pub(crate) fn release(&self, len: u64) {
-        if len > 0 {
-            self.budget.fetch_add(len, Ordering::Relaxed);
-        }
+        let assembling = Budget::new(config.limits.assembling);
+        let keeping = Budget::new(config.limits.assembling / 16);
+        Self { config, assembling, keeping, spare: Spare::default() }
     }
 }
 

@@ -33,6 +33,7 @@ const ORDER: &[&str] = &[
     "deadline",
     "threads",
     "spare",
+    "budget",
     "transport",
     "shared",
     "patience",

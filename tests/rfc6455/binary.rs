@@ -192,21 +192,26 @@ fn a_second_signal() {
 /// nothing that was given back in between goes unseen.
 #[cfg(target_os = "linux")]
 mod memory {
-    use crate::common::{BINARY, Binary, PATIENCE, PING, RawClient, TEXT, frame, head, hex, r0};
+    use crate::common::{
+        BINARY, Binary, Frame, PATIENCE, PING, RawClient, TEXT, frame, head, hex, r0,
+    };
 
     const KIB: u64 = 1 << 10;
     const MIB: u64 = 1 << 20;
 
     /// How much the peak grows by what a client does.
     fn growth(args: &[&str], act: impl FnOnce(&mut RawClient)) -> u64 {
-        let binary = Binary::serve(args);
+        growth_of(&Binary::serve(args), act)
+    }
+
+    fn growth_of(binary: &Binary, act: impl FnOnce(&mut RawClient)) -> u64 {
         // A first connection, so that what is used by any is not counted.
-        super::echoes(&binary);
+        super::echoes(binary);
         let before = binary.peak_memory();
         let mut client = RawClient::connect(binary.addr);
         act(&mut client);
         // The server was there to the end.
-        super::echoes(&binary);
+        super::echoes(binary);
         binary.peak_memory() - before
     }
 
@@ -280,6 +285,28 @@ mod memory {
             assert_eq!(client.read_frame().expect("the echo").payload.len(), 16 << 20);
         });
         assert!(growth < 40 * MIB, "{growth} bytes");
+    }
+
+    /// While they wait for the next message, all connections together keep no more than a sixteenth
+    /// of what messages may take. One more is on its way.
+    #[test]
+    fn long_messages_one_after_another() {
+        // Else glibc keeps what was given back, as much as it likes.
+        let runner = ["env", "MALLOC_MMAP_THRESHOLD_=131072"];
+        let binary = Binary::serve_under(&runner, &["--max-assembling", "64M"]);
+        let growth = growth_of(&binary, |client| {
+            let mut others: Vec<RawClient> = Vec::new();
+            for _ in 0..16 {
+                let mut other = RawClient::open(client.server());
+                other.send([head(TEXT, 2 << 20), vec![b'x'; 2 << 20]].concat());
+                assert_eq!(other.read_frame().expect("the echo").payload.len(), 2 << 20);
+                // Answered by one that waits.
+                other.send(frame(PING, ""));
+                other.expect(&Frame::pong(""));
+                others.push(other);
+            }
+        });
+        assert!(growth < 10 * MIB, "{growth} bytes");
     }
 
     /// Connections that wait for nothing hold next to nothing.
