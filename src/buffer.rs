@@ -10,7 +10,7 @@ use std::ops::{Index, Range};
 const SMALLEST: usize = 256;
 
 /// The largest, in bytes. More does not make reads faster.
-const LARGEST: usize = 256 << 10;
+pub(crate) const LARGEST: usize = 256 << 10;
 
 /// How many reads in a row must leave room in the buffer before its size is judged anew.
 const CALM: u8 = 64;
@@ -60,15 +60,21 @@ impl ReadBuffer {
         start..start + len
     }
 
-    /// Room for the next read; the buffer must be used up.
-    pub(crate) fn room(&mut self) -> &mut [u8] {
+    /// How large the next read would like it to be, in bytes.
+    pub(crate) fn wanted(&self) -> usize {
+        // A read may fill it because we were late, and then a larger one would be held for nothing;
+        // two are a stream.
+        if self.full >= 2 { (self.size * 4).min(LARGEST) } else { self.size }
+    }
+
+    /// Room for the next read, of up to `most` bytes; the buffer must be used up.
+    pub(crate) fn room(&mut self, most: usize) -> &mut [u8] {
         debug_assert!(self.is_empty());
         // The read may fail, and the place where the last one ended may soon be no more.
         self.unread = 0..0;
-        // A read may fill it because we were late, and then a larger one would be held for nothing;
-        // two are a stream.
-        if self.full >= 2 {
-            self.resize((self.size * 4).min(LARGEST));
+        let size = self.wanted().min(most);
+        if self.full >= 2 || self.size != size {
+            self.resize(size);
         }
         if self.bytes.len() != self.size || self.bytes.capacity() > self.size {
             self.bytes.resize(self.size, 0);
@@ -159,7 +165,7 @@ mod tests {
         let mut buffer = ReadBuffer::new(Vec::new());
         let mut sizes = Vec::new();
         for _ in 0..14 {
-            let len = buffer.room().len();
+            let len = buffer.room(LARGEST).len();
             sizes.push(len);
             buffer.filled(len);
             buffer.consume(len);
@@ -167,13 +173,36 @@ mod tests {
         sizes.dedup();
         assert_eq!(sizes, [256, 1024, 4096, 16_384, 65_536, 262_144]);
         read(&mut buffer, 10 * usize::from(CALM), 1);
-        assert_eq!(buffer.room().len(), SMALLEST);
+        assert_eq!(buffer.room(LARGEST).len(), SMALLEST);
         assert!(buffer.excess() < SMALLEST);
+    }
+
+    #[test]
+    fn grows_no_further_than_it_may() {
+        let mut buffer = ReadBuffer::new(Vec::new());
+        let mut sizes = Vec::new();
+        for most in [vec![LARGEST; 10], vec![65_536; 10], vec![LARGEST; 4]].concat() {
+            let wanted = buffer.wanted();
+            let len = buffer.room(most).len();
+            assert_eq!(len, wanted.min(most));
+            sizes.push(len);
+            buffer.filled(len);
+            buffer.consume(len);
+        }
+        sizes.dedup();
+        assert_eq!(sizes, [256, 1024, 4096, 16_384, 65_536, 262_144]);
+        read(&mut buffer, 10 * usize::from(CALM), 1);
+        assert_eq!(buffer.wanted(), SMALLEST);
+        // And what it has is taken away.
+        let mut buffer = ReadBuffer::new(Vec::new());
+        read(&mut buffer, 20, LARGEST);
+        assert_eq!(buffer.room(65_536).len(), 65_536);
+        assert!(buffer.excess() < 65_536);
     }
 
     fn read(buffer: &mut ReadBuffer, times: usize, len: usize) {
         for _ in 0..times {
-            let room = buffer.room().len();
+            let room = buffer.room(LARGEST).len();
             buffer.filled(len.min(room));
             buffer.consume(len.min(room));
         }
@@ -187,11 +216,11 @@ mod tests {
             read(&mut buffer, 1, 1000);
             read(&mut buffer, usize::from(CALM), 100);
         }
-        assert_eq!(buffer.room().len(), SMALLEST);
+        assert_eq!(buffer.room(LARGEST).len(), SMALLEST);
         // Those that never fit it are something else, and one that has grown for them stays.
         read(&mut buffer, 4, 700);
         read(&mut buffer, 10 * usize::from(CALM), 300);
-        assert_eq!(buffer.room().len(), 1024);
+        assert_eq!(buffer.room(LARGEST).len(), 1024);
     }
 
     #[test]
@@ -203,14 +232,14 @@ mod tests {
         assert_eq!(buffer.unread(), b"cdef");
         buffer.consume(4);
         assert!(buffer.is_empty());
-        assert_eq!(buffer.room().len(), SMALLEST);
+        assert_eq!(buffer.room(LARGEST).len(), SMALLEST);
     }
 
     #[test]
     fn is_empty_after_a_read_that_brought_nothing() {
         let mut buffer = ReadBuffer::new(vec![0; 2 * SMALLEST]);
         buffer.consume(2 * SMALLEST);
-        buffer.room();
+        buffer.room(LARGEST);
         assert!(buffer.unread().is_empty());
     }
 

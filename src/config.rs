@@ -45,7 +45,7 @@ pub struct Limits {
     /// Bytes of messages longer than 16 KiB that all connections of a server hold together, from
     /// their first byte until the next call that receives. Default 1 GiB; the message that would
     /// pass it is refused with 1013. As much as a sixteenth of it comes on top: memory of more than
-    /// 64 KiB that connections keep for their next message, for 2 s.
+    /// 64 KiB that a connection keeps to read into, or for its next message.
     pub assembling: u64,
     /// Open connections of a server, those in the handshake counted. Default 8,192: a thread
     /// takes four memory maps of the 65,530 that Linux grants a process. One more is answered

@@ -11,11 +11,12 @@
 //! that a message touches has left the cache.
 
 use std::io::{ErrorKind, IoSlice};
+use std::mem;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::buffer::ReadBuffer;
+use crate::buffer::{LARGEST, ReadBuffer};
 use crate::deadline::Deadline;
 use crate::error::{Error, Wait};
 use crate::message::Chunk;
@@ -41,6 +42,8 @@ pub(crate) struct Inbound {
     pub(crate) shared: Arc<Shared>,
     core: Receive,
     buffer: ReadBuffer,
+    /// Bytes of it that are charged to the budget for memory that is kept.
+    kept: u64,
     /// A part of a message that was put back.
     ready: Option<Ready>,
     /// Whether the payload under way is read straight to where it belongs.
@@ -97,6 +100,7 @@ impl Inbound {
             shared,
             core,
             buffer: ReadBuffer::new(rest),
+            kept: 0,
             ready: None,
             direct: false,
             received: 0,
@@ -157,7 +161,8 @@ impl Inbound {
         debug_assert!(self.queue.is_empty());
         let held = held + self.queue.capacity() + self.buffer.excess();
         let bounds = self.bounds(call, held);
-        match self.patience.read(&self.shared, self.buffer.room(), &bounds)? {
+        let most = self.keep();
+        match self.patience.read(&self.shared, self.buffer.room(most), &bounds)? {
             Some(0) => return Err(Error::Io(ErrorKind::UnexpectedEof.into())),
             Some(len) => self.buffer.filled(len),
             None => {}
@@ -300,6 +305,17 @@ impl Inbound {
         error
     }
 
+    /// How large the buffer may be while it waits: beyond the spare, all connections share.
+    fn keep(&mut self) -> usize {
+        let keeping = &self.shared.context.keeping;
+        if self.buffer.wanted() <= SPARE {
+            keeping.give_back(mem::take(&mut self.kept));
+        } else if self.kept == 0 && keeping.take(LARGEST as u64) {
+            self.kept = LARGEST as u64;
+        }
+        if self.kept > 0 { LARGEST } else { SPARE }
+    }
+
     /// Gives back memory that is not in use.
     fn give_back(&mut self) {
         if self.buffer.is_empty() {
@@ -379,5 +395,11 @@ impl Inbound {
         self.ready = None;
         self.buffer.reset();
         self.queue = Vec::new();
+    }
+}
+
+impl Drop for Inbound {
+    fn drop(&mut self) {
+        self.shared.context.keeping.give_back(self.kept);
     }
 }

@@ -33,7 +33,8 @@ pub(crate) struct Context {
     pub(crate) config: Config,
     /// For long messages that are being received or handled.
     pub(crate) assembling: Budget,
-    /// For the memory of such that connections keep while they wait for the next: a sixteenth.
+    /// For memory that connections keep while they wait, to read into or for the next message: a
+    /// sixteenth.
     pub(crate) keeping: Budget,
     /// For the queues.
     pub(crate) spare: Spare,

@@ -193,7 +193,7 @@ fn a_second_signal() {
 #[cfg(target_os = "linux")]
 mod memory {
     use crate::common::{
-        BINARY, Binary, Frame, PATIENCE, PING, RawClient, TEXT, frame, head, hex, r0,
+        BINARY, Binary, Frame, PATIENCE, PING, PONG, RawClient, TEXT, frame, head, hex, r0,
     };
 
     const KIB: u64 = 1 << 10;
@@ -287,26 +287,40 @@ mod memory {
         assert!(growth < 40 * MIB, "{growth} bytes");
     }
 
+    /// How much it grows by clients that do the same in turn, and stay.
+    fn growth_by_each(count: u32, args: &[&str], act: impl Fn(&mut RawClient)) -> u64 {
+        // Else glibc keeps what was given back, as much as it likes.
+        let binary = Binary::serve_under(&["env", "MALLOC_MMAP_THRESHOLD_=131072"], args);
+        growth_of(&binary, |client| {
+            let mut clients = Vec::new();
+            for _ in 0..count {
+                let mut client = RawClient::open(client.server());
+                act(&mut client);
+                // Answered by one that waits.
+                client.send(frame(PING, ""));
+                client.expect(&Frame::pong(""));
+                clients.push(client);
+            }
+        })
+    }
+
     /// While they wait for the next message, all connections together keep no more than a sixteenth
-    /// of what messages may take. One more is on its way.
+    /// of what messages may take: 4 MiB. One more is on its way.
     #[test]
     fn long_messages_one_after_another() {
-        // Else glibc keeps what was given back, as much as it likes.
-        let runner = ["env", "MALLOC_MMAP_THRESHOLD_=131072"];
-        let binary = Binary::serve_under(&runner, &["--max-assembling", "64M"]);
-        let growth = growth_of(&binary, |client| {
-            let mut others: Vec<RawClient> = Vec::new();
-            for _ in 0..16 {
-                let mut other = RawClient::open(client.server());
-                other.send([head(TEXT, 2 << 20), vec![b'x'; 2 << 20]].concat());
-                assert_eq!(other.read_frame().expect("the echo").payload.len(), 2 << 20);
-                // Answered by one that waits.
-                other.send(frame(PING, ""));
-                other.expect(&Frame::pong(""));
-                others.push(other);
-            }
+        let growth = growth_by_each(16, &["--max-assembling", "64M"], |client| {
+            client.send([head(TEXT, 2 << 20), vec![b'x'; 2 << 20]].concat());
+            assert_eq!(client.read_frame().expect("the echo").payload.len(), 2 << 20);
         });
         assert!(growth < 10 * MIB, "{growth} bytes");
+    }
+
+    /// So with buffers to read into: 64 KiB each, and 256 KiB for four of them.
+    #[test]
+    fn streams_one_after_another() {
+        let batch = frame(PONG, "p".repeat(125)).repeat(8_000);
+        let growth = growth_by_each(60, &["--max-assembling", "16M"], |client| client.send(&batch));
+        assert!(growth < 8 * MIB, "{growth} bytes");
     }
 
     /// Connections that wait for nothing hold next to nothing.
