@@ -163,15 +163,7 @@ mod tests {
     #[test]
     fn grows_while_reads_fill_it_and_shrinks_when_they_stop() {
         let mut buffer = ReadBuffer::new(Vec::new());
-        let mut sizes = Vec::new();
-        for _ in 0..14 {
-            let len = buffer.room(LARGEST).len();
-            sizes.push(len);
-            buffer.filled(len);
-            buffer.consume(len);
-        }
-        sizes.dedup();
-        assert_eq!(sizes, [256, 1024, 4096, 16_384, 65_536, 262_144]);
+        assert_eq!(fill(&mut buffer, &[LARGEST; 14]), SIZES);
         read(&mut buffer, 10 * usize::from(CALM), 1);
         assert_eq!(buffer.room(LARGEST).len(), SMALLEST);
         assert!(buffer.excess() < SMALLEST);
@@ -180,8 +172,19 @@ mod tests {
     #[test]
     fn grows_no_further_than_it_may() {
         let mut buffer = ReadBuffer::new(Vec::new());
+        assert_eq!(fill(&mut buffer, &[65_536; 20]), SIZES[..5]);
+        assert_eq!(fill(&mut buffer, &[LARGEST; 4]).last(), Some(&LARGEST));
+        // And what it has is taken away.
+        assert_eq!(fill(&mut buffer, &[65_536; 4]), SIZES[4..5]);
+        assert!(buffer.excess() < 65_536);
+    }
+
+    const SIZES: [usize; 6] = [256, 1024, 4096, 16_384, 65_536, 262_144];
+
+    /// Reads that fill a buffer of up to so many bytes each; the sizes that it takes.
+    fn fill(buffer: &mut ReadBuffer, most: &[usize]) -> Vec<usize> {
         let mut sizes = Vec::new();
-        for most in [vec![LARGEST; 10], vec![65_536; 10], vec![LARGEST; 4]].concat() {
+        for &most in most {
             let wanted = buffer.wanted();
             let len = buffer.room(most).len();
             assert_eq!(len, wanted.min(most));
@@ -190,14 +193,7 @@ mod tests {
             buffer.consume(len);
         }
         sizes.dedup();
-        assert_eq!(sizes, [256, 1024, 4096, 16_384, 65_536, 262_144]);
-        read(&mut buffer, 10 * usize::from(CALM), 1);
-        assert_eq!(buffer.wanted(), SMALLEST);
-        // And what it has is taken away.
-        let mut buffer = ReadBuffer::new(Vec::new());
-        read(&mut buffer, 20, LARGEST);
-        assert_eq!(buffer.room(65_536).len(), 65_536);
-        assert!(buffer.excess() < 65_536);
+        sizes
     }
 
     fn read(buffer: &mut ReadBuffer, times: usize, len: usize) {
