@@ -395,6 +395,7 @@ impl Inbound {
         self.ready = None;
         self.buffer.reset();
         self.queue = Vec::new();
+        self.keep();
     }
 }
 
