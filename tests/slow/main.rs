@@ -1,0 +1,7 @@
+//! Tests that take their time: deadlines at their real length, thousands of peers, streams at the
+//! speed of a bad line. Not part of `cargo test`; `cargo test --test slow` runs them, as CI does.
+
+#[allow(unused, reason = "shared with other tests, which use the rest")]
+#[macro_use]
+#[path = "../common/mod.rs"]
+mod common;
