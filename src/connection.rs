@@ -68,7 +68,7 @@ impl Connection {
     /// Waits for the next part of a message and receives it into `out`: any size of message in
     /// constant memory. `None` is the end, as in [`recv`](Self::recv), which receives the rest if
     /// it is called in the middle of a message: as binary, since a part of a text may begin inside
-    /// a character. An empty `out` receives nothing.
+    /// a character.
     ///
     /// ```
     /// # fn count(conn: &mut barews::Connection) -> Result<(), barews::Error> {
@@ -87,14 +87,14 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// As for [`recv`](Self::recv).
+    /// As for [`recv`](Self::recv); [`Error::EmptyBuffer`] if `out` has no room.
     pub fn recv_chunk(&mut self, out: &mut [u8]) -> Result<Option<Chunk>, Error> {
         self.receiver.recv_chunk(out)
     }
 
     /// Bounds each later `recv` and `recv_chunk`: [`Error::TimedOut`] after this long, and nothing
     /// is lost; zero counts as a millisecond. What is queued is sent first, within the write
-    /// deadline. `None`, the default, waits until a deadline of [`Timeouts`](crate::Timeouts).
+    /// deadline, and only then does the time begin. `None`, the default, waits until a deadline of [`Timeouts`](crate::Timeouts).
     pub fn set_recv_timeout(&mut self, timeout: Option<Duration>) {
         self.receiver.set_recv_timeout(timeout);
     }

@@ -8,7 +8,7 @@ use crate::proto::{CloseCode, Violation};
 
 /// Why a call on a connection failed.
 ///
-/// [`TimedOut`](Self::TimedOut), [`TooLong`](Self::TooLong) and
+/// [`TimedOut`](Self::TimedOut), [`TooLong`](Self::TooLong), [`EmptyBuffer`](Self::EmptyBuffer) and
 /// [`InvalidCloseCode`](Self::InvalidCloseCode) leave the connection as it was, and
 /// [`Closed`](Self::Closed) leaves the closing handshake to go on. After any other the connection
 /// is over: the peer has been told why, where it could be.
@@ -33,6 +33,8 @@ pub enum Error {
     TooLong,
     /// The code must not stand in a Close frame (§7.4). Nothing was sent.
     InvalidCloseCode(CloseCode),
+    /// The slice to receive into is empty: nothing could ever be received. Nothing was.
+    EmptyBuffer,
 }
 
 /// A deadline of [`Timeouts`](crate::Timeouts) that passed.
@@ -79,6 +81,19 @@ impl fmt::Display for Error {
             Self::Closed => f.write_str("the connection is closed"),
             Self::TooLong => f.write_str("a ping carries at most 125 bytes"),
             Self::InvalidCloseCode(code) => write!(f, "close code {code} must not be sent"),
+            Self::EmptyBuffer => f.write_str("there is no room to receive into"),
+        }
+    }
+}
+
+impl Error {
+    /// Whether it ends the connection.
+    pub(crate) fn is_fatal(&self) -> bool {
+        match self {
+            Self::TimedOut | Self::TooLong | Self::InvalidCloseCode(_) => false,
+            // The closing handshake goes on.
+            Self::EmptyBuffer | Self::Closed => false,
+            Self::Io(_) | Self::Violation(_) | Self::Expired(_) | Self::Overloaded => true,
         }
     }
 }
@@ -170,7 +185,9 @@ impl From<Error> for io::Error {
             Error::TimedOut | Error::Expired(_) => ErrorKind::TimedOut,
             Error::Overloaded => ErrorKind::OutOfMemory,
             Error::Closed => ErrorKind::NotConnected,
-            Error::TooLong | Error::InvalidCloseCode(_) => ErrorKind::InvalidInput,
+            Error::TooLong | Error::InvalidCloseCode(_) | Error::EmptyBuffer => {
+                ErrorKind::InvalidInput
+            }
         };
         Self::new(kind, error)
     }

@@ -17,12 +17,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::buffer::{LARGEST, ReadBuffer};
-use crate::deadline::Deadline;
 use crate::error::{Error, Wait};
 use crate::message::Chunk;
-use crate::patience::{Bounds, Patience, QUIET};
+use crate::patience::{Bounds, CallDeadline, Patience, QUIET};
 use crate::proto::{CloseCode, CloseFrame, Event, Kind, Receive};
-use crate::shared::{LastWord, Shared};
+use crate::shared::Shared;
+use crate::writer::{CloseAction, Unit};
 
 /// How much may be queued for sending before it is sent, in bytes.
 pub(crate) const QUEUE: usize = 64 << 10;
@@ -157,12 +157,12 @@ impl Inbound {
     /// that memory can be given back. `held` is how many bytes of it the caller could. What is
     /// queued has been sent.
     #[inline(never)]
-    pub(crate) fn refill(&mut self, held: usize, call: Deadline) -> Result<bool, Error> {
+    pub(crate) fn refill(&mut self, held: usize, call: &mut CallDeadline) -> Result<bool, Error> {
         debug_assert!(self.queue.is_empty());
         let held = held + self.queue.capacity() + self.buffer.excess();
-        let bounds = self.bounds(call, held);
+        let mut bounds = self.bounds(call, held);
         let most = self.keep();
-        match self.patience.read(&self.shared, self.buffer.room(most), &bounds)? {
+        match self.patience.read(&self.shared, self.buffer.room(most), &mut bounds)? {
             Some(0) => return Err(Error::Io(ErrorKind::UnexpectedEof.into())),
             Some(len) => self.buffer.filled(len),
             None => {}
@@ -209,12 +209,12 @@ impl Inbound {
     pub(crate) fn read_direct(
         &mut self,
         out: &mut [u8],
-        call: Deadline,
+        call: &mut CallDeadline,
     ) -> Result<Option<Chunk>, Error> {
         debug_assert!(self.queue.is_empty());
         self.buffer.bypassed();
-        let bounds = self.bounds(call, 0);
-        let len = match self.patience.read(&self.shared, out, &bounds)? {
+        let mut bounds = self.bounds(call, 0);
+        let len = match self.patience.read(&self.shared, out, &mut bounds)? {
             None => return Ok(None),
             Some(0) => return Err(Error::Io(ErrorKind::UnexpectedEof.into())),
             Some(len) => len,
@@ -226,6 +226,11 @@ impl Inbound {
             }
             (_, event) => unreachable!("{event:?} inside a payload"),
         }
+    }
+
+    /// Leaves the end of the connection to others.
+    pub(crate) fn leave(&mut self) {
+        self.end(State::Failed);
     }
 
     /// Gives the connection up: what was received and not used.
@@ -261,12 +266,7 @@ impl Inbound {
             return Ok(());
         }
         // A peer that is slow to take its answers gains no time for its message by that.
-        let before = self.core.is_unfinished().then(Instant::now);
-        let result = self.flush();
-        if let Some(before) = before {
-            self.patience.held_up(before.elapsed());
-        }
-        match result {
+        match self.timed(Self::flush) {
             Err(Error::Closed) => Ok(()),
             result => result,
         }
@@ -274,34 +274,38 @@ impl Inbound {
 
     /// Does what an error calls for, and passes it on.
     pub(crate) fn failed(&mut self, error: Error) -> Error {
+        if !self.is_open() {
+            return error;
+        }
         let (code, reason) = match &error {
             // The connection goes on, or its closing handshake does.
-            Error::TimedOut | Error::TooLong | Error::InvalidCloseCode(_) | Error::Closed => {
-                return error;
-            }
-            _ if !self.is_open() => return error,
+            Error::TimedOut
+            | Error::TooLong
+            | Error::EmptyBuffer
+            | Error::InvalidCloseCode(_)
+            | Error::Closed => return error,
             Error::Violation(violation) => (violation.close_code(), violation.to_string()),
             Error::Expired(wait @ (Wait::Message | Wait::Idle)) => {
                 (CloseCode::POLICY_VIOLATION, wait.reason().to_owned())
             }
             Error::Overloaded => (CloseCode::TRY_AGAIN_LATER, error.to_string()),
             Error::Io(_) | Error::Expired(Wait::Write | Wait::Close) => {
+                // If we have ended the stream ourselves, the reason for that is the news.
+                let error = self.shared.cause_of(error);
                 self.shared.abandon();
                 self.end(State::Failed);
-                // If the stream ended because a write was given up, that is the news.
-                return match self.shared.hear_of_expiry() {
-                    true => Error::Expired(Wait::Write),
-                    false => error,
-                };
+                return error;
             }
         };
         // Answers to what was right come before the answer to what was wrong.
         if !self.queue.is_empty() {
             let within = self.shared.context.config.timeouts.close;
-            let _ = self.shared.transmit_within(&mut [IoSlice::new(&self.queue)], within);
+            let queue = &mut [IoSlice::new(&self.queue)];
+            let _ = self.shared.transmit_within(queue, Unit::Messages, within);
         }
-        self.shared.finish(LastWord::Fail(code, reason));
+        // First, since to throw away what still comes takes no memory but for one buffer.
         self.end(State::Failed);
+        self.shared.finish(CloseAction::Abort(code, reason));
         error
     }
 
@@ -326,11 +330,11 @@ impl Inbound {
         }
     }
 
-    fn bounds(&self, call: Deadline, held: usize) -> Bounds {
+    fn bounds<'a>(&self, call: &'a mut CallDeadline, held: usize) -> Bounds<'a> {
         let mut tick = Duration::MAX;
-        if self.split {
-            // Nothing wakes a blocked read but the end of the stream, so look up now and then
-            // whether a sender has started to close.
+        if self.split && !self.shared.is_watched() {
+            // Nothing wakes a blocked read but the end of the stream, and no server is there to end
+            // it, so look up now and then whether a sender has started to close.
             tick = self.shared.context.config.timeouts.close.max(LOOK_UP);
         }
         if held > SPARE {
@@ -357,27 +361,37 @@ impl Inbound {
             self.shared.context.spare.lend(&mut self.queue);
         }
         closing.answer(event, self.core.control(), &mut self.queue);
-        if let (Event::Pong, Some(note)) = (event, &mut self.on_pong) {
-            note(self.core.control());
+        if *event == Event::Pong {
+            self.timed(Self::tell_of_pong);
         }
         if self.core.message_kind().is_none() {
             self.patience.next_message();
         }
-        if self.split {
-            if self.queue.is_empty() {
-                return Ok(());
-            }
+        if self.split && !self.queue.is_empty() {
             // It holds nothing else then, and must not wait for a blocked sender.
-            let before = self.core.is_unfinished().then(Instant::now);
-            self.shared.post(&self.queue);
+            self.timed(|inbound| inbound.shared.push_control(&inbound.queue));
             self.shared.context.spare.take_back(&mut self.queue);
-            if let Some(before) = before {
-                self.patience.held_up(before.elapsed());
-            }
         } else if self.queue.len() >= QUEUE {
             self.send_queue()?;
         }
         Ok(())
+    }
+
+    fn tell_of_pong(&mut self) {
+        if let Some(on_pong) = &mut self.on_pong {
+            on_pong(self.core.control());
+        }
+    }
+
+    /// Does what a peer has called for, in time that its deadlines count.
+    fn timed<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> T {
+        let (unfinished, closing) = (self.core.is_unfinished(), self.shared.is_closing());
+        let before = (unfinished || closing).then(Instant::now);
+        let done = work(self);
+        if let Some(before) = before {
+            self.patience.add_wait(before.elapsed(), unfinished, closing);
+        }
+        done
     }
 
     /// The peer's Close has come: answers it, if it is no answer itself, and ends the stream.
@@ -385,13 +399,14 @@ impl Inbound {
         // If this fails, so does the Close; and the peer wants no more anyway.
         let _ = self.send_queue();
         self.close_frame = Some(Box::new(frame.clone()));
-        self.shared.finish(LastWord::Answer(frame));
         self.end(State::Closed);
+        self.shared.finish(CloseAction::Reply(frame));
     }
 
-    /// The connection is over: its memory is of no more use.
+    /// The connection is over: its memory is of no more use, and the stream is read by others.
     fn end(&mut self, state: State) {
         self.state = state;
+        self.shared.stop_receiving();
         self.ready = None;
         self.buffer.reset();
         self.queue = Vec::new();
@@ -402,5 +417,6 @@ impl Inbound {
 impl Drop for Inbound {
     fn drop(&mut self) {
         self.shared.context.keeping.give_back(self.kept);
+        self.shared.stop_receiving();
     }
 }

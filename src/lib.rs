@@ -67,6 +67,7 @@ mod spare;
 mod threads;
 mod transport;
 mod upgrade;
+mod writer;
 
 pub use config::{Config, Limits, Timeouts};
 pub use connection::Connection;

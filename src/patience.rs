@@ -2,7 +2,7 @@
 //!
 //! Several clocks run while a thread waits in a read: the keepalive's, the unfinished message's,
 //! the closing handshake's, the caller's own. A read is bounded by whichever ends first, and when
-//! it comes back without a byte the ones that have run out are acted on. The first two count only
+//! it comes back without a byte the ones that have run out are acted on. The first three count only
 //! time spent waiting, so that a handler that was busy does not blame its peer.
 
 use std::mem;
@@ -16,6 +16,10 @@ use crate::shared::Shared;
 /// After how long without a message memory beyond the smallest buffer is given back.
 pub(crate) const QUIET: Duration = Duration::from_secs(2);
 
+/// How much is received after our Close before the peer's is due, however fast it comes, in bytes:
+/// as much as systems hold of what a peer has sent before it read ours.
+const BEFORE_CLOSE: u64 = 16 << 20;
+
 /// The clocks of one connection.
 #[derive(Debug, Default)]
 pub(crate) struct Patience {
@@ -25,6 +29,8 @@ pub(crate) struct Patience {
     pinged: bool,
     /// Time waited since the message under way began.
     message: Duration,
+    /// Time waited since our Close was sent, and bytes that have come since.
+    closing: (Duration, u64),
     /// Time waited since the last byte of a message, but for the first read behind it; Pings and
     /// Pongs do not count.
     quiet: Duration,
@@ -33,14 +39,35 @@ pub(crate) struct Patience {
 }
 
 /// What bounds one read.
-pub(crate) struct Bounds {
+pub(crate) struct Bounds<'a> {
     /// Payload bytes of the unfinished message that have come; `None` if nothing is unfinished.
     pub(crate) unfinished: Option<u64>,
     /// The caller's own deadline.
-    pub(crate) call: Deadline,
+    pub(crate) call: &'a mut CallDeadline,
     /// The longest to wait before looking up: others may have changed what bounds us, or memory
     /// may be due to be given back.
     pub(crate) tick: Duration,
+}
+
+/// When a call that receives has waited long enough, counted from its first read: what has arrived
+/// by then is received, however long it took to send what had to go first.
+#[derive(Debug)]
+pub(crate) struct CallDeadline {
+    timeout: Option<Duration>,
+    deadline: Option<Deadline>,
+}
+
+impl CallDeadline {
+    /// A shorter timeout than a millisecond counts as one; `None` is never.
+    pub(crate) fn new(timeout: Option<Duration>) -> Self {
+        Self { timeout, deadline: None }
+    }
+
+    fn left(&mut self) -> Option<Duration> {
+        let Some(timeout) = self.timeout else { return Some(Duration::MAX) };
+        let timeout = timeout.max(Duration::from_millis(1));
+        self.deadline.get_or_insert_with(|| Deadline::after(timeout)).left()
+    }
 }
 
 impl Patience {
@@ -56,25 +83,37 @@ impl Patience {
         &mut self,
         shared: &Shared,
         buf: &mut [u8],
-        bounds: &Bounds,
+        bounds: &mut Bounds<'_>,
     ) -> Result<Option<usize>, Error> {
-        let wait = self.wait(shared, bounds)?;
-        let before = Instant::now();
-        let heard = shared.wire.read(buf, wait)?;
-        self.count(heard.is_some(), bounds, || before.elapsed());
-        Ok(heard)
+        let closing = shared.begin_read();
+        let read = self.wait(shared, bounds, closing).and_then(|wait| {
+            let before = Instant::now();
+            let heard = shared.wire.read(buf, wait)?;
+            self.count(heard, bounds, closing, || before.elapsed());
+            Ok(heard)
+        });
+        shared.end_read();
+        read
     }
 
-    /// Takes note that a read has ended, with bytes or without, after such a time.
+    /// Takes note that a read has ended, with bytes or without, after such a time; `closing` is
+    /// whether our Close was sent before it began.
     #[inline(always)]
-    fn count(&mut self, heard: bool, bounds: &Bounds, waited: impl FnOnce() -> Duration) {
+    fn count(
+        &mut self,
+        heard: Option<usize>,
+        bounds: &Bounds<'_>,
+        closing: bool,
+        waited: impl FnOnce() -> Duration,
+    ) {
         let fresh = mem::take(&mut self.fresh);
-        if heard {
+        if heard.is_some() {
             self.silent = Duration::ZERO;
             self.pinged = false;
             // Mostly another message has come, and nobody has to know how long that took. If it was
             // something else, the next read counts.
-            if fresh && bounds.unfinished.is_none() && bounds.tick == Duration::MAX {
+            let is_bounded = bounds.unfinished.is_some() || bounds.tick < Duration::MAX || closing;
+            if fresh && !is_bounded {
                 return;
             }
         }
@@ -83,14 +122,24 @@ impl Patience {
         if bounds.unfinished.is_some() {
             self.message += waited;
         }
-        if !heard {
+        if closing {
+            self.closing.0 += waited;
+            self.closing.1 += heard.unwrap_or(0) as u64;
+        }
+        if heard.is_none() {
             self.silent += waited;
         }
     }
 
-    /// A message is under way, and the peer has kept us waiting for it otherwise than in a read.
-    pub(crate) fn held_up(&mut self, waited: Duration) {
-        self.message += waited;
+    /// Something else than a read has taken this time, which the peer has caused: to write its
+    /// Pongs, say, or to tell somebody of them.
+    pub(crate) fn add_wait(&mut self, waited: Duration, unfinished: bool, closing: bool) {
+        if unfinished {
+            self.message += waited;
+        }
+        if closing {
+            self.closing.0 += waited;
+        }
     }
 
     /// Nothing is under way any more: the next message has all its time.
@@ -115,13 +164,18 @@ impl Patience {
 
     /// How long the next read may take; sends the Ping that is due.
     #[inline(always)]
-    fn wait(&mut self, shared: &Shared, bounds: &Bounds) -> Result<Duration, Error> {
+    fn wait(
+        &mut self,
+        shared: &Shared,
+        bounds: &mut Bounds<'_>,
+        closing: bool,
+    ) -> Result<Duration, Error> {
         let timeouts = &shared.context.config.timeouts;
         if self.silent >= timeouts.ping && !self.pinged {
             // §5.5.2: a Ping asks whether the peer is still there.
             let mut frame = Vec::new();
             send::ping(b"", &mut frame);
-            shared.post(&frame);
+            shared.push_control(&frame);
             self.pinged = true;
         }
         let keepalive = match self.pinged {
@@ -133,8 +187,10 @@ impl Patience {
             let message = left(allowance(timeouts.message, received), self.message);
             wait = wait.min(message.ok_or(Error::Expired(Wait::Message))?);
         }
-        if let Some(deadline) = shared.close_deadline() {
-            wait = wait.min(deadline.left().ok_or(Error::Expired(Wait::Close))?);
+        if closing {
+            let (waited, bytes) = self.closing;
+            let close = left(timeouts.close, waited).filter(|_| bytes <= BEFORE_CLOSE);
+            wait = wait.min(close.ok_or(Error::Expired(Wait::Close))?);
         }
         wait = wait.min(bounds.call.left().ok_or(Error::TimedOut)?);
         Ok(wait.min(bounds.tick))
@@ -152,27 +208,37 @@ mod tests {
 
     const LONG: Duration = Duration::from_secs(20);
 
-    fn bounds(unfinished: Option<u64>, tick: Duration) -> Bounds {
-        Bounds { unfinished, call: Deadline::NEVER, tick }
+    /// Counts a read; `None` where nobody may ask how long it took.
+    fn count(
+        patience: &mut Patience,
+        heard: Option<usize>,
+        (unfinished, tick, closing): (Option<u64>, Duration, bool),
+        waited: Option<Duration>,
+    ) {
+        let call = &mut CallDeadline::new(None);
+        let bounds = Bounds { unfinished, call, tick };
+        patience.count(heard, &bounds, closing, || waited.expect("nobody has to know"));
     }
+
+    const IDLE: (Option<u64>, Duration, bool) = (None, Duration::MAX, false);
 
     #[test]
     fn only_between_messages_is_the_time_not_asked() {
         let mut patience = Patience::default();
-        let idle = bounds(None, Duration::MAX);
         for _ in 0..3 {
             patience.busy();
-            patience.count(true, &idle, || unreachable!("nobody has to know"));
+            count(&mut patience, Some(1), IDLE, None);
         }
-        for (unfinished, tick) in [(Some(1), Duration::MAX), (None, QUIET)] {
+        for bounds in [(Some(1), Duration::MAX, false), (None, QUIET, false), (None, QUIET, true)] {
             patience.busy();
-            patience.count(true, &bounds(unfinished, tick), || LONG);
-            assert_eq!(patience.message, if unfinished.is_some() { LONG } else { Duration::ZERO });
+            count(&mut patience, Some(1), bounds, Some(LONG));
+            assert_eq!(patience.message, if bounds.0.is_some() { LONG } else { Duration::ZERO });
             assert!(patience.is_quiet());
             patience.next_message();
         }
+        assert_eq!(patience.closing, (LONG, 1));
         patience.busy();
-        patience.count(false, &idle, || LONG);
+        count(&mut patience, None, IDLE, Some(LONG));
         assert_eq!(patience.silent, LONG);
     }
 
@@ -180,10 +246,9 @@ mod tests {
     #[test]
     fn pings_do_not_break_the_quiet() {
         let mut patience = Patience::default();
-        let idle = bounds(None, Duration::MAX);
         patience.busy();
-        patience.count(true, &idle, || LONG);
-        patience.count(true, &idle, || LONG);
+        count(&mut patience, Some(1), IDLE, None);
+        count(&mut patience, Some(1), IDLE, Some(LONG));
         assert!(patience.is_quiet());
         assert_eq!(patience.silent, Duration::ZERO);
         assert!(!patience.is_quiet(), "until another while has passed");

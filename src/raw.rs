@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::deadline::{Deadline, allowance};
 use crate::shared::Shared;
+use crate::writer::Sink;
 
 /// The bare stream of a connection, from [`Connection::into_raw`](crate::Connection::into_raw):
 /// for a test server that breaks the protocol on purpose, or for what two ends have agreed to
@@ -22,7 +23,7 @@ pub struct RawStream {
 
 impl RawStream {
     pub(crate) fn new(shared: Arc<Shared>, rest: Vec<u8>) -> Self {
-        shared.retire();
+        shared.detach();
         Self { shared, rest: Cursor::new(rest) }
     }
 

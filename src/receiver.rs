@@ -9,8 +9,10 @@ use crate::error::{Error, Wait};
 use crate::inbound::{Inbound, Next};
 use crate::message::{Chunk, Message};
 use crate::partial::Partial;
+use crate::patience::CallDeadline;
 use crate::proto::{CloseCode, CloseFrame, Kind};
-use crate::shared::{DRAIN, LastWord, Shared};
+use crate::shared::Shared;
+use crate::writer::CloseAction;
 
 /// The receiving half of a connection, from [`Connection::split`](crate::Connection::split).
 ///
@@ -61,13 +63,16 @@ impl Receiver {
     /// Waits for the next part of a message and receives it into `out`: any size of message in
     /// constant memory. `None` is the end, as in [`recv`](Self::recv), which receives the rest if
     /// it is called in the middle of a message: as binary, since a part of a text may begin inside
-    /// a character. An empty `out` receives nothing.
+    /// a character.
     ///
     /// # Errors
     ///
-    /// As for [`recv`](Self::recv).
+    /// As for [`recv`](Self::recv); [`Error::EmptyBuffer`] if `out` has no room.
     pub fn recv_chunk(&mut self, out: &mut [u8]) -> Result<Option<Chunk>, Error> {
-        let call = self.deadline();
+        if out.is_empty() {
+            return Err(Error::EmptyBuffer);
+        }
+        let call = &mut CallDeadline::new(self.recv_timeout);
         let chunk = self.chunk(out, call).map_err(|error| self.failed(error))?;
         if let Some(chunk) = &chunk {
             self.torn = !chunk.end && (self.torn || chunk.len > 0);
@@ -77,7 +82,7 @@ impl Receiver {
 
     /// Bounds each later `recv` and `recv_chunk`: [`Error::TimedOut`] after this long, and nothing
     /// is lost; zero counts as a millisecond. What is queued is sent first, within the write
-    /// deadline. `None`, the default, waits until a deadline of [`Timeouts`](crate::Timeouts).
+    /// deadline, and only then does the time begin. `None`, the default, waits until a deadline of [`Timeouts`](crate::Timeouts).
     pub fn set_recv_timeout(&mut self, timeout: Option<Duration>) {
         self.recv_timeout = timeout;
     }
@@ -114,27 +119,25 @@ impl Receiver {
         self.partial.clear();
         self.inbound.send_queue().map_err(|error| self.failed(error))?;
         let shared = &self.inbound.shared;
-        let word = LastWord::Start(code, reason.to_owned());
-        shared.close(word, shared.context.config.timeouts.write);
-        let mut patience = DRAIN;
-        let mut sink = [0; 1024];
-        loop {
-            let error = match self.chunk(&mut sink, Deadline::NEVER) {
+        let timeouts = &shared.context.config.timeouts;
+        let (write, close) = (timeouts.write, timeouts.close);
+        shared.close(CloseAction::Initiate(code, reason.to_owned()), write);
+        // However much comes before it.
+        let deadline = Deadline::after(close);
+        let mut sink = [0; 4096];
+        while let Some(left) = deadline.left() {
+            match self.chunk(&mut sink, &mut CallDeadline::new(Some(left))) {
                 Ok(None) => return Ok(()),
-                Ok(Some(chunk)) if chunk.len <= patience => {
-                    patience -= chunk.len;
-                    continue;
-                }
-                Ok(Some(_)) => Error::Expired(Wait::Close),
-                Err(error) => error,
-            };
-            return Err(self.failed(error));
+                Ok(Some(_)) | Err(Error::TimedOut) => {}
+                Err(error) => return Err(self.failed(error)),
+            }
         }
+        Err(self.failed(Error::Expired(Wait::Close)))
     }
 
     /// Puts a message together in `buf`; the type of a whole one, or `None` at the end.
     fn assemble(&mut self, buf: &mut Vec<u8>) -> Result<Option<Kind>, Error> {
-        let call = self.deadline();
+        let call = &mut CallDeadline::new(self.recv_timeout);
         let Self { inbound, partial, .. } = self;
         // The message before is no longer in use.
         partial.uncharge_if_empty();
@@ -181,7 +184,7 @@ impl Receiver {
         }
     }
 
-    fn chunk(&mut self, out: &mut [u8], call: Deadline) -> Result<Option<Chunk>, Error> {
+    fn chunk(&mut self, out: &mut [u8], call: &mut CallDeadline) -> Result<Option<Chunk>, Error> {
         let Self { inbound, partial, .. } = self;
         partial.uncharge_if_empty();
         if let Some(kind) = inbound.kind()
@@ -205,11 +208,6 @@ impl Receiver {
                     }
                     return Ok(Some(chunk));
                 }
-                Next::Direct(_) if out.is_empty() => {
-                    inbound.send_queue()?;
-                    let kind = inbound.kind().unwrap_or(Kind::Binary);
-                    return Ok(Some(Chunk { kind, len: 0, end: false }));
-                }
                 Next::Direct(left) => {
                     inbound.send_queue()?;
                     let len = usize::try_from(left).map_or(out.len(), |left| left.min(out.len()));
@@ -228,17 +226,11 @@ impl Receiver {
     }
 
     fn failed(&mut self, error: Error) -> Error {
-        let error = self.inbound.failed(error);
-        if !self.inbound.is_open() {
+        if error.is_fatal() {
+            // First, since the peer is waited for then.
             self.partial.clear();
         }
-        error
-    }
-
-    fn deadline(&self) -> Deadline {
-        // However short the wait, what is there already is received.
-        let after = |wait: Duration| Deadline::after(wait.max(Duration::from_millis(1)));
-        self.recv_timeout.map_or(Deadline::NEVER, after)
+        self.inbound.failed(error)
     }
 }
 
@@ -248,12 +240,13 @@ impl Drop for Receiver {
             return;
         }
         let _ = self.inbound.send_queue();
+        self.inbound.leave();
         if !self.chaperoned {
             let code = match thread::panicking() {
                 true => CloseCode::INTERNAL_ERROR,
                 false => CloseCode::NORMAL,
             };
-            self.inbound.shared.finish(LastWord::Start(code, String::new()));
+            self.inbound.shared.finish(CloseAction::Initiate(code, String::new()));
         }
     }
 }

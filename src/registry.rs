@@ -1,25 +1,29 @@
 //! Who is connected, so that a server can count them, cap them and send them away.
+//!
+//! A connection is counted twice over. Its *place* counts against the caps for as long as its
+//! descriptor is open, which a [`Sender`](crate::Sender) that somebody keeps may do for long; its
+//! *slot* is what a server that stops waits for, and ends with its handler.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, VecDeque};
 use std::net::{IpAddr, Ipv6Addr, Shutdown};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
 
 use crate::deadline::Deadline;
 use crate::proto::CloseCode;
-use crate::shared::{LastWord, Shared};
+use crate::shared::{self, Shared};
 use crate::transport::Wire;
-
-/// How long one peer may hold up the Close frames of the others.
-const HURRY: Duration = Duration::from_millis(1);
+use crate::writer::{CloseAction, Sink};
 
 /// The connections of a server.
 #[derive(Default)]
 pub(crate) struct Registry {
     peers: Mutex<Peers>,
-    /// Signalled whenever one ends, if somebody waits for that.
+    /// Signalled whenever a handler ends, if somebody waits for that.
     ended: Condvar,
+    /// Those to which a Close was sent that they have yet to answer, and since when.
+    closing: Mutex<VecDeque<(Instant, Weak<Shared>)>>,
 }
 
 #[derive(Default)]
@@ -30,6 +34,8 @@ struct Peers {
     free: Vec<usize>,
     /// How many there are from each source; no entry is zero.
     by_source: HashMap<IpAddr, usize>,
+    /// How many have a slot.
+    slots: usize,
     /// Whether the server is shutting down: nobody enters any more.
     closing: bool,
     /// How many threads wait for the others to end.
@@ -37,19 +43,26 @@ struct Peers {
 }
 
 struct Peer {
-    shared: Arc<Shared>,
+    shared: Weak<Shared>,
     /// Whether the request is accepted.
     open: bool,
 }
 
-/// A place among the connections; dropping it gives it back.
+/// What a server that stops waits for; dropping it is the end of a connection's handler.
 pub(crate) struct Slot {
     registry: Arc<Registry>,
     place: usize,
 }
 
+/// What counts against the caps, until it is dropped with its connection's descriptor.
+struct Place {
+    registry: Arc<Registry>,
+    place: usize,
+    source: Option<IpAddr>,
+}
+
 impl Registry {
-    /// A place for a stream, if the limits allow one more.
+    /// A place and a slot for a stream, if the limits allow one more.
     pub(crate) fn enter(self: &Arc<Self>, shared: &Arc<Shared>) -> Option<Slot> {
         let limits = &shared.context.config.limits;
         let source = source(&shared.wire);
@@ -66,7 +79,7 @@ impl Registry {
                 _ => return None,
             }
         }
-        let peer = Some(Peer { shared: Arc::clone(shared), open: false });
+        let peer = Some(Peer { shared: Arc::downgrade(shared), open: false });
         let place = match peers.free.pop() {
             Some(place) => {
                 peers.places[place] = peer;
@@ -77,71 +90,104 @@ impl Registry {
                 peers.places.len() - 1
             }
         };
+        peers.slots += 1;
+        drop(peers);
+        shared.count_at(Box::new(Place { registry: Arc::clone(self), place, source }));
         Some(Slot { registry: Arc::clone(self), place })
     }
 
-    /// Lets nobody enter any more, sends 1001 to all that are open, as far as that can be done by
-    /// the deadline, and cuts those still in their handshake.
-    pub(crate) fn close(&self, deadline: Deadline) {
-        let mut open = Vec::new();
+    /// Lets nobody enter any more, sends 1001 to all that are open, and cuts those still in their
+    /// handshake. Nobody is waited for: who has no room for a Close gets it by a later
+    /// [`retry`](Self::retry).
+    pub(crate) fn close(&self) {
+        let (mut open, mut opening) = (Vec::new(), Vec::new());
         let mut peers = self.lock();
         peers.closing = true;
-        for peer in peers.all() {
-            match peer.open {
-                true => open.push(Arc::clone(&peer.shared)),
-                false => peer.shared.wire.shutdown(Shutdown::Both),
-            }
+        for peer in peers.places.iter().flatten() {
+            let list = if peer.open { &mut open } else { &mut opening };
+            list.extend(peer.shared.upgrade());
         }
         drop(peers);
-        for shared in open {
-            if deadline.left().is_none() {
-                break;
-            }
-            going_away(&shared);
+        for shared in &open {
+            going_away(shared);
+        }
+        for shared in opening {
+            shared.wire.shutdown(Shutdown::Both);
         }
     }
 
-    /// Waits until all have ended; whether they have by the deadline.
+    /// Sends what the peers had no room for before, as far as they have now.
+    pub(crate) fn retry(&self) {
+        for shared in self.all() {
+            shared.retry();
+        }
+    }
+
+    /// Waits until all handlers have ended; whether they have by the deadline.
     pub(crate) fn wait(&self, deadline: Deadline) -> bool {
         let mut peers = self.lock();
         peers.waiting += 1;
-        while peers.count() > 0
+        while peers.slots > 0
             && let Some(left) = deadline.left()
         {
             let waited = self.ended.wait_timeout(peers, left.min(Duration::from_secs(3600)));
             peers = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
         peers.waiting -= 1;
-        peers.count() == 0
+        peers.slots == 0
     }
 
-    /// Cuts those whose peers have not answered our Close in time. Their threads may be blocked in
-    /// a read that began before it was sent.
+    /// Cuts those whose peers have not answered our Close in time, if their threads are in a read
+    /// that began before it was sent: nothing else would wake them. To be called now and then.
     pub(crate) fn expire(&self) {
-        for Peer { shared, .. } in self.lock().all() {
-            if shared.close_deadline().is_some_and(|deadline| deadline.left().is_none()) {
-                shared.wire.shutdown(Shutdown::Both);
+        let mut unsent = Vec::new();
+        loop {
+            let mut closing = self.closing();
+            let Some((since, shared)) = closing.pop_front() else { break };
+            let Some(shared) = shared.upgrade() else { continue };
+            if since.elapsed() < shared.context.config.timeouts.close {
+                closing.push_front((since, Arc::downgrade(&shared)));
+                break;
             }
+            drop(closing);
+            match shared.retry() {
+                true => shared.expire_close(),
+                // Its time begins when it is sent.
+                false => unsent.push(shared),
+            }
+        }
+        for shared in unsent {
+            self.watch(&shared);
         }
     }
 
     /// Cuts all streams.
     pub(crate) fn cut(&self) {
-        for peer in self.lock().all() {
-            peer.shared.wire.shutdown(Shutdown::Both);
+        for shared in self.all() {
+            shared.cut();
         }
+    }
+
+    fn watch(&self, shared: &Arc<Shared>) {
+        self.closing().push_back((Instant::now(), Arc::downgrade(shared)));
+    }
+
+    /// All connections. They are dropped outside the lock, which that takes.
+    fn all(&self) -> Vec<Arc<Shared>> {
+        let peers = self.lock();
+        peers.places.iter().flatten().filter_map(|peer| peer.shared.upgrade()).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, Peers> {
         self.peers.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn closing(&self) -> MutexGuard<'_, VecDeque<(Instant, Weak<Shared>)>> {
+        self.closing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Peers {
-    fn all(&self) -> impl Iterator<Item = &Peer> {
-        self.places.iter().flatten()
-    }
-
     fn count(&self) -> usize {
         self.places.len() - self.free.len()
     }
@@ -151,13 +197,12 @@ impl Slot {
     /// The handshake is done but for our answer. If the server is shutting down, a Close follows
     /// the answer.
     pub(crate) fn open(&self) {
-        let mut guard = self.registry.lock();
-        let peers = &mut *guard;
+        let mut peers = self.registry.lock();
         let Some(peer) = &mut peers.places[self.place] else { return };
         peer.open = true;
-        let leaving = peers.closing.then(|| Arc::clone(&peer.shared));
-        drop(guard);
-        if let Some(shared) = leaving {
+        let shared = peer.shared.upgrade().filter(|_| peers.closing);
+        drop(peers);
+        if let Some(shared) = shared {
             going_away(&shared);
         }
     }
@@ -165,22 +210,33 @@ impl Slot {
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        // The stream is closed outside the lock, which all others need.
         let mut peers = self.registry.lock();
-        let peer = peers.places[self.place].take();
+        peers.slots -= 1;
+        let awaited = peers.waiting > 0;
+        drop(peers);
+        if awaited {
+            self.registry.ended.notify_all();
+        }
+    }
+}
+
+impl shared::Place for Place {
+    fn watch(&self, shared: &Arc<Shared>) {
+        self.registry.watch(shared);
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut peers = self.registry.lock();
+        // Weak, so that nothing of the connection is dropped under the lock.
+        peers.places[self.place] = None;
         peers.free.push(self.place);
-        let source = peer.as_ref().and_then(|peer| source(&peer.shared.wire));
-        if let Some(Entry::Occupied(mut count)) = source.map(|ip| peers.by_source.entry(ip)) {
+        if let Some(Entry::Occupied(mut count)) = self.source.map(|ip| peers.by_source.entry(ip)) {
             *count.get_mut() -= 1;
             if *count.get() == 0 {
                 count.remove();
             }
-        }
-        let awaited = peers.waiting > 0;
-        drop(peers);
-        drop(peer);
-        if awaited {
-            self.registry.ended.notify_all();
         }
     }
 }
@@ -194,9 +250,9 @@ fn source(wire: &Wire) -> Option<IpAddr> {
 }
 
 /// §7.4.1: 1001 is for a server that goes down.
-fn going_away(shared: &Shared) {
-    let word = LastWord::Start(CloseCode::GOING_AWAY, "the server is shutting down".to_owned());
-    shared.close(word, HURRY);
+fn going_away(shared: &Arc<Shared>) {
+    let reason = "the server is shutting down".to_owned();
+    shared.try_close(CloseAction::Initiate(CloseCode::GOING_AWAY, reason));
 }
 
 #[cfg(test)]
@@ -237,7 +293,8 @@ mod tests {
         let enter = |ip: &str| {
             let peer = SocketAddr::new(ip.parse().unwrap(), 1);
             let wire = Wire::new(Stream::Other(Box::new(Nothing)), Some(peer));
-            registry.enter(&Arc::new(Shared::new(wire, Arc::clone(&context))))
+            let shared = Arc::new(Shared::new(wire, Arc::clone(&context)));
+            registry.enter(&shared).map(|slot| (slot, shared))
         };
         let first = enter("10.0.0.1").unwrap();
         let mapped = enter("::ffff:10.0.0.1").unwrap();
@@ -253,5 +310,12 @@ mod tests {
         drop(network);
         assert_eq!(registry.lock().count(), 0);
         assert!(registry.lock().by_source.is_empty());
+        // A handler that has ended is waited for no more, and counts while its stream is open.
+        let (slot, shared) = enter("10.0.0.1").unwrap();
+        drop(slot);
+        assert!(registry.wait(Deadline::after(Duration::ZERO)));
+        assert_eq!(registry.lock().count(), 1);
+        drop(shared);
+        assert_eq!(registry.lock().count(), 0);
     }
 }

@@ -1,14 +1,17 @@
 //! The sending half of a connection.
 
 use std::io::{self, ErrorKind, IoSlice, Write};
-use std::sync::{Arc, MutexGuard, PoisonError};
+use std::mem;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use crate::error::Error;
 use crate::message::Message;
 use crate::proto::frame::MAX_CONTROL;
 use crate::proto::utf8::Utf8;
 use crate::proto::{CloseCode, Kind, OpCode, send};
-use crate::shared::{LastWord, Shared};
+use crate::shared::Shared;
+use crate::writer::{CloseAction, Unit};
 
 /// The sending half of a connection, from [`Connection::split`](crate::Connection::split).
 ///
@@ -26,26 +29,28 @@ impl Sender {
     /// # Errors
     ///
     /// [`Error::Closed`] once the closing handshake has begun; [`Error::Expired`] or
-    /// [`Error::Io`] if the stream failed, and the connection is over.
+    /// [`Error::Io`] if the stream failed, and the connection is over. [`Error::Expired`] too if
+    /// others send for all of the write timeout, such as a [writer](Self::writer) of the same
+    /// thread: nothing was sent then, and the connection goes on.
     pub fn send<'a>(&self, message: impl Into<Message<'a>>) -> Result<(), Error> {
         let message = message.into();
         let head = send::Head::new(true, message.kind().opcode(), message.len());
-        let _whole = self.lock_message();
         let mut frame = [IoSlice::new(head.as_bytes()), IoSlice::new(message.as_bytes())];
         self.shared.transmit(&mut frame)
     }
 
     /// A message that is sent in fragments as it is written (§5.4): for one whose length is not
-    /// known yet, or that is not in memory. Other messages wait until it is finished; control
-    /// frames do not.
+    /// known yet, or that is not in memory. Other messages wait until it is finished, for the write
+    /// timeout at the most, and so does this one for those before it; if that is too long, the
+    /// writer's first call fails with [`Error::Expired`]. Control frames do not wait.
     pub fn writer(&self, kind: Kind) -> MessageWriter<'_> {
-        MessageWriter {
-            shared: &self.shared,
-            _whole: self.lock_message(),
-            kind,
-            utf8: Utf8::new(),
-            stage: Stage::First,
-        }
+        let begun = self.shared.begin_message();
+        let left = self.shared.time_to_write(0);
+        let stage = match begun {
+            Ok(()) => Stage::First,
+            Err(error) => Stage::Refused(error),
+        };
+        MessageWriter { shared: &self.shared, kind, utf8: Utf8::new(), stage, left, idle: None }
     }
 
     /// Sends a Ping (§5.5.2), in between the fragments of a message if need be. While another
@@ -65,7 +70,7 @@ impl Sender {
         }
         let mut frame = Vec::new();
         send::ping(payload, &mut frame);
-        self.shared.post(&frame);
+        self.shared.push_control(&frame);
         Ok(())
     }
 
@@ -81,35 +86,39 @@ impl Sender {
             return Err(Error::InvalidCloseCode(code));
         }
         let within = self.shared.context.config.timeouts.write;
-        self.shared.close(LastWord::Start(code, reason.to_owned()), within);
+        self.shared.close(CloseAction::Initiate(code, reason.to_owned()), within);
         Ok(())
-    }
-
-    fn lock_message(&self) -> MutexGuard<'_, ()> {
-        self.shared.message.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// A message that goes out in fragments, each `write` one fragment.
 ///
-/// Wrap it in a [`BufWriter`](std::io::BufWriter) to gather small writes. Text may be cut
-/// anywhere; it is checked as it passes, and what is not UTF-8 is refused before it is sent.
+/// Wrap it in a [`BufWriter`](std::io::BufWriter) to gather small writes, and flush that before
+/// [`finish`](Self::finish), which its `into_inner` does. Text may be cut anywhere; it is checked
+/// as it passes, and what is not UTF-8 is refused before it is sent.
 ///
 /// Other messages wait for this one, so do not send any from the thread that writes it.
+///
+/// All fragments together have the time of one message: the write timeout, and 1 s for each 64 KiB.
 ///
 /// A message that was begun must be [finished](Self::finish): the peer cannot tell a part from
 /// the whole. Dropping one half-way ends the connection with 1011.
 #[must_use = "a message has to be written and finished"]
 pub struct MessageWriter<'a> {
-    shared: &'a Shared,
-    _whole: MutexGuard<'a, ()>,
+    shared: &'a Arc<Shared>,
     kind: Kind,
     utf8: Utf8,
     stage: Stage,
+    /// What is left of the time that the peer may take for what was sent, beside what the next
+    /// fragment adds.
+    left: Duration,
+    /// Since when nothing is being sent.
+    idle: Option<Instant>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
 enum Stage {
+    /// Another message would not end.
+    Refused(Error),
     /// No fragment is sent yet.
     First,
     /// Some are.
@@ -117,6 +126,10 @@ enum Stage {
     /// The last one is, or one failed.
     Over,
 }
+
+/// How much of the time for earlier fragments may be left, at the most: that for as many bytes as
+/// a system keeps for a peer that has yet to take them.
+const UNREAD: Duration = Duration::from_secs(64);
 
 impl MessageWriter<'_> {
     /// Ends the message.
@@ -142,19 +155,35 @@ impl MessageWriter<'_> {
     }
 
     fn fragment(&mut self, fin: bool, payload: &[u8]) -> Result<(), Error> {
-        let opcode = match self.stage {
+        let opcode = match mem::replace(&mut self.stage, Stage::Over) {
             Stage::First => self.kind.opcode(),
             Stage::Further => OpCode::Continuation,
             Stage::Over => return Err(Error::Closed),
+            Stage::Refused(error) => return Err(error),
         };
         let head = send::Head::new(fin, opcode, payload.len());
         let mut frame = [IoSlice::new(head.as_bytes()), IoSlice::new(payload)];
-        let result = self.shared.transmit(&mut frame);
-        self.stage = match result {
-            Ok(()) if !fin => Stage::Further,
-            _ => Stage::Over,
-        };
-        result
+        let before = Instant::now();
+        let within = self.time_for(payload.len(), before);
+        self.shared.transmit_within(&mut frame, Unit::Fragment, within)?;
+        if !fin {
+            self.stage = Stage::Further;
+        }
+        let after = Instant::now();
+        let timeout = self.shared.time_to_write(0);
+        self.left = within.saturating_sub(after - before).min(timeout.saturating_add(UNREAD));
+        self.idle = Some(after);
+        Ok(())
+    }
+
+    /// How long a fragment of `len` bytes may take: for the peer it is as if all came in one frame,
+    /// so time that earlier ones have left is there for this one too.
+    fn time_for(&self, len: usize, now: Instant) -> Duration {
+        let timeout = self.shared.time_to_write(0);
+        // While we had nothing to send, the peer could catch up.
+        let idle = self.idle.map_or(Duration::ZERO, |since| now - since);
+        let left = self.left.max(self.left.saturating_add(idle).min(timeout));
+        left.saturating_add(Duration::from_micros((len as u64 * 1_000_000) >> 16))
     }
 }
 
@@ -179,11 +208,17 @@ impl Write for MessageWriter<'_> {
 
 impl Drop for MessageWriter<'_> {
     fn drop(&mut self) {
-        if self.stage == Stage::Further {
-            let reason = "a message was left unfinished".to_owned();
-            let within = self.shared.context.config.timeouts.close;
-            self.shared.close(LastWord::Fail(CloseCode::INTERNAL_ERROR, reason), within);
+        match self.stage {
+            Stage::Further => {
+                let reason = "a message was left unfinished".to_owned();
+                let within = self.shared.context.config.timeouts.close;
+                self.shared.close(CloseAction::Abort(CloseCode::INTERNAL_ERROR, reason), within);
+            }
+            // It waits for another, or has ended.
+            Stage::Refused(_) => return,
+            Stage::First | Stage::Over => {}
         }
+        self.shared.end_message();
     }
 }
 

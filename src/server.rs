@@ -193,10 +193,11 @@ impl ShutdownHandle {
     pub fn shutdown(&self, grace: Duration) {
         let deadline = Deadline::after(grace);
         let mut awake = self.halt();
-        self.registry.close(deadline);
+        self.registry.close();
         while let Some(left) = deadline.left()
             && !self.registry.wait(Deadline::after(left.min(LOOK)))
         {
+            self.registry.retry();
             self.registry.expire();
         }
         self.registry.cut();

@@ -23,10 +23,11 @@ use crate::listener::Listener;
 use crate::proto::CloseCode;
 use crate::registry::{Registry, Slot};
 use crate::request::Request;
-use crate::shared::{Context, LastWord, Shared};
+use crate::shared::{Context, Shared};
 use crate::threads::{LINGER, Threads};
 use crate::transport::Wire;
 use crate::upgrade::{self, Incoming};
+use crate::writer::{CloseAction, Sink};
 
 /// The error type of handlers: whatever `?` turns an error into.
 pub type BoxError = Box<dyn StdError + Send + Sync>;
@@ -219,8 +220,8 @@ where
         let result = catch_unwind(AssertUnwindSafe(|| (self.handler)(conn)));
         let result = result.unwrap_or_else(|panic| Err(told(&*panic).into()));
         shared.finish(match result {
-            Ok(()) => LastWord::Start(CloseCode::NORMAL, String::new()),
-            Err(_) => LastWord::Fail(CloseCode::INTERNAL_ERROR, String::new()),
+            Ok(()) => CloseAction::Initiate(CloseCode::NORMAL, String::new()),
+            Err(_) => CloseAction::Abort(CloseCode::INTERNAL_ERROR, String::new()),
         });
         result
     }

@@ -1,31 +1,25 @@
-//! What the two halves of a connection share, and the server from accept on: the stream, and the
-//! right to write to it.
+//! What the two halves of a connection share, and the server from accept on: the stream, the right
+//! to write to it, and how it ends.
 //!
-//! One lock guards writing and is held for whole frames, so frames never mix. A thread that has
-//! a control frame to send must not wait behind another that is blocked in a long write: it puts
-//! the frame into the outbox and tries the lock; if that is taken, whoever holds it empties the
-//! outbox after its own frame. Nothing is missed: the holder looks into the outbox after it has
-//! let go of the lock, and the one who posts tries the lock after posting.
+//! A connection ends in four steps (§7.1.1): our Close; the end of our side of the stream; a wait
+//! for the end of the peer's, in which all that still comes is thrown away; the end of both. The
+//! wait is what lets a peer that is busy sending read our Close: the stream of one that is cut while
+//! it writes is reset, and a reset takes with it what the peer has not read yet.
 
-use std::io::{self, ErrorKind, IoSlice};
+use std::io::{ErrorKind, IoSlice};
 use std::net::Shutdown;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::budget::Budget;
 use crate::config::Config;
 use crate::deadline::{Deadline, allowance};
-use crate::error::{Error, Wait};
-use crate::proto::{CloseCode, CloseFrame, Closing, Event};
+use crate::error::Error;
+use crate::proto::Closing;
 use crate::spare::Spare;
 use crate::transport::Wire;
-
-/// How much is read after a failure or a Close before the stream is cut, in bytes.
-pub(crate) const DRAIN: usize = 64 << 10;
-
-/// How much of Pongs waits for a blocked writer before the older ones are dropped, in bytes.
-const OUTBOX: usize = 4 << 10;
+use crate::writer::{CloseAction, Failure, Sink, Unit, Writer};
 
 /// What all connections of a server share.
 #[derive(Debug)]
@@ -44,50 +38,26 @@ pub(crate) struct Context {
 pub(crate) struct Shared {
     pub(crate) wire: Wire,
     pub(crate) context: Arc<Context>,
-    writer: Mutex<Writer>,
-    /// `None` unless something waits.
-    outbox: Mutex<Option<Box<Outbox>>>,
-    /// Held for a whole message while it is sent in fragments (§5.4).
-    pub(crate) message: Mutex<()>,
-    /// Set once our Close is sent: when to stop waiting for the peer's.
-    close_deadline: OnceLock<Deadline>,
-    finished: AtomicBool,
+    writer: Writer,
+    /// One of the constants below.
+    reading: AtomicU8,
+    /// Where a server counts the connection. Behind the stream: a descriptor counts as long as it
+    /// is open.
+    place: OnceLock<Box<dyn Place>>,
 }
 
-struct Writer {
-    /// `None` until the 101 is out, and again once the stream is somebody else's: no frame may
-    /// come then.
-    closing: Option<Closing>,
-    /// A write failed, perhaps part of the way: nothing can follow.
-    broken: Option<Broken>,
+/// A place among a server's connections, given back when it is dropped.
+pub(crate) trait Place: Send + Sync {
+    /// Has somebody look whether a Close of ours is answered in time.
+    fn watch(&self, shared: &Arc<Shared>);
 }
 
-#[derive(Clone, Copy)]
-enum Broken {
-    /// By the write deadline, and nobody has been told yet.
-    Expired,
-    /// Somebody has been told, or will see for themselves.
-    Lost,
-}
-
-/// Control frames that wait for whoever holds the writer.
-#[derive(Default)]
-struct Outbox {
-    /// Whole Ping and Pong frames.
-    frames: Vec<u8>,
-    /// In the order of posting.
-    words: Vec<LastWord>,
-}
-
-/// A Close frame to send.
-pub(crate) enum LastWord {
-    /// The answer to the peer's.
-    Answer(CloseFrame),
-    /// The start of the closing handshake.
-    Start(CloseCode, String),
-    /// The end of a connection that has failed.
-    Fail(CloseCode, String),
-}
+/// Nobody is in a read.
+const NOT_READING: u8 = 0;
+/// Somebody is, and may not know that our Close is sent.
+const READING: u8 = 1;
+/// Somebody is, for no longer than the close deadline leaves.
+const READING_TO_CLOSE: u8 = 2;
 
 impl Context {
     pub(crate) fn new(config: Config) -> Self {
@@ -100,15 +70,19 @@ impl Context {
 impl Shared {
     /// Of a stream that has been accepted; no frame may be sent on it yet.
     pub(crate) fn new(wire: Wire, context: Arc<Context>) -> Self {
-        Self {
-            wire,
-            context,
-            writer: Mutex::new(Writer { closing: None, broken: None }),
-            outbox: Mutex::default(),
-            message: Mutex::new(()),
-            close_deadline: OnceLock::new(),
-            finished: AtomicBool::new(false),
-        }
+        let (reading, place) = (AtomicU8::new(NOT_READING), OnceLock::new());
+        Self { wire, context, writer: Writer::new(), reading, place }
+    }
+
+    /// Has a server count the connection until it is dropped.
+    pub(crate) fn count_at(&self, place: Box<dyn Place>) {
+        // Nobody else counts it.
+        let _ = self.place.set(place);
+    }
+
+    /// Whether a server looks after close deadlines that pass while a thread is in a read.
+    pub(crate) fn is_watched(&self) -> bool {
+        self.place.get().is_some()
     }
 
     /// Writes the answer that opens the connection, and lets frames follow it.
@@ -117,15 +91,10 @@ impl Shared {
     ///
     /// What a failed write gives.
     pub(crate) fn open(&self, reply: &[u8]) -> Result<(), Error> {
-        let mut writer = self.lock();
-        writer.put(&self.wire, &mut [IoSlice::new(reply)], self.time_to_write(0))?;
-        writer.closing = Some(Closing::Open);
-        drop(writer);
-        self.settle();
-        Ok(())
+        self.writer.open(&self.wire, reply, self.time_to_write(0))
     }
 
-    /// Writes whole frames of data, waiting for the lock.
+    /// Writes whole frames of messages, waiting for whoever else writes.
     ///
     /// # Errors
     ///
@@ -133,10 +102,10 @@ impl Shared {
     #[inline(always)]
     pub(crate) fn transmit(&self, frames: &mut [IoSlice<'_>]) -> Result<(), Error> {
         let len: usize = frames.iter().map(|frame| frame.len()).sum();
-        self.transmit_within(frames, self.time_to_write(len as u64))
+        self.transmit_within(frames, Unit::Messages, self.time_to_write(len as u64))
     }
 
-    /// The same, within a time of the caller's.
+    /// The same for one unit or the other, within a time of the caller's.
     ///
     /// # Errors
     ///
@@ -145,38 +114,47 @@ impl Shared {
     pub(crate) fn transmit_within(
         &self,
         frames: &mut [IoSlice<'_>],
+        unit: Unit,
         within: Duration,
     ) -> Result<(), Error> {
-        let (mut writer, mut within) = self.lock_within(within);
-        if self.has_post() {
-            // It is older, and if it is a Close nothing may follow it.
-            let deadline = Deadline::after(within);
-            self.empty_outbox(&mut writer, deadline);
-            within = deadline.left().unwrap_or_default();
-        }
-        let result = writer.write(&self.wire, frames, within);
-        drop(writer);
-        self.settle();
-        result
+        self.writer.send(&self.wire, frames, unit, within, self.time_to_write(0))
+    }
+
+    /// Begins a message in fragments; others wait for [`end_message`](Self::end_message).
+    ///
+    /// # Errors
+    ///
+    /// As for [`transmit`](Self::transmit).
+    pub(crate) fn begin_message(&self) -> Result<(), Error> {
+        self.writer.begin_message(self.time_to_write(0))
+    }
+
+    /// The message in fragments is over, or never will be.
+    pub(crate) fn end_message(&self) {
+        self.writer.end_message();
     }
 
     /// Sends whole control frames, without waiting for a writer that is blocked.
-    pub(crate) fn post(&self, frames: &[u8]) {
-        let mut guard = lock(&self.outbox);
-        let outbox = guard.get_or_insert_default();
-        // §5.5.3: only the latest Ping needs an answer, so older ones may go.
-        if outbox.frames.len() + frames.len() > OUTBOX {
-            outbox.frames.clear();
-        }
-        outbox.frames.extend_from_slice(frames);
-        drop(guard);
-        self.settle();
+    pub(crate) fn push_control(&self, frames: &[u8]) {
+        self.writer.push_control(&self.wire, frames, self.time_to_write(0));
     }
 
     /// Sends a Close, unless one has passed, without waiting for a writer that is blocked.
-    pub(crate) fn close(&self, word: LastWord, within: Duration) {
-        lock(&self.outbox).get_or_insert_default().words.push(word);
-        self.settle_by(Deadline::after(within));
+    pub(crate) fn close(self: &Arc<Self>, action: CloseAction, within: Duration) {
+        self.writer.close(&self.wire, action, within);
+        self.watch();
+    }
+
+    /// The same, without waiting for the peer either. What it has no room for is sent by a later
+    /// [`retry`](Self::retry).
+    pub(crate) fn try_close(self: &Arc<Self>, action: CloseAction) {
+        self.writer.try_close(&self.wire, action);
+        self.watch();
+    }
+
+    /// Sends what still waits; whether nothing is left.
+    pub(crate) fn retry(&self) -> bool {
+        self.writer.retry(&self.wire)
     }
 
     /// Whether answers may still be sent, as far as can be told without the lock.
@@ -185,198 +163,94 @@ impl Shared {
     }
 
     /// Whether a Close of ours has been sent, or the connection has ended without.
+    #[inline]
     pub(crate) fn is_closing(&self) -> bool {
-        self.close_deadline.get().is_some() || self.finished.load(Ordering::Relaxed)
+        self.writer.is_closing()
     }
 
-    /// Until when the peer's Close is awaited, once ours is sent.
-    pub(crate) fn close_deadline(&self) -> Option<Deadline> {
-        self.close_deadline.get().copied()
+    /// A thread is about to read; whether our Close has been sent, so that it has to mind the close
+    /// deadline.
+    // Nobody asks for the mark until seconds later, so no order with other memory is needed.
+    #[inline]
+    pub(crate) fn begin_read(&self) -> bool {
+        self.reading.store(READING, Ordering::Relaxed);
+        let closing = self.is_closing();
+        if closing {
+            self.reading.store(READING_TO_CLOSE, Ordering::Relaxed);
+        }
+        closing
     }
 
-    /// Ends the connection (§7.1.1): the last word, if none has passed; the end of our side of
-    /// the stream; a short wait for the end of theirs; the end of both, which also ends a write
-    /// that is still blocked.
-    pub(crate) fn finish(&self, word: LastWord) {
-        if self.finished.swap(true, Ordering::Relaxed) {
+    #[inline]
+    pub(crate) fn end_read(&self) {
+        self.reading.store(NOT_READING, Ordering::Relaxed);
+    }
+
+    /// The close deadline has passed since our Close: cuts the connection if its reader is in a read
+    /// that began before. One that is busy elsewhere comes back to what has arrived meanwhile, and
+    /// minds the deadline itself.
+    pub(crate) fn expire_close(&self) {
+        if self.reading.load(Ordering::Relaxed) == READING {
+            self.cut();
+        }
+    }
+
+    /// Ends the stream in the middle of whatever is going on.
+    pub(crate) fn cut(&self) {
+        self.writer.fail(Failure::CloseTimeout);
+        self.wire.shutdown(Shutdown::Both);
+    }
+
+    /// Ends the connection: all the four steps at the top of this file. If the receiving half is
+    /// somebody else's and still reads, the third is theirs.
+    pub(crate) fn finish(self: &Arc<Self>, action: CloseAction) {
+        if !self.writer.finish() {
             return;
         }
         let within = self.context.config.timeouts.close;
         let deadline = Deadline::after(within);
-        // Whoever writes the word ends our side behind it.
-        self.close(word, within);
-        self.wire.drain(DRAIN, deadline);
+        // Whoever writes the Close ends our side behind it.
+        self.writer.close(&self.wire, action, within);
+        match self.writer.wait_for_receiver(deadline) {
+            true => self.wire.drain(deadline),
+            false => self.writer.fail(Failure::CloseTimeout),
+        }
         self.wire.shutdown(Shutdown::Both);
+    }
+
+    /// The receiving half reads no more: what still comes is [`finish`](Self::finish)'s.
+    pub(crate) fn stop_receiving(&self) {
+        self.writer.stop_receiving();
     }
 
     /// Ends the connection without a word: the stream is of no more use.
     pub(crate) fn abandon(&self) {
-        // First, since a blocked writer holds the lock until this ends its write.
+        self.writer.finish();
+        self.writer.fail(Failure::Write(ErrorKind::NotConnected));
         self.wire.shutdown(Shutdown::Both);
-        self.retire();
     }
 
     /// Hands the stream over to somebody who will speak for themselves.
-    pub(crate) fn retire(&self) {
-        self.finished.store(true, Ordering::Relaxed);
-        let mut writer = self.lock();
-        writer.broken.get_or_insert(Broken::Lost);
-        // Not even the Close of a server that shuts down may come.
-        writer.closing = None;
+    pub(crate) fn detach(&self) {
+        self.writer.detach(self.time_to_write(0));
     }
 
-    fn settle(&self) {
-        if self.has_post() {
-            self.settle_by(Deadline::after(self.time_to_write(0)));
-        }
-    }
-
-    /// Sends what waits in the outbox, unless somebody else has the lock, or has yet to open the
-    /// connection, and so will. The deadline holds for all of it, however often a peer's Pings
-    /// fill the outbox again.
-    fn settle_by(&self, deadline: Deadline) {
-        let mut again = false;
-        while self.has_post() {
-            let mut writer = match self.writer.try_lock() {
-                Ok(writer) => writer,
-                Err(TryLockError::WouldBlock) => return,
-                Err(TryLockError::Poisoned(poisoned)) => Self::broken(poisoned),
-            };
-            if writer.closing.is_none() {
-                return;
-            }
-            if again && writer.closing == Some(Closing::Open) && deadline.left().is_none() {
-                // Nobody but an attacker has so many Pings, and this thread has its own to do.
-                writer.broken = Some(Broken::Expired);
-                self.wire.shutdown(Shutdown::Both);
-            }
-            self.empty_outbox(&mut writer, deadline);
-            again = true;
-        }
-    }
-
-    fn has_post(&self) -> bool {
-        lock(&self.outbox).is_some()
-    }
-
-    /// Sends what waits in the outbox.
-    #[cold]
-    fn empty_outbox(&self, writer: &mut Writer, deadline: Deadline) {
-        let Some(closing) = &mut writer.closing else { return };
-        let Some(outbox) = lock(&self.outbox).take() else { return };
-        let mut frames = outbox.frames;
-        if !closing.may_send() {
-            frames.clear();
-        }
-        for word in outbox.words {
-            closing.say(word, &mut frames);
-        }
-        let over = !closing.may_send();
-        let within = deadline.left().unwrap_or_default();
-        if let Err(Error::Expired(_)) = writer.put(&self.wire, &mut [IoSlice::new(&frames)], within)
-        {
-            // It was no caller's own write: the next one will hear of it.
-            writer.broken = Some(Broken::Expired);
-        }
-        if over {
-            let wait = self.context.config.timeouts.close;
-            self.close_deadline.get_or_init(|| Deadline::after(wait));
-            if self.finished.load(Ordering::Relaxed) {
-                self.wire.shutdown(Shutdown::Write);
-            }
+    /// What to tell of a stream that failed or ended: the reason why we ended it, if we did.
+    pub(crate) fn cause_of(&self, error: Error) -> Error {
+        match self.writer.failure() {
+            Some(failure) => failure.error(),
+            None => error,
         }
     }
 
     /// How long a write of `len` bytes may take.
-    fn time_to_write(&self, len: u64) -> Duration {
+    pub(crate) fn time_to_write(&self, len: u64) -> Duration {
         allowance(self.context.config.timeouts.write, len)
     }
 
-    /// Whether a write has passed its deadline and nobody has been told; now somebody is.
-    pub(crate) fn hear_of_expiry(&self) -> bool {
-        let broken = self.lock().broken.replace(Broken::Lost);
-        matches!(broken, Some(Broken::Expired))
-    }
-
-    /// The lock, and what is left of the time then.
-    #[inline(always)]
-    fn lock_within(&self, within: Duration) -> (MutexGuard<'_, Writer>, Duration) {
-        if let Ok(writer) = self.writer.try_lock() {
-            return (writer, within);
-        }
-        let deadline = Deadline::after(within);
-        (self.lock(), deadline.left().unwrap_or_default())
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Writer> {
-        self.writer.lock().unwrap_or_else(Self::broken)
-    }
-
-    /// The writer of a thread that panicked: it may have left half a frame behind.
-    fn broken<'a>(poisoned: PoisonError<MutexGuard<'a, Writer>>) -> MutexGuard<'a, Writer> {
-        let mut writer = poisoned.into_inner();
-        writer.broken.get_or_insert(Broken::Lost);
-        writer
-    }
-}
-
-impl Writer {
-    /// Writes frames, unless a Close has passed.
-    #[inline]
-    fn write(
-        &mut self,
-        wire: &Wire,
-        frames: &mut [IoSlice<'_>],
-        within: Duration,
-    ) -> Result<(), Error> {
-        match self.closing {
-            Some(Closing::Open) => self.put(wire, frames, within),
-            _ => Err(Error::Closed),
+    fn watch(self: &Arc<Self>) {
+        if let Some(place) = self.place.get() {
+            place.watch(self);
         }
     }
-
-    /// Writes bytes whatever the closing handshake says.
-    #[inline]
-    fn put(
-        &mut self,
-        wire: &Wire,
-        bytes: &mut [IoSlice<'_>],
-        within: Duration,
-    ) -> Result<(), Error> {
-        match self.broken {
-            Some(Broken::Expired) => {
-                self.broken = Some(Broken::Lost);
-                return Err(Error::Expired(Wait::Write));
-            }
-            Some(Broken::Lost) => return Err(Error::Closed),
-            None => {}
-        }
-        wire.write_all(bytes, within).map_err(|error| self.fail(wire, error))
-    }
-
-    /// Part of a frame may be out, so no other can follow it; the reader is woken.
-    #[cold]
-    fn fail(&mut self, wire: &Wire, error: io::Error) -> Error {
-        self.broken = Some(Broken::Lost);
-        wire.shutdown(Shutdown::Both);
-        match error.kind() {
-            ErrorKind::TimedOut => Error::Expired(Wait::Write),
-            _ => Error::Io(error),
-        }
-    }
-}
-
-impl Closing {
-    fn say(&mut self, word: LastWord, out: &mut Vec<u8>) {
-        match word {
-            LastWord::Answer(theirs) => self.answer(&Event::Close(theirs), &[], out),
-            LastWord::Start(code, reason) => self.start(code, &reason, out),
-            LastWord::Fail(code, reason) => self.fail(code, &reason, out),
-        }
-    }
-}
-
-/// A lock whose data stays whole whatever panics: nothing that can panic runs under it.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

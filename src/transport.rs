@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::deadline::Deadline;
+use crate::writer::Sink;
 
 /// A blocking byte stream that two threads can use at once, one to read and one to write.
 ///
@@ -30,7 +31,9 @@ pub trait Transport: Send + Sync + 'static {
     fn read(&self, buf: &mut [u8]) -> io::Result<usize>;
 
     /// Writes at least one byte of `bufs`, in their order. A stream that has no call for several
-    /// buffers may write from the first that is not empty.
+    /// buffers may write from the first that is not empty. No call may take much longer than the
+    /// write timeout: where a system grants that anew to each of its buffers, as Linux does for
+    /// Unix-domain sockets, about 32 KiB a call is right.
     ///
     /// # Errors
     ///
@@ -58,6 +61,18 @@ pub trait Transport: Send + Sync + 'static {
     /// Ignored: the stream is dropped soon after.
     fn shutdown(&self, how: Shutdown) -> io::Result<()>;
 
+    /// Has calls fail with [`WouldBlock`](ErrorKind::WouldBlock) where they would have to wait, or
+    /// lets them wait again. A server that shuts down asks for it, for as long as it takes to write
+    /// a Close, so that a peer who does not read holds up nobody else's.
+    ///
+    /// # Errors
+    ///
+    /// Any, if there is no such mode: then one peer holds up the others for a millisecond or more.
+    fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
+        let _ = nonblocking;
+        Err(ErrorKind::Unsupported.into())
+    }
+
     /// Has what is written sent at once, small or not, where that is a choice. Asked for once, at
     /// the start: frames are written whole, and waiting to fill a segment could only delay them.
     fn set_nodelay(&self) {}
@@ -68,8 +83,17 @@ pub trait Transport: Send + Sync + 'static {
     }
 }
 
+/// How much is written in one call, in bytes, where a system grants the timeout not to the call but
+/// anew to each of its own buffers, which one that takes a byte now and then could stretch without
+/// end: about a buffer. Linux does so for Unix-domain sockets, BSD and macOS for all.
+const PIECE: usize = 32 << 10;
+
+/// The same for TCP.
+const TCP_PIECE: usize =
+    if cfg!(any(target_os = "linux", target_os = "android")) { usize::MAX } else { PIECE };
+
 macro_rules! socket_transport {
-    ($stream:ty, $set_nodelay:expr, $peer_addr:expr) => {
+    ($stream:ty, $piece:expr, $set_nodelay:expr, $peer_addr:expr) => {
         impl Transport for $stream {
             fn read(&self, buf: &mut [u8]) -> io::Result<usize> {
                 let mut stream = self;
@@ -79,8 +103,12 @@ macro_rules! socket_transport {
             fn write_vectored(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
                 let mut stream = self;
                 match bufs {
+                    [first, ..] if first.len() >= $piece => {
+                        Write::write(&mut stream, &first[..$piece])
+                    }
                     [buf] => Write::write(&mut stream, buf),
-                    _ => Write::write_vectored(&mut stream, bufs),
+                    _ if $piece == usize::MAX => Write::write_vectored(&mut stream, bufs),
+                    _ => write_piece(&mut stream, bufs, $piece),
                 }
             }
 
@@ -96,6 +124,10 @@ macro_rules! socket_transport {
                 self.shutdown(how)
             }
 
+            fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
+                self.set_nonblocking(nonblocking)
+            }
+
             fn set_nodelay(&self) {
                 $set_nodelay(self)
             }
@@ -107,14 +139,29 @@ macro_rules! socket_transport {
     };
 }
 
+/// Writes the first bytes of `bufs`, as many as `most`.
+fn write_piece(
+    stream: &mut impl Write,
+    bufs: &[IoSlice<'_>],
+    mut most: usize,
+) -> io::Result<usize> {
+    let mut piece = [IoSlice::new(&[]); 4];
+    for (part, buf) in piece.iter_mut().zip(bufs) {
+        *part = IoSlice::new(&buf[..buf.len().min(most)]);
+        most -= part.len();
+    }
+    stream.write_vectored(&piece)
+}
+
 socket_transport!(
     TcpStream,
+    TCP_PIECE,
     // Without it, all works but slower.
     |stream: &TcpStream| drop(stream.set_nodelay(true)),
     |stream: &TcpStream| stream.peer_addr().ok()
 );
 #[cfg(unix)]
-socket_transport!(UnixStream, |_| (), |_| None);
+socket_transport!(UnixStream, PIECE, |_| (), |_| None);
 
 /// A stream of any kind. The usual one is not worth a box.
 pub(crate) enum Stream {
@@ -152,6 +199,14 @@ const UNFIT: u64 = 0;
 /// The shortest timeout that is ever set. Kernels count in ticks, and zero would mean none.
 const SHORTEST: Duration = Duration::from_millis(1);
 
+/// The longest time that one call waits for room to write. Linux wakes a writer only when a third
+/// of a full socket buffer is free, which a peer that reads 64 KiB a second takes a minute for; a
+/// new call takes any room that there is.
+const LONGEST_WRITE: Duration = Duration::from_secs(1);
+
+/// How much is read at once of what is thrown away, in bytes, if there is much of it.
+const DRAIN: usize = 32 << 10;
+
 impl Wire {
     pub(crate) fn new(transport: Stream, peer_addr: Option<SocketAddr>) -> Self {
         transport.set_nodelay();
@@ -177,21 +232,46 @@ impl Wire {
         }
     }
 
-    /// Writes all of `bufs`, or fails with [`TimedOut`](ErrorKind::TimedOut) when `within` has
-    /// passed; what can be written at once is written however short that is.
+    /// Waits for the peer to end the stream, and throws away what comes until then, however much:
+    /// one that is still sending must not have its writes fail before it has read our last words
+    /// (§7.1.1).
+    // Not inlined: the stack for it would be held by idle connections.
+    #[inline(never)]
+    pub(crate) fn drain(&self, deadline: Deadline) {
+        // Nearly all peers have nothing more to say.
+        let mut small = [0; 2048];
+        let mut large = Vec::new();
+        while let Some(wait) = deadline.left() {
+            let sink = if large.is_empty() { &mut small[..] } else { &mut large[..] };
+            match self.read(sink, wait) {
+                Ok(Some(0)) | Err(_) => return,
+                Ok(Some(len)) if len == small.len() => large.resize(DRAIN, 0),
+                Ok(_) => {}
+            }
+        }
+    }
+
+    pub(crate) fn peer_addr(&self) -> Option<SocketAddr> {
+        self.peer_addr
+    }
+
+    /// When the stream was accepted.
+    pub(crate) fn begun(&self) -> Instant {
+        self.begun
+    }
+}
+
+impl Sink for Wire {
+    /// Writes all of `bufs`; what can be written at once is written however short `within` is.
     ///
     /// After an error, nobody knows how much was written: the stream is of no more use.
-    pub(crate) fn write_all(
-        &self,
-        mut bufs: &mut [IoSlice<'_>],
-        within: Duration,
-    ) -> io::Result<()> {
+    fn write_all(&self, mut bufs: &mut [IoSlice<'_>], within: Duration) -> io::Result<()> {
         let deadline = Deadline::after(within);
         let mut wait = within;
         // Leading empty buffers would make a transport that only looks at the first write nothing.
         IoSlice::advance_slices(&mut bufs, 0);
         while !bufs.is_empty() {
-            if let Some(timeout) = self.write_timeout.renew(wait) {
+            if let Some(timeout) = self.write_timeout.renew(wait.min(LONGEST_WRITE)) {
                 self.transport.set_write_timeout(timeout)?;
             }
             match self.transport.write_vectored(bufs) {
@@ -210,36 +290,28 @@ impl Wire {
         Ok(())
     }
 
-    /// Ends one direction or both; that it may be over already is no error.
-    pub(crate) fn shutdown(&self, how: Shutdown) {
-        let _ = self.transport.shutdown(how);
-    }
-
-    /// Waits for the peer to end the stream, reading at most `most` bytes and throwing them
-    /// away, so that our last words are not lost to a reset (§7.1.1).
-    // Not inlined: the stack for it would be held by idle connections.
-    #[inline(never)]
-    pub(crate) fn drain(&self, mut most: usize, deadline: Deadline) {
-        let mut sink = [0; 2048];
-        while most > 0
-            && let Some(wait) = deadline.left()
-        {
-            let len = most.min(sink.len());
-            match self.read(&mut sink[..len], wait) {
-                Ok(Some(0)) | Err(_) => return,
-                Ok(Some(n)) => most -= n,
-                Ok(None) => {}
-            }
+    fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
+        if bytes.is_empty() {
+            return Ok(0);
+        }
+        let nonblocking = self.transport.set_nonblocking(true).is_ok();
+        if !nonblocking {
+            self.write_timeout.dismiss();
+            self.transport.set_write_timeout(Some(SHORTEST))?;
+        }
+        let written = self.transport.write_vectored(&[IoSlice::new(bytes)]);
+        if nonblocking {
+            self.transport.set_nonblocking(false)?;
+        }
+        match written {
+            Err(error) if is_pause(&error) => Ok(0),
+            written => written,
         }
     }
 
-    pub(crate) fn peer_addr(&self) -> Option<SocketAddr> {
-        self.peer_addr
-    }
-
-    /// When the stream was accepted.
-    pub(crate) fn begun(&self) -> Instant {
-        self.begun
+    /// That it may be over already is no error.
+    fn shutdown(&self, how: Shutdown) {
+        let _ = self.transport.shutdown(how);
     }
 }
 

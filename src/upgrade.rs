@@ -13,8 +13,9 @@ use crate::http::{
     self, Accept, Handshake, HeadParser, InvalidReply, Refusal, Reject, Response, Status,
 };
 use crate::request::Request;
-use crate::shared::{Context, DRAIN, Shared};
+use crate::shared::{Context, Shared};
 use crate::transport::{Stream, Transport, Wire};
+use crate::writer::Sink;
 
 /// How much is read at once, in bytes. Most requests fit.
 const STEP: usize = 2048;
@@ -231,7 +232,7 @@ fn answer(shared: &Shared, reply: &[u8]) {
     let timeouts = &context.config.timeouts;
     send(wire, reply, allowance(timeouts.write, reply.len() as u64));
     wire.shutdown(Shutdown::Write);
-    wire.drain(DRAIN, Deadline::after(timeouts.close));
+    wire.drain(Deadline::after(timeouts.close));
     wire.shutdown(Shutdown::Both);
 }
 

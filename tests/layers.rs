@@ -34,6 +34,7 @@ const ORDER: &[&str] = &[
     "threads",
     "spare",
     "budget",
+    "writer",
     "transport",
     "shared",
     "patience",

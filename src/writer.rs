@@ -1,0 +1,557 @@
+//! Who may write to the stream, and in which order.
+//!
+//! One thread at a time has the *turn*, for whole frames, so that frames never mix. A control frame
+//! must not wait for a thread that is blocked in a long write: it goes to the outbox, and whoever
+//! has the turn sends what is there before passing the turn on.
+//!
+//! ```text
+//!   send ───── waits for the turn ────▶ turn ── writes, no lock held ──▶ outbox empty? ──▶ free
+//!   push_control, close ─▶ outbox ──── takes the turn only if it is free ──▲    │ no: writes that
+//!                                                                          └────┘
+//! ```
+//!
+//! All of it is one state under one lock, which nobody holds while they write. So the outbox is
+//! found empty in the same step in which the turn is given up, and nothing that is posted can be
+//! missed. The tests at the end have `loom` try every order of these steps.
+
+use std::io::{self, ErrorKind, IoSlice};
+use std::mem;
+use std::net::Shutdown;
+use std::sync::PoisonError;
+use std::time::Duration;
+
+#[cfg(loom)]
+use loom::sync::{Condvar, Mutex, MutexGuard, atomic};
+#[cfg(not(loom))]
+use std::sync::{Condvar, Mutex, MutexGuard, atomic};
+
+use atomic::{AtomicBool, Ordering};
+
+use crate::deadline::Deadline;
+use crate::error::{Error, Wait};
+use crate::proto::{CloseCode, CloseFrame, Closing, Event};
+
+/// How much of Pongs waits for a blocked writer before the older ones are dropped, in bytes.
+const OUTBOX: usize = 4 << 10;
+
+/// Where frames go.
+pub(crate) trait Sink {
+    /// Writes all of `bufs`, or fails with [`TimedOut`](ErrorKind::TimedOut) when `within` has
+    /// passed.
+    fn write_all(&self, bufs: &mut [IoSlice<'_>], within: Duration) -> io::Result<()>;
+
+    /// Writes what can be written at once, which may be nothing; how much that was.
+    fn try_write(&self, bytes: &[u8]) -> io::Result<usize>;
+
+    /// Ends one direction or both.
+    fn shutdown(&self, how: Shutdown);
+}
+
+/// See the top of the file.
+pub(crate) struct Writer {
+    state: Mutex<State>,
+    /// Signalled when something has changed that somebody waits for.
+    changed: Condvar,
+    /// Whether our Close has passed, or none can: what [`Phase`] says, without the lock.
+    closing: AtomicBool,
+}
+
+struct State {
+    /// Whether somebody has the turn.
+    turn: bool,
+    /// Whether a message is being sent in fragments, so that no other may begin (§5.4).
+    message: bool,
+    /// Whether the connection is to end behind our Close (§7.1.1).
+    finished: bool,
+    /// Whether a receiving half may still read the stream.
+    receiving: bool,
+    /// How many threads wait for a change.
+    waiting: u32,
+    phase: Phase,
+    /// `None` unless something waits.
+    outbox: Option<Box<Outbox>>,
+}
+
+#[derive(Clone, Copy)]
+enum Phase {
+    /// The 101 is not out yet: no frame may come before it.
+    Opening,
+    /// Frames may be sent, as far as the closing handshake lets them.
+    Open(Closing),
+    /// Nothing can follow what failed.
+    Failed(Failure),
+    /// The stream is somebody else's: not even a Close may come.
+    Detached,
+}
+
+/// Why we ended the stream, for the one who then finds it ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Failure {
+    /// The peer did not take what was sent in time.
+    WriteTimeout,
+    /// It did not answer our Close in time.
+    CloseTimeout,
+    /// A write failed, perhaps part of the way.
+    Write(ErrorKind),
+}
+
+/// What waits for whoever has the turn.
+#[derive(Default)]
+struct Outbox {
+    /// The rest of what was written in part.
+    unsent: Vec<u8>,
+    /// Whole Ping and Pong frames.
+    frames: Vec<u8>,
+    /// In the order of posting.
+    actions: Vec<CloseAction>,
+}
+
+/// A Close frame to send.
+#[derive(Debug, Clone)]
+pub(crate) enum CloseAction {
+    /// The answer to the peer's.
+    Reply(CloseFrame),
+    /// The start of the closing handshake.
+    Initiate(CloseCode, String),
+    /// The end of a connection that has failed.
+    Abort(CloseCode, String),
+}
+
+/// What a thread has to send.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unit {
+    /// Whole messages, none of which may come between the fragments of another.
+    Messages,
+    /// A fragment of the message that this thread has begun.
+    Fragment,
+}
+
+/// How long what waits in the outbox may hold up the one who sends it.
+#[derive(Clone, Copy)]
+enum Patience {
+    Within(Duration),
+    /// Not at all: what the peer has no room for stays there.
+    None,
+}
+
+/// The turn, to be [passed on](Self::pass).
+struct Turn<'a, S: Sink> {
+    writer: &'a Writer,
+    sink: &'a S,
+}
+
+impl Writer {
+    pub(crate) fn new() -> Self {
+        let state = State {
+            turn: false,
+            message: false,
+            finished: false,
+            receiving: false,
+            waiting: 0,
+            phase: Phase::Opening,
+            outbox: None,
+        };
+        Self { state: Mutex::new(state), changed: Condvar::new(), closing: AtomicBool::new(false) }
+    }
+
+    /// Writes the answer that opens the connection, lets frames follow it, and counts on a
+    /// receiving half from now on.
+    ///
+    /// # Errors
+    ///
+    /// As for [`send`](Self::send).
+    pub(crate) fn open(
+        &self,
+        sink: &impl Sink,
+        reply: &[u8],
+        within: Duration,
+    ) -> Result<(), Error> {
+        // Nobody else takes the turn before the connection is open.
+        let turn = self.take_turn(&mut self.lock(), sink);
+        let result = sink.write_all(&mut [IoSlice::new(reply)], within);
+        let mut state = self.lock();
+        if result.is_ok() && matches!(state.phase, Phase::Opening) {
+            state.phase = Phase::Open(Closing::Open);
+            state.receiving = true;
+        }
+        drop(state);
+        turn.pass(result, Patience::Within(within))
+    }
+
+    /// Writes whole frames of data, waiting for the turn; `control` is the time that control frames
+    /// may take which have to go out behind them.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Closed`] once a Close has passed; [`Error::Expired`] if `within` passes, and
+    /// [`Error::Io`].
+    #[inline(always)]
+    pub(crate) fn send(
+        &self,
+        sink: &impl Sink,
+        frames: &mut [IoSlice<'_>],
+        unit: Unit,
+        mut within: Duration,
+        control: Duration,
+    ) -> Result<(), Error> {
+        let mut state = self.lock();
+        if state.is_busy_for(unit) {
+            (state, within) = self.wait_for_turn(state, unit, within)?;
+        }
+        if !state.may_send() {
+            return Err(Error::Closed);
+        }
+        let turn = self.take_turn(&mut state, sink);
+        drop(state);
+        let result = sink.write_all(frames, within);
+        turn.pass(result, Patience::Within(control))
+    }
+
+    /// Sends whole control frames, without waiting for a thread that is blocked.
+    pub(crate) fn push_control(&self, sink: &impl Sink, frames: &[u8], within: Duration) {
+        let mut state = self.lock();
+        if !matches!(state.phase, Phase::Opening) && !state.may_send() {
+            return;
+        }
+        let outbox = state.outbox.get_or_insert_default();
+        // §5.5.3: only the latest Ping needs an answer, so older ones may go.
+        if outbox.frames.len() + frames.len() > OUTBOX {
+            outbox.frames.clear();
+        }
+        outbox.frames.extend_from_slice(frames);
+        self.deliver(state, sink, Patience::Within(within));
+    }
+
+    /// Sends a Close, unless one has passed, without waiting for a thread that is blocked.
+    pub(crate) fn close(&self, sink: &impl Sink, action: CloseAction, within: Duration) {
+        self.post_close(sink, action, Patience::Within(within));
+    }
+
+    /// The same, without waiting for the peer either: what it has no room for is left to
+    /// [`retry`](Self::retry), or to whoever sends next.
+    pub(crate) fn try_close(&self, sink: &impl Sink, action: CloseAction) {
+        self.post_close(sink, action, Patience::None);
+    }
+
+    /// Sends what waits, as far as the peer has room for it now; whether nothing is left.
+    pub(crate) fn retry(&self, sink: &impl Sink) -> bool {
+        let state = self.lock();
+        if state.outbox.is_none() {
+            return true;
+        }
+        self.deliver(state, sink, Patience::None);
+        self.lock().outbox.is_none()
+    }
+
+    /// Begins a message in fragments; others wait for [`end_message`](Self::end_message).
+    ///
+    /// # Errors
+    ///
+    /// As for [`send`](Self::send).
+    pub(crate) fn begin_message(&self, within: Duration) -> Result<(), Error> {
+        let (mut state, _) = self.wait_for_turn(self.lock(), Unit::Messages, within)?;
+        if !state.may_send() {
+            return Err(Error::Closed);
+        }
+        state.message = true;
+        Ok(())
+    }
+
+    /// The message in fragments is over, or never will be.
+    pub(crate) fn end_message(&self) {
+        let mut state = self.lock();
+        state.message = false;
+        self.notify(&state);
+    }
+
+    /// Whether a Close of ours has been sent, or the connection has ended without. It may be so a
+    /// moment later.
+    #[inline]
+    pub(crate) fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::Relaxed)
+    }
+
+    /// Has our side of the stream end behind our Close; whether this is the first such call.
+    pub(crate) fn finish(&self) -> bool {
+        self.closing.store(true, Ordering::Relaxed);
+        !mem::replace(&mut self.lock().finished, true)
+    }
+
+    /// Nothing more can be sent, for this reason, unless there is another already.
+    pub(crate) fn fail(&self, failure: Failure) {
+        self.fail_state(&mut self.lock(), failure);
+    }
+
+    /// Hands the stream over to somebody who will speak for themselves, once whoever has the turn
+    /// is through, or has had `within`.
+    pub(crate) fn detach(&self, within: Duration) {
+        let deadline = Deadline::after(within);
+        let mut state = self.lock();
+        while state.turn
+            && let Some(left) = deadline.left()
+        {
+            state = self.wait(state, left);
+        }
+        self.closing.store(true, Ordering::Relaxed);
+        state.finished = true;
+        state.outbox = None;
+        if !matches!(state.phase, Phase::Failed(_)) {
+            state.phase = Phase::Detached;
+        }
+        self.notify(&state);
+    }
+
+    /// Why we ended the stream, if we did.
+    pub(crate) fn failure(&self) -> Option<Failure> {
+        match self.lock().phase {
+            Phase::Failed(failure) => Some(failure),
+            _ => None,
+        }
+    }
+
+    /// The receiving half reads the stream no more.
+    pub(crate) fn stop_receiving(&self) {
+        let mut state = self.lock();
+        state.receiving = false;
+        self.notify(&state);
+    }
+
+    /// Waits until no receiving half reads the stream, so that another may; whether that is so by
+    /// the deadline.
+    pub(crate) fn wait_for_receiver(&self, deadline: Deadline) -> bool {
+        let mut state = self.lock();
+        while state.receiving
+            && let Some(left) = deadline.left()
+        {
+            state = self.wait(state, left);
+        }
+        !state.receiving
+    }
+
+    fn post_close(&self, sink: &impl Sink, action: CloseAction, patience: Patience) {
+        let mut state = self.lock();
+        if matches!(state.phase, Phase::Opening | Phase::Open(_)) {
+            state.outbox.get_or_insert_default().actions.push(action);
+            self.deliver(state, sink, patience);
+        }
+    }
+
+    /// Sends what waits in the outbox, unless somebody else has the turn, or has yet to open the
+    /// connection, and so will.
+    fn deliver(&self, mut state: MutexGuard<'_, State>, sink: &impl Sink, patience: Patience) {
+        if state.turn || !matches!(state.phase, Phase::Open(_)) {
+            return;
+        }
+        let turn = self.take_turn(&mut state, sink);
+        drop(state);
+        // The outbox is no caller's own write: who receives hears of its failure.
+        let _ = turn.pass(Ok(()), patience);
+    }
+
+    fn take_turn<'a, S: Sink>(&'a self, state: &mut State, sink: &'a S) -> Turn<'a, S> {
+        debug_assert!(!state.turn);
+        state.turn = true;
+        Turn { writer: self, sink }
+    }
+
+    /// Waits until this may be sent, or nothing may; what is left of the time then.
+    #[cold]
+    fn wait_for_turn<'a>(
+        &self,
+        mut state: MutexGuard<'a, State>,
+        unit: Unit,
+        within: Duration,
+    ) -> Result<(MutexGuard<'a, State>, Duration), Error> {
+        let deadline = Deadline::after(within);
+        while state.may_send() && state.is_busy_for(unit) {
+            let left = deadline.left().ok_or(Error::Expired(Wait::Write))?;
+            state = self.wait(state, left);
+        }
+        Ok((state, deadline.left().unwrap_or_default()))
+    }
+
+    fn wait<'a>(&self, mut state: MutexGuard<'a, State>, most: Duration) -> MutexGuard<'a, State> {
+        state.waiting += 1;
+        // Longer ones would overflow in some system's clock.
+        let waited = self.changed.wait_timeout(state, most.min(Duration::from_secs(3600)));
+        let mut state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        state.waiting -= 1;
+        state
+    }
+
+    #[inline]
+    fn notify(&self, state: &State) {
+        if state.waiting > 0 {
+            self.changed.notify_all();
+        }
+    }
+
+    fn fail_state(&self, state: &mut State, failure: Failure) {
+        self.closing.store(true, Ordering::Relaxed);
+        if matches!(state.phase, Phase::Opening | Phase::Open(_)) {
+            state.phase = Phase::Failed(failure);
+        }
+        state.outbox = None;
+        self.notify(state);
+    }
+
+    /// The state stays whole whatever panics: nothing that can panic runs under its lock.
+    #[inline]
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Whether data may be sent: §5.5.1: none after a Close.
+    #[inline]
+    fn may_send(&self) -> bool {
+        matches!(self.phase, Phase::Open(Closing::Open))
+    }
+
+    #[inline]
+    fn is_busy_for(&self, unit: Unit) -> bool {
+        self.turn || (unit == Unit::Messages && self.message)
+    }
+}
+
+impl<S: Sink> Turn<'_, S> {
+    /// Takes note of how a write came out, sends what waits in the outbox, and gives the turn up.
+    ///
+    /// # Errors
+    ///
+    /// That of the write.
+    #[inline]
+    fn pass(self, result: io::Result<()>, patience: Patience) -> Result<(), Error> {
+        let mut state = self.writer.lock();
+        let result = match result {
+            Ok(()) => Ok(()),
+            Err(error) => Err(self.fail(&mut state, error)),
+        };
+        if state.outbox.is_some() {
+            state = self.empty_outbox(state, patience);
+        }
+        state.turn = false;
+        self.writer.notify(&state);
+        drop(state);
+        mem::forget(self);
+        result
+    }
+
+    /// Sends what waits in the outbox. The time holds for all of it, however often a peer's Pings
+    /// fill the outbox again.
+    #[cold]
+    fn empty_outbox<'a>(
+        &self,
+        mut state: MutexGuard<'a, State>,
+        patience: Patience,
+    ) -> MutexGuard<'a, State>
+    where
+        Self: 'a,
+    {
+        let deadline = match patience {
+            Patience::Within(within) => Deadline::after(within),
+            Patience::None => Deadline::NEVER,
+        };
+        let mut again = false;
+        while let State { phase: Phase::Open(closing), outbox, .. } = &mut *state
+            && let Some(outbox) = outbox.take()
+        {
+            let left = deadline.left();
+            if again && closing.may_send() && left.is_none() {
+                // Nobody but an attacker has so many Pings, and this thread has its own to do.
+                self.fail(&mut state, ErrorKind::TimedOut.into());
+                break;
+            }
+            again = true;
+            let bytes = outbox.encode(closing);
+            if !closing.may_send() {
+                self.writer.closing.store(true, Ordering::Relaxed);
+            }
+            drop(state);
+            let written = match patience {
+                Patience::Within(_) => {
+                    let left = left.unwrap_or_default();
+                    self.sink.write_all(&mut [IoSlice::new(&bytes)], left).map(|()| bytes.len())
+                }
+                Patience::None => self.sink.try_write(&bytes),
+            };
+            state = self.writer.lock();
+            match written {
+                Ok(len) if len < bytes.len() => {
+                    // What was posted meanwhile comes behind it.
+                    state.outbox.get_or_insert_default().unsent = bytes[len..].to_vec();
+                    break;
+                }
+                Ok(_) => self.end_behind_close(&state),
+                Err(error) => drop(self.fail(&mut state, error)),
+            }
+        }
+        state
+    }
+
+    /// §7.1.1: our side of the stream ends with our Close.
+    fn end_behind_close(&self, state: &State) {
+        if let Phase::Open(closing) = state.phase
+            && !closing.may_send()
+            && state.finished
+        {
+            self.sink.shutdown(Shutdown::Write);
+        }
+    }
+
+    /// Part of a frame may be out, so no other can follow it; the reader is woken.
+    #[cold]
+    fn fail(&self, state: &mut State, error: io::Error) -> Error {
+        let timed_out = error.kind() == ErrorKind::TimedOut;
+        let failure = match timed_out {
+            true => Failure::WriteTimeout,
+            false => Failure::Write(error.kind()),
+        };
+        self.writer.fail_state(state, failure);
+        self.sink.shutdown(Shutdown::Both);
+        if timed_out { Error::Expired(Wait::Write) } else { Error::Io(error) }
+    }
+}
+
+impl<S: Sink> Drop for Turn<'_, S> {
+    /// A transport has panicked, perhaps half-way through a frame. What the peer has still to say
+    /// can be received.
+    fn drop(&mut self) {
+        let mut state = self.writer.lock();
+        self.writer.fail_state(&mut state, Failure::Write(ErrorKind::Other));
+        state.turn = false;
+        self.writer.notify(&state);
+    }
+}
+
+impl Outbox {
+    /// All that may still be sent, in its order.
+    fn encode(self: Box<Self>, closing: &mut Closing) -> Vec<u8> {
+        let Self { unsent: mut bytes, frames, actions } = *self;
+        if closing.may_send() {
+            bytes.extend_from_slice(&frames);
+        }
+        for action in actions {
+            match action {
+                CloseAction::Reply(theirs) => {
+                    closing.answer(&Event::Close(theirs), &[], &mut bytes)
+                }
+                CloseAction::Initiate(code, reason) => closing.start(code, &reason, &mut bytes),
+                CloseAction::Abort(code, reason) => closing.fail(code, &reason, &mut bytes),
+            }
+        }
+        bytes
+    }
+}
+
+impl Failure {
+    /// What a call that receives says of it.
+    pub(crate) fn error(self) -> Error {
+        match self {
+            Self::WriteTimeout => Error::Expired(Wait::Write),
+            Self::CloseTimeout => Error::Expired(Wait::Close),
+            Self::Write(kind) => Error::Io(kind.into()),
+        }
+    }
+}
