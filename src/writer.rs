@@ -527,8 +527,8 @@ impl<S: Sink> Drop for Turn<'_, S> {
 
 impl Outbox {
     /// All that may still be sent, in its order.
-    fn encode(self: Box<Self>, closing: &mut Closing) -> Vec<u8> {
-        let Self { unsent: mut bytes, frames, actions } = *self;
+    fn encode(self, closing: &mut Closing) -> Vec<u8> {
+        let Self { unsent: mut bytes, frames, actions } = self;
         if closing.may_send() {
             bytes.extend_from_slice(&frames);
         }

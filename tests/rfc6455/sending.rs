@@ -3,7 +3,7 @@
 use std::io::{BufWriter, ErrorKind, Write};
 use std::thread;
 
-use barews::{CloseCode, Config, Connection, Error, Kind, Message, Wait};
+use barews::{CloseCode, Config, Connection, Error, Kind, Message};
 
 use crate::common::{
     BINARY, CONT, Frame, PING, RawClient, TEXT, close, frame, ms, pair, with_timeouts,
