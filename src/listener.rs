@@ -157,8 +157,8 @@ mod options {
                 Listener::Tcp(listener) => OwnedFd::from(listener.try_clone()?),
                 Listener::Unix(listener) => OwnedFd::from(listener.try_clone()?),
             };
-            let nonblocking = is_nonblocking(fd.as_raw_fd());
             let socket = TcpStream::from(fd);
+            let nonblocking = is_nonblocking(&socket);
             let timeout = socket.read_timeout()?;
             Ok(Self { socket, timeout, nonblocking })
         }
@@ -167,20 +167,27 @@ mod options {
             self.socket.set_read_timeout(Some(timeout))
         }
 
+        /// What another owner has set since is left as it is. There is nobody to hear of an error.
         pub(super) fn put_back(&self, listener: &Listener) {
-            // If it was that of another server of our kind, that one may have ended since.
-            let timeout = self.timeout.filter(|timeout| *timeout > LONGEST_WAIT);
-            // There is nobody to hear of an error.
-            let _ = self.socket.set_read_timeout(timeout);
-            let _ = listener.set_nonblocking(self.nonblocking);
+            let is_ours = |timeout: &Duration| *timeout <= LONGEST_WAIT;
+            if self.socket.read_timeout().is_ok_and(|timeout| timeout.is_some_and(|t| is_ours(&t)))
+            {
+                // If it was that of another server of our kind, that one may have ended since.
+                let before = self.timeout.filter(|timeout| !is_ours(timeout));
+                let _ = self.socket.set_read_timeout(before);
+            }
+            if self.nonblocking {
+                let _ = listener.set_nonblocking(true);
+            }
         }
     }
 
     /// Whether `O_NONBLOCK` is set, which std can set but not tell; no, where it cannot be known.
-    fn is_nonblocking(fd: i32) -> bool {
+    pub(super) fn is_nonblocking(socket: &TcpStream) -> bool {
         // The same on all processors but Alpha, MIPS, PA-RISC and SPARC.
         const O_NONBLOCK: u32 = 0o4000;
-        let Ok(info) = fs::read_to_string(format!("/proc/self/fdinfo/{fd}")) else { return false };
+        let path = format!("/proc/self/fdinfo/{}", socket.as_raw_fd());
+        let Ok(info) = fs::read_to_string(path) else { return false };
         let mut flags = info.lines().filter_map(|line| line.strip_prefix("flags:"));
         let flags = flags.next().and_then(|flags| u32::from_str_radix(flags.trim(), 8).ok());
         flags.is_some_and(|flags| flags & O_NONBLOCK != 0)
@@ -212,5 +219,76 @@ mod options {
             // There is nobody to hear of an error.
             let _ = listener.set_nonblocking(false);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WAIT: Duration = Duration::from_millis(50);
+
+    /// How long an accept takes to which nobody comes.
+    fn time(listener: &TimedListener) -> Duration {
+        let start = Instant::now();
+        assert!(listener.accept(WAIT).expect("no error").is_none());
+        start.elapsed()
+    }
+
+    #[test]
+    fn edge_g_an_accept_waits_but_not_for_ever() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let other = listener.try_clone().unwrap();
+        let listener = TimedListener::new(listener.into()).unwrap();
+        for _ in 0..2 {
+            let spent = time(&listener);
+            assert!(spent >= WAIT || options::NONBLOCKING, "{spent:?}");
+            // One of several owners may want it otherwise; then it is looked at now and then.
+            other.set_nonblocking(true).unwrap();
+            assert!(time(&listener) >= NAP);
+            other.set_nonblocking(options::NONBLOCKING).unwrap();
+        }
+    }
+
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    #[test]
+    fn edge_g_what_was_set_is_put_back() {
+        use std::net::TcpStream;
+        use std::os::fd::OwnedFd;
+        use std::os::unix::net::UnixListener;
+
+        let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
+        let path = std::env::temp_dir().join(format!("barews-put-back-{}", std::process::id()));
+        let unix = UnixListener::bind(&path).unwrap();
+        let pairs: [(OwnedFd, Listener); 2] = [
+            (tcp.try_clone().unwrap().into(), tcp.into()),
+            (unix.try_clone().unwrap().into(), unix.into()),
+        ];
+        for (fd, listener) in pairs {
+            // The flags of any socket are those of a stream's.
+            let socket = TcpStream::from(fd);
+            let again = || match &listener {
+                Listener::Tcp(tcp) => Listener::from(tcp.try_clone().unwrap()),
+                Listener::Unix(unix) => Listener::from(unix.try_clone().unwrap()),
+            };
+            let second = Some(Duration::from_secs(1));
+            // A timeout that another server of our kind has left is nobody's wish.
+            for (before, after) in [(None, None), (second, second), (Some(WAIT), None)] {
+                for nonblocking in [false, true] {
+                    socket.set_read_timeout(before).unwrap();
+                    socket.set_nonblocking(nonblocking).unwrap();
+                    let server = TimedListener::new(again()).unwrap();
+                    let spent = time(&server);
+                    assert!(spent >= WAIT, "{spent:?}");
+                    // Whole ticks, so it may be somewhat more.
+                    let during = socket.read_timeout().unwrap().expect("a timeout");
+                    assert!((WAIT..WAIT * 2).contains(&during), "{during:?}");
+                    drop(server);
+                    assert_eq!(socket.read_timeout().unwrap(), after);
+                    assert_eq!(options::is_nonblocking(&socket), nonblocking);
+                }
+            }
+        }
+        std::fs::remove_file(path).unwrap();
     }
 }

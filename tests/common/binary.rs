@@ -130,13 +130,18 @@ impl Binary {
         self.status("VmHWM:") << 10
     }
 
+    /// How many threads it has.
+    pub fn threads(&self) -> u64 {
+        self.status("Threads:")
+    }
+
     /// Waits until nobody is connected, and no thread is more than there are then; how many
     /// descriptors are left.
     pub fn settle(&self) -> usize {
         self.wait_for(0);
         let start = Instant::now();
-        while self.status("Threads:") != Self::IDLE {
-            assert!(start.elapsed() < PATIENCE, "{} threads", self.status("Threads:"));
+        while self.threads() != Self::IDLE {
+            assert!(start.elapsed() < PATIENCE, "{} threads", self.threads());
             thread::sleep(Duration::from_millis(5));
         }
         self.descriptors().len()

@@ -1,12 +1,22 @@
 //! Before a connection: how streams are accepted, who is let in, and who hears of those who are
 //! not.
 
-use std::net::SocketAddr;
+use std::io::{self, ErrorKind};
+use std::net::{SocketAddr, TcpListener};
 use std::sync::mpsc::{Receiver, channel};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
-use barews::{Accept, BoxError, ErrorContext, Reject, Response, Server, Status, UpgradeError};
+use barews::{
+    Accept, BoxError, ErrorContext, Listener, Reject, Response, Server, ShutdownHandle, Status,
+    UpgradeError,
+};
+use socket2::{Domain, Socket, Type};
 
-use crate::common::{PATIENCE, TEXT, TestServer, Unopened, frame, r0};
+use crate::common::{
+    Frame, PATIENCE, PROMPT, RawClient, TEXT, TestServer, Unopened, echo, frame, ms, r0,
+    with_limits,
+};
 
 /// What `on_error` was told.
 #[derive(Debug, PartialEq, Eq)]
@@ -168,4 +178,195 @@ fn edge_ac_a_stream_without_a_byte_asks_for_nothing() {
         assert_eq!((heard.peer, heard.kind), (Some(peer), Some(Unopened::NoRequest)));
         assert_eq!(heard.target, None);
     }
+}
+
+/// An echo server on this listener.
+fn serve(listener: impl Into<Listener>) -> (ShutdownHandle, JoinHandle<io::Result<()>>) {
+    let server = Server::from_listener(listener).expect("a listener");
+    let handle = server.shutdown_handle();
+    (handle, thread::spawn(move || server.run(|mut conn| Ok(echo(&mut conn).result?))))
+}
+
+/// Stops a server with nobody connected, which must be soon: `grace` is what it may take.
+fn stops(handle: &ShutdownHandle, server: JoinHandle<io::Result<()>>, grace: Duration) {
+    let start = Instant::now();
+    handle.shutdown(grace);
+    server.join().expect("no panic").expect("no error");
+    assert!(start.elapsed() < grace + PROMPT, "{:?}", start.elapsed());
+}
+
+/// The path of a Unix-domain listener need not last: nobody has to connect to it.
+#[cfg(unix)]
+#[test]
+fn edge_g_a_server_stops_though_its_path_is_gone() {
+    use std::os::unix::net::UnixListener;
+
+    for replaced in [false, true] {
+        let path = std::env::temp_dir().join(format!("barews-gone-{}.sock", std::process::id()));
+        let (handle, server) = serve(UnixListener::bind(&path).expect("a path"));
+        std::fs::remove_file(&path).expect("our own file");
+        // Somebody else is there now, who takes nobody.
+        let other = replaced.then(|| UnixListener::bind(&path).expect("the same path"));
+        stops(&handle, server, ms(0));
+        if let Some(other) = other {
+            other.set_nonblocking(true).expect("a flag");
+            let next = other.accept().expect_err("nobody is there");
+            assert_eq!(next.kind(), ErrorKind::WouldBlock);
+            std::fs::remove_file(&path).expect("our own file");
+        }
+    }
+}
+
+/// Of several listeners on one port the system chooses: what a server does to stop must not depend
+/// on which, and nothing of it may come to another.
+#[cfg(target_os = "linux")]
+#[test]
+fn edge_g_a_server_stops_beside_others_on_its_port() {
+    let listener = |addr: SocketAddr| {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+        socket.set_reuse_port(true).expect("an option");
+        socket.bind(&addr.into()).expect("a port");
+        socket.listen(16).expect("a listener");
+        TcpListener::from(socket)
+    };
+    for _ in 0..4 {
+        let ours = listener("127.0.0.1:0".parse().expect("an address"));
+        let addr = ours.local_addr().expect("an address");
+        let others = [(); 3].map(|()| listener(addr));
+        let (handle, server) = serve(ours);
+        stops(&handle, server, ms(0));
+        for other in others {
+            other.set_nonblocking(true).expect("a flag");
+            let next = other.accept().expect_err("nobody is there");
+            assert_eq!(next.kind(), ErrorKind::WouldBlock);
+        }
+    }
+}
+
+/// Another owner of the listener takes all that comes, takes our waiting's bound away, and makes
+/// it non-blocking: the server stops all the same, and serves as long as it does not.
+#[test]
+fn edge_g_a_server_stops_beside_another_owner_of_its_listener() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let addr = listener.local_addr().expect("an address");
+    let other = listener.try_clone().expect("a descriptor");
+    let (handle, server) = serve(listener);
+    RawClient::open(addr).finish();
+    let meddling = thread::spawn(move || {
+        #[cfg(unix)]
+        {
+            let fd = std::os::fd::OwnedFd::from(other.try_clone().expect("a descriptor"));
+            std::net::TcpStream::from(fd).set_read_timeout(None).expect("an option");
+        }
+        other.set_nonblocking(true).expect("a flag");
+        other
+    });
+    let other = meddling.join().expect("no panic");
+    RawClient::open(addr).finish();
+    let (done, stopped) = channel::<()>();
+    let greedy = thread::spawn(move || {
+        let mut taken = Vec::new();
+        while stopped.try_recv().is_err() {
+            taken.extend(other.accept());
+        }
+        taken.len()
+    });
+    stops(&handle, server, ms(0));
+    done.send(()).expect("it waits for this");
+    assert_eq!(greedy.join().expect("no panic"), 0, "nobody had come");
+}
+
+/// A stream that comes as the server stops is answered, or is left to the next owner.
+#[test]
+fn edge_g_a_stream_that_comes_late_is_answered_or_left_alone() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let addr = listener.local_addr().expect("an address");
+    let next = listener.try_clone().expect("a descriptor");
+    let (handle, server) = serve(listener);
+    RawClient::open(addr).finish();
+    // By now each accept waits for long.
+    thread::sleep(ms(250));
+    let stopping = thread::spawn(move || handle.shutdown(PATIENCE));
+    stopping.join().expect("no panic");
+    let mut clients: Vec<_> = (0..8).map(|_| RawClient::connect(addr)).collect();
+    server.join().expect("no panic").expect("no error");
+    next.set_nonblocking(true).expect("a flag");
+    let mut left = Vec::new();
+    while let Ok((stream, peer)) = next.accept() {
+        left.push((stream, peer));
+    }
+    for client in &mut clients {
+        if left.iter().all(|(_, peer)| *peer != client.addr) {
+            client.send(r0().bytes());
+            let response = client.expect_refusal(503);
+            assert_eq!(response.header("retry-after"), Some("1"));
+            assert_eq!(response.body, b"the server is shutting down\n");
+        }
+    }
+}
+
+/// A handle that was taken early stops the listeners that came later, too.
+#[test]
+fn edge_p_a_handle_stops_listeners_that_were_added_later() {
+    let listeners = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0").expect("a port"));
+    let addrs = listeners.each_ref().map(|listener| listener.local_addr().expect("an address"));
+    let [first, second, third] = listeners;
+    let server = Server::from_listener(first).expect("a listener");
+    let handle = server.shutdown_handle();
+    let server = server.and_listener(second).and_then(|server| server.and_listener(third));
+    let server = server.expect("listeners");
+    let server = thread::spawn(move || server.run(|mut conn| Ok(echo(&mut conn).result?)));
+    for addr in addrs {
+        RawClient::open(addr).finish();
+    }
+    stops(&handle, server, ms(0));
+    for addr in addrs {
+        TcpListener::bind(addr).expect("nobody listens there any more");
+    }
+}
+
+/// One connection too many: the client may send all that it has, and then reads why.
+#[test]
+fn edge_ae_who_is_turned_away_can_read_why() {
+    let server = TestServer::echo(with_limits(|limits| limits.connections = 1));
+    let mut first = server.open();
+    // More than wait for the end of their clients at once.
+    for _ in 0..3 {
+        let mut client = server.connect();
+        assert!(client.heard_within(PATIENCE));
+        // Without somebody who reads it, the first piece brings a reset, and the next one fails.
+        for _ in 0..64 {
+            client.send([b'x'; 16 << 10]);
+        }
+        let response = client.expect_refusal(503);
+        assert_eq!(response.header("retry-after"), Some("1"));
+        let peer = client.addr;
+        drop(client);
+        assert_eq!(server.unopened(peer), Unopened::TooManyConnections);
+    }
+    first.send(frame(TEXT, "a"));
+    first.expect(&Frame::text("a"));
+    first.finish();
+}
+
+/// However many are turned away, few threads see to them; the others are answered all the same.
+#[cfg(target_os = "linux")]
+#[test]
+fn edge_ae_few_threads_linger_on_those_who_are_turned_away() {
+    use crate::common::Binary;
+
+    let binary = Binary::serve(&["--max-connections", "1", "--close-timeout", "1s"]);
+    let first = RawClient::open(binary.addr);
+    let mut others: Vec<_> = (0..200).map(|_| RawClient::connect(binary.addr)).collect();
+    for client in &mut others {
+        assert!(client.heard_within(PATIENCE));
+    }
+    // The one that is served takes the place of one that accepts.
+    let threads = binary.threads();
+    assert!(threads <= Binary::IDLE + 1 + 64, "{threads} threads");
+    for mut client in others {
+        client.expect_refusal(503);
+    }
+    drop(first);
+    binary.settle();
 }
