@@ -1,11 +1,12 @@
 //! Limits and deadlines, each with the reason for its default.
 
+use std::io::{self, ErrorKind};
 use std::time::Duration;
 
 use crate::http::HeadLimits;
 use crate::proto::ReceiveLimits;
 
-/// Everything that can be set.
+/// Everything that can be set. A server [checks](Self::validate) it when it begins to run.
 #[derive(Debug, Clone, Default)]
 pub struct Config {
     /// How much a peer may ask for.
@@ -18,7 +19,8 @@ pub struct Config {
     /// Empty by default, which lets in every origin. A request without the header comes from no
     /// browser and always passes.
     pub origins: Vec<String>,
-    /// Stack size of a connection's thread, in bytes. `None`, the default, takes std's 2 MiB, of
+    /// Stack size of a connection's thread, in bytes, 64 KiB at least: the report of a panic has to
+    /// fit. `None`, the default, takes std's 2 MiB, of
     /// which only the pages that are touched use memory, until the thread ends: 100 ms after its
     /// connection, unless another follows, or it is one of the two that wait at a listener.
     pub stack_size: Option<usize>,
@@ -29,7 +31,8 @@ pub struct Config {
 pub struct Limits {
     /// Length of the request line in bytes. Default 8,192, as nginx and Kestrel have it.
     pub request_line: usize,
-    /// Length of one header line in bytes. Default 8,192, likewise.
+    /// Length of one header line in bytes. Default 32 KiB, as much as the whole head: cookies are
+    /// one line, and all servers of a host share them, whatever their ports.
     pub header_line: usize,
     /// Number of header lines. Default 100.
     pub headers: usize,
@@ -70,10 +73,13 @@ pub struct Timeouts {
     /// that a slow but honest link can still deliver the largest. Default 60 s. Passing it
     /// closes with 1008.
     pub message: Duration,
-    /// Silence after which a Ping is sent (§5.5.2). Default 60 s, inside the idle limits of most
-    /// proxies and address translators.
+    /// Silence after which a Ping is sent (§5.5.2): at least this, and up to 2 % more, since a
+    /// system's timeouts round up. Default 25 s: many proxies cut after 55 or 60 s, and some
+    /// address translators after 30. With [`idle`](Self::idle) at or below the default, no Ping is
+    /// sent unless this is lowered too.
     pub ping: Duration,
-    /// Silence after which the peer is taken for dead; closes with 1008. Default 120 s.
+    /// Silence after which the peer is taken for dead: at least this, and up to 2 % more; closes
+    /// with 1008. Default 120 s.
     pub idle: Duration,
     /// For one write to be taken by the peer, with 1 s more for each 64 KiB in it. Default 10 s.
     /// Passing it ends the connection, for the frame is broken. Each write has its own: what a
@@ -83,6 +89,116 @@ pub struct Timeouts {
     /// Default 2 s; after a failure, and in [`close`](crate::Connection::close), 64 KiB received end
     /// it sooner.
     pub close: Duration,
+}
+
+/// The least stack of a thread, in bytes: the report of a panic takes the most.
+const LEAST_STACK: usize = 64 << 10;
+
+impl Config {
+    /// Whether a server can do what is asked of it. [`Server::run`](crate::Server::run) and
+    /// [`Upgrade::read`](crate::Upgrade::read) call this themselves.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidInput`](ErrorKind::InvalidInput), with a line that says what would be right:
+    ///
+    /// - for a limit of zero that would let nobody in, and a time of zero;
+    /// - for two that contradict each other: a line of a head that may be longer than the head, a
+    ///   Ping that comes no sooner than the end for silence. Where the first of the two has its
+    ///   default, it just never comes to bear;
+    /// - for a stack that is too small;
+    /// - for an origin that no browser would ever send.
+    pub fn validate(&self) -> io::Result<()> {
+        let valid = self.limits.validate().and_then(|()| self.timeouts.validate());
+        valid.and_then(|()| self.validate_rest()).map_err(|wrong| {
+            io::Error::new(ErrorKind::InvalidInput, format!("the configuration is wrong: {wrong}"))
+        })
+    }
+
+    fn validate_rest(&self) -> Result<(), String> {
+        if let Some(size) = self.stack_size.filter(|size| *size < LEAST_STACK) {
+            return Err(format!("stack_size is {size} bytes; it must be {LEAST_STACK} or more"));
+        }
+        for origin in &self.origins {
+            if !is_origin(origin) {
+                return Err(format!(
+                    "{origin:?} in origins is no origin; write it as browsers do, like \
+                     https://example.com or http://localhost:8080"
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Limits {
+    fn validate(&self) -> Result<(), String> {
+        for (name, limit) in [
+            ("request_line", self.request_line),
+            ("header_line", self.header_line),
+            ("headers", self.headers),
+            ("head", self.head),
+            ("connections", self.connections),
+            ("connections_per_ip", self.connections_per_ip),
+        ] {
+            if limit == 0 {
+                return Err(format!("limits.{name} is 0, which lets nobody in; 1 is the least"));
+            }
+        }
+        if self.fragments == 0 {
+            return Err("limits.fragments is 0, which lets no message in; 1 is the least".into());
+        }
+        let default = Self::default();
+        for (name, line, default) in [
+            ("request_line", self.request_line, default.request_line),
+            ("header_line", self.header_line, default.header_line),
+        ] {
+            if line > self.head && line != default {
+                let head = self.head;
+                return Err(format!(
+                    "limits.{name} is {line} bytes, and limits.head, of which it is a part, \
+                     {head}; lower the one or raise the other"
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Timeouts {
+    fn validate(&self) -> Result<(), String> {
+        for (name, timeout) in [
+            ("handshake", self.handshake),
+            ("message", self.message),
+            ("ping", self.ping),
+            ("idle", self.idle),
+            ("write", self.write),
+            ("close", self.close),
+        ] {
+            if timeout.is_zero() {
+                return Err(format!(
+                    "timeouts.{name} is 0, over before it begins; Duration::MAX turns it off"
+                ));
+            }
+        }
+        let (ping, idle) = (self.ping, self.idle);
+        if ping >= idle && ![Duration::MAX, Self::default().ping].contains(&ping) {
+            return Err(format!(
+                "timeouts.ping is {ping:?}, and timeouts.idle ends the connection after {idle:?}; \
+                 ping sooner, or not at all with Duration::MAX"
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// Whether a browser could send this for a page.
+fn is_origin(text: &str) -> bool {
+    let Some((scheme, authority)) = text.split_once("://") else { return false };
+    !scheme.is_empty()
+        && !authority.is_empty()
+        && !["ws", "wss"].contains(&scheme)
+        && !authority.contains(|c: char| "/?#@*,".contains(c) || c.is_whitespace())
 }
 
 impl Default for Limits {
@@ -107,7 +223,7 @@ impl Default for Timeouts {
         Self {
             handshake: Duration::from_secs(10),
             message: Duration::from_secs(60),
-            ping: Duration::from_secs(60),
+            ping: Duration::from_secs(25),
             idle: Duration::from_secs(120),
             write: Duration::from_secs(10),
             close: Duration::from_secs(2),
@@ -127,5 +243,70 @@ impl Limits {
 
     pub(crate) fn for_receive(&self) -> ReceiveLimits {
         ReceiveLimits { message: self.message, fragments: self.fragments }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(change: impl FnOnce(&mut Config)) -> Result<(), String> {
+        let mut config = Config::default();
+        change(&mut config);
+        config.validate().map_err(|error| {
+            assert_eq!(error.kind(), ErrorKind::InvalidInput);
+            error.to_string()
+        })
+    }
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn edge_z_what_contradicts_itself_is_refused_with_what_would_be_right() {
+        type Wrong = (&'static str, &'static str, fn(&mut Config));
+        let wrong: [Wrong; 17] = [
+            ("connections", "1 is the least", |c| c.limits.connections = 0),
+            ("connections_per_ip", "1 is the least", |c| c.limits.connections_per_ip = 0),
+            ("headers", "1 is the least", |c| c.limits.headers = 0),
+            ("head", "1 is the least", |c| c.limits.head = 0),
+            ("fragments", "1 is the least", |c| c.limits.fragments = 0),
+            ("header_line", "lower the one", |c| c.limits.header_line = 40_000),
+            ("request_line", "lower the one", |c| c.limits.request_line = 40_000),
+            ("handshake", "Duration::MAX", |c| c.timeouts.handshake = Duration::ZERO),
+            ("message", "Duration::MAX", |c| c.timeouts.message = Duration::ZERO),
+            ("idle", "Duration::MAX", |c| c.timeouts.idle = Duration::ZERO),
+            ("write", "Duration::MAX", |c| c.timeouts.write = Duration::ZERO),
+            ("close", "Duration::MAX", |c| c.timeouts.close = Duration::ZERO),
+            ("ping", "ping sooner", |c| c.timeouts.ping = c.timeouts.idle),
+            ("ping", "ping sooner", |c| c.timeouts.ping = c.timeouts.idle + SECOND),
+            ("stack_size", "65536", |c| c.stack_size = Some(65_535)),
+            ("example.com", "https://", |c| c.origins = vec!["example.com".into()]),
+            ("https://a/", "https://", |c| {
+                c.origins = vec!["https://b".into(), "https://a/".into()];
+            }),
+        ];
+        for (name, right, change) in wrong {
+            let text = with(change).expect_err(name);
+            assert!(text.contains(name) && text.contains(right) && !text.contains('\n'), "{text}");
+        }
+    }
+
+    #[test]
+    fn edge_z_what_makes_sense_is_left_alone() {
+        let right: [fn(&mut Config); 9] = [
+            |_| (),
+            // A default does not have to follow.
+            |c| c.timeouts.idle = SECOND,
+            |c| c.limits.head = 1_000,
+            |c| c.timeouts.ping = Duration::MAX,
+            |c| (c.timeouts.ping, c.timeouts.idle) = (SECOND * 300, Duration::MAX),
+            |c| (c.timeouts.ping, c.timeouts.idle) = (SECOND / 10, SECOND / 5),
+            |c| (c.limits.message, c.limits.assembling) = (0, 0),
+            |c| c.stack_size = Some(65_536),
+            |c| c.origins = vec!["https://example.com".into(), "http://localhost:1".into()],
+        ];
+        for (at, change) in right.into_iter().enumerate() {
+            assert_eq!(with(change), Ok(()), "{at}");
+        }
     }
 }

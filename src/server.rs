@@ -85,7 +85,7 @@ impl Server {
         Ok(self)
     }
 
-    /// Sets limits, deadlines and the rest.
+    /// Sets limits, deadlines and the rest. They are checked by [`run`](Self::run).
     #[must_use]
     pub fn config(mut self, config: Config) -> Self {
         self.config = config;
@@ -159,7 +159,9 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// If a listener is of no more use, or there is no thread to begin with. A connection that
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) for a [`Config`] that contradicts itself, with
+    /// what would be right ([`Config::validate`]). Later, if a listener is of no more use, or there
+    /// is no thread to begin with. A connection that
     /// fails to be accepted is no such case, and neither is a system that runs out of descriptors
     /// or threads for a while.
     pub fn run<H>(self, handler: H) -> io::Result<()>
@@ -167,6 +169,7 @@ impl Server {
         H: Fn(Connection) -> Result<(), BoxError> + Send + Sync + 'static,
     {
         let Self { listeners, config, callbacks, handle } = self;
+        config.validate()?;
         let (stop, registry) = (Arc::clone(&handle.stop), Arc::clone(&handle.registry));
         let service = Service::new(config, callbacks, handler, stop, registry);
         let (failed, failures) = mpsc::channel();

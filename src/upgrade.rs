@@ -75,8 +75,10 @@ impl Upgrade {
     /// # Errors
     ///
     /// Whatever is wrong with the request or the stream; the peer has been answered then, where
-    /// it could be, and the stream is closed.
+    /// it could be, and the stream is closed. [`UpgradeError::Io`] with `InvalidInput`, and nothing
+    /// of the stream read, for a [`Config`] that contradicts itself ([`Config::validate`]).
     pub fn read(stream: impl Transport, config: &Config) -> Result<Self, UpgradeError> {
+        config.validate()?;
         let peer = stream.peer_addr();
         let wire = Wire::new(Stream::Other(Box::new(stream)), peer);
         let context = Arc::new(Context::new(config.clone()));

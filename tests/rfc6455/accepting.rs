@@ -370,3 +370,39 @@ fn edge_ae_few_threads_linger_on_those_who_are_turned_away() {
     drop(first);
     binary.settle();
 }
+
+/// A configuration that contradicts itself starts no server, and reads nothing of a stream.
+#[test]
+fn edge_z_a_wrong_configuration_is_refused_at_the_start() {
+    use barews::{Config, Upgrade};
+
+    let mut config = Config::default();
+    config.timeouts.ping = config.timeouts.idle;
+    let server = Server::bind("127.0.0.1:0").expect("a port").config(config.clone());
+    let error = server.run(|_| Ok(())).expect_err("it makes no sense");
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    assert!(error.to_string().contains("ping sooner"), "{error}");
+
+    config = Config { origins: vec!["https://a/".to_owned()], ..Config::default() };
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let mut client = RawClient::connect(listener.local_addr().expect("an address"));
+    client.send(r0().bytes());
+    let (stream, _) = listener.accept().expect("a stream");
+    let keep = stream.try_clone().expect("a descriptor");
+    match Upgrade::read(stream, &config).map(drop) {
+        Err(UpgradeError::Io(error)) => assert_eq!(error.kind(), ErrorKind::InvalidInput),
+        other => panic!("{other:?}"),
+    }
+    let mut first = [0; 4];
+    assert_eq!(keep.peek(&mut first).expect("all is there"), 4);
+    assert_eq!(&first, b"GET ");
+}
+
+/// Many proxies cut a connection that was silent for 55 or 60 s; a Ping has to come before.
+#[test]
+fn edge_x_a_ping_comes_before_a_proxy_gives_up() {
+    let timeouts = barews::Timeouts::default();
+    assert_eq!(timeouts.ping, Duration::from_secs(25));
+    assert!(timeouts.ping.mul_f64(1.02) < Duration::from_secs(30));
+    assert_eq!(timeouts.idle, Duration::from_secs(120));
+}

@@ -5,3 +5,6 @@
 #[macro_use]
 #[path = "../common/mod.rs"]
 mod common;
+
+/// Accepting, and how long a connection stays open without a word.
+mod accepting;

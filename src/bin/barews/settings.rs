@@ -91,7 +91,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
         value::patience => config.timeouts.handshake),
     setting!(Timeouts, "--message-timeout", "TIME", "for a message, and 1s for each 64K [60s]",
         value::patience => config.timeouts.message),
-    setting!(Timeouts, "--ping-after", "TIME", "of silence [60s]",
+    setting!(Timeouts, "--ping-after", "TIME", "of silence [25s]",
         value::patience => config.timeouts.ping),
     setting!(Timeouts, "--idle-timeout", "TIME", "of silence until the end [120s]",
         value::patience => config.timeouts.idle),
