@@ -2,6 +2,8 @@
 //! not.
 
 use std::io::{self, ErrorKind};
+#[cfg(unix)]
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread::{self, JoinHandle};
@@ -199,11 +201,16 @@ fn stops(handle: &ShutdownHandle, server: JoinHandle<io::Result<()>>, grace: Dur
 #[cfg(unix)]
 #[test]
 fn edge_g_a_server_stops_though_its_path_is_gone() {
-    use std::os::unix::net::UnixListener;
+    use std::os::unix::net::{UnixListener, UnixStream};
 
     for replaced in [false, true] {
         let path = std::env::temp_dir().join(format!("barews-gone-{}.sock", std::process::id()));
         let (handle, server) = serve(UnixListener::bind(&path).expect("a path"));
+        // Once it has answered, it waits for the next.
+        let mut client = UnixStream::connect(&path).expect("a server");
+        client.write_all(b"\n\n\n").expect("room");
+        client.read_exact(&mut [0; 12]).expect("a refusal");
+        drop(client);
         std::fs::remove_file(&path).expect("our own file");
         // Somebody else is there now, who takes nobody.
         let other = replaced.then(|| UnixListener::bind(&path).expect("the same path"));
@@ -232,8 +239,10 @@ fn edge_g_a_server_stops_beside_others_on_its_port() {
     for _ in 0..4 {
         let ours = listener("127.0.0.1:0".parse().expect("an address"));
         let addr = ours.local_addr().expect("an address");
-        let others = [(); 3].map(|()| listener(addr));
         let (handle, server) = serve(ours);
+        // Once it has served, it waits for the next.
+        RawClient::open(addr).finish();
+        let others = [(); 3].map(|()| listener(addr));
         stops(&handle, server, ms(0));
         for other in others {
             other.set_nonblocking(true).expect("a flag");
@@ -264,13 +273,16 @@ fn edge_g_a_server_stops_beside_another_owner_of_its_listener() {
     let other = meddling.join().expect("no panic");
     RawClient::open(addr).finish();
     let (done, stopped) = channel::<()>();
+    let (begin, begun) = channel();
     let greedy = thread::spawn(move || {
         let mut taken = Vec::new();
         while stopped.try_recv().is_err() {
             taken.extend(other.accept());
+            let _ = begin.send(());
         }
         taken.len()
     });
+    begun.recv_timeout(PATIENCE).expect("it has begun");
     stops(&handle, server, ms(0));
     done.send(()).expect("it waits for this");
     assert_eq!(greedy.join().expect("no panic"), 0, "nobody had come");
