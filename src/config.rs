@@ -309,4 +309,11 @@ mod tests {
             assert_eq!(with(change), Ok(()), "{at}");
         }
     }
+
+    /// Many proxies cut a connection that was silent for 55 or 60 s; a Ping has to come before.
+    #[test]
+    fn edge_x_a_ping_comes_before_a_proxy_gives_up() {
+        let Timeouts { ping, idle, .. } = Timeouts::default();
+        assert_eq!((ping, idle), (SECOND * 25, SECOND * 120));
+    }
 }

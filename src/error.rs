@@ -72,7 +72,7 @@ pub enum UpgradeError {
     /// The application answered with this status instead: any that
     /// [`on_upgrade`](crate::Server::on_upgrade) rejects a request with, and of those that
     /// [`on_request`](crate::Server::on_request) gives, 400 and above. A page that was served is no
-    /// error.
+    /// error. Also the 503 of a server that shuts down, for a stream that came as it stopped.
     Answered(Status),
     /// [`on_upgrade`](crate::Server::on_upgrade) or [`on_request`](crate::Server::on_request)
     /// panicked, and said this; the peer got 500.

@@ -409,12 +409,3 @@ fn edge_z_a_wrong_configuration_is_refused_at_the_start() {
     assert_eq!(keep.peek(&mut first).expect("all is there"), 4);
     assert_eq!(&first, b"GET ");
 }
-
-/// Many proxies cut a connection that was silent for 55 or 60 s; a Ping has to come before.
-#[test]
-fn edge_x_a_ping_comes_before_a_proxy_gives_up() {
-    let timeouts = barews::Timeouts::default();
-    assert_eq!(timeouts.ping, Duration::from_secs(25));
-    assert!(timeouts.ping.mul_f64(1.02) < Duration::from_secs(30));
-    assert_eq!(timeouts.idle, Duration::from_secs(120));
-}
