@@ -50,19 +50,33 @@ pub enum Wait {
     Close,
 }
 
-/// Why a stream did not become a connection. The peer has been answered, where it could be.
+/// Why a stream did not become a connection. The peer has been answered, where it could be and had
+/// asked for something.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum UpgradeError {
     /// The stream failed, or ended before the request did.
     Io(io::Error),
+    /// The stream ended, or was reset, before its first byte: nobody asked for anything. So do
+    /// probes of a load balancer, port scanners, and browsers that connect ahead.
+    NoRequest,
+    /// No stream could be accepted, for the system has run out of descriptors or memory: peers
+    /// wait, and nobody has answered them. Accepting goes on after a rest of 5 ms, which doubles up
+    /// to 1 s while it fails again.
+    Accept(io::Error),
     /// The request did not end within the handshake timeout; answered with 408.
     TimedOut,
     /// The request is malformed or asks for nothing that this server does; answered with the
     /// refusal's status.
     Refused(Refusal),
-    /// The application answered with this status instead.
+    /// The application answered with this status instead: any that
+    /// [`on_upgrade`](crate::Server::on_upgrade) rejects a request with, and of those that
+    /// [`on_request`](crate::Server::on_request) gives, 400 and above. A page that was served is no
+    /// error.
     Answered(Status),
+    /// [`on_upgrade`](crate::Server::on_upgrade) or [`on_request`](crate::Server::on_request)
+    /// panicked, and said this; the peer got 500.
+    Panicked(String),
     /// The application's answer cannot be sent; the peer got 500.
     InvalidReply(InvalidReply),
     /// As many connections as there may be are open, in all or from this address; answered with
@@ -114,9 +128,12 @@ impl fmt::Display for UpgradeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Io(error) => error.fmt(f),
+            Self::NoRequest => f.write_str("the stream ended before its first byte"),
+            Self::Accept(error) => write!(f, "no connection could be accepted: {error}"),
             Self::TimedOut => f.write_str("the request took too long"),
             Self::Refused(refusal) => refusal.fmt(f),
             Self::Answered(status) => write!(f, "answered with {status}"),
+            Self::Panicked(said) => write!(f, "a callback panicked: {said}"),
             Self::InvalidReply(error) => error.fmt(f),
             Self::TooManyConnections => f.write_str("too many connections"),
         }
@@ -136,10 +153,14 @@ impl std::error::Error for Error {
 impl std::error::Error for UpgradeError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Io(error) => Some(error),
+            Self::Io(error) | Self::Accept(error) => Some(error),
             Self::Refused(refusal) => Some(refusal),
             Self::InvalidReply(error) => Some(error),
-            Self::TimedOut | Self::Answered(_) | Self::TooManyConnections => None,
+            Self::NoRequest
+            | Self::TimedOut
+            | Self::Answered(_)
+            | Self::Panicked(_)
+            | Self::TooManyConnections => None,
         }
     }
 }

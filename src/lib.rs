@@ -33,7 +33,7 @@
 //! | settings, errors | `config`, `error`, `message`, `request` |
 //! | a stream with deadlines, threads | `deadline`, `threads`, `transport` |
 //! | a connection | `shared`, `patience`, `buffer`, `partial`, `inbound`, `sender`, `receiver`, `raw`, `connection` |
-//! | a server | `upgrade`, `listener`, `registry`, `service`, `server` |
+//! | a server | `callbacks`, `upgrade`, `listener`, `door`, `registry`, `service`, `server` |
 //!
 //! A section sign means a section of RFC 6455 unless it names another.
 
@@ -45,6 +45,7 @@ pub mod proto;
 
 mod budget;
 mod buffer;
+mod callbacks;
 mod config;
 mod connection;
 mod deadline;
@@ -69,6 +70,7 @@ mod transport;
 mod upgrade;
 mod writer;
 
+pub use callbacks::{BoxError, ErrorContext};
 pub use config::{Config, Limits, Timeouts};
 pub use connection::Connection;
 pub use error::{Error, UpgradeError, Wait};
@@ -81,7 +83,6 @@ pub use receiver::Receiver;
 pub use request::Request;
 pub use sender::{MessageWriter, Sender};
 pub use server::{Server, ShutdownHandle};
-pub use service::BoxError;
 pub use transport::Transport;
 pub use upgrade::Upgrade;
 

@@ -7,6 +7,7 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
+use crate::callbacks::{BoxError, Callbacks, ErrorContext};
 use crate::config::Config;
 use crate::connection::Connection;
 use crate::deadline::Deadline;
@@ -15,7 +16,7 @@ use crate::http::{Accept, Reject, Response};
 use crate::listener::{Doorbell, Listener};
 use crate::registry::Registry;
 use crate::request::Request;
-use crate::service::{BoxError, Callbacks, Service};
+use crate::service::Service;
 
 /// How often a shutdown looks for peers that do not answer its Close in time.
 const LOOK: Duration = Duration::from_millis(100);
@@ -122,12 +123,23 @@ impl Server {
     }
 
     /// Has `note` hear of each connection that did not open, for an
-    /// [`UpgradeError`](crate::UpgradeError), and of each error that a handler returns. By default
-    /// nobody does. It may be called from the thread that accepts, so it should be quick.
+    /// [`UpgradeError`](crate::UpgradeError), and of each error that a handler returns, with the
+    /// request where there was one. By default nobody does. It may be called from the thread that
+    /// accepts, so it should be quick.
+    ///
+    /// ```no_run
+    /// # fn main() -> std::io::Result<()> {
+    /// let server = barews::Server::bind("127.0.0.1:9001")?.on_error(|context, error| {
+    ///     let path = context.request().map(|request| request.path());
+    ///     eprintln!("{:?} {path:?}: {error}", context.peer_addr());
+    /// });
+    /// # server.run(|_| Ok(()))
+    /// # }
+    /// ```
     #[must_use]
     pub fn on_error<F>(mut self, note: F) -> Self
     where
-        F: Fn(Option<SocketAddr>, &BoxError) + Send + Sync + 'static,
+        F: Fn(&ErrorContext<'_>, &BoxError) + Send + Sync + 'static,
     {
         self.callbacks.on_error = Some(Box::new(note));
         self

@@ -4,21 +4,19 @@
 //! bites before the machine's own limits do. Nothing that happens in a connection's thread, a
 //! panic included, reaches another.
 
-use std::any::Any;
-use std::error::Error as StdError;
 use std::io::{self, ErrorKind, IoSlice};
-use std::net::{Shutdown, SocketAddr};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::net::Shutdown;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use crate::callbacks::{BoxError, Callbacks, ErrorContext, guarded};
 use crate::config::Config;
 use crate::connection::Connection;
 use crate::door::{Door, PLACES};
 use crate::error::UpgradeError;
-use crate::http::{Accept, Reject, Response, Status};
+use crate::http::{Response, Status};
 use crate::listener::Listener;
 use crate::proto::CloseCode;
 use crate::registry::{Registry, Slot};
@@ -26,25 +24,11 @@ use crate::request::Request;
 use crate::shared::{Context, Shared};
 use crate::threads::{LINGER, Threads};
 use crate::transport::Wire;
-use crate::upgrade::{self, Incoming};
+use crate::upgrade::{self, Incoming, Plain, Unopened};
 use crate::writer::{CloseAction, Sink};
-
-/// The error type of handlers: whatever `?` turns an error into.
-pub type BoxError = Box<dyn StdError + Send + Sync>;
-
-pub(crate) type OnUpgrade = dyn Fn(&Request) -> Result<Accept, Reject> + Send + Sync;
-pub(crate) type OnRequest = dyn Fn(&Request) -> Response + Send + Sync;
-pub(crate) type OnError = dyn Fn(Option<SocketAddr>, &BoxError) + Send + Sync;
 
 /// How long accepting rests when the system has run out of something, at first and at most.
 const REST: (Duration, Duration) = (Duration::from_millis(5), Duration::from_secs(1));
-
-#[derive(Default)]
-pub(crate) struct Callbacks {
-    pub(crate) on_upgrade: Option<Box<OnUpgrade>>,
-    pub(crate) on_request: Option<Box<OnRequest>>,
-    pub(crate) on_error: Option<Box<OnError>>,
-}
 
 /// What the threads of the connections share.
 pub(crate) struct Service<H> {
@@ -59,6 +43,9 @@ pub(crate) struct Service<H> {
 
 /// An accepted stream that has its place.
 type Admitted = (Arc<Shared>, Slot);
+
+/// A connection and the request that it came of, which outlives it.
+type Opened = (Connection, Arc<Request>);
 
 impl<H> Service<H>
 where
@@ -166,79 +153,76 @@ where
         // Nothing was sent before, so the socket has room for this.
         let _ = wire.write_all(&mut [IoSlice::new(&reply)], Duration::from_millis(10));
         wire.shutdown(Shutdown::Write);
-        self.note(wire.peer_addr(), error.into());
+        let context = ErrorContext { peer_addr: wire.peer_addr(), request: None };
+        self.callbacks.note(&context, &error.into());
     }
 
     /// The life of a connection.
     fn serve(&self, shared: Arc<Shared>, slot: Slot) {
-        let peer = shared.wire.peer_addr();
-        let result = match self.upgrade(shared, &slot) {
-            Ok(conn) => self.handle(conn),
-            Err(error) => Err(error.into()),
+        let peer_addr = shared.wire.peer_addr();
+        let (request, result) = match self.upgrade(shared, &slot) {
+            Ok(None) => return,
+            Ok(Some((conn, request))) => (Some(request), self.handle(conn)),
+            Err(Unopened { error, request }) => (request, Err(error.into())),
         };
         if let Err(error) = result {
-            self.note(peer, error);
+            let context = ErrorContext { peer_addr, request: request.as_deref() };
+            self.callbacks.note(&context, &error);
         }
     }
 
-    /// Tells the application of what went wrong.
-    fn note(&self, peer: Option<SocketAddr>, error: BoxError) {
-        if let Some(note) = &self.callbacks.on_error {
-            let _ = catch_unwind(AssertUnwindSafe(|| note(peer, &error)));
-        }
-    }
-
-    /// The opening handshake, with the application's say in it.
+    /// The opening handshake, with the application's say in it; `None` if a plain request was
+    /// served instead.
     #[inline(never)]
-    fn upgrade(&self, shared: Arc<Shared>, slot: &Slot) -> Result<Connection, UpgradeError> {
+    fn upgrade(&self, shared: Arc<Shared>, slot: &Slot) -> Result<Option<Opened>, Unopened> {
         let upgrade = match upgrade::read(shared)? {
             Incoming::Upgrade(upgrade) => upgrade,
             Incoming::Plain(plain) => {
-                return Err(match &self.callbacks.on_request {
-                    None => plain.refuse(),
-                    Some(answer) => {
-                        let response = guarded(|| answer(plain.request()));
-                        plain.respond(&response.unwrap_or_else(failure))
-                    }
-                });
+                let request = plain.shared_request();
+                let answered = self.answer(plain, &request);
+                return answered
+                    .map(|()| None)
+                    .map_err(|error| Unopened { error, request: Some(request) });
             }
         };
-        let decided = match &self.callbacks.on_upgrade {
-            None => Ok(Accept::new()),
-            Some(decide) => guarded(|| decide(upgrade.request())).unwrap_or_else(|| Err(failure())),
-        };
-        match decided {
+        let request = upgrade.shared_request();
+        let result = match self.callbacks.decide(&request) {
             // From the 101 on the client may count on a Close, so the slot knows before.
-            Ok(accept) => upgrade.accept_and(&accept, || slot.open()),
-            Err(reject) => Err(upgrade.reject(&reject)),
+            Ok(Ok(accept)) => upgrade.accept_and(&accept, || slot.open()),
+            Ok(Err(reject)) => Err(upgrade.reject(&reject)),
+            Err(panicked) => {
+                upgrade.apologise();
+                Err(panicked)
+            }
+        };
+        match result {
+            Ok(conn) => Ok(Some((conn, request))),
+            Err(error) => Err(Unopened { error, request: Some(request) }),
+        }
+    }
+
+    /// Answers a plain request.
+    fn answer(&self, plain: Plain, request: &Request) -> Result<(), UpgradeError> {
+        match self.callbacks.answer(request) {
+            Ok(Some(response)) => plain.respond(&response),
+            Ok(None) => Err(plain.refuse()),
+            Err(panicked) => {
+                plain.apologise();
+                Err(panicked)
+            }
         }
     }
 
     #[inline(never)]
     fn handle(&self, mut conn: Connection) -> Result<(), BoxError> {
         let shared = conn.chaperoned();
-        let result = catch_unwind(AssertUnwindSafe(|| (self.handler)(conn)));
-        let result = result.unwrap_or_else(|panic| Err(told(&*panic).into()));
+        let result = guarded(|| (self.handler)(conn));
+        let result =
+            result.unwrap_or_else(|said| Err(format!("the handler panicked: {said}").into()));
         shared.finish(match result {
             Ok(()) => CloseAction::Initiate(CloseCode::NORMAL, String::new()),
             Err(_) => CloseAction::Abort(CloseCode::INTERNAL_ERROR, String::new()),
         });
         result
     }
-}
-
-/// The result of a callback, unless it panics.
-fn guarded<T>(callback: impl FnOnce() -> T) -> Option<T> {
-    catch_unwind(AssertUnwindSafe(callback)).ok()
-}
-
-fn failure() -> Response {
-    Response::new(Status::INTERNAL_SERVER_ERROR, "the server failed\n")
-}
-
-/// What a panic said.
-fn told(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().copied();
-    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    format!("the handler panicked: {}", text.unwrap_or("without a word"))
 }

@@ -54,6 +54,12 @@ pub(crate) enum Incoming {
     Plain(Plain),
 }
 
+/// Why a stream did not become a connection, and its request, where there was one.
+pub(crate) struct Unopened {
+    pub(crate) error: UpgradeError,
+    pub(crate) request: Option<Arc<Request>>,
+}
+
 /// A request and the stream to answer it on.
 struct Exchange {
     shared: Arc<Shared>,
@@ -74,9 +80,10 @@ impl Upgrade {
         let peer = stream.peer_addr();
         let wire = Wire::new(Stream::Other(Box::new(stream)), peer);
         let context = Arc::new(Context::new(config.clone()));
-        match read(Arc::new(Shared::new(wire, context)))? {
-            Incoming::Upgrade(upgrade) => Ok(upgrade),
-            Incoming::Plain(plain) => Err(plain.refuse()),
+        match read(Arc::new(Shared::new(wire, context))) {
+            Ok(Incoming::Upgrade(upgrade)) => Ok(upgrade),
+            Ok(Incoming::Plain(plain)) => Err(plain.refuse()),
+            Err(unopened) => Err(unopened.error),
         }
     }
 
@@ -84,6 +91,10 @@ impl Upgrade {
     #[must_use]
     pub fn request(&self) -> &Request {
         &self.exchange.request
+    }
+
+    pub(crate) fn shared_request(&self) -> Arc<Request> {
+        Arc::clone(&self.exchange.request)
     }
 
     /// Answers 101, and the connection is open.
@@ -119,29 +130,55 @@ impl Upgrade {
 
     /// Answers with something else, and closes the stream. What is returned says so.
     pub fn reject(self, reject: &Reject) -> UpgradeError {
-        self.exchange.respond(reject)
+        match self.exchange.respond(reject) {
+            Ok(()) => UpgradeError::Answered(reject.status()),
+            Err(error) => error,
+        }
+    }
+
+    /// Answers that the server failed, and closes the stream.
+    pub(crate) fn apologise(self) {
+        self.exchange.apologise();
     }
 }
 
 impl Plain {
-    pub(crate) fn request(&self) -> &Request {
-        &self.exchange.request
+    pub(crate) fn shared_request(&self) -> Arc<Request> {
+        Arc::clone(&self.exchange.request)
     }
 
     /// Answers, and closes the stream.
-    pub(crate) fn respond(self, response: &Response) -> UpgradeError {
-        self.exchange.respond(response)
+    ///
+    /// # Errors
+    ///
+    /// If the answer is no success, or cannot be sent.
+    pub(crate) fn respond(self, response: &Response) -> Result<(), UpgradeError> {
+        self.exchange.respond(response)?;
+        match response.status() {
+            status if status.code() < 400 => Ok(()),
+            status => Err(UpgradeError::Answered(status)),
+        }
     }
 
     /// Answers that this is no place for plain requests.
     pub(crate) fn refuse(self) -> UpgradeError {
-        self.exchange.respond(&Refusal::NotWebSocket.response());
-        UpgradeError::Refused(Refusal::NotWebSocket)
+        match self.exchange.respond(&Refusal::NotWebSocket.response()) {
+            Ok(()) => UpgradeError::Refused(Refusal::NotWebSocket),
+            Err(error) => error,
+        }
+    }
+
+    /// Answers that the server failed, and closes the stream.
+    pub(crate) fn apologise(self) {
+        self.exchange.apologise();
     }
 }
 
 impl Exchange {
-    fn respond(self, response: &Response) -> UpgradeError {
+    /// # Errors
+    ///
+    /// [`UpgradeError::InvalidReply`]; the peer got 500.
+    fn respond(self, response: &Response) -> Result<(), UpgradeError> {
         // RFC 9110 §9.3.2: the answer to HEAD has no body.
         let reply = match self.request.method() {
             "HEAD" => response.encode_head_only(),
@@ -150,10 +187,16 @@ impl Exchange {
         match reply {
             Ok(reply) => {
                 answer(&self.shared, &reply);
-                UpgradeError::Answered(response.status())
+                Ok(())
             }
-            Err(error) => self.fail(error),
+            Err(error) => Err(self.fail(error)),
         }
+    }
+
+    fn apologise(self) {
+        let response = Response::new(Status::INTERNAL_SERVER_ERROR, "the server failed\n");
+        // It is fit to be sent.
+        let _ = self.respond(&response);
     }
 
     /// The application's answer is unfit to be sent.
@@ -164,28 +207,37 @@ impl Exchange {
     }
 }
 
+impl From<UpgradeError> for Unopened {
+    /// Of a stream that gave no request.
+    fn from(error: UpgradeError) -> Self {
+        Self { error, request: None }
+    }
+}
+
 /// Reads a request head and judges it.
-pub(crate) fn read(shared: Arc<Shared>) -> Result<Incoming, UpgradeError> {
+pub(crate) fn read(shared: Arc<Shared>) -> Result<Incoming, Unopened> {
     let config = &shared.context.config;
     let (request, rest) = match read_head(&shared.wire, config) {
         Ok(read) => read,
-        Err(UpgradeError::Refused(refusal)) => return Err(refuse(&shared, refusal)),
+        Err(UpgradeError::Refused(refusal)) => return Err(refuse(&shared, refusal).into()),
         Err(UpgradeError::TimedOut) => {
             // The peer had its time, so nothing more is waited for.
             let response = Response::new(Status::REQUEST_TIMEOUT, "the request took too long\n");
             send(&shared.wire, &encoded(&response), config.timeouts.close);
             shared.wire.shutdown(Shutdown::Both);
-            return Err(UpgradeError::TimedOut);
+            return Err(UpgradeError::TimedOut.into());
         }
-        Err(error) => return Err(error),
+        Err(error) => return Err(error.into()),
     };
     let exchange = Exchange { shared, request: Arc::new(request), rest };
     match judge(&exchange.request, &exchange.shared.context.config) {
         Ok(handshake) => Ok(Incoming::Upgrade(Upgrade { exchange, handshake })),
         Err(Refusal::NotWebSocket) => Ok(Incoming::Plain(Plain { exchange })),
         Err(refusal) => {
-            exchange.respond(&refusal.response());
-            Err(refusal.into())
+            let request = Some(Arc::clone(&exchange.request));
+            let answered = exchange.respond(&refusal.response());
+            let error = answered.err().unwrap_or(UpgradeError::Refused(refusal));
+            Err(Unopened { error, request })
         }
     }
 }
@@ -205,19 +257,30 @@ fn read_head(wire: &Wire, config: &Config) -> Result<(Request, Vec<u8>), Upgrade
     let mut parser = HeadParser::new(config.limits.for_head());
     // Not on the stack, where it would stay a used page for the life of the connection.
     let mut bytes = vec![0; STEP];
+    let mut silent = true;
     loop {
         let wait = deadline.left().ok_or(UpgradeError::TimedOut)?;
-        let len = match wire.read(&mut bytes, wait)? {
-            None => continue,
-            Some(0) => return Err(UpgradeError::Io(ErrorKind::UnexpectedEof.into())),
-            Some(len) => len,
+        let len = match wire.read(&mut bytes, wait) {
+            Ok(None) => continue,
+            Ok(Some(0)) if silent => return Err(UpgradeError::NoRequest),
+            Ok(Some(0)) => return Err(UpgradeError::Io(ErrorKind::UnexpectedEof.into())),
+            Ok(Some(len)) => len,
+            Err(error) if silent && is_reset(&error) => return Err(UpgradeError::NoRequest),
+            Err(error) => return Err(UpgradeError::Io(error)),
         };
+        silent = false;
         let (used, head) = parser.feed(&bytes[..len]).map_err(Refusal::from)?;
         if let Some(head) = head {
             let request = Request::new(head, wire.peer_addr(), wire.begun());
             return Ok((request, bytes[used..len].to_vec()));
         }
     }
+}
+
+/// Whether the peer is gone, which is not to be told from an end where nothing was sent.
+fn is_reset(error: &io::Error) -> bool {
+    use ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected};
+    matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | NotConnected)
 }
 
 fn refuse(shared: &Shared, refusal: Refusal) -> UpgradeError {

@@ -45,6 +45,7 @@ const ORDER: &[&str] = &[
     "receiver",
     "raw",
     "connection",
+    "callbacks",
     "upgrade",
     "listener",
     "door",

@@ -48,9 +48,12 @@ pub struct Ended {
 #[derive(Debug, PartialEq, Eq)]
 pub enum Unopened {
     Io(ErrorKind),
+    NoRequest,
+    Accept(ErrorKind),
     TimedOut,
     Refused(Refusal),
     Answered(u16),
+    Panicked(String),
     InvalidReply(InvalidReply),
     TooManyConnections,
 }
@@ -132,9 +135,9 @@ impl TestServer {
         H: Fn(Connection) -> Result<(), BoxError> + Send + Sync + 'static,
     {
         let server = Server::bind("127.0.0.1:0").expect("bind");
-        let server = set_up(server.on_error(move |peer, error| {
-            if let Some(error) = error.downcast_ref() {
-                let peer = peer.expect("TCP has addresses");
+        let server = set_up(server.on_error(move |context, error| {
+            // What is about no stream has no address.
+            if let (Some(error), Some(peer)) = (error.downcast_ref(), context.peer_addr()) {
                 let _ = sender.send((peer, Report::Unopened(Unopened::new(error))));
             }
         }));
@@ -210,9 +213,12 @@ impl Unopened {
     pub fn new(error: &UpgradeError) -> Self {
         match error {
             UpgradeError::Io(error) => Self::Io(error.kind()),
+            UpgradeError::NoRequest => Self::NoRequest,
+            UpgradeError::Accept(error) => Self::Accept(error.kind()),
             UpgradeError::TimedOut => Self::TimedOut,
             UpgradeError::Refused(refusal) => Self::Refused(*refusal),
             UpgradeError::Answered(status) => Self::Answered(status.code()),
+            UpgradeError::Panicked(said) => Self::Panicked(said.clone()),
             UpgradeError::InvalidReply(error) => Self::InvalidReply(*error),
             UpgradeError::TooManyConnections => Self::TooManyConnections,
             other => panic!("a new kind of error: {other:?}"),

@@ -8,6 +8,8 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+/// Before a connection: who is let in, and who hears of those who are not.
+mod accepting;
 /// The program.
 mod binary;
 /// Somebody else's client.

@@ -227,7 +227,7 @@ fn callbacks_that_panic() {
         client.expect_refusal(500);
         let peer = client.addr;
         drop(client);
-        assert_eq!(server.unopened(peer), Unopened::Answered(500));
+        assert_eq!(server.unopened(peer), Unopened::Panicked("as the test has it".to_owned()));
     }
     server.open().finish();
 }
@@ -285,9 +285,11 @@ fn the_owner_hears_of_errors() {
     let (sender, errors) = channel();
     let server = TestServer::with_handler(
         move |server| {
-            server.on_error(move |peer, error| {
+            server.on_error(move |context, error| {
                 let kind = error.downcast_ref::<UpgradeError>().map(Unopened::new);
-                sender.send((peer, kind, error.to_string())).expect("the test waits");
+                sender
+                    .send((context.peer_addr(), kind, error.to_string()))
+                    .expect("the test waits");
                 panic!("a panic here is nobody's business");
             })
         },

@@ -5,7 +5,9 @@ use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use barews::http::Refusal;
-use barews::{Accept, BoxError, Connection, Reject, Request, Response, Status, UpgradeError};
+use barews::{
+    Accept, BoxError, Connection, ErrorContext, Reject, Request, Response, Status, UpgradeError,
+};
 
 use crate::budget::Budget;
 use crate::log::Log;
@@ -85,13 +87,13 @@ impl App {
     }
 
     /// Takes note of what the library tells: a connection that did not open, or a handler's error.
-    pub(crate) fn hear(&self, peer: Option<SocketAddr>, error: &BoxError) {
+    pub(crate) fn hear(&self, context: &ErrorContext<'_>, error: &BoxError) {
         // A handler's error was logged with the rest of its connection.
         let Some(error) = error.downcast_ref::<UpgradeError>() else { return };
         self.metrics.refused(error);
         // Our own answers were logged when they were given.
         if !matches!(error, UpgradeError::Answered(_)) {
-            self.refuse(peer, &error.to_string());
+            self.refuse(context.peer_addr(), &error.to_string());
         }
     }
 

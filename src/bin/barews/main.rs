@@ -142,7 +142,7 @@ fn run(
         .config(config)
         .on_upgrade(move |request| decide.decide(request))
         .on_request(move |request| answer.answer(request))
-        .on_error(move |peer, error| hear.hear(peer, error));
+        .on_error(move |context, error| hear.hear(context, error));
     stop_on(signals, server.shutdown_handle(), grace, app, leftovers)?;
     server.run(move |conn| serve.serve(conn))
 }
