@@ -129,7 +129,7 @@ fn broken_at_every_call(kind: ErrorKind) {
         // What was sent before is what is always sent.
         assert!(clean.output.starts_with(&broken.output), "call {at}: {broken:?}");
         match broken.result {
-            Err(error) => assert_eq!(Unopened::new(&error), Unopened::Io(kind), "call {at}"),
+            Err(error) => assert_eq!(Unopened::new(&error), unopened(at, kind), "call {at}"),
             // `echo` has made sure that every later call gives `Closed`.
             Ok(ended) => match ended.result {
                 Err(Error::Io(error)) => assert_eq!(error.kind(), kind, "call {at}"),
@@ -139,6 +139,12 @@ fn broken_at_every_call(kind: ErrorKind) {
             },
         }
     }
+}
+
+/// What comes of an opening whose calls fail from this one on. Before the first byte nobody has
+/// asked for anything.
+fn unopened(at: usize, kind: ErrorKind) -> Unopened {
+    if at == 0 { Unopened::NoRequest } else { Unopened::Io(kind) }
 }
 
 #[test]
@@ -158,7 +164,11 @@ fn h70_reset_inside_the_head() {
         let faults = Faults { broken: Some((at, ErrorKind::ConnectionReset)), ..small };
         let Outcome { output, result, calls, .. } = run_script(r0().bytes(), faults);
         assert!(output.is_empty(), "call {at}: {output:?}");
-        assert_eq!(Unopened::new(&result.unwrap_err()), Unopened::Io(ErrorKind::ConnectionReset));
+        assert_eq!(
+            Unopened::new(&result.unwrap_err()),
+            unopened(at, ErrorKind::ConnectionReset),
+            "call {at}"
+        );
         assert_eq!(calls, at + 1, "nothing more is tried");
     }
 }
