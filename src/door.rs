@@ -5,48 +5,66 @@
 //! at the door does hand it over, and stays. So in a burst of streams there is always a thread that
 //! does nothing but accept. When the system has run out of something, only that one rests: others
 //! leave.
+//!
+//! Nobody wakes them when the server is to stop: no wait is long, and after each they look.
 
 use std::io;
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
-use crate::listener::Listener;
+use crate::listener::{LONGEST_WAIT, TimedListener};
 
 /// How many threads wait at a listener, at the most.
 pub(crate) const PLACES: usize = 2;
 
 /// See the top of the file.
 pub(crate) struct Door {
-    /// `None` once the door is closed.
-    listener: Mutex<Option<Arc<Listener>>>,
-    waiting: Waiting,
+    state: Mutex<State>,
     /// Hears what makes the listener useless, and of the door's end.
     failed: Sender<io::Error>,
 }
 
-/// How many threads wait at a listener, or have a stream that they have yet to see to.
-#[derive(Clone, Default)]
-pub(crate) struct Waiting(Arc<Mutex<usize>>);
+struct State {
+    /// `None` once the door is closed.
+    listener: Option<Arc<TimedListener>>,
+    /// How many threads wait, or have a stream that they have yet to see to.
+    waiting: usize,
+}
+
+/// How long one who accepts waits and rests.
+pub(crate) struct Pace {
+    /// When it last had a stream, or began.
+    busy: Instant,
+    rest: Duration,
+}
+
+/// How long one accept waits, at first and at most.
+const WAIT: (Duration, Duration) = (Duration::from_millis(10), LONGEST_WAIT);
+
+/// How long accepting rests when the system has run out of something, at first and at most.
+const REST: (Duration, Duration) = (Duration::from_millis(5), Duration::from_secs(1));
 
 impl Door {
-    pub(crate) fn new(listener: Listener, waiting: Waiting, failed: Sender<io::Error>) -> Self {
-        Self { listener: Mutex::new(Some(Arc::new(listener))), waiting, failed }
+    pub(crate) fn new(listener: TimedListener, failed: Sender<io::Error>) -> Self {
+        let listener = Some(Arc::new(listener));
+        Self { state: Mutex::new(State { listener, waiting: 0 }), failed }
     }
 
     /// Takes a place at the listener, if there is one left.
-    pub(crate) fn enter(&self) -> Option<Arc<Listener>> {
-        let mut waiting = self.waiting.lock();
-        let listener = self.listener().clone().filter(|_| *waiting < PLACES)?;
-        *waiting += 1;
+    pub(crate) fn enter(&self) -> Option<Arc<TimedListener>> {
+        let mut state = self.lock();
+        let listener = state.listener.clone().filter(|_| state.waiting < PLACES)?;
+        state.waiting += 1;
         Some(listener)
     }
 
     /// Gives the place up, if another thread has one; whether it was so.
     pub(crate) fn leave(&self) -> bool {
-        let mut waiting = self.waiting.lock();
-        let others = *waiting > 1;
+        let mut state = self.lock();
+        let others = state.waiting > 1;
         if others {
-            *waiting -= 1;
+            state.waiting -= 1;
         }
         others
     }
@@ -54,9 +72,11 @@ impl Door {
     /// Gives the place up, and nobody takes one any more. The listener is closed when the last one
     /// at it is gone.
     pub(crate) fn close(&self) {
-        *self.waiting.lock() -= 1;
+        let mut state = self.lock();
+        state.waiting -= 1;
+        let listener = state.listener.take();
         // Outside the lock.
-        let listener = self.listener().take();
+        drop(state);
         drop(listener);
     }
 
@@ -66,18 +86,32 @@ impl Door {
         let _ = self.failed.send(error);
     }
 
-    fn listener(&self) -> MutexGuard<'_, Option<Arc<Listener>>> {
-        self.listener.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Waiting {
-    pub(crate) fn count(&self) -> usize {
-        *self.lock()
+impl Pace {
+    pub(crate) fn new() -> Self {
+        Self { busy: Instant::now(), rest: REST.0 }
     }
 
-    fn lock(&self) -> MutexGuard<'_, usize> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    /// How long to wait for the next stream: as long as none has come already. So a server that
+    /// is at work stops at once, and one that has nothing to do hardly wakes.
+    pub(crate) fn wait(&self) -> Duration {
+        self.busy.elapsed().clamp(WAIT.0, WAIT.1)
+    }
+
+    /// Accepting works, whether a stream has come or not.
+    pub(crate) fn fine(&mut self) {
+        self.rest = REST.0;
+    }
+
+    /// How long to rest, now that accepting has failed: longer each time.
+    pub(crate) fn rest(&mut self) -> Duration {
+        let rest = self.rest;
+        self.rest = (rest * 2).min(REST.1);
+        rest
     }
 }
 
@@ -91,7 +125,7 @@ mod tests {
     fn one_stays_and_no_more_enter_than_there_are_places() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let (failed, failures) = channel();
-        let door = Door::new(listener.into(), Waiting::default(), failed);
+        let door = Door::new(TimedListener::new(listener.into()).unwrap(), failed);
         for _ in 0..PLACES {
             assert!(door.enter().is_some());
         }
@@ -102,11 +136,25 @@ mod tests {
         assert!(!door.leave());
         assert!(door.enter().is_some());
         door.close();
-        assert_eq!(door.waiting.count(), PLACES - 1);
+        assert_eq!(door.lock().waiting, PLACES - 1);
         assert!(door.enter().is_none());
         door.fail(io::ErrorKind::InvalidInput.into());
         assert_eq!(failures.recv().unwrap().kind(), io::ErrorKind::InvalidInput);
         drop(door);
         assert!(failures.recv().is_err());
+    }
+
+    #[test]
+    fn a_rest_is_longer_each_time_until_it_was_fine() {
+        let mut pace = Pace::new();
+        for _ in 0..2 {
+            for rest in [5, 10, 20, 40, 80, 160, 320, 640, 1000, 1000] {
+                assert_eq!(pace.rest(), Duration::from_millis(rest));
+            }
+            pace.fine();
+        }
+        assert!(pace.wait() >= WAIT.0 && pace.wait() <= WAIT.1);
+        pace.busy = pace.busy.checked_sub(Duration::from_secs(60)).expect("a machine that is up");
+        assert_eq!(pace.wait(), WAIT.1);
     }
 }

@@ -4,25 +4,21 @@ use std::io;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
-use std::thread;
 use std::time::Duration;
 
 use crate::callbacks::{BoxError, Callbacks, ErrorContext};
 use crate::config::Config;
 use crate::connection::Connection;
 use crate::deadline::Deadline;
-use crate::door::{Door, Waiting};
+use crate::door::Door;
 use crate::http::{Accept, Reject, Response};
-use crate::listener::{Doorbell, Listener};
+use crate::listener::{Listener, TimedListener};
 use crate::registry::Registry;
 use crate::request::Request;
 use crate::service::Service;
 
 /// How often a shutdown looks for peers that do not answer its Close in time.
 const LOOK: Duration = Duration::from_millis(100);
-
-/// For how long a shutdown tries to wake those who accept.
-const WAKE: Duration = Duration::from_secs(5);
 
 /// A WebSocket server on one listener or more.
 ///
@@ -40,18 +36,19 @@ const WAKE: Duration = Duration::from_secs(5);
 /// }
 /// ```
 pub struct Server {
-    listeners: Vec<Listener>,
+    listeners: Vec<TimedListener>,
     config: Config,
     callbacks: Callbacks,
     handle: ShutdownHandle,
 }
 
-/// Stops a [`Server`] from another thread.
-#[derive(Clone)]
+/// Stops a [`Server`] from another thread, with all its listeners, whenever they were added. All
+/// clones stop the same server.
+#[derive(Clone, Default)]
 pub struct ShutdownHandle {
+    /// Set once, and seen by those who accept soon: none of their waits is long.
     stop: Arc<AtomicBool>,
     registry: Arc<Registry>,
-    doorbells: Vec<(Doorbell, Waiting)>,
 }
 
 impl Server {
@@ -69,14 +66,10 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// If the listener's address cannot be told.
+    /// If the listener's address cannot be told, or there is no descriptor for a second handle of
+    /// it, which Linux needs.
     pub fn from_listener(listener: impl Into<Listener>) -> io::Result<Self> {
-        let handle = ShutdownHandle {
-            stop: Arc::default(),
-            registry: Arc::default(),
-            doorbells: Vec::new(),
-        };
-        let (listeners, config, callbacks) = Default::default();
+        let (listeners, config, callbacks, handle) = Default::default();
         Self { listeners, config, callbacks, handle }.and_listener(listener)
     }
 
@@ -87,8 +80,8 @@ impl Server {
     /// As for [`from_listener`](Self::from_listener).
     pub fn and_listener(mut self, listener: impl Into<Listener>) -> io::Result<Self> {
         let listener = listener.into();
-        self.handle.doorbells.push((listener.prepare()?, Waiting::default()));
-        self.listeners.push(listener);
+        listener.addr()?;
+        self.listeners.push(TimedListener::new(listener)?);
         Ok(self)
     }
 
@@ -148,10 +141,10 @@ impl Server {
     /// The address of the first TCP listener, if there is one.
     #[must_use]
     pub fn local_addr(&self) -> Option<SocketAddr> {
-        self.handle.doorbells.iter().find_map(|(doorbell, _)| doorbell.addr())
+        self.listeners.iter().find_map(TimedListener::addr)
     }
 
-    /// A handle that stops the server, with the listeners that it has now.
+    /// A handle that stops the server, before [`run`](Self::run) or while it runs.
     #[must_use]
     pub fn shutdown_handle(&self) -> ShutdownHandle {
         self.handle.clone()
@@ -177,8 +170,8 @@ impl Server {
         let (stop, registry) = (Arc::clone(&handle.stop), Arc::clone(&handle.registry));
         let service = Service::new(config, callbacks, handler, stop, registry);
         let (failed, failures) = mpsc::channel();
-        for (listener, (_, waiting)) in listeners.into_iter().zip(&handle.doorbells) {
-            let door = Arc::new(Door::new(listener, waiting.clone(), failed.clone()));
+        for listener in listeners {
+            let door = Arc::new(Door::new(listener, failed.clone()));
             if let Err(error) = service.open(&door) {
                 door.fail(error);
             }
@@ -202,9 +195,15 @@ impl ShutdownHandle {
     /// Stops the server: accepts nobody more, sends 1001 to every connection, and waits for the
     /// handlers to end. After `grace` it cuts the connections that are left, so that their
     /// handlers fail at the next call, and returns.
+    ///
+    /// Whatever state the listeners are in, those who accept see it within 200 ms, and then
+    /// [`run`](Server::run) waits for handlers only. No accept is begun after that; a stream that
+    /// still comes out of one that was under way gets 503, with `Retry-After`. What waits in a
+    /// listener's backlog is left to whoever else accepts there; if nobody does, the system resets
+    /// it as the listener is closed.
     pub fn shutdown(&self, grace: Duration) {
         let deadline = Deadline::after(grace);
-        let mut awake = self.halt();
+        self.halt();
         self.registry.close();
         while let Some(left) = deadline.left()
             && !self.registry.wait(Deadline::after(left.min(LOOK)))
@@ -213,27 +212,10 @@ impl ShutdownHandle {
             self.registry.expire();
         }
         self.registry.cut();
-        // Now that connections have ended there are descriptors again.
-        let patience = Deadline::after(WAKE);
-        while !awake && patience.left().is_some() {
-            thread::sleep(Duration::from_millis(10));
-            awake = self.wake();
-        }
     }
 
-    /// Ends accepting; whether all who accept are awake to see that.
-    fn halt(&self) -> bool {
+    /// Ends accepting.
+    fn halt(&self) {
         self.stop.store(true, Ordering::Relaxed);
-        self.wake()
-    }
-
-    /// Wakes those who accept; whether that worked for all.
-    fn wake(&self) -> bool {
-        let mut all = true;
-        for (doorbell, waiting) in &self.doorbells {
-            // No ring too many: where the listener is not only ours, it would be for somebody else.
-            all &= (0..waiting.count()).all(|_| doorbell.ring());
-        }
-        all
     }
 }

@@ -7,17 +7,17 @@
 use std::io::{self, ErrorKind, IoSlice};
 use std::net::Shutdown;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::callbacks::{BoxError, Callbacks, ErrorContext, guarded};
 use crate::config::Config;
 use crate::connection::Connection;
-use crate::door::{Door, PLACES};
+use crate::door::{Door, PLACES, Pace};
 use crate::error::UpgradeError;
 use crate::http::{Response, Status};
-use crate::listener::Listener;
+use crate::listener::{LONGEST_WAIT, TimedListener};
 use crate::proto::CloseCode;
 use crate::registry::{Registry, Slot};
 use crate::request::Request;
@@ -27,8 +27,12 @@ use crate::transport::Wire;
 use crate::upgrade::{self, Incoming, Plain, Unopened};
 use crate::writer::{CloseAction, Sink};
 
-/// How long accepting rests when the system has run out of something, at first and at most.
-const REST: (Duration, Duration) = (Duration::from_millis(5), Duration::from_secs(1));
+/// How often peers are looked for that do not answer our Close in time. With the longest wait of an
+/// accept on top, that is within 250 ms. In milliseconds.
+const LOOK: u64 = 50;
+
+/// How many threads see to it, at the most, that those who are turned away can read why.
+const LINGERING: usize = 64;
 
 /// What the threads of the connections share.
 pub(crate) struct Service<H> {
@@ -39,7 +43,14 @@ pub(crate) struct Service<H> {
     /// Set when the server is to stop.
     stop: Arc<AtomicBool>,
     registry: Arc<Registry>,
+    begun: Instant,
+    /// The last [`look`](Self::look), in milliseconds from the beginning.
+    looked: AtomicU64,
+    lingering: Arc<AtomicUsize>,
 }
+
+/// A place among the threads that linger on streams that were turned away.
+struct Lingering(Arc<AtomicUsize>);
 
 /// An accepted stream that has its place.
 type Admitted = (Arc<Shared>, Slot);
@@ -60,7 +71,19 @@ where
     ) -> Arc<Self> {
         let threads = Arc::new(Threads::new(config.stack_size, LINGER));
         let context = Arc::new(Context::new(config));
-        Arc::new(Self { context, callbacks, threads, handler, stop, registry })
+        let (looked, lingering) = Default::default();
+        let begun = Instant::now();
+        Arc::new(Self {
+            context,
+            callbacks,
+            threads,
+            handler,
+            stop,
+            registry,
+            begun,
+            looked,
+            lingering,
+        })
     }
 
     /// Has threads wait at the door.
@@ -101,24 +124,17 @@ where
     /// Accepts streams until there is one to be served by this thread; `None` at the end.
     // Not inlined, as others here: what it needs of the stack would be held by idle connections.
     #[inline(never)]
-    fn accept(self: &Arc<Self>, door: &Arc<Door>, listener: &Listener) -> Option<Admitted> {
-        let mut rest = REST.0;
-        while !self.stop.load(Ordering::Relaxed) {
-            match listener.accept() {
-                // The last one is our own, to wake us, or has come too late.
-                Ok(_) if self.stop.load(Ordering::Relaxed) => break,
-                Ok(wire) => {
-                    rest = REST.0;
-                    let shared = Arc::new(Shared::new(wire, Arc::clone(&self.context)));
-                    match self.registry.enter(&shared) {
-                        None => self.turn_away(&shared.wire, UpgradeError::TooManyConnections),
-                        Some(slot) if door.leave() => return Some((shared, slot)),
-                        Some(slot) => {
-                            let first = Some((Arc::clone(&shared), slot));
-                            if let Err(error) = self.start(door, first) {
-                                self.turn_away(&shared.wire, UpgradeError::Io(error));
-                            }
-                        }
+    fn accept(self: &Arc<Self>, door: &Arc<Door>, listener: &TimedListener) -> Option<Admitted> {
+        let mut pace = Pace::new();
+        while !self.is_stopping() {
+            self.look();
+            match listener.accept(pace.wait()) {
+                Ok(None) => pace.fine(),
+                Ok(Some(wire)) => {
+                    pace = Pace::new();
+                    let admitted = self.admit(door, wire);
+                    if admitted.is_some() {
+                        return admitted;
                     }
                 }
                 Err(error) => match error.kind() {
@@ -134,8 +150,9 @@ where
                     // Out of descriptors or memory: what ends meanwhile gives some back.
                     _ if door.leave() => return None,
                     _ => {
-                        thread::sleep(rest);
-                        rest = (rest * 2).min(REST.1);
+                        let context = ErrorContext { peer_addr: None, request: None };
+                        self.callbacks.note(&context, &UpgradeError::Accept(error).into());
+                        self.rest(pace.rest());
                     }
                 },
             }
@@ -144,17 +161,71 @@ where
         None
     }
 
-    /// Answers 503 without a wait: there is no place, or no thread to be had. The request is not
-    /// read, so its sender may see a reset behind the answer.
-    fn turn_away(&self, wire: &Wire, error: UpgradeError) {
-        let response = Response::new(Status::SERVICE_UNAVAILABLE, "too many connections\n")
-            .header("Retry-After", "1");
+    /// Gives a stream its place, and if this thread is to serve it, returns it.
+    fn admit(self: &Arc<Self>, door: &Arc<Door>, wire: Wire) -> Option<Admitted> {
+        let shared = Arc::new(Shared::new(wire, Arc::clone(&self.context)));
+        if self.is_stopping() {
+            let error = UpgradeError::Answered(Status::SERVICE_UNAVAILABLE);
+            self.turn_away(shared, "the server is shutting down\n", error);
+            return None;
+        }
+        let Some(slot) = self.registry.enter(&shared) else {
+            self.turn_away(shared, "too many connections\n", UpgradeError::TooManyConnections);
+            return None;
+        };
+        if door.leave() {
+            return Some((shared, slot));
+        }
+        let first = Some((Arc::clone(&shared), slot));
+        if let Err(error) = self.start(door, first) {
+            self.turn_away(shared, "no thread for a connection\n", UpgradeError::Io(error));
+        }
+        None
+    }
+
+    /// Answers 503 without a wait: there is no place, or no thread to be had. The request is read
+    /// and thrown away, so that the answer is not lost to a reset, if there is a thread for that.
+    fn turn_away(self: &Arc<Self>, shared: Arc<Shared>, why: &str, error: UpgradeError) {
+        let response = Response::new(Status::SERVICE_UNAVAILABLE, why).header("Retry-After", "1");
         let reply = upgrade::encoded(&response);
+        let wire = &shared.wire;
         // Nothing was sent before, so the socket has room for this.
         let _ = wire.write_all(&mut [IoSlice::new(&reply)], Duration::from_millis(10));
         wire.shutdown(Shutdown::Write);
         let context = ErrorContext { peer_addr: wire.peer_addr(), request: None };
         self.callbacks.note(&context, &error.into());
+        if let Some(place) = Lingering::enter(&self.lingering) {
+            // Without a thread, the stream is dropped as it is.
+            let _ = self.threads.start(move || {
+                upgrade::linger(&shared);
+                drop(place);
+            });
+        }
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    /// Rests, but not beyond the server's end.
+    fn rest(&self, mut rest: Duration) {
+        while !rest.is_zero() && !self.is_stopping() {
+            let nap = rest.min(LONGEST_WAIT);
+            thread::sleep(nap);
+            rest -= nap;
+            self.look();
+        }
+    }
+
+    /// Ends connections whose peers do not answer our Close, if that was not done just before.
+    fn look(&self) {
+        let now = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let last = self.looked.load(Ordering::Relaxed);
+        if now.saturating_sub(last) >= LOOK
+            && self.looked.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+        {
+            self.registry.expire();
+        }
     }
 
     /// The life of a connection.
@@ -224,5 +295,19 @@ where
             Err(_) => CloseAction::Abort(CloseCode::INTERNAL_ERROR, String::new()),
         });
         result
+    }
+}
+
+impl Lingering {
+    fn enter(count: &Arc<AtomicUsize>) -> Option<Self> {
+        let others = count.fetch_add(1, Ordering::Relaxed);
+        let place = Self(Arc::clone(count));
+        (others < LINGERING).then_some(place)
+    }
+}
+
+impl Drop for Lingering {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }

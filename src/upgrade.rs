@@ -221,10 +221,10 @@ pub(crate) fn read(shared: Arc<Shared>) -> Result<Incoming, Unopened> {
         Ok(read) => read,
         Err(UpgradeError::Refused(refusal)) => return Err(refuse(&shared, refusal).into()),
         Err(UpgradeError::TimedOut) => {
-            // The peer had its time, so nothing more is waited for.
             let response = Response::new(Status::REQUEST_TIMEOUT, "the request took too long\n");
+            // The peer had its time, so no more of it is given than a close has.
             send(&shared.wire, &encoded(&response), config.timeouts.close);
-            shared.wire.shutdown(Shutdown::Both);
+            linger(&shared);
             return Err(UpgradeError::TimedOut.into());
         }
         Err(error) => return Err(error.into()),
@@ -288,14 +288,20 @@ fn refuse(shared: &Shared, refusal: Refusal) -> UpgradeError {
     UpgradeError::Refused(refusal)
 }
 
-/// Answers and closes the stream, in a way that lets the answer arrive even if the peer is still
-/// sending.
+/// Answers and closes the stream.
 fn answer(shared: &Shared, reply: &[u8]) {
+    let timeouts = &shared.context.config.timeouts;
+    send(&shared.wire, reply, allowance(timeouts.write, reply.len() as u64));
+    linger(shared);
+}
+
+/// Closes the stream in a way that lets the answer arrive even if the peer is still sending: what
+/// comes is thrown away until the peer's end or the close deadline.
+pub(crate) fn linger(shared: &Shared) {
     let Shared { wire, context, .. } = shared;
-    let timeouts = &context.config.timeouts;
-    send(wire, reply, allowance(timeouts.write, reply.len() as u64));
+    let deadline = Deadline::after(context.config.timeouts.close);
     wire.shutdown(Shutdown::Write);
-    wire.drain(Deadline::after(timeouts.close));
+    wire.drain(deadline);
     wire.shutdown(Shutdown::Both);
 }
 

@@ -1,5 +1,7 @@
 //! The real program as a child process.
 
+#[cfg(target_os = "linux")]
+use std::collections::HashSet;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
@@ -144,7 +146,9 @@ impl Binary {
     pub fn wait_for(&self, connections: usize) {
         let start = Instant::now();
         loop {
-            let sockets = self.descriptors().iter().filter(|to| to.starts_with("socket:")).count();
+            let sockets = self.descriptors().into_iter().filter(|to| to.starts_with("socket:"));
+            // The listener has more than one handle.
+            let sockets = sockets.collect::<HashSet<_>>().len();
             // One of them listens.
             if sockets == 1 + connections {
                 return;

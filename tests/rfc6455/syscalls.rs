@@ -82,14 +82,21 @@ impl Traced {
         steps.into_values().filter(|steps| steps.contains(&Failed)).collect()
     }
 
-    /// The same; for how long each rested. One that leaves another at the door does not rest.
+    /// The same; for how long each rested after a failure, which it does in pieces. One that leaves
+    /// another at the door does not rest.
     fn rests(self) -> Vec<Vec<u64>> {
         let rests = |steps: Vec<Step>| {
-            let rests = steps.iter().filter_map(|step| match step {
-                Rests(rest) => Some(*rest),
-                Failed => None,
-            });
-            rests.collect()
+            let mut rests = Vec::new();
+            let mut goes_on = false;
+            for step in steps {
+                match step {
+                    Rests(piece) if goes_on => *rests.last_mut().expect("the first piece") += piece,
+                    Rests(rest) => rests.push(rest),
+                    Failed => {}
+                }
+                goes_on = step != Failed;
+            }
+            rests
         };
         self.steps().into_iter().map(rests).collect()
     }
