@@ -135,7 +135,7 @@ fn f13_a_client_that_stops_reading_is_cut_by_the_write_deadline() {
     assert!(!matches!(error, tungstenite::Error::Capacity(_)), "{error}");
     drop(client);
     program.settle();
-    let line = program.line();
+    let line = program.line_with(" bytes out, ");
     assert!(line.ends_with("failed 1006: what was sent was not taken in time"), "{line}");
     echoes(&mut open(&program));
 }
@@ -190,7 +190,7 @@ fn f17_little_memory_refuses_messages_and_not_the_server() {
         }
     }
     program.settle();
-    let lines: Vec<String> = (0..32).map(|_| program.line()).collect();
+    let lines: Vec<String> = (0..32).map(|_| program.line_with(" bytes out, ")).collect();
     let count = |end: &str| lines.iter().filter(|line| line.contains(end)).count();
     // Others end with their clients.
     let overloaded = count("failed 1013: too many bytes of unfinished messages");

@@ -65,6 +65,16 @@ impl Binary {
         line.strip_suffix('\n').expect("a line on standard error").to_owned()
     }
 
+    /// The next line on standard error that has this in it.
+    pub fn line_with(&mut self, part: &str) -> String {
+        loop {
+            let line = self.line();
+            if line.contains(part) {
+                return line;
+            }
+        }
+    }
+
     /// The address in the line that tells it.
     pub fn address(&mut self) -> String {
         let line = self.line();
@@ -124,6 +134,11 @@ impl Binary {
     /// Threads when nobody is connected: the main one, those for the log and signals, and two that
     /// accept.
     pub const IDLE: u64 = 5;
+
+    /// The memory it uses, in bytes.
+    pub fn memory(&self) -> u64 {
+        self.status("VmRSS:") << 10
+    }
 
     /// The most memory it has used so far, in bytes.
     pub fn peak_memory(&self) -> u64 {

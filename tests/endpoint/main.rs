@@ -5,6 +5,8 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+/// What the paths, the log and the metrics do at their edges.
+mod app_edges;
 /// Each path as it is documented.
 mod paths;
 /// The page, the health check, the metrics.

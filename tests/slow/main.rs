@@ -5,3 +5,6 @@
 #[macro_use]
 #[path = "../common/mod.rs"]
 mod common;
+
+/// The paths, the log and the metrics of the program.
+mod app;

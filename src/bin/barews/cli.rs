@@ -6,6 +6,7 @@ use std::time::Duration;
 use barews::Config;
 
 use crate::address::Address;
+use crate::app::Behaviour;
 use crate::help;
 use crate::log::Format;
 use crate::settings::{SETTINGS, Setting};
@@ -29,8 +30,7 @@ pub(crate) struct Options {
     /// How long a shutdown waits for connections to close.
     pub(crate) grace: Duration,
     pub(crate) log: Format,
-    /// Whether to serve violations of the protocol.
-    pub(crate) faults: bool,
+    pub(crate) behaviour: Behaviour,
 }
 
 /// Stack size of a connection's thread, in bytes. The echo loop needs little, and of what is not
@@ -47,7 +47,7 @@ pub(crate) fn parse(
         config: Config { stack_size: Some(STACK), ..Config::default() },
         grace: Duration::from_secs(3),
         log: Format::Text,
-        faults: false,
+        behaviour: Behaviour::default(),
     };
     let mut given = Vec::new();
     let mut args =
@@ -196,7 +196,7 @@ mod tests {
                     assert_eq!(wrong(&[name], &[]), format!("{name} needs a {what}"));
                 }
             }
-            if setting.value != "ORIGIN" {
+            if !matches!(setting.value, "ORIGIN" | "NAME") {
                 for text in ["x", "-1", "+1", "1.5", "99999999999999999999", "K", "s"] {
                     let not = format!("{text:?} is not ");
                     let error = wrong(&[&format!("{name}={text}")], &[]);
@@ -296,7 +296,10 @@ mod tests {
         for setting in SETTINGS {
             let default = setting.help.rsplit_once('[').map(|(_, rest)| rest.trim_end_matches(']'));
             match (setting.value, default) {
-                ("", None) | ("ORIGIN", Some("any")) | ("ADDR", Some("127.0.0.1:9001")) => {}
+                ("", None)
+                | ("ORIGIN", Some("any"))
+                | ("NAME", Some("the first"))
+                | ("ADDR", Some("127.0.0.1:9001")) => {}
                 (_, Some(default)) => {
                     // Setting the default that is printed changes nothing.
                     let same = shown(&[setting.name, default], &[]);

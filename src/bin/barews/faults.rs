@@ -2,16 +2,21 @@
 
 use std::io::{Read, Write};
 use std::net::Shutdown;
+use std::time::{Duration, Instant};
 
 use barews::proto::{Event, Receive, ReceiveLimits};
 use barews::{CloseFrame, Connection, Error};
 
+use crate::echo;
 use crate::metrics::Tally;
 use crate::route::Invalid;
 use crate::visit::End;
 
 /// How much is read of a client after it was sent nonsense, in bytes.
 const DRAIN: usize = 64 << 10;
+
+/// How long it is waited for an answer to nonsense, if other things come meanwhile.
+const ANSWER: Duration = Duration::from_secs(60);
 
 /// Sends so many messages back, and cuts the stream: with `how` at once, else as the end of a
 /// process would.
@@ -21,9 +26,8 @@ pub(crate) fn cut(mut conn: Connection, tally: &Tally, after: u64, how: Option<S
     for _ in 0..after {
         let result = match conn.recv(&mut buf) {
             Ok(Some(message)) => {
-                tally.received.count(message.len());
-                tally.sent.count(message.len());
-                conn.write(message)
+                tally.count_received(message);
+                echo::reply(&mut conn, tally, message)
             }
             Ok(None) => return End::of(&conn, Ok(())),
             Err(error) => Err(error),
@@ -50,8 +54,8 @@ pub(crate) fn violate(conn: Connection, kind: Invalid) -> End {
         let limits = ReceiveLimits { message: u64::MAX, fragments: u32::MAX };
         let mut core = Receive::new(limits);
         let mut bytes = [0; 4096];
-        let mut read = 0;
-        while read < DRAIN {
+        let (mut read, start) = (0, Instant::now());
+        while read < DRAIN && start.elapsed() < ANSWER {
             let len = raw.read(&mut bytes)?;
             if len == 0 {
                 break;

@@ -13,8 +13,8 @@ or 2m; off means never.
 const ENVIRONMENT: &str = "\
 Each option can stand in the environment instead: BAREWS_ and its name in upper
 case, so BAREWS_MAX_MESSAGE=1M for --max-message 1M. A list (BAREWS_LISTEN,
-BAREWS_ORIGIN) has spaces between; BAREWS_FAULTS is 1 or 0. An argument comes
-before the environment.
+BAREWS_ORIGIN, BAREWS_SUBPROTOCOL) has spaces between; BAREWS_FAULTS and others
+without a value are 1 or 0. An argument comes before the environment.
 
 PORT=N alone listens on 0.0.0.0:N. Listeners that a supervisor passes
 (LISTEN_FDS and LISTEN_PID, as systemd sets them) are used beside those named;
@@ -47,7 +47,7 @@ fn main() -> String {
     let mut names = String::new();
     for (path, _) in PATHS.iter().filter(|(path, _)| !path.is_empty()) {
         let line = names.lines().last().map_or(0, str::len);
-        match line + path.len() > 70 {
+        match line + 2 + path.len() > 80 {
             _ if names.is_empty() => names += "  ",
             true => names += "\n  ",
             false => names += "  ",
@@ -62,18 +62,18 @@ fn main() -> String {
          --man                     the manual page, for man -l -\n  \
          -V, --version             the version\n\n\
          WebSocket paths:\n{names}\nPlain HTTP: /  /healthz  /metrics\n\n\
-         The address and a line for each connection go to standard error.\n",
+         The address, and lines on each connection, go to standard error.\n",
         env!("CARGO_PKG_VERSION"),
         list(Topic::Main),
     )
 }
 
 fn paths() -> String {
-    let mut text = "WebSocket paths:\n\n".to_owned();
+    let mut text = "WebSocket paths:\n".to_owned();
     for (path, does) in PATHS {
         text += &format!("  {path:30} {does}\n");
     }
-    text += "\nPlain HTTP:\n\n";
+    text += "\nPlain HTTP:\n";
     for (path, does) in PLAIN {
         text += &format!("  {path:30} {does}\n");
     }

@@ -5,8 +5,11 @@ mod address;
 mod app;
 mod budget;
 mod cli;
+mod describe;
 mod echo;
+mod escape;
 mod faults;
+mod headers;
 mod help;
 mod helper;
 mod json;
@@ -14,11 +17,16 @@ mod label;
 mod log;
 mod metrics;
 mod page;
+mod plain;
 mod rooms;
 mod route;
 mod settings;
 mod signals;
+mod stall;
 mod stream;
+mod subprotocol;
+mod throttle;
+mod trace;
 mod value;
 mod visit;
 
@@ -62,7 +70,7 @@ fn serve(
     passed: io::Result<Vec<Listener>>,
     signals: Signals,
 ) -> Result<(), String> {
-    let Options { listen, config, grace, log, faults } = options;
+    let Options { listen, config, grace, log, behaviour } = options;
     let (listeners, files) = listeners(&listen, passed)?;
     let log = Log::start(log);
     let leftovers = Arc::new(Leftovers { files: Mutex::new(files), log: log.clone() });
@@ -71,7 +79,7 @@ fn serve(
         let log = log.clone();
         move |panic| log.say("panic", panic.to_string())
     }));
-    let app = Arc::new(App::new(log.clone(), faults, config.timeouts.idle));
+    let app = Arc::new(App::new(log.clone(), behaviour, &config.timeouts));
     for listener in &listeners {
         let addr = address::shown(listener);
         log.event(

@@ -61,10 +61,21 @@ pub(crate) const SETTINGS: &[Setting] = &[
             Ok(())
         },
     },
-    setting!(Main, "--log", "FORMAT", "a line a connection: text, json or off [text]",
+    Setting {
+        name: "--subprotocol",
+        value: "NAME",
+        help: "agree to these of those offered, or none [the first]",
+        topic: Topic::Main,
+        set: |options, text| options.behaviour.subprotocols.add(text),
+    },
+    setting!(Main, "--log", "FORMAT", "what happens, a line each: text, json or off [text]",
         value::format => log),
+    setting!(Main, "--log-messages", "", "each message too, with its first bytes",
+        value::flag => behaviour.log_messages),
+    setting!(Main, "--show-credentials", "", "do not mask cookies and the like in /headers",
+        value::flag => behaviour.show_credentials),
     setting!(Main, "--faults", "", "serve /invalid/..., which breaks the protocol",
-        value::flag => faults),
+        value::flag => behaviour.faults),
     setting!(Main, "--grace", "TIME", "for connections to close on SIGTERM [3s]",
         value::time => grace),
     setting!(Limits, "--max-connections", "N", "open at once, then 503 [8192]",
@@ -109,7 +120,7 @@ impl Setting {
 
     /// Whether it may be given more than once.
     pub(crate) fn is_list(&self) -> bool {
-        matches!(self.name, "--listen" | "--origin")
+        matches!(self.name, "--listen" | "--origin" | "--subprotocol")
     }
 
     /// Sets it; `source` is how the user said it.

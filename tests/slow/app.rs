@@ -1,0 +1,1 @@
+//! Letter M at its size, which takes a while.
