@@ -66,6 +66,7 @@ impl Binary {
     }
 
     /// The next line on standard error that has this in it.
+    #[allow(unused, reason = "for tests of the log")]
     pub fn line_with(&mut self, part: &str) -> String {
         loop {
             let line = self.line();
@@ -136,6 +137,7 @@ impl Binary {
     pub const IDLE: u64 = 5;
 
     /// The memory it uses, in bytes.
+    #[allow(unused, reason = "for tests of memory")]
     pub fn memory(&self) -> u64 {
         self.status("VmRSS:") << 10
     }
