@@ -155,7 +155,10 @@ fn edge_af_headers_and_the_log_tell_what_was_agreed() {
     assert!(json.contains(r#""subprotocol":null"#), "{json}");
     client.finish();
     drop(client);
+    offer(&binary, "/ws?subprotocol=none", "mqtt, secret-token");
     let lines = binary.stop();
+    let none = "/ws open with none of 2 subprotocols";
+    assert!(lines.iter().any(|line| line.ends_with(none)), "{lines:?}");
     assert!(lines.iter().any(|line| line.contains("/headers open as mqtt")), "{lines:?}");
     assert!(lines.iter().any(|line| line.contains("/headers as mqtt: ")), "{lines:?}");
     // Some clients offer a token beside the name.

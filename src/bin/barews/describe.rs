@@ -42,6 +42,11 @@ pub(crate) fn from(request: Option<&Request>) -> String {
     told.collect()
 }
 
+/// How many subprotocols are offered.
+pub(crate) fn offers(request: &Request) -> usize {
+    request.elements("Sec-WebSocket-Protocol").count()
+}
+
 /// All of this for a line in JSON.
 pub(crate) fn fields(addr: Option<SocketAddr>, request: Option<&Request>) -> Vec<Field> {
     let cut = |text: &str| json::string(&escape::start(text, MOST));

@@ -102,11 +102,19 @@ impl<'a> Visit<'a> {
             "open",
             || {
                 let from = describe::from(Some(request));
-                format!("{peer} {path} open{}{from}", self.agreed())
+                let agreed = match describe::offers(request) {
+                    // Many clients then end the connection themselves.
+                    n if n > 0 && self.subprotocol.is_none() => {
+                        format!(" with none of {n} subprotocols")
+                    }
+                    _ => self.agreed(),
+                };
+                format!("{peer} {path} open{agreed}{from}")
             },
             || {
                 let mut fields = describe::fields(request.peer_addr(), Some(request));
                 fields.push(("subprotocol", json::optional(self.subprotocol.as_deref())));
+                fields.push(("subprotocols_offered", describe::offers(request).to_string()));
                 fields
             },
         );
