@@ -42,7 +42,7 @@ test('graphql-ws opens', async () => {
   const protocol = await new Promise((resolve, reject) => {
     const client = createClient({
       // An echo is no acknowledgement, so none comes.
-      url: `${url}/stall`, webSocketImpl: WebSocket, lazy: false, retryAttempts: 0,
+      url: `${url}/delay/60000`, webSocketImpl: WebSocket, lazy: false, retryAttempts: 0,
       onNonLazyError: reject,
       on: { opened: socket => { resolve(socket.protocol); client.dispose(); } },
     });
