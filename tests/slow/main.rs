@@ -5,6 +5,3 @@
 #[macro_use]
 #[path = "../common/mod.rs"]
 mod common;
-
-/// The paths, the log and the metrics of the program.
-mod app;

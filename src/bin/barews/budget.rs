@@ -163,7 +163,7 @@ mod tests {
     use super::*;
 
     impl Budget {
-        fn left(&self) -> usize {
+        pub(crate) fn left(&self) -> usize {
             self.0.load(Ordering::Relaxed)
         }
     }

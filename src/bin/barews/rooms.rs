@@ -228,3 +228,33 @@ impl Queue {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use barews::Kind;
+
+    /// What waits for a member costs its places too, and all of it is given back.
+    #[test]
+    fn edge_m_members_pay_for_their_queues() {
+        let budget = Budget::new();
+        let left = budget.left();
+        let members = [(); 50].map(|()| Member::new(&budget));
+        for _ in 0..16_000 {
+            let post = Arc::new(budget.hold(Kind::Text, Vec::new()).expect("there is room"));
+            members.iter().for_each(|member| member.push(&post));
+        }
+        let taken = left - budget.left();
+        assert!(taken > 50 * 16_000 * size_of::<Arc<Held>>(), "{taken}");
+        // There is not enough for another member: it is sent away, and the others stay.
+        let rest = budget.charge(budget.left() - 100).expect("there is room");
+        let late = Member::new(&budget);
+        let post = Arc::clone(lock(&members[0].queue).posts.first().expect("a post"));
+        late.push(&post);
+        assert!(lock(&late.queue).state == State::Away(CROWDED));
+        assert!(members.iter().all(|member| lock(&member.queue).state == State::Here));
+        drop((post, rest));
+        members.iter().for_each(|member| member.become_state(State::Left));
+        assert_eq!(budget.left(), left);
+    }
+}

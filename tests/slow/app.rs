@@ -1,1 +1,0 @@
-//! Letter M at its size, which takes a while.
