@@ -1,6 +1,6 @@
 //! What the server does with each request and each connection.
 
-use std::net::{Shutdown, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -8,6 +8,7 @@ use barews::http::Refusal;
 use barews::{Accept, BoxError, Connection, Reject, Request, Response, Status, UpgradeError};
 
 use crate::budget::Budget;
+use crate::faults::Cut;
 use crate::log::Log;
 use crate::metrics::Metrics;
 use crate::rooms::Rooms;
@@ -117,8 +118,8 @@ impl App {
             Route::Ping(every) => stream::ping(conn, tally, every),
             Route::Count(n) => stream::count(conn, tally, n),
             Route::Flood(len) => stream::flood(conn, tally, len),
-            Route::Drop(after) => faults::cut(conn, tally, after, None),
-            Route::Reset(after) => faults::cut(conn, tally, after, Some(Shutdown::Both)),
+            Route::Drop(after) => faults::cut(conn, tally, after, Cut::End),
+            Route::Reset(after) => faults::cut(conn, tally, after, Cut::Reset),
             Route::Invalid(kind) => faults::violate(conn, kind),
             Route::Stall => self.stall(conn),
         };

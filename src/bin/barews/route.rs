@@ -18,7 +18,7 @@ pub(crate) const PATHS: &[(&str, &str)] = &[
     ("/headers", "the request's head as a JSON text, then echo"),
     ("/subprotocol", "agrees to the first subprotocol offered; echo"),
     ("/drop/{n}", "n echoes, then TCP closed with no Close frame"),
-    ("/reset/{n}", "n echoes, then the stream shut down both ways"),
+    ("/reset/{n}", "n echoes, then a TCP reset (RST)"),
     ("/stall", "reads nothing, until the idle timeout"),
     ("/invalid/{kind}", "one violation, with --faults; kind is"),
     ("", "utf8, rsv, opcode, masked, length, continuation"),
