@@ -5,6 +5,8 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+/// Where the program meets the system.
+mod os_edges;
 /// Each path as it is documented.
 mod paths;
 /// The page, the health check, the metrics.

@@ -101,6 +101,7 @@ fn listen_and_run(
     shutdown: &Shutdown,
 ) -> Result<(), String> {
     let Options { listen, config, grace, faults, mut warnings, .. } = options;
+    let descriptors = limits::raise_descriptors();
     let listeners = listeners(&listen, passed?, shutdown, &mut warnings)?;
     for listener in &listeners {
         let addr = listen::shown(listener);
@@ -110,7 +111,7 @@ fn listen_and_run(
             || vec![("address", json::string(&addr))],
         );
     }
-    warnings.extend(too_few_descriptors(&config, listeners.len()));
+    warnings.extend(descriptors.and_then(|limit| too_few(limit, &config, listeners.len())));
     for warning in warnings {
         log.say("warning", warning);
     }
@@ -139,11 +140,10 @@ fn listeners(
     Ok(listeners)
 }
 
-/// Raises the limit of descriptors; what to say if it does not hold all connections even so.
-fn too_few_descriptors(config: &Config, listeners: usize) -> Option<String> {
+/// What to say if a limit of descriptors does not hold all connections.
+fn too_few(limit: u64, config: &Config, listeners: usize) -> Option<String> {
     let most = config.limits.connections;
     let others = SPARE_DESCRIPTORS + listeners as u64;
-    let limit = limits::raise_descriptors()?;
     let needed = (most as u64).saturating_add(others);
     let fit = limit.saturating_sub(others).max(1);
     (limit < needed).then(|| {

@@ -1,0 +1,519 @@
+//! Where the program meets the system: signals at any moment, sockets of all kinds, limits, and
+//! what a user may get wrong. The letters are those of a review's rows.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::process::Command;
+
+use crate::common::{Binary, Frame, RawClient, TEXT, command, frame, r0};
+
+fn echo(addr: SocketAddr) {
+    let mut client = RawClient::open(addr);
+    client.send(frame(TEXT, "a"));
+    client.expect(&Frame::text("a"));
+    client.finish();
+}
+
+/// The program's line of complaint, with which it ends.
+#[track_caller]
+fn complaint(program: &mut Command) -> String {
+    let (status, lines) = Binary::start(program).wait();
+    assert_eq!(status.code(), Some(2), "{lines:?}");
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    lines.into_iter().next().expect("one")
+}
+
+/// A script before the program, in the same process.
+#[cfg(unix)]
+fn after(script: &str, args: &[&str]) -> Command {
+    use std::process::Stdio;
+
+    let mut shell = Command::new("sh");
+    let script = format!("{script}\nexec \"$0\" \"$@\"");
+    shell.args(["-c", &script, env!("CARGO_BIN_EXE_barews")]).args(args);
+    shell.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    shell
+}
+
+#[test]
+fn edge_z_an_origin_that_matches_nobody_is_refused() {
+    for (origin, right) in [
+        ("https://example.com/", "ends with the host or port: https://example.com"),
+        ("example.com", "such as https://example.com"),
+        ("", "such as https://example.com"),
+        ("*", "without this option every page is let in"),
+        ("https://a,https://b", "give each of several its own"),
+        ("ws://a", "begins with http:// or https://"),
+    ] {
+        let text = complaint(&mut command(&["--origin", origin]));
+        assert!(text.starts_with(&format!("barews: --origin: {origin:?} is not ")), "{text}");
+        assert!(text.contains(right) && text.ends_with("; see barews --help"), "{text}");
+    }
+    let text = complaint(command(&[]).env("BAREWS_ORIGIN", "https://a b"));
+    assert!(text.starts_with("barews: BAREWS_ORIGIN: \"b\" is not an origin"), "{text}");
+}
+
+#[test]
+fn edge_z_an_origin_is_compared_as_browsers_write_it() {
+    let binary = Binary::serve(&["--origin", "HTTPS://Example.com:443"]);
+    let mut client = RawClient::connect(binary.addr);
+    client.send(r0().add("Origin: https://example.com").bytes());
+    client.expect_upgrade();
+    client.finish();
+    let mut client = RawClient::connect(binary.addr);
+    client.send(r0().add("Origin: https://example.org").bytes());
+    client.expect_refusal(403);
+}
+
+#[test]
+fn edge_ab_a_variable_that_is_none_is_told() {
+    let mut wrong = command(&["127.0.0.1:0"]);
+    let mut program = Binary::start(wrong.env("BAREWS_MAX_MESAGE", "1").env("BAREWS_X", "1"));
+    echo(program.address().parse().unwrap());
+    let mut lines = [program.line(), program.line()];
+    lines.sort();
+    let mesage = "BAREWS_MAX_MESAGE is ignored: there is no such option, but BAREWS_MAX_MESSAGE";
+    assert_eq!(lines[0], format!("barews: {mesage}"));
+    assert!(lines[1].starts_with("barews: BAREWS_X is ignored: "), "{lines:?}");
+}
+
+#[test]
+fn edge_ab_options_are_told_with_what_would_be_right() {
+    for (args, told) in [
+        (&["--port", "80"][..], "there is no option --port, but --listen;"),
+        (&["--grace", "1d"], "a time, such as 500ms, 1.5s, 2m, 1h or off;"),
+        (&["::1:80"], "an IPv6 address has brackets, as in [::1]:9001;"),
+        (&["--", "--faults"], "\"--faults\" is not HOST:PORT, :PORT"),
+    ] {
+        let text = complaint(&mut command(args));
+        assert!(text.contains(told), "{text}");
+    }
+    let args = ["--grace=0.5s", "--ping-after", "1h", "--idle-timeout=1.5h", "--", "127.0.0.1:0"];
+    let mut program = Binary::start(&mut command(&args));
+    echo(program.address().parse().unwrap());
+}
+
+#[test]
+fn edge_ab_localhost_is_both_its_addresses() {
+    let mut program = Binary::start(&mut command(&["localhost:0"]));
+    let first: SocketAddr = program.address().parse().unwrap();
+    assert_eq!(first.ip(), Ipv4Addr::LOCALHOST);
+    echo(first);
+    let line = program.line();
+    match line.strip_prefix("barews: listening on ") {
+        Some(second) => {
+            assert_eq!(second, format!("[::1]:{}", first.port()));
+            echo(second.parse().unwrap());
+        }
+        // A machine without IPv6.
+        None => assert!(line.starts_with("barews: localhost:0 goes without [::1]:"), "{line}"),
+    }
+}
+
+#[test]
+fn edge_ab_a_port_alone_is_every_interface() {
+    let mut program = Binary::start(&mut command(&[":0"]));
+    let addr: SocketAddr = program.address().parse().unwrap();
+    assert!(addr.ip().is_unspecified());
+    echo((Ipv4Addr::LOCALHOST, addr.port()).into());
+}
+
+#[cfg(target_os = "linux")]
+mod linux {
+    use std::fs::{self, File};
+    use std::io::{ErrorKind, Read, Write};
+    use std::net::{TcpListener, UdpSocket};
+    use std::os::fd::OwnedFd;
+    use std::os::linux::net::SocketAddrExt;
+    use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
+    use std::path::{Path, PathBuf};
+    use std::process::Stdio;
+    use std::thread;
+    use std::time::{Duration, Instant};
+
+    use socket2::{Domain, SockAddr, Socket, Type};
+
+    use super::*;
+    use crate::common::{PATIENCE, close, ms};
+
+    /// A folder of its own, removed at the end.
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn new(name: &str) -> Self {
+            let path = std::env::temp_dir().join(format!("barews-{name}-{}", std::process::id()));
+            let _ = fs::remove_dir_all(&path);
+            fs::create_dir(&path).unwrap();
+            Self(path)
+        }
+
+        fn socket(&self) -> PathBuf {
+            self.0.join("socket")
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    fn unix(path: &Path) -> String {
+        format!("unix:{}", path.display())
+    }
+
+    /// Waits for something to be true of another process.
+    #[track_caller]
+    fn wait_until(mut is_true: impl FnMut() -> bool) {
+        let start = Instant::now();
+        while !is_true() {
+            assert!(start.elapsed() < PATIENCE, "it never is");
+            thread::sleep(ms(2));
+        }
+    }
+
+    /// Connects as often without waiting, and tells how often that worked.
+    fn connect_often(domain: Domain, addr: &SockAddr, times: usize) -> (usize, Vec<Socket>) {
+        let sockets: Vec<Socket> = (0..times)
+            .map_while(|_| {
+                let socket = Socket::new(domain, Type::STREAM, None).unwrap();
+                socket.set_nonblocking(true).unwrap();
+                match socket.connect(addr) {
+                    // TCP has an answer a moment later.
+                    Err(error) if error.raw_os_error() == Some(115) => Some(socket),
+                    result => result.is_ok().then_some(socket),
+                }
+            })
+            .collect();
+        let start = Instant::now();
+        // Less than the second after which TCP would try again.
+        while start.elapsed() < ms(700) && sockets.iter().any(|socket| socket.peer_addr().is_err())
+        {
+            thread::sleep(ms(2));
+        }
+        (sockets.iter().filter(|socket| socket.peer_addr().is_ok()).count(), sockets)
+    }
+
+    #[test]
+    fn edge_h_a_start_beside_a_full_backlog_ends() {
+        let folder = Folder::new("full");
+        let path = folder.socket();
+        let addr = SockAddr::unix(&path).unwrap();
+        let busy = Socket::new(Domain::UNIX, Type::STREAM, None).unwrap();
+        busy.bind(&addr).unwrap();
+        busy.listen(1).unwrap();
+        let (queued, _sockets) = connect_often(Domain::UNIX, &addr, 100);
+        assert!(queued < 100, "its backlog is not full");
+        let (status, lines) = Binary::start(&mut command(&[&unix(&path)])).wait();
+        assert_eq!(status.code(), Some(2));
+        assert!(lines[0].contains("in use"), "{lines:?}");
+        assert!(path.exists());
+    }
+
+    /// The start waits for standard error here, which nobody reads; it could wait for anything.
+    #[test]
+    fn edge_h_a_signal_ends_a_start_that_takes_long() {
+        let (_unread, mut stderr) = UnixStream::pair().unwrap();
+        stderr.set_nonblocking(true).unwrap();
+        while stderr.write(&[0; 4096]).is_ok() {}
+        while stderr.write(&[0]).is_ok() {}
+        stderr.set_nonblocking(false).unwrap();
+        let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut start = command(&[&taken.local_addr().unwrap().to_string()]);
+        let mut child = start.stderr(OwnedFd::from(stderr)).spawn().unwrap();
+        let status = format!("/proc/{}/status", child.id());
+        wait_until(|| {
+            let status = fs::read_to_string(&status).unwrap();
+            let blocked = status.lines().find_map(|line| line.strip_prefix("SigBlk:")).unwrap();
+            let blocked = u64::from_str_radix(blocked.trim(), 16).unwrap();
+            blocked & 1 << (15 - 1) != 0
+        });
+        let kill = format!("kill -TERM {}", child.id());
+        assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+        let start = Instant::now();
+        let status = loop {
+            match child.try_wait().unwrap() {
+                Some(status) => break status,
+                None if start.elapsed() > ms(5_000) => {
+                    child.kill().unwrap();
+                    panic!("it ignores SIGTERM");
+                }
+                None => thread::sleep(ms(2)),
+            }
+        };
+        assert_eq!(status.code(), Some(0));
+    }
+
+    /// Whoever takes a file over has the folder to itself: what was judged abandoned is what is
+    /// removed, and not what another start has just made.
+    #[test]
+    fn edge_h_a_socket_file_is_judged_and_taken_over_in_one_step() {
+        let folder = Folder::new("lock");
+        let path = folder.socket();
+        drop(UnixListener::bind(&path).unwrap());
+        let lock = File::open(&folder.0).unwrap();
+        lock.lock().unwrap();
+        let late = Binary::start(&mut command(&[&unix(&path)]));
+        let folders = format!("/proc/{}/fd", late.pid());
+        wait_until(|| {
+            let open = fs::read_dir(&folders).unwrap().flatten();
+            let mut links = open.flat_map(|entry| fs::read_link(entry.path()));
+            links.any(|link| link == folder.0) || !path.exists()
+        });
+        // Another start has it meanwhile.
+        fs::remove_file(&path).expect("nobody has taken it over");
+        let winner = UnixListener::bind(&path).unwrap();
+        drop(lock);
+        let (status, lines) = late.wait();
+        assert_eq!(status.code(), Some(2), "{lines:?}");
+        UnixStream::connect(&path).expect("it still leads to the winner");
+        drop(winner);
+    }
+
+    /// 500 clients at once find room, however late the server accepts them. With the backlog of
+    /// 128 that std asks for, TCP's would try again a second later.
+    #[test]
+    fn edge_aa_a_burst_finds_room() {
+        let folder = Folder::new("burst");
+        let most = fs::read_to_string("/proc/sys/net/core/somaxconn").unwrap();
+        let times = most.trim().parse::<usize>().unwrap().min(500);
+        let path = folder.socket();
+        let mut program = Binary::start(&mut command(&["127.0.0.1:0", &unix(&path)]));
+        let tcp: std::net::SocketAddr = program.address().parse().unwrap();
+        program.line();
+        program.signal("STOP");
+        let state = format!("/proc/{}/stat", program.pid());
+        wait_until(|| fs::read_to_string(&state).unwrap().contains(") T "));
+        for (domain, addr) in
+            [(Domain::IPV4, tcp.into()), (Domain::UNIX, SockAddr::unix(&path).unwrap())]
+        {
+            let (connected, _sockets) = connect_often(domain, &addr, times);
+            assert_eq!(connected, times, "{domain:?}");
+        }
+        program.signal("CONT");
+        echo(tcp);
+    }
+
+    #[test]
+    fn edge_y_descriptors_are_as_many_as_may_be() {
+        let limits = |program: &Binary| {
+            let limits = fs::read_to_string(format!("/proc/{}/limits", program.pid())).unwrap();
+            let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
+            let numbers: Vec<u64> = line.unwrap().split_whitespace().flat_map(str::parse).collect();
+            (numbers[0], numbers[1])
+        };
+        let args = ["--max-connections", "80", "127.0.0.1:0"];
+        let mut raised = Binary::start(&mut after("ulimit -Sn 30; ulimit -Hn 120", &args));
+        let addr = raised.address().parse().unwrap();
+        assert_eq!(limits(&raised), (120, 120));
+        let mut clients: Vec<_> = (0..80).map(|_| RawClient::open(addr)).collect();
+        clients.iter_mut().for_each(RawClient::finish);
+        drop(clients);
+        let lines = raised.stop();
+        assert!(!lines.iter().any(|line| line.contains("--max-connections")), "{lines:?}");
+
+        let mut short = Binary::start(&mut after("ulimit -n 64", &args));
+        let addr = short.address().parse().unwrap();
+        echo(addr);
+        // Not `line`, which passes over what a machine with a low limit says at each start.
+        let lines = short.stop();
+        let told = "barews: --max-connections 80 takes 97 descriptors, and the limit is 64: have \
+                    --max-connections 47, or raise the hard limit (ulimit -Hn 97, LimitNOFILE=97)";
+        assert_eq!(lines[0], told);
+    }
+
+    /// The code of the Close that comes next.
+    #[track_caller]
+    fn told_to_close(client: &mut RawClient) -> u16 {
+        client.read_frame().expect("a Close, not just the end").close_parts().0
+    }
+
+    #[test]
+    fn edge_ab_sighup_says_going_away() {
+        let mut program = Binary::serve(&["--grace", "60s", "--close-timeout", "60s"]);
+        let mut client = RawClient::open(program.addr);
+        program.signal("HUP");
+        assert_eq!(told_to_close(&mut client), 1001);
+        assert_eq!(program.line(), "barews: signal 1: shutting down");
+        // A terminal that goes says so twice, and hurries nobody.
+        program.signal("HUP");
+        client.send(close(1001, ""));
+        client.expect_eof();
+        drop(client);
+        let (status, lines) = program.wait();
+        assert_eq!(status.code(), Some(0), "{lines:?}");
+    }
+
+    #[test]
+    fn edge_ab_nohup_is_respected() {
+        let mut program = Binary::start(&mut after("trap '' HUP", &["127.0.0.1:0"]));
+        let addr = program.address().parse().unwrap();
+        program.signal("HUP");
+        echo(addr);
+        let lines = program.stop();
+        let told = lines.iter().filter(|line| line.contains("shutting down"));
+        assert_eq!(told.collect::<Vec<_>>(), ["barews: signal 15: shutting down"]);
+    }
+
+    #[test]
+    fn edge_ab_no_grace_is_no_excuse() {
+        let program = Binary::serve(&["--grace", "0s"]);
+        let mut clients: Vec<_> = (0..20).map(|_| RawClient::open(program.addr)).collect();
+        program.signal("TERM");
+        for client in &mut clients {
+            assert_eq!(told_to_close(client), 1001);
+        }
+        assert_eq!(program.wait().0.code(), Some(0));
+    }
+
+    #[test]
+    fn edge_ab_who_was_stalled_hears_of_the_end() {
+        let program = Binary::serve(&[]);
+        let mut clients: Vec<_> = (0..5)
+            .map(|_| {
+                let mut client = RawClient::connect(program.addr);
+                client.send(r0().target("/stall").bytes());
+                client.expect_upgrade();
+                client
+            })
+            .collect();
+        program.signal("TERM");
+        for client in &mut clients {
+            assert_eq!(told_to_close(client), 1001);
+        }
+        drop(clients);
+        assert_eq!(program.wait().0.code(), Some(0));
+    }
+
+    #[test]
+    fn edge_ab_a_name_without_a_file() {
+        let name = format!("barews-endpoint-{}", std::process::id());
+        let addr = format!("unix:@{name}");
+        let mut program = Binary::start(&mut command(&[&addr]));
+        assert_eq!(program.address(), addr);
+        assert!(!Path::new(&format!("@{name}")).exists());
+        let taken = complaint(&mut command(&[&addr]));
+        assert!(taken.starts_with(&format!("barews: cannot listen on {addr}: ")), "{taken}");
+        let addr = SocketAddr::from_abstract_name(&name).unwrap();
+        let mut client = UnixStream::connect_addr(&addr).expect("connect");
+        client.set_read_timeout(Some(PATIENCE)).unwrap();
+        client.write_all(&[r0().bytes(), frame(TEXT, "a"), close(1000, "")].concat()).unwrap();
+        let mut answer = Vec::new();
+        client.read_to_end(&mut answer).unwrap();
+        assert!(answer.ends_with(&[&b"\x81\x01a"[..], &close_frame()].concat()), "{answer:?}");
+        program.stop();
+        assert!(UnixStream::connect_addr(&addr).is_err());
+    }
+
+    /// Close with 1000, as a server sends it.
+    fn close_frame() -> [u8; 4] {
+        [0x88, 2, 3, 0xe8]
+    }
+
+    #[test]
+    fn edge_ab_only_listeners_may_be_passed() {
+        let script = "exec 3<&0 0</dev/null; export LISTEN_PID=$$ LISTEN_FDS=1";
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let connected =
+            std::net::TcpStream::connect(listener.local_addr().unwrap()).expect("connect");
+        let datagrams = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let file = File::open("/dev/null").unwrap();
+        for (input, wrong) in [
+            (Stdio::from(OwnedFd::from(datagrams)), "is no stream socket"),
+            (Stdio::from(OwnedFd::from(connected)), "does not listen"),
+            (Stdio::from(file), "is no socket"),
+        ] {
+            let text = complaint(after(script, &[]).stdin(input));
+            let start = "barews: LISTEN_FDS: the descriptor 3 that was passed ";
+            assert!(text.starts_with(&format!("{start}{wrong}")), "{text}");
+        }
+        for count in ["x", "-1", "65"] {
+            let script = format!("export LISTEN_PID=$$ LISTEN_FDS={count}");
+            let text = complaint(&mut after(&script, &[]));
+            assert_eq!(text, format!("barews: LISTEN_FDS: {count:?} is not a number up to 64"));
+        }
+    }
+
+    #[test]
+    fn edge_ab_help_that_cannot_be_written_is_told() {
+        for arg in ["--help", "--man", "--version"] {
+            let full = File::options().write(true).open("/dev/full").unwrap();
+            let output = command(&[arg]).stdout(full).output().expect("run");
+            assert_eq!(output.status.code(), Some(1), "{arg}");
+            let text = String::from_utf8(output.stderr).expect("text");
+            assert!(text.starts_with("barews: cannot write to standard output: "), "{text}");
+            assert_eq!(text.lines().count(), 1, "{text}");
+        }
+        // Who has read enough does not want to hear of it.
+        let (reader, writer) = UnixStream::pair().unwrap();
+        drop(reader);
+        let output = command(&["--help"]).stdout(OwnedFd::from(writer)).output().expect("run");
+        assert_eq!((output.status.code(), output.stderr), (Some(1), Vec::new()));
+    }
+
+    /// A reset is one, and an end is none.
+    #[test]
+    fn edge_ad_reset_is_a_reset() {
+        let binary = Binary::serve(&[]);
+        for (target, reset) in [("/reset/0", true), ("/reset/2", true), ("/drop/2", false)] {
+            let mut client = RawClient::connect(binary.addr);
+            client.send(r0().target(target).bytes());
+            client.expect_upgrade();
+            for text in ["one", "two"].iter().take(if target.ends_with('2') { 2 } else { 0 }) {
+                client.send(frame(TEXT, *text));
+                client.expect(&Frame::text(*text));
+            }
+            match reset {
+                true => client.expect_reset(),
+                false => client.expect_eof(),
+            }
+        }
+    }
+
+    /// A Unix-domain socket has no reset.
+    #[test]
+    fn edge_ad_a_unix_socket_just_ends() {
+        let folder = Folder::new("reset");
+        let path = folder.socket();
+        let _program = {
+            let mut program = Binary::start(&mut command(&[&unix(&path)]));
+            program.address();
+            program
+        };
+        let mut client = UnixStream::connect(&path).expect("connect");
+        client.set_read_timeout(Some(PATIENCE)).unwrap();
+        client.write_all(&r0().target("/reset/0").bytes()).unwrap();
+        let mut answer = Vec::new();
+        match client.read_to_end(&mut answer) {
+            Ok(_) => assert!(answer.starts_with(b"HTTP/1.1 101 ") && answer.ends_with(b"\r\n\r\n")),
+            Err(error) => assert_eq!(error.kind(), ErrorKind::ConnectionReset),
+        }
+    }
+
+    /// Two who start at once beside what a dead server has left: one wins, and has the path.
+    #[test]
+    fn edge_h_one_of_two_starts_wins() {
+        let folder = Folder::new("race");
+        let path = folder.socket();
+        drop(UnixListener::bind(&path).unwrap());
+        let deadline = Instant::now() + Duration::from_millis(500);
+        while Instant::now() < deadline {
+            super::race(&path, 3);
+        }
+    }
+}
+
+/// Starts so many programs at once on a socket that belongs to nobody, and leaves another.
+#[cfg(target_os = "linux")]
+fn race(path: &std::path::Path, starts: usize) {
+    use std::os::unix::net::UnixStream;
+
+    let addr = format!("unix:{}", path.display());
+    let mut programs: Vec<_> = (0..starts).map(|_| Binary::start(&mut command(&[&addr]))).collect();
+    let lines: Vec<_> = programs.iter_mut().map(Binary::line).collect();
+    let won = lines.iter().filter(|line| line.starts_with("barews: listening on ")).count();
+    assert_eq!(won, 1, "{lines:?}");
+    UnixStream::connect(path).expect("it leads to the winner");
+    // They are killed, and so leave the file of the one that won.
+    drop(programs);
+    assert!(path.exists());
+}
