@@ -210,14 +210,6 @@ impl RawClient {
         assert!(start.elapsed() < PROMPT, "the end took {:?}", start.elapsed());
     }
 
-    /// Reads the reset of the stream, before anything else.
-    pub fn expect_reset(&mut self) {
-        match self.stream.read(&mut [0; 64]) {
-            Err(error) => assert_eq!(error.kind(), ErrorKind::ConnectionReset),
-            Ok(len) => panic!("expected a reset, got {len} bytes"),
-        }
-    }
-
     /// So many bytes, whatever they are.
     pub fn read_bytes(&mut self, len: usize) -> Vec<u8> {
         let mut bytes = vec![0; len];
