@@ -6,9 +6,10 @@ use std::time::Duration;
 use barews::Config;
 
 use crate::address::Address;
+use crate::environment::{self, Environment};
 use crate::help;
 use crate::log::Format;
-use crate::settings::{PREFIX, SETTINGS, Setting};
+use crate::settings::{SETTINGS, Setting};
 use crate::value;
 
 /// What the user asks for.
@@ -34,9 +35,6 @@ pub(crate) struct Options {
     /// What was left out of account, and should be told.
     pub(crate) warnings: Vec<String>,
 }
-
-/// The variables of an environment.
-pub(crate) type Environment = [(OsString, OsString)];
 
 /// Stack size of a connection's thread, in bytes. The echo loop needs little, and of what is not
 /// touched nothing is used; a panic's report needs the most.
@@ -102,7 +100,7 @@ pub(crate) fn parse(
         }
     }
     let open = SETTINGS.iter().filter(|setting| !given.contains(&setting.name));
-    from_environment(&mut options, open, env)?;
+    environment::read(&mut options, open, env)?;
     Ok(Command::Serve(Box::new(options)))
 }
 
@@ -111,73 +109,6 @@ fn no_option(name: &str) -> String {
         Some(setting) => format!("there is no option {name}, but {}", setting.name),
         None => format!("there is no option {name}"),
     }
-}
-
-fn from_environment<'a>(
-    options: &mut Options,
-    settings: impl Iterator<Item = &'a Setting>,
-    env: &Environment,
-) -> Result<(), String> {
-    let value = |name: &str| {
-        let (_, value) =
-            env.iter().find(|(other, value)| is_same(other, name) && !value.is_empty())?;
-        Some(value.to_str().ok_or_else(|| format!("{name} is not UTF-8")))
-    };
-    for setting in settings {
-        let variable = setting.variable();
-        match value(&variable).transpose()? {
-            None => {}
-            Some(text) if setting.is_list() => {
-                for text in text.split_whitespace() {
-                    setting.apply(options, &variable, text)?;
-                }
-            }
-            Some(text) => setting.apply(options, &variable, text)?,
-        }
-    }
-    // What platforms set that choose the port, and expect to reach it from outside.
-    if options.listen.is_empty()
-        && let Some(port) = value("PORT").transpose()?
-    {
-        let addr = Address::parse(&format!("0.0.0.0:{port}"));
-        let addr = addr.map_err(|_| format!("PORT: {port:?} is not a port, a number up to 65535"));
-        options.listen.push(addr?);
-    }
-    options.warnings.extend(env.iter().filter_map(|(name, value)| unknown(name, value)));
-    Ok(())
-}
-
-/// Whether a variable has this name: on Windows case makes no difference.
-fn is_same(variable: &OsString, name: &str) -> bool {
-    match cfg!(windows) {
-        true => variable.eq_ignore_ascii_case(name),
-        false => variable == name,
-    }
-}
-
-/// What to say of a variable that looks like ours and is none.
-fn unknown(name: &OsString, value: &OsString) -> Option<String> {
-    let text = name.to_string_lossy();
-    let upper = text.to_ascii_uppercase();
-    let rest = upper.strip_prefix(PREFIX)?;
-    let known = SETTINGS.iter().any(|setting| is_same(name, &setting.variable()));
-    if known || value.is_empty() || is_a_clusters(rest, value) {
-        return None;
-    }
-    Some(match Setting::nearest(rest) {
-        Some(setting) => {
-            format!("{text} is ignored: there is no such option, but {}", setting.variable())
-        }
-        None => {
-            format!("{text} is ignored: there is no such option; see barews --help environment")
-        }
-    })
-}
-
-/// Whether Kubernetes, or Docker, has set this to tell where a service called `barews` is.
-fn is_a_clusters(rest: &str, value: &OsString) -> bool {
-    let is_url = || value.to_str().is_some_and(|value| value.contains("://"));
-    rest.starts_with("SERVICE_") || rest.starts_with("PORT_") || rest == "PORT" && is_url()
 }
 
 #[cfg(test)]
@@ -282,6 +213,9 @@ mod tests {
             });
             assert_eq!(*ignored, format!("{name} is ignored: there is no such option{right}"));
         }
+        assert!(
+            wrong(&[], &[("BAREWS_ORIGIN", " ")]).starts_with("BAREWS_ORIGIN: \" \" is not an")
+        );
         // Nothing that was not meant for it.
         for (name, value) in [
             ("BAREWS_SERVICE_HOST", "10.0.0.1"),

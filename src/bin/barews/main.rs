@@ -5,6 +5,7 @@ mod app;
 mod budget;
 mod cli;
 mod echo;
+mod environment;
 mod faults;
 mod help;
 mod helper;

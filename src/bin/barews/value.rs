@@ -21,8 +21,7 @@ pub(crate) fn address(text: &str) -> Result<Address, &'static str> {
 pub(crate) fn origin(text: &str) -> Result<String, &'static str> {
     const RIGHT: &str = "an origin, such as https://example.com or http://localhost:8000";
     match text {
-        // What sandboxed pages and files send.
-        "null" => return Ok(text.to_owned()),
+        "null" => return Err("an origin that can be trusted: any page can send it"),
         "*" => return Err("an origin: without this option every page is let in"),
         _ if text.contains(',') => return Err("one origin: give each of several its own"),
         _ if !text.is_ascii() => return Err("an origin in ASCII, where a host is like xn--..."),
@@ -221,7 +220,6 @@ mod tests {
             ("http://[::1]:8000", "http://[::1]:8000"),
             ("http://[0:0::1]", "http://[::1]"),
             ("chrome-extension://abcdef", "chrome-extension://abcdef"),
-            ("null", "null"),
         ] {
             assert_eq!(origin(text).as_deref(), Ok(sent), "{text}");
         }
@@ -243,6 +241,7 @@ mod tests {
             ("https://example.com/", "ends with the host or port"),
             ("https://example.com?a", "ends with the host or port"),
             ("*", "without this option"),
+            ("null", "any page can send it"),
             ("https://a,https://b", "one origin"),
             ("wss://example.com", "http:// or https://"),
             ("https://b\u{fc}cher.example", "xn--"),
