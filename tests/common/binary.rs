@@ -55,11 +55,16 @@ impl Binary {
         Self { addr: SocketAddr::from(([0; 4], 0)), child, stderr }
     }
 
-    /// The next line on standard error, without its end.
+    /// The next line on standard error, without its end, and without what a machine that grants
+    /// few descriptors has every program say.
     pub fn line(&mut self) -> String {
         let line = self.read(|stderr| {
             let mut line = String::new();
-            let _ = stderr.read_line(&mut line);
+            while stderr.read_line(&mut line).is_ok()
+                && line.starts_with("barews: --max-connections ")
+            {
+                line.clear();
+            }
             line
         });
         line.strip_suffix('\n').expect("a line on standard error").to_owned()

@@ -343,14 +343,16 @@ fn agrees_to_the_first_subprotocol() {
 #[test]
 fn cuts_the_stream_without_a_close() {
     let binary = Binary::serve(&[]);
-    for target in ["/drop/0", "/reset/0"] {
-        open(&binary, target).expect_eof();
-    }
+    open(&binary, "/drop/0").expect_eof();
+    assert_eq!(open(&binary, "/reset/0").read_rest(), b"");
     for target in ["/drop/2", "/reset/2"] {
         let mut client = open(&binary, target);
         echo(&mut client, "one");
         echo(&mut client, "two");
-        client.expect_eof();
+        match target {
+            "/drop/2" => client.expect_eof(),
+            _ => assert_eq!(client.read_rest(), b""),
+        }
         let mut client = open(&binary, target);
         echo(&mut client, "one");
         client.finish();

@@ -5,3 +5,7 @@
 #[macro_use]
 #[path = "../common/mod.rs"]
 mod common;
+
+/// The start of the program, as a race.
+#[cfg(unix)]
+mod os;

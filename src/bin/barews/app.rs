@@ -1,6 +1,6 @@
 //! What the server does with each request and each connection.
 
-use std::net::{Shutdown, SocketAddr};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use barews::{
@@ -11,6 +11,7 @@ use barews::{
 use crate::budget::Budget;
 use crate::describe;
 use crate::escape::{self, MOST};
+use crate::faults::Cut;
 use crate::headers;
 use crate::json;
 use crate::log::Log;
@@ -153,8 +154,8 @@ impl App {
             Route::Ping(every) => stream::ping(conn, tally, every),
             Route::Count(n) => stream::count(conn, tally, n),
             Route::Flood(len) => stream::flood(conn, tally, budget, len),
-            Route::Drop(after) => faults::cut(conn, tally, after, None),
-            Route::Reset(after) => faults::cut(conn, tally, after, Some(Shutdown::Both)),
+            Route::Drop(after) => faults::cut(conn, tally, after, Cut::End),
+            Route::Reset(after) => faults::cut(conn, tally, after, Cut::Reset),
             Route::Invalid(kind) => faults::violate(conn, kind),
             Route::Stall => stall::stall(conn, tally, &self.stop, self.idle, self.ping),
         };

@@ -122,12 +122,6 @@ impl Log {
     }
 }
 
-/// Writes to standard output; whether that worked.
-pub(crate) fn print(text: &str) -> bool {
-    let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_ok()
-}
-
 /// Writes to standard error before the end of the program, if anybody listens.
 pub(crate) fn complain(text: &str) {
     let _ = io::stderr().write_all(format!("barews: {text}\n").as_bytes());

@@ -19,7 +19,7 @@ pub(crate) const PATHS: &[(&str, &str)] = &[
     ("/subprotocol", "always the first subprotocol offered; echo"),
     ("any path?subprotocol=NAME", "agrees to that one, or to none; else 400"),
     ("/drop/{n}", "n echoes, then TCP closed with no Close frame"),
-    ("/reset/{n}", "n echoes, then the stream shut down both ways"),
+    ("/reset/{n}", "n echoes, then a TCP reset (RST)"),
     ("/stall", "reads nothing, until the idle timeout; pings"),
     ("/invalid/{kind}", "one violation, with --faults; kind is"),
     ("", "utf8, rsv, opcode, masked, length, continuation"),

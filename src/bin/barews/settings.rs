@@ -1,7 +1,10 @@
 //! The options, in one table for the command line, the environment, the help and the manual.
 
 use crate::cli::Options;
-use crate::value;
+use crate::{hint, value};
+
+/// What the variables of the environment begin with.
+pub(crate) const PREFIX: &str = "BAREWS_";
 
 /// An option.
 pub(crate) struct Setting {
@@ -44,7 +47,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
     Setting {
         name: "--listen",
         value: "ADDR",
-        help: "HOST:PORT or unix:PATH; repeatable [127.0.0.1:9001]",
+        help: "[HOST]:PORT, unix:PATH; repeatable [127.0.0.1:9001]",
         topic: Topic::Main,
         set: |options, text| {
             options.listen.push(value::address(text)?);
@@ -57,7 +60,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
         help: "let in web pages from here only; repeatable [any]",
         topic: Topic::Main,
         set: |options, text| {
-            options.config.origins.push(text.to_owned());
+            options.config.origins.push(value::origin(text)?);
             Ok(())
         },
     },
@@ -76,7 +79,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
         value::flag => behaviour.show_credentials),
     setting!(Main, "--faults", "", "serve /invalid/..., which breaks the protocol",
         value::flag => behaviour.faults),
-    setting!(Main, "--grace", "TIME", "for connections to close on SIGTERM [3s]",
+    setting!(Main, "--grace", "TIME", "for connections to close, once told to stop [3s]",
         value::time => grace),
     setting!(Limits, "--max-connections", "N", "open at once, then 503 [8192]",
         value::count => config.limits.connections),
@@ -115,7 +118,13 @@ pub(crate) const SETTINGS: &[Setting] = &[
 impl Setting {
     /// The variable of the environment that stands in for the option.
     pub(crate) fn variable(&self) -> String {
-        format!("BAREWS_{}", self.name[2..].replace('-', "_").to_ascii_uppercase())
+        format!("{PREFIX}{}", self.name[2..].replace('-', "_").to_ascii_uppercase())
+    }
+
+    /// The option whose name is most like `wrong`, which is without its `--` or prefix.
+    pub(crate) fn nearest(wrong: &str) -> Option<&'static Self> {
+        let name = hint::nearest(wrong, SETTINGS.iter().map(|setting| &setting.name[2..]))?;
+        SETTINGS.iter().find(|setting| &setting.name[2..] == name)
     }
 
     /// Whether it may be given more than once.
