@@ -2,6 +2,8 @@
 
 use std::io::{self, Cursor, ErrorKind, IoSlice, Read, Write};
 use std::net::Shutdown;
+#[cfg(unix)]
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
 use crate::deadline::{Deadline, allowance};
@@ -30,6 +32,15 @@ impl RawStream {
     /// Ends one direction or both; that it may be over already is no error.
     pub fn shutdown(&self, how: Shutdown) {
         self.shared.wire.shutdown(how);
+    }
+
+    /// The descriptor of the socket underneath, for options that std does not know; `None` if the
+    /// [`Transport`](crate::Transport) has none. Reading or writing with it is not bounded by any
+    /// deadline.
+    #[cfg(unix)]
+    #[must_use]
+    pub fn as_fd(&self) -> Option<BorrowedFd<'_>> {
+        self.shared.wire.as_fd()
     }
 }
 

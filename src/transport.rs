@@ -9,6 +9,8 @@ use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::ops::Deref;
 #[cfg(unix)]
+use std::os::fd::{AsFd, BorrowedFd};
+#[cfg(unix)]
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -81,6 +83,13 @@ pub trait Transport: Send + Sync + 'static {
     fn peer_addr(&self) -> Option<SocketAddr> {
         None
     }
+
+    /// The descriptor of the socket underneath, where there is one, for options that std does not
+    /// know. Asked for only by [`RawStream::as_fd`](crate::RawStream::as_fd).
+    #[cfg(unix)]
+    fn as_fd(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
 }
 
 /// How much is written in one call, in bytes, where a system grants the timeout not to the call but
@@ -134,6 +143,11 @@ macro_rules! socket_transport {
 
             fn peer_addr(&self) -> Option<SocketAddr> {
                 $peer_addr(self)
+            }
+
+            #[cfg(unix)]
+            fn as_fd(&self) -> Option<BorrowedFd<'_>> {
+                Some(AsFd::as_fd(self))
             }
         }
     };
@@ -253,6 +267,12 @@ impl Wire {
 
     pub(crate) fn peer_addr(&self) -> Option<SocketAddr> {
         self.peer_addr
+    }
+
+    /// The descriptor underneath, if there is one.
+    #[cfg(unix)]
+    pub(crate) fn as_fd(&self) -> Option<BorrowedFd<'_>> {
+        self.transport.as_fd()
     }
 
     /// When the stream was accepted.

@@ -139,3 +139,27 @@ fn the_pure_layers_are_pure() {
         }
     }
 }
+
+/// SECURITY.md counts them: each is in the binary's folder for the system, with its argument.
+#[test]
+fn what_is_unsafe_is_in_one_place() {
+    let mut blocks = 0;
+    let mut folders = vec![src()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let text = fs::read_to_string(&path).unwrap();
+            let count = text.matches("unsafe {").count();
+            let argued = text.matches("// SAFETY: ").count();
+            assert_eq!(count, argued, "{}", path.display());
+            assert!(count == 0 || path.starts_with(src().join("bin/barews/os")), "{path:?}");
+            blocks += count;
+        }
+    }
+    let told = fs::read_to_string(src().with_file_name("SECURITY.md")).unwrap();
+    assert!(told.contains(&format!("the binary has {blocks} `unsafe` blocks")), "{blocks}");
+}

@@ -55,14 +55,30 @@ impl Binary {
         Self { addr: SocketAddr::from(([0; 4], 0)), child, stderr }
     }
 
-    /// The next line on standard error, without its end.
+    /// The next line on standard error, without its end, and without what a machine that grants
+    /// few descriptors has every program say.
     pub fn line(&mut self) -> String {
         let line = self.read(|stderr| {
             let mut line = String::new();
-            let _ = stderr.read_line(&mut line);
+            while stderr.read_line(&mut line).is_ok()
+                && line.starts_with("barews: --max-connections ")
+            {
+                line.clear();
+            }
             line
         });
         line.strip_suffix('\n').expect("a line on standard error").to_owned()
+    }
+
+    /// The next line on standard error that has this in it.
+    #[allow(unused, reason = "for tests of the log")]
+    pub fn line_with(&mut self, part: &str) -> String {
+        loop {
+            let line = self.line();
+            if line.contains(part) {
+                return line;
+            }
+        }
     }
 
     /// The address in the line that tells it.
@@ -124,6 +140,12 @@ impl Binary {
     /// Threads when nobody is connected: the main one, those for the log and signals, and two that
     /// accept.
     pub const IDLE: u64 = 5;
+
+    /// The memory it uses, in bytes.
+    #[allow(unused, reason = "for tests of memory")]
+    pub fn memory(&self) -> u64 {
+        self.status("VmRSS:") << 10
+    }
 
     /// The most memory it has used so far, in bytes.
     pub fn peak_memory(&self) -> u64 {

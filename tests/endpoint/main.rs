@@ -5,6 +5,13 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+/// What the paths, the log and the metrics do at their edges.
+mod app_edges;
+/// Where the program meets the system.
+mod os_edges;
+/// The sockets that it meets there.
+#[cfg(target_os = "linux")]
+mod os_sockets;
 /// Each path as it is documented.
 mod paths;
 /// The page, the health check, the metrics.

@@ -3,15 +3,17 @@ use std::time::Instant;
 use crate::common::client::Response;
 use crate::common::{BINARY, Binary, PATIENCE, RawClient, Request, TEXT, close, frame, r0};
 
-fn get(binary: &Binary, target: &str) -> Response {
+pub fn get(binary: &Binary, target: &str) -> Response {
     request(binary, &format!("GET {target} HTTP/1.1"))
 }
 
-fn request(binary: &Binary, line: &str) -> Response {
+pub fn request(binary: &Binary, line: &str) -> Response {
     let mut client = RawClient::connect(binary.addr);
     client.send(Request::new(line).add("Host: a").bytes());
     let response = client.read_response();
-    assert_eq!(response.header("connection"), Some("close"), "{line}");
+    // RFC 9110 §7.8: 426 names Upgrade beside it.
+    let connection = if response.status == 426 { "close, Upgrade" } else { "close" };
+    assert_eq!(response.header("connection"), Some(connection), "{line}");
     client.expect_eof();
     response
 }
@@ -39,8 +41,8 @@ fn health() {
     let binary = Binary::serve(&[]);
     let health = get(&binary, "/healthz");
     assert_eq!((health.status, &health.body[..]), (200, &b"ok\n"[..]));
-    assert_eq!(get(&binary, "/health").status, 400);
-    assert_eq!(get(&binary, "/echo").status, 400);
+    assert_eq!(get(&binary, "/health").status, 404);
+    assert_eq!(get(&binary, "/echo").status, 426);
 }
 
 /// The metrics once nobody is connected: a connection is counted as ended when its thread is done,
@@ -50,7 +52,7 @@ pub fn metrics_at_rest(binary: &Binary) -> String {
 }
 
 /// The metrics once they tell of what was done: what has its answer may be counted a little later.
-fn metrics_once(binary: &Binary, told: impl Fn(&str) -> bool) -> String {
+pub fn metrics_once(binary: &Binary, told: impl Fn(&str) -> bool) -> String {
     let start = Instant::now();
     loop {
         let mut client = RawClient::connect(binary.addr);

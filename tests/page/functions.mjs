@@ -164,6 +164,16 @@ check('the subprotocol that was chosen is shown', async ({ page }) => {
   await says(state(page), /^Connected to \/subprotocol, subprotocol chat$/);
 });
 
+check('another path agrees to one too, and to the one that the URL asks for', async ({ page }) => {
+  await connect(page, '/echo', 'chat, superchat');
+  await says(state(page), /^Connected to \/echo, subprotocol chat$/);
+  await page.getByRole('button', { name: 'Disconnect' }).click();
+  await page.getByRole('button', { name: '?subprotocol=NAME' }).click();
+  await page.keyboard.press('Enter');
+  await says(state(page), /^Connected to \/echo\?subprotocol=superchat, subprotocol superchat$/);
+  await send(page, 'hello');
+});
+
 check('a refusal is told, and the next connection works', async ({ page }) => {
   await page.getByRole('button', { name: '/invalid/{kind}' }).click();
   await page.keyboard.press('Enter');

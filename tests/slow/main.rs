@@ -8,3 +8,6 @@ mod common;
 
 /// Accepting, and how long a connection stays open without a word.
 mod accepting;
+/// The start of the program, as a race.
+#[cfg(unix)]
+mod os;

@@ -1,87 +1,111 @@
 //! What the server does with each request and each connection.
 
-use std::net::{Shutdown, SocketAddr};
-use std::sync::{Condvar, Mutex, PoisonError};
-use std::time::Duration;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
 
-use barews::http::Refusal;
 use barews::{
-    Accept, BoxError, Connection, ErrorContext, Reject, Request, Response, Status, UpgradeError,
+    Accept, BoxError, Connection, ErrorContext, Reject, Request, Response, Status, Timeouts,
+    UpgradeError,
 };
 
 use crate::budget::Budget;
+use crate::describe;
+use crate::escape::{self, MOST};
+use crate::faults::Cut;
+use crate::headers;
+use crate::json;
 use crate::log::Log;
 use crate::metrics::Metrics;
 use crate::rooms::Rooms;
 use crate::route::Route;
-use crate::visit::{End, Visit, peer};
-use crate::{echo, faults, json, page, stream};
+use crate::stall::{self, Stop};
+use crate::subprotocol::Subprotocols;
+use crate::throttle::Throttle;
+use crate::visit::Visit;
+use crate::{echo, faults, plain, stream};
+
+/// What the options say on how to serve.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Behaviour {
+    /// Whether violations may be had.
+    pub(crate) faults: bool,
+    /// Which subprotocols are agreed to.
+    pub(crate) subprotocols: Subprotocols,
+    /// Whether `/headers` tells what lets a user in.
+    pub(crate) show_credentials: bool,
+    /// Whether each message has a line in the log.
+    pub(crate) log_messages: bool,
+}
 
 pub(crate) struct App {
     pub(crate) log: Log,
     pub(crate) metrics: Metrics,
+    pub(crate) stop: Stop,
+    behaviour: Behaviour,
     rooms: Rooms,
     budget: Budget,
-    /// Whether violations may be had.
-    faults: bool,
+    /// Of lines on streams that cannot be accepted.
+    accepting: Throttle,
     /// How long a connection may stall.
     idle: Duration,
-    stopping: Mutex<bool>,
-    stopped: Condvar,
+    /// How often one that stalls looks whether its peer is there.
+    ping: Duration,
 }
 
 impl App {
-    pub(crate) fn new(log: Log, faults: bool, idle: Duration) -> Self {
+    pub(crate) fn new(log: Log, behaviour: Behaviour, timeouts: &Timeouts) -> Self {
         Self {
             log,
             metrics: Metrics::new(),
+            stop: Stop::default(),
+            behaviour,
             rooms: Rooms::default(),
             budget: Budget::new(),
-            faults,
-            idle,
-            stopping: Mutex::new(false),
-            stopped: Condvar::new(),
+            accepting: Throttle::default(),
+            idle: timeouts.idle,
+            ping: timeouts.ping,
         }
     }
 
     /// Whether a path may be had.
     pub(crate) fn decide(&self, request: &Request) -> Result<Accept, Reject> {
-        let route = Route::parse(request.path(), request.query()).map_err(|wrong| {
-            self.refuse(request.peer_addr(), &wrong);
-            Reject::new(Status::BAD_REQUEST, format!("{wrong}\n"))
-        })?;
-        match route {
-            Route::Invalid(_) if !self.faults => {
-                let wrong = "this server serves no faults; start it with --faults";
-                self.refuse(request.peer_addr(), wrong);
-                Err(Reject::new(Status::FORBIDDEN, format!("{wrong}\n")))
-            }
-            Route::Subprotocol => {
-                let first = request.elements("Sec-WebSocket-Protocol").next();
-                // The handshake let nothing through but tokens, which are ASCII.
-                let first = first.map(|name| String::from_utf8_lossy(name).into_owned());
-                Ok(first.map_or_else(Accept::new, |name| Accept::new().protocol(name)))
-            }
-            _ => Ok(Accept::new()),
+        let refuse = |status, wrong: String| {
+            self.metrics.refused(&UpgradeError::Answered(status));
+            self.refuse(request.peer_addr(), Some(request), &wrong);
+            Reject::new(status, format!("{wrong}\n"))
+        };
+        let bad = |wrong| refuse(Status::BAD_REQUEST, wrong);
+        let route = Route::parse(request.path(), request.query()).map_err(bad)?;
+        if matches!(route, Route::Invalid(_)) && !self.behaviour.faults {
+            let wrong = "this server serves no faults; start it with --faults";
+            return Err(refuse(Status::FORBIDDEN, wrong.to_owned()));
         }
+        let first = Subprotocols::First;
+        let subprotocols =
+            if route == Route::Subprotocol { &first } else { &self.behaviour.subprotocols };
+        let agreed = subprotocols.choose(request).map_err(bad)?;
+        Ok(agreed.map_or_else(Accept::new, |name| Accept::new().protocol(name)))
     }
 
     /// Answers plain HTTP.
     pub(crate) fn answer(&self, request: &Request) -> Response {
-        let is_read = matches!(request.method(), "GET" | "HEAD");
-        let response = match request.path() {
-            "/" | "/healthz" | "/metrics" if !is_read => {
-                Response::new(Status::METHOD_NOT_ALLOWED, "only GET and HEAD\n")
-                    .header("Allow", "GET, HEAD")
-            }
-            "/" => page::response(),
-            "/healthz" => Response::new(Status::OK, "ok\n"),
-            "/metrics" => Response::new(Status::OK, self.metrics.text())
-                .header("Content-Type", "text/plain; version=0.0.4; charset=utf-8"),
-            _ => Refusal::NotWebSocket.response(),
-        };
-        if response.status() != Status::OK {
-            self.refuse(request.peer_addr(), &format!("{} for plain HTTP", response.status()));
+        let response = plain::answer(request, &self.metrics);
+        let status = response.status();
+        self.metrics.answered(status);
+        if status.code() >= 400 {
+            let addr = request.peer_addr();
+            self.log.event(
+                "http",
+                || {
+                    let asked = describe::asked(addr, Some(request));
+                    format!("{asked} answered {status}{}", describe::from(Some(request)))
+                },
+                || {
+                    let mut fields = describe::fields(addr, Some(request));
+                    fields.push(("status", status.code().to_string()));
+                    fields
+                },
+            );
         }
         response
     }
@@ -90,10 +114,19 @@ impl App {
     pub(crate) fn hear(&self, context: &ErrorContext<'_>, error: &BoxError) {
         // A handler's error was logged with the rest of its connection.
         let Some(error) = error.downcast_ref::<UpgradeError>() else { return };
-        self.metrics.refused(error);
-        // Our own answers were logged when they were given.
-        if !matches!(error, UpgradeError::Answered(_)) {
-            self.refuse(context.peer_addr(), &error.to_string());
+        match error {
+            // Our own answers were counted and logged when they were given.
+            UpgradeError::Answered(_) => {}
+            // Nobody asked for anything.
+            UpgradeError::NoRequest => self.metrics.probed(),
+            UpgradeError::Accept(_) => {
+                self.metrics.accept_failed();
+                self.accept_failed(error);
+            }
+            error => {
+                self.metrics.refused(error);
+                self.refuse(context.peer_addr(), context.request(), &error.to_string());
+            }
         }
     }
 
@@ -103,13 +136,15 @@ impl App {
         let request = conn.request();
         // It was parsed once before, or there would be no connection.
         let route = Route::parse(request.path(), request.query())?;
+        visit.is_raw = matches!(route, Route::Invalid(_));
         let tally = &visit.tally;
         let budget = &self.budget;
         let end = match route {
             Route::Echo | Route::Subprotocol => echo::echo(conn, tally),
             Route::Headers => {
-                let text = headers(request);
-                echo::greet(conn, tally, &text)
+                let credentials = self.behaviour.show_credentials;
+                let text = headers::json(request, conn.subprotocol(), credentials);
+                echo::greet(conn, tally, budget, text)
             }
             Route::Close { code, reason, after } => echo::close(conn, tally, code, &reason, after),
             Route::Fragment(size) => echo::fragment(conn, tally, size),
@@ -118,11 +153,11 @@ impl App {
             Route::Broadcast(room) => self.rooms.attend(&room, conn, tally, budget),
             Route::Ping(every) => stream::ping(conn, tally, every),
             Route::Count(n) => stream::count(conn, tally, n),
-            Route::Flood(len) => stream::flood(conn, tally, len),
-            Route::Drop(after) => faults::cut(conn, tally, after, None),
-            Route::Reset(after) => faults::cut(conn, tally, after, Some(Shutdown::Both)),
+            Route::Flood(len) => stream::flood(conn, tally, budget, len),
+            Route::Drop(after) => faults::cut(conn, tally, after, Cut::End),
+            Route::Reset(after) => faults::cut(conn, tally, after, Cut::Reset),
             Route::Invalid(kind) => faults::violate(conn, kind),
-            Route::Stall => self.stall(conn),
+            Route::Stall => stall::stall(conn, tally, &self.stop, self.idle, self.ping),
         };
         let result = match &end.result {
             Ok(()) => Ok(()),
@@ -135,45 +170,45 @@ impl App {
 
     /// Ends what only waits.
     pub(crate) fn stop(&self) {
-        *self.stopping.lock().unwrap_or_else(PoisonError::into_inner) = true;
-        self.stopped.notify_all();
+        self.stop.set();
     }
 
-    /// Reads nothing, for as long as a silent peer would be waited for.
-    #[inline(never)]
-    fn stall(&self, conn: Connection) -> End {
-        let stopping = self.stopping.lock().unwrap_or_else(PoisonError::into_inner);
-        let most = self.idle.min(Duration::from_secs(86_400));
-        drop(self.stopped.wait_timeout_while(stopping, most, |stopping| !*stopping));
-        End { result: conn.into_raw().map(drop), close: None }
+    /// Whether messages have lines of their own.
+    pub(crate) fn is_tracing(&self) -> bool {
+        self.behaviour.log_messages && self.log.is_on()
     }
 
-    fn refuse(&self, addr: Option<SocketAddr>, reason: &str) {
-        let peer = peer(addr);
+    fn refuse(&self, addr: Option<SocketAddr>, request: Option<&Request>, reason: &str) {
+        let reason = escape::start(reason, MOST);
         self.log.event(
             "refused",
-            || format!("{peer} refused: {reason}"),
-            || vec![("peer", json::string(&peer)), ("reason", json::string(reason))],
+            || {
+                let (asked, from) = (describe::asked(addr, request), describe::from(request));
+                format!("{asked} refused: {reason}{from}")
+            },
+            || {
+                let mut fields = describe::fields(addr, request);
+                fields.push(("reason", json::string(&reason)));
+                fields
+            },
         );
     }
-}
 
-/// The head of a request as JSON.
-#[inline(never)]
-fn headers(request: &Request) -> String {
-    let headers = request.headers().map(|(name, value)| {
-        let value = String::from_utf8_lossy(value);
-        format!("[{},{}]", json::string(name), json::string(&value))
-    });
-    let headers = headers.collect::<Vec<_>>().join(",");
-    let addr = request.peer_addr().map(|addr| addr.to_string());
-    json::object(&[
-        ("method", json::string(request.method())),
-        ("target", json::string(request.target())),
-        ("path", json::string(request.path())),
-        ("query", json::optional(request.query())),
-        ("version", json::string(&format!("HTTP/1.{}", request.minor_version()))),
-        ("peer", json::optional(addr.as_deref())),
-        ("headers", format!("[{headers}]")),
-    ])
+    /// Such errors come in floods, so they have a line now and then.
+    fn accept_failed(&self, error: &UpgradeError) {
+        let Some(left_out) = self.accepting.pass(Instant::now()) else { return };
+        self.log.event(
+            "accept_failed",
+            || match left_out {
+                0 => error.to_string(),
+                n => format!("{error}, and {n} times before that"),
+            },
+            || {
+                vec![
+                    ("error", json::string(&error.to_string())),
+                    ("left_out", left_out.to_string()),
+                ]
+            },
+        );
+    }
 }

@@ -6,6 +6,8 @@ use std::time::Duration;
 use barews::Config;
 
 use crate::address::Address;
+use crate::app::Behaviour;
+use crate::environment::{self, Environment};
 use crate::help;
 use crate::log::Format;
 use crate::settings::{SETTINGS, Setting};
@@ -29,8 +31,9 @@ pub(crate) struct Options {
     /// How long a shutdown waits for connections to close.
     pub(crate) grace: Duration,
     pub(crate) log: Format,
-    /// Whether to serve violations of the protocol.
-    pub(crate) faults: bool,
+    pub(crate) behaviour: Behaviour,
+    /// What was left out of account, and should be told.
+    pub(crate) warnings: Vec<String>,
 }
 
 /// Stack size of a connection's thread, in bytes. The echo loop needs little, and of what is not
@@ -40,25 +43,35 @@ const STACK: usize = 128 << 10;
 /// Reads the arguments, the program's name left out, and the environment for what they leave open.
 pub(crate) fn parse(
     args: impl Iterator<Item = OsString>,
-    env: impl Fn(&str) -> Option<OsString>,
+    env: &Environment,
 ) -> Result<Command, String> {
     let mut options = Options {
         listen: Vec::new(),
         config: Config { stack_size: Some(STACK), ..Config::default() },
         grace: Duration::from_secs(3),
         log: Format::Text,
-        faults: false,
+        behaviour: Behaviour::default(),
+        warnings: Vec::new(),
     };
     let mut given = Vec::new();
     let mut args =
         args.map(|arg| arg.into_string().map_err(|arg| format!("{} is not UTF-8", arg.display())));
+    let mut only_addresses = false;
     while let Some(arg) = args.next().transpose()? {
         // A value stands behind a sign of equality or in the next argument.
+        let is_option = arg.starts_with('-') && !only_addresses;
         let (name, value) = match arg.split_once('=') {
-            Some((name, value)) if name.starts_with('-') => (name, Some(value.to_owned())),
+            Some((name, value)) if is_option => (name, Some(value.to_owned())),
             _ => (&*arg, None),
         };
         match name {
+            _ if !is_option => {
+                let addr =
+                    value::address(name).map_err(|right| format!("{name:?} is not {right}"))?;
+                options.listen.push(addr);
+                given.push("--listen");
+            }
+            "--" if value.is_none() => only_addresses = true,
             "-h" | "--help" => {
                 let topic = match value {
                     Some(topic) => Some(topic),
@@ -71,9 +84,9 @@ pub(crate) fn parse(
             "-V" | "--version" => {
                 return Ok(Command::Print(format!("barews {}\n", env!("CARGO_PKG_VERSION"))));
             }
-            name if name.starts_with('-') => {
+            _ => {
                 let setting = SETTINGS.iter().find(|setting| setting.name == name);
-                let setting = setting.ok_or_else(|| format!("there is no option {name}"))?;
+                let setting = setting.ok_or_else(|| no_option(name))?;
                 let value = match (value, setting.value) {
                     (Some(value), _) => value,
                     (None, "") => "1".to_owned(),
@@ -84,48 +97,18 @@ pub(crate) fn parse(
                 setting.apply(&mut options, name, &value)?;
                 given.push(setting.name);
             }
-            addr => {
-                let addr =
-                    value::address(addr).map_err(|right| format!("{addr:?} is not {right}"))?;
-                options.listen.push(addr);
-                given.push("--listen");
-            }
         }
     }
     let open = SETTINGS.iter().filter(|setting| !given.contains(&setting.name));
-    from_environment(&mut options, open, env)?;
+    environment::read(&mut options, open, env)?;
     Ok(Command::Serve(Box::new(options)))
 }
 
-fn from_environment<'a>(
-    options: &mut Options,
-    settings: impl Iterator<Item = &'a Setting>,
-    env: impl Fn(&str) -> Option<OsString>,
-) -> Result<(), String> {
-    let env = |name: &str| {
-        let text = env(name).filter(|text| !text.is_empty());
-        text.map(|text| text.into_string().map_err(|_| format!("{name} is not UTF-8"))).transpose()
-    };
-    for setting in settings {
-        let variable = setting.variable();
-        match env(&variable)? {
-            None => {}
-            Some(text) if setting.is_list() => {
-                for text in text.split_whitespace() {
-                    setting.apply(options, &variable, text)?;
-                }
-            }
-            Some(text) => setting.apply(options, &variable, &text)?,
-        }
+fn no_option(name: &str) -> String {
+    match Setting::nearest(name.trim_start_matches('-')) {
+        Some(setting) => format!("there is no option {name}, but {}", setting.name),
+        None => format!("there is no option {name}"),
     }
-    // What platforms set that choose the port, and expect to reach it from outside.
-    if options.listen.is_empty()
-        && let Some(port) = env("PORT")?
-    {
-        let addr = Address::parse(&format!("0.0.0.0:{port}"));
-        options.listen.push(addr.ok_or_else(|| format!("PORT: {port:?} is not a port"))?);
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -134,11 +117,8 @@ mod tests {
     use barews::{Limits, Timeouts};
 
     fn parsed(args: &[&str], env: &[(&str, &str)]) -> Result<Command, String> {
-        let env = |name: &str| {
-            let (_, value) = env.iter().find(|(other, _)| *other == name)?;
-            Some(OsString::from(value))
-        };
-        parse(args.iter().map(OsString::from), env)
+        let env: Vec<_> = env.iter().map(|(name, value)| (name.into(), value.into())).collect();
+        parse(args.iter().map(OsString::from), &env)
     }
 
     #[track_caller]
@@ -167,7 +147,7 @@ mod tests {
         let both = options(&["a:1", "--listen", "unix:/b", "--listen=[::]:0"], &[]).listen;
         assert_eq!(both, [tcp("a:1"), Address::Unix("/b".into()), tcp("[::]:0")]);
         for text in ["", "80", "localhost", "a:65536", "unix:"] {
-            let not = format!("{text:?} is not HOST:PORT or unix:PATH");
+            let not = format!("{text:?} is not HOST:PORT, :PORT or unix:PATH");
             assert_eq!(wrong(&[text], &[]), not);
             assert_eq!(wrong(&["--listen", text], &[]), format!("--listen: {not}"));
         }
@@ -182,6 +162,7 @@ mod tests {
                 "SIZE" => "77K",
                 "ADDR" => "a:7",
                 "FORMAT" => "json",
+                "ORIGIN" => "https://a",
                 "" => "yes",
                 _ => "7",
             };
@@ -196,20 +177,66 @@ mod tests {
                     assert_eq!(wrong(&[name], &[]), format!("{name} needs a {what}"));
                 }
             }
-            if setting.value != "ORIGIN" {
-                for text in ["x", "-1", "+1", "1.5", "99999999999999999999", "K", "s"] {
-                    let not = format!("{text:?} is not ");
-                    let error = wrong(&[&format!("{name}={text}")], &[]);
-                    assert!(error.starts_with(&format!("{name}: {not}")), "{error}");
-                    let error = wrong(&[], &[(&setting.variable(), text)]);
-                    assert!(
-                        error.starts_with(&format!("{}: {not}", setting.variable())),
-                        "{error}"
-                    );
-                }
+            // Any of these is the name of a subprotocol.
+            let nonsense = ["x", "-1", "+1", "1.5", "99999999999999999999", "K", "s"];
+            for text in nonsense.iter().filter(|_| setting.value != "NAME") {
+                let not = format!("{text:?} is not ");
+                let error = wrong(&[&format!("{name}={text}")], &[]);
+                assert!(error.starts_with(&format!("{name}: {not}")), "{error}");
+                let error = wrong(&[], &[(&setting.variable(), text)]);
+                assert!(error.starts_with(&format!("{}: {not}", setting.variable())), "{error}");
             }
         }
-        assert_eq!(wrong(&["--port"], &[]), "there is no option --port");
+        assert_eq!(wrong(&["--colour"], &[]), "there is no option --colour");
+    }
+
+    #[test]
+    fn edge_ab_a_wrong_name_is_told_with_the_right_one() {
+        for (name, right) in [
+            ("--port", "--listen"),
+            ("--max-mesage", "--max-message"),
+            ("-origin", "--origin"),
+            ("--ping=1s", "--ping-after"),
+        ] {
+            let name = name.split_once('=').map_or(name, |(name, _)| name);
+            assert_eq!(wrong(&[name], &[]), format!("there is no option {name}, but {right}"));
+        }
+        for (name, right) in [
+            ("BAREWS_MAX_MESAGE", Some("BAREWS_MAX_MESSAGE")),
+            ("BAREWS_PORT", Some("BAREWS_LISTEN")),
+            ("barews_log", Some("BAREWS_LOG")),
+            ("BAREWS_", None),
+            ("BAREWS_COLOUR", None),
+        ] {
+            let ignored = options(&[], &[(name, "1"), ("BAREWS_GRACE", "1s")]).warnings;
+            let [ignored] = &*ignored else { panic!("{name}: {ignored:?}") };
+            let right = right.map_or("; see barews --help environment".to_owned(), |right| {
+                format!(", but {right}")
+            });
+            assert_eq!(*ignored, format!("{name} is ignored: there is no such option{right}"));
+        }
+        assert!(
+            wrong(&[], &[("BAREWS_ORIGIN", " ")]).starts_with("BAREWS_ORIGIN: \" \" is not an")
+        );
+        // Nothing that was not meant for it.
+        for (name, value) in [
+            ("BAREWS_SERVICE_HOST", "10.0.0.1"),
+            ("BAREWS_PORT", "tcp://10.0.0.1:9001"),
+            ("BAREWS_PORT_9001_TCP_ADDR", "10.0.0.1"),
+            ("BAREWS_MAX_MESAGE", ""),
+            ("BAREWSER", "1"),
+        ] {
+            assert!(options(&[], &[(name, value)]).warnings.is_empty(), "{name}");
+        }
+    }
+
+    #[test]
+    fn edge_ab_nothing_is_an_option_after_two_dashes() {
+        let tcp = |addr: &str| Address::Tcp(addr.to_owned());
+        let listen = options(&["--log=off", "a:1", "--", "b=:2", "-c:3"], &[]).listen;
+        assert_eq!(listen, [tcp("a:1"), tcp("b=:2"), tcp("-c:3")]);
+        assert!(wrong(&["--", "--faults"], &[]).starts_with("\"--faults\" is not HOST:PORT"));
+        assert_eq!(wrong(&["--=x"], &[]), "there is no option --");
     }
 
     /// A field that is added to the library's configuration does not go without an option: this no
@@ -288,7 +315,10 @@ mod tests {
         let one = [Address::Tcp("a:1".to_owned())];
         assert_eq!(options(&["a:1"], &[("PORT", "80")]).listen, one);
         assert_eq!(options(&[], &[("PORT", "80"), ("BAREWS_LISTEN", "a:1")]).listen, one);
-        assert_eq!(wrong(&[], &[("PORT", "http")]), "PORT: \"http\" is not a port");
+        assert_eq!(
+            wrong(&[], &[("PORT", "http")]),
+            "PORT: \"http\" is not a port, a number up to 65535"
+        );
     }
 
     #[test]
@@ -296,7 +326,10 @@ mod tests {
         for setting in SETTINGS {
             let default = setting.help.rsplit_once('[').map(|(_, rest)| rest.trim_end_matches(']'));
             match (setting.value, default) {
-                ("", None) | ("ORIGIN", Some("any")) | ("ADDR", Some("127.0.0.1:9001")) => {}
+                ("", None)
+                | ("ORIGIN", Some("any"))
+                | ("NAME", Some("the first"))
+                | ("ADDR", Some("127.0.0.1:9001")) => {}
                 (_, Some(default)) => {
                     // Setting the default that is printed changes nothing.
                     let same = shown(&[setting.name, default], &[]);

@@ -1,19 +1,21 @@
 //! Echoes of all kinds, each a loop over one connection in its own thread.
 
-use std::collections::VecDeque;
 use std::hash::{BuildHasher, RandomState};
 use std::io::Write;
 use std::mem;
 use std::time::{Duration, Instant};
 
-use barews::{CloseCode, Connection, Error, Message};
+use barews::{CloseCode, Connection, Error, Kind, Message};
 
-use crate::budget::{Budget, Held};
+use crate::budget::{Budget, Held, Queue};
 use crate::metrics::Tally;
 use crate::visit::{self, End};
 
 /// From how many messages on that wait to be echoed later no more may, and from how many bytes.
 const WAITING: (usize, usize) = (1000, 1 << 20);
+
+/// What is said where no more may wait.
+pub(crate) const CROWDED: &str = "too many messages wait";
 
 /// The most fragments that one message is cut into: as many as we would take.
 const FRAGMENTS: usize = 131_072;
@@ -26,7 +28,7 @@ fn for_each(
 ) -> Result<(), Error> {
     let mut buf = Vec::new();
     while let Some(message) = conn.recv(&mut buf)? {
-        tally.received.count(message.len());
+        tally.count_received(message);
         match each(conn, message) {
             // A shutdown has begun to close: `recv` sees that through.
             Ok(()) | Err(Error::Closed) => {}
@@ -36,9 +38,13 @@ fn for_each(
     Ok(())
 }
 
-fn reply(conn: &mut Connection, tally: &Tally, message: Message<'_>) -> Result<(), Error> {
+pub(crate) fn reply(
+    conn: &mut Connection,
+    tally: &Tally,
+    message: Message<'_>,
+) -> Result<(), Error> {
     conn.write(message)?;
-    tally.sent.count(message.len());
+    tally.count_sent(message);
     Ok(())
 }
 
@@ -49,10 +55,16 @@ pub(crate) fn echo(mut conn: Connection, tally: &Tally) -> End {
     End::of(&conn, result)
 }
 
-/// Sends a text, then every message back.
+/// Sends a text, then every message back. The text is let go of before.
 #[inline(never)]
-pub(crate) fn greet(mut conn: Connection, tally: &Tally, text: &str) -> End {
-    match reply(&mut conn, tally, Message::from(text)) {
+pub(crate) fn greet(mut conn: Connection, tally: &Tally, budget: &Budget, text: String) -> End {
+    let Some(held) = budget.hold(Kind::Text, text.into_bytes()) else {
+        let result = visit::close(&mut conn, tally, CloseCode::TRY_AGAIN_LATER, CROWDED);
+        return End::of(&conn, result);
+    };
+    let result = reply(&mut conn, tally, held.message()).and_then(|()| conn.flush());
+    drop(held);
+    match result {
         Ok(()) | Err(Error::Closed) => echo(conn, tally),
         error => End::of(&conn, error),
     }
@@ -94,7 +106,7 @@ pub(crate) fn fragment(mut conn: Connection, tally: &Tally, size: usize) -> End 
             writer.write_all(part).map_err(|error| error.downcast().unwrap_or_else(Error::Io))?;
         }
         writer.finish_with(last)?;
-        tally.sent.count(message.len());
+        tally.count_sent(message);
         Ok(())
     });
     End::of(&conn, result)
@@ -115,7 +127,7 @@ pub(crate) fn later(
     budget: &Budget,
     delay: impl Fn() -> Duration,
 ) -> End {
-    let mut waiting = Waiting::default();
+    let mut waiting = Waiting { messages: Queue::new(budget), bytes: 0 };
     let mut buf = Vec::new();
     let result = loop {
         if let Err(error) = waiting.send_due(&mut conn, tally) {
@@ -126,7 +138,7 @@ pub(crate) fn later(
         match conn.recv(&mut buf) {
             Ok(None) => break Ok(()),
             Ok(Some(message)) => {
-                tally.received.count(message.len());
+                tally.count_received(message);
                 let kind = message.kind();
                 // One may be of any size. To read no more until there is room would be to hear no
                 // Ping nor Close either.
@@ -134,11 +146,10 @@ pub(crate) fn later(
                     true => None,
                     false => budget.hold(kind, mem::take(&mut buf)),
                 };
-                let Some(held) = held else {
-                    let reason = "too many messages wait";
-                    break visit::close(&mut conn, tally, CloseCode::TRY_AGAIN_LATER, reason);
-                };
-                waiting.push(Instant::now() + delay(), held);
+                let due = Instant::now() + delay();
+                if !held.is_some_and(|held| waiting.push(due, held)) {
+                    break visit::close(&mut conn, tally, CloseCode::TRY_AGAIN_LATER, CROWDED);
+                }
             }
             Err(Error::TimedOut) => {}
             Err(error) => break Err(error),
@@ -148,22 +159,22 @@ pub(crate) fn later(
 }
 
 /// Messages in the order in which they came, each with the time at which it is due.
-#[derive(Default)]
 struct Waiting {
-    messages: VecDeque<(Instant, Held)>,
+    messages: Queue<(Instant, Held)>,
     bytes: usize,
 }
 
 impl Waiting {
-    fn push(&mut self, due: Instant, held: Held) {
+    /// Keeps a message, if there is memory for its place.
+    fn push(&mut self, due: Instant, held: Held) -> bool {
         // Nobody overtakes.
-        let due = self.messages.back().map_or(due, |(last, ..)| due.max(*last));
+        let due = self.messages.last().map_or(due, |(last, ..)| due.max(*last));
         self.bytes += held.len();
-        self.messages.push_back((due, held));
+        self.messages.push((due, held))
     }
 
     fn next_due(&self) -> Option<Instant> {
-        self.messages.front().map(|(due, ..)| *due)
+        self.messages.first().map(|(due, ..)| *due)
     }
 
     fn is_full(&self) -> bool {
@@ -172,7 +183,7 @@ impl Waiting {
 
     fn send_due(&mut self, conn: &mut Connection, tally: &Tally) -> Result<(), Error> {
         while self.next_due().is_some_and(|due| due <= Instant::now())
-            && let Some((_, held)) = self.messages.pop_front()
+            && let Some((_, held)) = self.messages.pop()
         {
             self.bytes -= held.len();
             match reply(conn, tally, held.message()) {

@@ -1,29 +1,42 @@
 //! What no server should do, for clients that must be ready for it.
 
 use std::io::{Read, Write};
-use std::net::Shutdown;
+use std::time::{Duration, Instant};
 
 use barews::proto::{Event, Receive, ReceiveLimits};
-use barews::{CloseFrame, Connection, Error};
+use barews::{CloseFrame, Connection, Error, RawStream};
 
+use crate::echo;
 use crate::metrics::Tally;
+#[cfg(unix)]
+use crate::os::socket::reset_when_closed;
 use crate::route::Invalid;
 use crate::visit::End;
 
 /// How much is read of a client after it was sent nonsense, in bytes.
 const DRAIN: usize = 64 << 10;
 
-/// Sends so many messages back, and cuts the stream: with `how` at once, else as the end of a
-/// process would.
+/// How long it is waited for an answer to nonsense, if other things come meanwhile.
+const ANSWER: Duration = Duration::from_secs(60);
+
+/// How a stream may end without a Close frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cut {
+    /// As at the end of a process: TCP is closed in order.
+    End,
+    /// With a reset of TCP; a stream without such a thing just ends.
+    Reset,
+}
+
+/// Sends so many messages back, and cuts the stream.
 #[inline(never)]
-pub(crate) fn cut(mut conn: Connection, tally: &Tally, after: u64, how: Option<Shutdown>) -> End {
+pub(crate) fn cut(mut conn: Connection, tally: &Tally, after: u64, how: Cut) -> End {
     let mut buf = Vec::new();
     for _ in 0..after {
         let result = match conn.recv(&mut buf) {
             Ok(Some(message)) => {
-                tally.received.count(message.len());
-                tally.sent.count(message.len());
-                conn.write(message)
+                tally.count_received(message);
+                echo::reply(&mut conn, tally, message)
             }
             Ok(None) => return End::of(&conn, Ok(())),
             Err(error) => Err(error),
@@ -33,11 +46,24 @@ pub(crate) fn cut(mut conn: Connection, tally: &Tally, after: u64, how: Option<S
         }
     }
     let result = conn.into_raw().map(|raw| {
-        if let Some(how) = how {
-            raw.shutdown(how);
+        if how == Cut::Reset {
+            reset(&raw);
         }
     });
     End { result, close: None }
+}
+
+/// Has the stream reset when it is dropped.
+#[cfg(unix)]
+fn reset(raw: &RawStream) {
+    // Where that cannot be, it ends all the same.
+    let _ = raw.as_fd().map(reset_when_closed);
+}
+
+/// There is no call for it here.
+#[cfg(not(unix))]
+fn reset(raw: &RawStream) {
+    raw.shutdown(std::net::Shutdown::Both);
 }
 
 /// Breaks the protocol, and tells in the log what the client said to that.
@@ -50,8 +76,8 @@ pub(crate) fn violate(conn: Connection, kind: Invalid) -> End {
         let limits = ReceiveLimits { message: u64::MAX, fragments: u32::MAX };
         let mut core = Receive::new(limits);
         let mut bytes = [0; 4096];
-        let mut read = 0;
-        while read < DRAIN {
+        let (mut read, start) = (0, Instant::now());
+        while read < DRAIN && start.elapsed() < ANSWER {
             let len = raw.read(&mut bytes)?;
             if len == 0 {
                 break;

@@ -3,28 +3,66 @@
 use crate::route::{PATHS, PLAIN};
 use crate::settings::{SETTINGS, Setting, Topic};
 
-const TOPICS: &str = "paths, limits, timeouts, environment, all";
+const TOPICS: &str = "addresses, paths, limits, timeouts, environment, all";
 
 const UNITS: &str = "\
-SIZE is in bytes, or with K, M or G in KiB, MiB or GiB. TIME is like 500ms, 10s
-or 2m; off means never.
+SIZE is in bytes, or with K, M or G in KiB, MiB or GiB. TIME is like 500ms,
+1.5s, 2m or 1h; off means never.
 ";
+
+/// Every way to write an address.
+const ADDRESSES: &[(&str, &str)] = &[
+    ("HOST:PORT", "all addresses of the host; port 0 is any free one"),
+    ("localhost:PORT", "127.0.0.1 and ::1, whatever else knows the name"),
+    ("[IPV6]:PORT", "an IPv6 address, in brackets"),
+    (":PORT", "every interface, IPv6 and IPv4"),
+    ("unix:PATH", "a Unix-domain socket, removed at the end"),
+    ("unix:@NAME", "one without a file, on Linux"),
+];
+
+const LISTENING: &str = "\
+A socket file that a dead server has left is taken over, one that belongs to a
+living one is not. Up to 4,096 connections wait to be accepted, as far as the
+system lets them (net.core.somaxconn on Linux).
+
+Listeners that a supervisor passes (LISTEN_FDS and LISTEN_PID, as systemd sets
+them) are used beside those named, with the backlog that it chose. The default
+address is used only if there are none at all.
+";
+
+const SIGNALS: &str = "\
+SIGTERM, SIGINT and SIGHUP send 1001 to everyone and end the program once all
+have closed, or the grace is over; a second SIGTERM or SIGINT ends it at once.
+SIGHUP does nothing if it was ignored from the start, as under nohup. SIGQUIT
+always ends it at once.
+";
+
+/// Every status that the program ends with.
+const EXITS: &[(&str, &str)] = &[
+    ("0", "after SIGTERM, SIGINT or SIGHUP, and after printing what was asked for"),
+    ("1", "if standard output cannot be written to"),
+    ("2", "if an option is wrong, an address cannot be listened on, or serving fails"),
+    ("130, 143", "after a second signal: 128 and its number"),
+];
 
 const ENVIRONMENT: &str = "\
 Each option can stand in the environment instead: BAREWS_ and its name in upper
 case, so BAREWS_MAX_MESSAGE=1M for --max-message 1M. A list (BAREWS_LISTEN,
-BAREWS_ORIGIN) has spaces between; BAREWS_FAULTS is 1 or 0. An argument comes
-before the environment.
+BAREWS_ORIGIN, BAREWS_SUBPROTOCOL) has spaces between; BAREWS_FAULTS and others
+without a value are 1 or 0. An argument comes before the environment. A name
+that is no option's is ignored, with a warning.
 
-PORT=N alone listens on 0.0.0.0:N. Listeners that a supervisor passes
-(LISTEN_FDS and LISTEN_PID, as systemd sets them) are used beside those named;
-the default address is used only if there are none at all.
+PORT=N alone listens on 0.0.0.0:N.
+
+The soft limit of descriptors is raised to the hard one (ulimit -Hn), and there
+is a warning if that does not do for --max-connections.
 ";
 
 /// The help on a topic, or the first screen; an error names the topics.
 pub(crate) fn text(topic: Option<&str>) -> Result<String, String> {
     Ok(match topic {
         None => main(),
+        Some("addresses") => addresses(),
         Some("paths") => paths(),
         Some("limits") => format!(
             "Limits of the server, and what is beyond them:\n\n{}\n{UNITS}",
@@ -33,10 +71,13 @@ pub(crate) fn text(topic: Option<&str>) -> Result<String, String> {
         Some("timeouts") => {
             format!("Deadlines, each for a whole step:\n\n{}\n{UNITS}", list(Topic::Timeouts))
         }
-        Some("environment") => ENVIRONMENT.to_owned(),
+        Some("environment") => format!("{ENVIRONMENT}\n{SIGNALS}"),
         Some("all") => {
             let options = [Topic::Main, Topic::Limits, Topic::Timeouts].map(list).concat();
-            format!("Options:\n\n{options}\n{UNITS}\n{}\n{ENVIRONMENT}", paths())
+            let (addresses, paths) = (addresses(), paths());
+            format!(
+                "Options:\n\n{options}\n{UNITS}\n{addresses}\n{paths}\n{ENVIRONMENT}\n{SIGNALS}"
+            )
         }
         Some(other) => return Err(format!("there is no help on {other}, but on {TOPICS}")),
     })
@@ -47,7 +88,7 @@ fn main() -> String {
     let mut names = String::new();
     for (path, _) in PATHS.iter().filter(|(path, _)| !path.is_empty()) {
         let line = names.lines().last().map_or(0, str::len);
-        match line + path.len() > 70 {
+        match line + 2 + path.len() > 80 {
             _ if names.is_empty() => names += "  ",
             true => names += "\n  ",
             false => names += "  ",
@@ -58,22 +99,30 @@ fn main() -> String {
         "barews {}: a strict WebSocket (RFC 6455) endpoint to test clients against\n\n\
          Usage: barews [OPTION...] [ADDR...]        ADDR is the same as --listen ADDR\n\n\
          {}  \
-         -h, --help [TOPIC]        on {TOPICS}\n  \
+         -h, --help [TOPIC]        {TOPICS}\n  \
          --man                     the manual page, for man -l -\n  \
          -V, --version             the version\n\n\
          WebSocket paths:\n{names}\nPlain HTTP: /  /healthz  /metrics\n\n\
-         The address and a line for each connection go to standard error.\n",
+         The address, and lines on each connection, go to standard error.\n",
         env!("CARGO_PKG_VERSION"),
         list(Topic::Main),
     )
 }
 
+fn addresses() -> String {
+    let mut text = "ADDR is one of:\n\n".to_owned();
+    for (addr, means) in ADDRESSES {
+        text += &format!("  {addr:25} {means}\n");
+    }
+    format!("{text}\n{LISTENING}")
+}
+
 fn paths() -> String {
-    let mut text = "WebSocket paths:\n\n".to_owned();
+    let mut text = "WebSocket paths:\n".to_owned();
     for (path, does) in PATHS {
         text += &format!("  {path:30} {does}\n");
     }
-    text += "\nPlain HTTP:\n\n";
+    text += "\nPlain HTTP:\n";
     for (path, does) in PLAIN {
         text += &format!("  {path:30} {does}\n");
     }
@@ -109,6 +158,11 @@ pub(crate) fn man() -> String {
     options(&mut page, "LIMITS", Topic::Limits);
     options(&mut page, "TIMEOUTS", Topic::Timeouts);
     page += &format!(".SH UNITS\n{}", roff(UNITS));
+    page += ".SH ADDRESSES\nADDR is one of:\n";
+    for (addr, means) in ADDRESSES {
+        item(&mut page, addr, means);
+    }
+    page += &format!(".PP\n{}", paragraphs(LISTENING));
     page += ".SH PATHS\n";
     for (path, does) in PATHS {
         match *path {
@@ -120,15 +174,12 @@ pub(crate) fn man() -> String {
     for (path, does) in PLAIN {
         item(&mut page, path, does);
     }
-    page += &format!(".SH ENVIRONMENT\n{}", roff(ENVIRONMENT).replace("\n\n", "\n.PP\n"));
+    page += &format!(".SH ENVIRONMENT\n{}", paragraphs(ENVIRONMENT));
+    page += &format!(".SH SIGNALS\n{}", paragraphs(SIGNALS));
     page += ".SH EXIT STATUS\n";
-    item(
-        &mut page,
-        "0",
-        "after SIGTERM or SIGINT, once connections have closed or the grace is over",
-    );
-    item(&mut page, "2", "if an option is wrong or an address cannot be listened on");
-    item(&mut page, "130, 143", "after a second signal");
+    for (status, means) in EXITS {
+        item(&mut page, status, means);
+    }
     page
 }
 
@@ -142,6 +193,11 @@ fn options(page: &mut String, title: &str, topic: Topic) {
 
 fn item(page: &mut String, term: &str, text: &str) {
     *page += &format!(".TP\n\\fB{}\\fR\n{}\n", roff(term), roff(text));
+}
+
+/// Paragraphs with an empty line between them.
+fn paragraphs(text: &str) -> String {
+    roff(text).replace("\n\n", "\n.PP\n")
 }
 
 /// Text as roff has it: no hyphens for minus signs, no line that looks like a request.
@@ -163,7 +219,8 @@ mod tests {
 
     #[test]
     fn each_screen_fits() {
-        for topic in [None, Some("paths"), Some("limits"), Some("timeouts"), Some("environment")] {
+        let topics = TOPICS.split(", ").filter(|topic| *topic != "all").map(Some);
+        for topic in [None].into_iter().chain(topics) {
             let text = text(topic).unwrap();
             assert!(text.lines().all(|line| line.len() <= 80), "{text}");
             assert!(text.lines().count() <= 24, "{}\n{text}", text.lines().count());
@@ -180,6 +237,9 @@ mod tests {
             assert!(man.contains(&roff(&option(setting))), "{}", setting.name);
             let on_first = first.contains(&option(setting));
             assert_eq!(on_first, setting.topic == Topic::Main, "{}", setting.name);
+        }
+        for (addr, _) in ADDRESSES {
+            assert!(all.contains(addr) && man.contains(&roff(addr)), "{addr}");
         }
         for (path, _) in PATHS.iter().chain(PLAIN) {
             let name = path.strip_prefix("GET ").unwrap_or(path);
@@ -207,8 +267,10 @@ mod tests {
             ".SH TIMEOUTS\n",
             "\\-\\-close\\-timeout",
             ".SH UNITS\nSIZE",
+            ".SH ADDRESSES\nADDR",
             ".SH PATHS\n",
             ".SH ENVIRONMENT\n",
+            ".SH SIGNALS\n",
             ".SH EXIT STATUS\n",
         ] {
             rest = rest.split_once(part).unwrap_or_else(|| panic!("{part} in:\n{rest}")).1;

@@ -2,9 +2,17 @@
 
 use std::fmt::Write;
 
+use crate::escape;
+
 /// A string in quotes.
 pub(crate) fn string(text: &str) -> String {
     let mut json = String::with_capacity(text.len() + 2);
+    push(&mut json, text);
+    json
+}
+
+/// Adds a string in quotes. What is not safe to show is escaped: JSON is looked at too.
+pub(crate) fn push(json: &mut String, text: &str) {
     json.push('"');
     for c in text.chars() {
         match c {
@@ -12,15 +20,17 @@ pub(crate) fn string(text: &str) -> String {
                 json.push('\\');
                 json.push(c);
             }
-            '\0'..='\x1f' | '\x7f' => {
-                // Writing to a string does not fail.
-                let _ = write!(json, "\\u{:04x}", u32::from(c));
+            c if escape::is_safe(c) => json.push(c),
+            c => {
+                // §7 of RFC 8259: beyond the first plane, as a pair of surrogates.
+                for unit in c.encode_utf16(&mut [0; 2]) {
+                    // Writing to a string does not fail.
+                    let _ = write!(json, "\\u{unit:04x}");
+                }
             }
-            c => json.push(c),
         }
     }
     json.push('"');
-    json
 }
 
 /// An object of names and values that are JSON already.
@@ -38,6 +48,7 @@ pub(crate) fn optional(text: Option<&str>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::escape::tests::UNSAFE;
 
     #[test]
     fn strings_and_objects() {
@@ -45,5 +56,15 @@ mod tests {
         let fields = [("a", "1".to_owned()), ("b", optional(None)), ("c", optional(Some("")))];
         assert_eq!(object(&fields), r#"{"a":1,"b":null,"c":""}"#);
         assert_eq!(object(&[]), "{}");
+    }
+
+    #[test]
+    fn edge_ac_json_shows_no_controls() {
+        for c in UNSAFE {
+            let json = string(&c.to_string());
+            assert!(json.is_ascii() && json.starts_with("\"\\u"), "{c:?}: {json}");
+        }
+        assert_eq!(string("\u{9b}\u{202e}\u{2028}"), r#""\u009b\u202e\u2028""#);
+        assert_eq!(string("\u{e0041}"), r#""\udb40\udc41""#);
     }
 }

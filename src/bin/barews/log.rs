@@ -11,13 +11,17 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use crate::escape;
 use crate::json;
 
 /// How long the end of the program waits for its last lines.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Lines that may wait for the writer.
+/// Lines that may wait for the writer. What peers say in one is cut, so none has more than 8 KiB.
 const BACKLOG: usize = 1024;
+
+/// The longest sentence, in bytes.
+const SENTENCE: usize = 1000;
 
 /// How lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,6 +71,11 @@ impl Log {
         Self { format, lines: writer.is_ok().then_some(sender), dropped }
     }
 
+    /// Whether there are lines at all.
+    pub(crate) fn is_on(&self) -> bool {
+        self.lines.is_some() && self.format != Format::Off
+    }
+
     /// Logs what happened, unless too many lines are waiting: `text` for people, or the fields,
     /// which are JSON already.
     pub(crate) fn event(
@@ -76,9 +85,10 @@ impl Log {
         fields: impl FnOnce() -> Vec<(&'static str, String)>,
     ) {
         let Some(lines) = &self.lines else { return };
+        // No line has a character in it that a terminal or a viewer would act on.
         let line = match self.format {
             Format::Off => return,
-            Format::Text => text(),
+            Format::Text => escape::line(&text()).into_owned(),
             Format::Json => object(event, fields()),
         };
         if lines.try_send(Entry::Line(line)).is_err() {
@@ -86,10 +96,14 @@ impl Log {
         }
     }
 
-    /// Logs a sentence.
+    /// Logs a sentence, cut where it is long.
     pub(crate) fn say(&self, event: &str, sentence: String) {
-        let json = json::string(&sentence);
-        self.event(event, || sentence, || vec![("message", json)]);
+        let sentence = escape::start(&sentence, SENTENCE);
+        self.event(
+            event,
+            || sentence.clone().into_owned(),
+            || vec![("message", json::string(&sentence))],
+        );
     }
 
     /// Waits until what was logged is written, but not for long.
@@ -106,12 +120,6 @@ impl Log {
         }
         let _ = written.recv_timeout(PATIENCE.saturating_sub(start.elapsed()));
     }
-}
-
-/// Writes to standard output; whether that worked.
-pub(crate) fn print(text: &str) -> bool {
-    let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_ok()
 }
 
 /// Writes to standard error before the end of the program, if anybody listens.

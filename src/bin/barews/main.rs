@@ -1,53 +1,68 @@
 //! `barews`: a dependable endpoint to test WebSocket clients against.
 
-mod activation;
 mod address;
 mod app;
 mod budget;
 mod cli;
+mod describe;
 mod echo;
+mod environment;
+mod escape;
 mod faults;
+mod headers;
 mod help;
 mod helper;
+mod hint;
 mod json;
 mod label;
+mod listen;
 mod log;
 mod metrics;
+mod os;
 mod page;
+mod plain;
 mod rooms;
 mod route;
 mod settings;
-mod signals;
+mod shutdown;
+#[cfg(unix)]
+mod socket_file;
+mod stall;
 mod stream;
+mod subprotocol;
+mod throttle;
+mod trace;
 mod value;
 mod visit;
 
-use std::io;
-use std::process::{self, ExitCode};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
+use std::io::{self, ErrorKind, Write};
+use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
-use barews::{Config, Listener, Server, ShutdownHandle};
+use barews::{Config, Listener, Server};
 
-use address::{Address, SocketFile};
+use address::Address;
 use app::App;
 use cli::{Command, Options};
 use log::Log;
-use signals::Signals;
+use os::signals::Signals;
+use os::{limits, socket_activation};
+use shutdown::Shutdown;
+
+/// Descriptors for other things than connections and listeners: the standard streams, and some
+/// that are open for a moment.
+const SPARE_DESCRIPTORS: u64 = 16;
 
 fn main() -> ExitCode {
-    let passed = activation::listeners();
-    let signals = Signals::block();
-    match cli::parse(std::env::args_os().skip(1), |name| std::env::var_os(name)) {
-        Ok(Command::Serve(options)) => match serve(*options, passed, signals) {
+    let passed = socket_activation::listeners();
+    let env: Vec<_> = std::env::vars_os().collect();
+    match cli::parse(std::env::args_os().skip(1), &env) {
+        Ok(Command::Serve(options)) => match serve(*options, passed) {
             Ok(()) => ExitCode::SUCCESS,
             Err(wrong) => fail(&wrong),
         },
-        Ok(Command::Print(text)) => match log::print(&text) {
-            true => ExitCode::SUCCESS,
-            false => ExitCode::FAILURE,
-        },
+        Ok(Command::Print(text)) => print(&text),
         Err(wrong) => fail(&format!("{wrong}; see barews --help")),
     }
 }
@@ -57,70 +72,96 @@ fn fail(wrong: &str) -> ExitCode {
     ExitCode::from(2)
 }
 
-fn serve(
-    options: Options,
-    passed: io::Result<Vec<Listener>>,
-    signals: Signals,
-) -> Result<(), String> {
-    let Options { listen, config, grace, log, faults } = options;
-    let (listeners, files) = listeners(&listen, passed)?;
-    let log = Log::start(log);
-    let leftovers = Arc::new(Leftovers { files: Mutex::new(files), log: log.clone() });
+/// Writes to standard output.
+fn print(text: &str) -> ExitCode {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Who has read enough need not be told.
+            if error.kind() != ErrorKind::BrokenPipe {
+                log::complain(&format!("cannot write to standard output: {error}"));
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn serve(options: Options, passed: Result<Vec<Listener>, String>) -> Result<(), String> {
+    // Before there is any other thread: they inherit it.
+    let signals = Signals::block();
+    let log = Log::start(options.log);
+    let shutdown = Shutdown::watch(signals, log.clone());
+    let shutdown = shutdown.map_err(|error| format!("cannot start a thread: {error}"))?;
     // A report of a panic must not wait for standard error either.
     std::panic::set_hook(Box::new({
         let log = log.clone();
         move |panic| log.say("panic", panic.to_string())
     }));
-    let app = Arc::new(App::new(log.clone(), faults, config.timeouts.idle));
+    let result = listen_and_run(options, passed, log, &shutdown);
+    shutdown.clear();
+    result
+}
+
+fn listen_and_run(
+    options: Options,
+    passed: Result<Vec<Listener>, String>,
+    log: Log,
+    shutdown: &Shutdown,
+) -> Result<(), String> {
+    let Options { listen, config, grace, behaviour, mut warnings, .. } = options;
+    let descriptors = limits::raise_descriptors();
+    let listeners = listeners(&listen, passed?, shutdown, &mut warnings)?;
     for listener in &listeners {
-        let addr = address::shown(listener);
+        let addr = listen::shown(listener);
         log.event(
             "listening",
             || format!("listening on {addr}"),
             || vec![("address", json::string(&addr))],
         );
     }
-    let result = run(listeners, config, &app, grace, signals, &leftovers);
-    leftovers.clear();
+    warnings.extend(descriptors.and_then(|limit| too_few(limit, &config, listeners.len())));
+    for warning in warnings {
+        log.say("warning", warning);
+    }
+    let app = Arc::new(App::new(log, behaviour, &config.timeouts));
+    let result = run(listeners, config, &app, grace, shutdown);
     result.map_err(|error| format!("cannot serve: {error}"))
 }
 
-/// What must not be left behind, however the program ends.
-struct Leftovers {
-    files: Mutex<Vec<SocketFile>>,
-    log: Log,
-}
-
-impl Leftovers {
-    fn clear(&self) {
-        self.files.lock().unwrap_or_else(PoisonError::into_inner).clear();
-        self.log.flush();
-    }
-
-    /// Ends the program.
-    fn exit(&self, status: i32) -> ! {
-        self.clear();
-        process::exit(status)
-    }
-}
-
-/// Opens what was asked for, beside what was passed, or else the default; with the files that are
-/// to be removed again.
+/// Opens what was asked for, beside what was passed, or else the default.
 fn listeners(
     listen: &[Address],
-    passed: io::Result<Vec<Listener>>,
-) -> Result<(Vec<Listener>, Vec<SocketFile>), String> {
-    let passed = passed.map_err(|error| format!("a listener that was passed is none: {error}"))?;
+    passed: Vec<Listener>,
+    shutdown: &Shutdown,
+    warnings: &mut Vec<String>,
+) -> Result<Vec<Listener>, String> {
     let default = [Address::Tcp("127.0.0.1:9001".to_owned())];
     let listen = if listen.is_empty() && passed.is_empty() { &default } else { listen };
-    let (mut listeners, mut files) = (passed, Vec::new());
+    let mut listeners = passed;
     for addr in listen {
-        let (listener, file) =
-            addr.listen().map_err(|error| format!("cannot listen on {addr}: {error}"))?;
-        listeners.push(listener);
-        files.extend(file);
+        let opened = shutdown.listen(addr);
+        let opened = opened.map_err(|error| format!("cannot listen on {addr}: {error}"))?;
+        listeners.extend(opened.listeners);
+        let missing = opened.missing.iter();
+        warnings.extend(missing.map(|(at, error)| format!("{addr} goes without {at}: {error}")));
     }
-    Ok((listeners, files))
+    Ok(listeners)
+}
+
+/// What to say if a limit of descriptors does not hold all connections.
+fn too_few(limit: u64, config: &Config, listeners: usize) -> Option<String> {
+    let most = config.limits.connections;
+    let others = SPARE_DESCRIPTORS + listeners as u64;
+    let needed = (most as u64).saturating_add(others);
+    let fit = limit.saturating_sub(others).max(1);
+    (limit < needed).then(|| {
+        format!(
+            "--max-connections {most} takes {needed} descriptors, and the limit is {limit}: \
+             have --max-connections {fit}, or raise the hard limit (ulimit -Hn {needed}, \
+             LimitNOFILE={needed})"
+        )
+    })
 }
 
 fn run(
@@ -128,8 +169,7 @@ fn run(
     config: Config,
     app: &Arc<App>,
     grace: Duration,
-    signals: Signals,
-    leftovers: &Arc<Leftovers>,
+    shutdown: &Shutdown,
 ) -> io::Result<()> {
     let mut listeners = listeners.into_iter();
     let first = listeners.next().ok_or(io::ErrorKind::InvalidInput)?;
@@ -143,36 +183,6 @@ fn run(
         .on_upgrade(move |request| decide.decide(request))
         .on_request(move |request| answer.answer(request))
         .on_error(move |context, error| hear.hear(context, error));
-    stop_on(signals, server.shutdown_handle(), grace, app, leftovers)?;
+    shutdown.serve(server.shutdown_handle(), app, grace);
     server.run(move |conn| serve.serve(conn))
-}
-
-/// Has the first signal shut the server down, and the second end the program at once.
-fn stop_on(
-    signals: Signals,
-    server: ShutdownHandle,
-    grace: Duration,
-    app: &Arc<App>,
-    leftovers: &Arc<Leftovers>,
-) -> io::Result<()> {
-    let (app, leftovers) = (Arc::clone(app), Arc::clone(leftovers));
-    let wait = move || {
-        let signal = signals.wait();
-        app.log.say("signal", format!("signal {signal}: shutting down"));
-        app.stop();
-        let last = Arc::clone(&leftovers);
-        let shutdown = move || {
-            server.shutdown(grace);
-            // A handler that still runs has had its time; the one thread that counts, in `run`,
-            // ends the program sooner if it can.
-            thread::sleep(Duration::from_secs(1));
-            last.exit(0);
-        };
-        if thread::Builder::new().spawn(shutdown).is_err() {
-            leftovers.exit(0);
-        }
-        // What shells report for a program that a signal has ended.
-        leftovers.exit(128 + signals.wait());
-    };
-    thread::Builder::new().name("signals".to_owned()).spawn(wait).map(drop)
 }

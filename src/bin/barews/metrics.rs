@@ -9,9 +9,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use barews::{CloseCode, CloseFrame, Error, UpgradeError};
+use barews::{CloseCode, CloseFrame, Error, Kind, Message, Status, UpgradeError};
 
 use crate::label;
+use crate::trace::{Direction, Trace};
 
 /// The upper bounds of the buckets for handshakes, in seconds.
 const HANDSHAKES: &[f64] = &[0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0];
@@ -20,12 +21,14 @@ const HANDSHAKES: &[f64] = &[0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.
 const CONNECTIONS: &[f64] = &[0.01, 0.1, 1.0, 10.0, 60.0, 600.0, 3600.0, 86_400.0];
 
 /// What went through one connection. Each half is counted by one thread at a time.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Tally {
     pub(crate) received: Half,
     pub(crate) sent: Half,
     /// The Close that we chose to send, if we did. In a box, since most connections have none.
     pub(crate) closed: OnceLock<Box<CloseFrame>>,
+    /// Logs each message, if that was asked for.
+    pub(crate) trace: Option<Box<Trace>>,
 }
 
 #[derive(Debug, Default)]
@@ -46,6 +49,12 @@ struct State {
     /// What went through those that have ended.
     ended: Tally,
     refused: BTreeMap<String, u64>,
+    /// Plain requests by the status of their answer.
+    requests: BTreeMap<String, u64>,
+    /// Streams that ended before their first byte.
+    probes: u64,
+    /// Times that no stream could be accepted.
+    accept_failures: u64,
     /// By close code; those of an application by their thousand.
     closed: BTreeMap<u16, u64>,
     violations: BTreeMap<String, u64>,
@@ -62,7 +71,7 @@ struct Histogram {
 
 impl Half {
     /// Counts a message. Not for two threads at once: the sum would lose some.
-    pub(crate) fn count(&self, bytes: usize) {
+    fn count(&self, bytes: usize) {
         self.add(1, bytes as u64);
     }
 
@@ -81,6 +90,30 @@ impl Half {
 }
 
 impl Tally {
+    /// Counts a message that was received.
+    #[inline]
+    pub(crate) fn count_received(&self, message: Message<'_>) {
+        self.count_received_part(message.kind(), message.len(), message.as_bytes());
+    }
+
+    /// The same for one of which only the start is at hand.
+    #[inline]
+    pub(crate) fn count_received_part(&self, kind: Kind, len: usize, start: &[u8]) {
+        self.received.count(len);
+        if let Some(trace) = &self.trace {
+            trace.log(Direction::In, kind, len, start);
+        }
+    }
+
+    /// Counts a message that was sent.
+    #[inline]
+    pub(crate) fn count_sent(&self, message: Message<'_>) {
+        self.sent.count(message.len());
+        if let Some(trace) = &self.trace {
+            trace.log(Direction::Out, message.kind(), message.len(), message.as_bytes());
+        }
+    }
+
     fn add(&self, other: &Self) {
         self.received.add(other.received.messages(), other.received.bytes());
         self.sent.add(other.sent.messages(), other.sent.bytes());
@@ -94,6 +127,9 @@ impl Metrics {
             opened: 0,
             ended: Tally::default(),
             refused: BTreeMap::new(),
+            requests: BTreeMap::new(),
+            probes: 0,
+            accept_failures: 0,
             closed: BTreeMap::new(),
             violations: BTreeMap::new(),
             handshakes: Histogram::new(HANDSHAKES),
@@ -103,8 +139,12 @@ impl Metrics {
     }
 
     /// A connection has opened, after a handshake of this length: its number and its tally.
-    pub(crate) fn opened(&self, handshake: Duration) -> (u64, Arc<Tally>) {
-        let tally = Arc::<Tally>::default();
+    pub(crate) fn opened(
+        &self,
+        handshake: Duration,
+        trace: Option<Box<Trace>>,
+    ) -> (u64, Arc<Tally>) {
+        let tally = Arc::new(Tally { trace, ..Tally::default() });
         let mut state = self.lock();
         state.opened += 1;
         let number = state.opened;
@@ -139,11 +179,22 @@ impl Metrics {
 
     /// A connection did not open.
     pub(crate) fn refused(&self, error: &UpgradeError) {
-        let reason = match error {
-            UpgradeError::Answered(status) if status.code() < 400 => return,
-            error => label::refused(error),
-        };
-        *self.lock().refused.entry(reason).or_default() += 1;
+        *self.lock().refused.entry(label::refused(error)).or_default() += 1;
+    }
+
+    /// A plain request was answered.
+    pub(crate) fn answered(&self, status: Status) {
+        *self.lock().requests.entry(status.code().to_string()).or_default() += 1;
+    }
+
+    /// A stream ended before its first byte.
+    pub(crate) fn probed(&self) {
+        self.lock().probes += 1;
+    }
+
+    /// No stream could be accepted.
+    pub(crate) fn accept_failed(&self) {
+        self.lock().accept_failures += 1;
     }
 
     /// Everything as text.
@@ -167,11 +218,14 @@ impl Metrics {
             ("messages_sent_total", "Messages sent.", total.sent.messages()),
             ("received_bytes_total", "Payload of messages received.", total.received.bytes()),
             ("sent_bytes_total", "Payload of messages sent.", total.sent.bytes()),
+            ("probes_total", "Streams that ended before their first byte.", state.probes),
+            ("accept_failures_total", "Times no stream could be accepted.", state.accept_failures),
         ] {
             single(&mut text, name, "counter", help, value);
         }
         for (name, help, key, counts) in [
             ("refused_total", "Connections that did not open.", "reason", &state.refused),
+            ("http_requests_total", "Plain requests, by status.", "code", &state.requests),
             ("closed_total", "Connections that have ended, by close code.", "code", &closed),
             ("violations_total", "Violations of the protocol.", "kind", &state.violations),
         ] {
@@ -240,8 +294,8 @@ mod tests {
     #[test]
     fn counts_of_open_and_ended_connections_add_up() {
         let metrics = Metrics::new();
-        let (first, one) = metrics.opened(Duration::from_micros(700));
-        let (_, two) = metrics.opened(Duration::from_secs(60));
+        let (first, one) = metrics.opened(Duration::from_micros(700), None);
+        let (_, two) = metrics.opened(Duration::from_secs(60), None);
         one.received.count(5);
         one.sent.count(7);
         two.received.count(10);
@@ -278,7 +332,6 @@ mod tests {
         metrics.refused(&UpgradeError::TimedOut);
         metrics.refused(&UpgradeError::TooManyConnections);
         metrics.refused(&UpgradeError::TooManyConnections);
-        metrics.refused(&UpgradeError::Answered(barews::Status::OK));
         metrics.refused(&UpgradeError::Answered(barews::Status::FORBIDDEN));
         metrics.refused(&UpgradeError::Answered(barews::Status::BAD_REQUEST));
         metrics.refused(&UpgradeError::Io(std::io::ErrorKind::UnexpectedEof.into()));

@@ -4,14 +4,15 @@
 //! nobody: when its queue is full, it is sent away with 1013. The one who posts waits for its own
 //! queue, though, so that whoever reads what comes back can post as fast as the network allows.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::mem;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use barews::{CloseCode, Connection, Sender};
 
-use crate::budget::{Budget, Held};
+use crate::budget::{self, Budget, Held};
+use crate::echo::CROWDED;
 use crate::helper;
 use crate::metrics::Tally;
 use crate::visit::{self, End};
@@ -37,23 +38,20 @@ struct Room {
 }
 
 /// One connection in a room.
-#[derive(Default)]
 struct Member {
     queue: Mutex<Queue>,
     /// Signalled whenever the queue changes.
     changed: Condvar,
 }
 
-#[derive(Default)]
 struct Queue {
-    posts: VecDeque<Arc<Held>>,
+    posts: budget::Queue<Arc<Held>>,
     bytes: usize,
     state: State,
 }
 
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
-    #[default]
     Here,
     /// Whoever empties the queue sends a Close with this reason.
     Away(&'static str),
@@ -79,7 +77,7 @@ impl Rooms {
         budget: &Budget,
     ) -> End {
         let (mut receiver, sender) = conn.split();
-        let seat = self.enter(name);
+        let seat = self.enter(name, budget);
         let spawned = helper::spawn("room", {
             let (member, sender, tally) =
                 (Arc::clone(&seat.member), sender.clone(), Arc::clone(tally));
@@ -96,11 +94,11 @@ impl Rooms {
             match receiver.recv(&mut buf) {
                 Ok(None) => break Ok(()),
                 Ok(Some(message)) => {
-                    tally.received.count(message.len());
+                    tally.count_received(message);
                     let kind = message.kind();
                     match budget.hold(kind, mem::take(&mut buf)) {
                         Some(held) => seat.post(held),
-                        None => seat.member.send_away("too many messages wait"),
+                        None => seat.member.send_away(CROWDED),
                     }
                 }
                 Err(error) => break Err(error),
@@ -109,8 +107,8 @@ impl Rooms {
         End { result, close: receiver.close_frame().cloned() }
     }
 
-    fn enter<'a>(&'a self, name: &'a str) -> Seat<'a> {
-        let member = Arc::<Member>::default();
+    fn enter<'a>(&'a self, name: &'a str, budget: &Budget) -> Seat<'a> {
+        let member = Arc::new(Member::new(budget));
         let mut rooms = lock(&self.rooms);
         let room = Arc::clone(rooms.entry(name.to_owned()).or_default());
         lock(&room.members).push(Arc::clone(&member));
@@ -143,6 +141,11 @@ impl Drop for Seat<'_> {
 }
 
 impl Member {
+    fn new(budget: &Budget) -> Self {
+        let queue = Queue { posts: budget::Queue::new(budget), bytes: 0, state: State::Here };
+        Self { queue: Mutex::new(queue), changed: Condvar::new() }
+    }
+
     fn push(&self, post: &Arc<Held>) {
         let mut queue = lock(&self.queue);
         if queue.state != State::Here {
@@ -152,8 +155,11 @@ impl Member {
             drop(queue);
             return self.send_away(SLOW);
         }
+        if !queue.posts.push(Arc::clone(post)) {
+            drop(queue);
+            return self.send_away(CROWDED);
+        }
         queue.bytes += post.len();
-        queue.posts.push_back(Arc::clone(post));
         self.changed.notify_all();
     }
 
@@ -174,7 +180,7 @@ impl Member {
         let mut queue = lock(&self.queue);
         queue.state = state;
         // What waits is of no more use to anybody.
-        let posts = mem::take(&mut queue.posts);
+        let posts = queue.posts.take();
         queue.bytes = 0;
         self.changed.notify_all();
         drop(queue);
@@ -195,7 +201,7 @@ impl Member {
                 }
                 State::Left => return,
             }
-            let Some(post) = queue.posts.pop_front() else { continue };
+            let Some(post) = queue.posts.pop() else { continue };
             queue.bytes -= post.len();
             self.changed.notify_all();
             drop(queue);
@@ -203,7 +209,7 @@ impl Member {
                 // The one who receives sees the end of the connection too.
                 return self.become_state(State::Left);
             }
-            tally.sent.count(post.len());
+            tally.count_sent(post.message());
         }
     }
 }
@@ -221,4 +227,34 @@ impl Queue {
 /// Nothing that can panic runs under these locks, so their data is whole whatever panics.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use barews::Kind;
+
+    /// What waits for a member costs its places too, and all of it is given back.
+    #[test]
+    fn edge_m_members_pay_for_their_queues() {
+        let budget = Budget::new();
+        let left = budget.left();
+        let members = [(); 50].map(|()| Member::new(&budget));
+        for _ in 0..16_000 {
+            let post = Arc::new(budget.hold(Kind::Text, Vec::new()).expect("there is room"));
+            members.iter().for_each(|member| member.push(&post));
+        }
+        let taken = left - budget.left();
+        assert!(taken > 50 * 16_000 * size_of::<Arc<Held>>(), "{taken}");
+        // There is not enough for another member: it is sent away, and the others stay.
+        let rest = budget.charge(budget.left() - 100).expect("there is room");
+        let late = Member::new(&budget);
+        let post = Arc::clone(lock(&members[0].queue).posts.first().expect("a post"));
+        late.push(&post);
+        assert!(lock(&late.queue).state == State::Away(CROWDED));
+        assert!(members.iter().all(|member| lock(&member.queue).state == State::Here));
+        drop((post, rest));
+        members.iter().for_each(|member| member.become_state(State::Left));
+        assert_eq!(budget.left(), left);
+    }
 }

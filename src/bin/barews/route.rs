@@ -16,10 +16,11 @@ pub(crate) const PATHS: &[(&str, &str)] = &[
     ("/count/{n}", "n text messages, 1 to n, then a close"),
     ("/flood/{bytes}", "binary messages as fast as the client reads"),
     ("/headers", "the request's head as a JSON text, then echo"),
-    ("/subprotocol", "agrees to the first subprotocol offered; echo"),
+    ("/subprotocol", "always the first subprotocol offered; echo"),
+    ("any path?subprotocol=NAME", "agrees to that one, or to none; else 400"),
     ("/drop/{n}", "n echoes, then TCP closed with no Close frame"),
-    ("/reset/{n}", "n echoes, then the stream shut down both ways"),
-    ("/stall", "reads nothing, until the idle timeout"),
+    ("/reset/{n}", "n echoes, then a TCP reset (RST)"),
+    ("/stall", "reads nothing, until the idle timeout; pings"),
     ("/invalid/{kind}", "one violation, with --faults; kind is"),
     ("", "utf8, rsv, opcode, masked, length, continuation"),
 ];
@@ -30,6 +31,9 @@ pub(crate) const PLAIN: &[(&str, &str)] = &[
     ("GET /healthz", "ok"),
     ("GET /metrics", "counters in the text format of Prometheus"),
 ];
+
+/// The longest name of a room, in bytes.
+const ROOM: usize = 255;
 
 /// The longest delay, in milliseconds.
 const LATEST: u64 = 60_000;
@@ -68,6 +72,15 @@ pub(crate) enum Invalid {
 }
 
 impl Route {
+    /// Whether a path is one of those that are documented: others echo too, but over plain HTTP
+    /// they are nothing.
+    pub(crate) fn is_known(path: &str) -> bool {
+        let first = |path: &'static str| path.strip_prefix('/')?.split(['/', '?']).next();
+        let mut names = PATHS.iter().flat_map(|(paths, _)| paths.split(", ")).filter_map(first);
+        let name = path[1..].split('/').next().filter(|name| !name.is_empty());
+        name.is_some_and(|name| names.any(|other| other == name))
+    }
+
     /// What a path and a query ask for, or a line on what would be right.
     pub(crate) fn parse(path: &str, query: Option<&str>) -> Result<Self, String> {
         let (name, value) = match path[1..].split_once('/') {
@@ -80,6 +93,9 @@ impl Route {
             ("headers", None) => Self::Headers,
             ("subprotocol", None) => Self::Subprotocol,
             ("stall", None) => Self::Stall,
+            ("broadcast", Some(room)) if room.len() > ROOM => {
+                return Err(format!("/broadcast/{{room}}: a room's name has at most {ROOM} bytes"));
+            }
             ("broadcast", Some(room)) => Self::Broadcast(room.to_owned()),
             ("broadcast", None) => return Err("/broadcast/{room} needs a room".to_owned()),
             ("close", _) => Self::close(number("code", 1000, 4999)?, query)?,
@@ -164,7 +180,7 @@ fn seconds(text: Option<&str>) -> Result<Duration, String> {
 }
 
 /// Text out of a query, where a plus is a space.
-fn decoded(text: &str) -> Option<String> {
+pub(crate) fn decoded(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
     while let Some(byte) = rest.next() {
@@ -274,5 +290,24 @@ mod tests {
             assert!(PATHS.iter().any(|(path, _)| path.starts_with(name)), "{name}");
             assert_ne!(parsed(name).ok(), Some(Route::Echo), "{name}");
         }
+    }
+
+    #[test]
+    fn edge_v_which_paths_are_known() {
+        for path in ["/echo", "/ws", "/close", "/close/99", "/stall", "/invalid/x", "/ws/a"] {
+            assert!(Route::is_known(path), "{path}");
+        }
+        for path in
+            ["//", "/favicon.ico", "/any", "/any other", "/closed/1000", "/robots.txt", "/ECHO"]
+        {
+            assert!(!Route::is_known(path), "{path}");
+        }
+    }
+
+    #[test]
+    fn edge_m_a_room_has_a_name_of_some_length() {
+        let room = |len| Route::parse(&format!("/broadcast/{}", "x".repeat(len)), None);
+        assert!(matches!(room(255), Ok(Route::Broadcast(_))));
+        assert!(room(256).unwrap_err().ends_with("at most 255 bytes"));
     }
 }

@@ -1,7 +1,10 @@
 //! The options, in one table for the command line, the environment, the help and the manual.
 
 use crate::cli::Options;
-use crate::value;
+use crate::{hint, value};
+
+/// What the variables of the environment begin with.
+pub(crate) const PREFIX: &str = "BAREWS_";
 
 /// An option.
 pub(crate) struct Setting {
@@ -44,7 +47,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
     Setting {
         name: "--listen",
         value: "ADDR",
-        help: "HOST:PORT or unix:PATH; repeatable [127.0.0.1:9001]",
+        help: "[HOST]:PORT, unix:PATH; repeatable [127.0.0.1:9001]",
         topic: Topic::Main,
         set: |options, text| {
             options.listen.push(value::address(text)?);
@@ -57,15 +60,26 @@ pub(crate) const SETTINGS: &[Setting] = &[
         help: "let in web pages from here only; repeatable [any]",
         topic: Topic::Main,
         set: |options, text| {
-            options.config.origins.push(text.to_owned());
+            options.config.origins.push(value::origin(text)?);
             Ok(())
         },
     },
-    setting!(Main, "--log", "FORMAT", "a line a connection: text, json or off [text]",
+    Setting {
+        name: "--subprotocol",
+        value: "NAME",
+        help: "agree to these of those offered, or none [the first]",
+        topic: Topic::Main,
+        set: |options, text| options.behaviour.subprotocols.add(text),
+    },
+    setting!(Main, "--log", "FORMAT", "what happens, a line each: text, json or off [text]",
         value::format => log),
+    setting!(Main, "--log-messages", "", "each message too, with its first bytes",
+        value::flag => behaviour.log_messages),
+    setting!(Main, "--show-credentials", "", "do not mask cookies and the like in /headers",
+        value::flag => behaviour.show_credentials),
     setting!(Main, "--faults", "", "serve /invalid/..., which breaks the protocol",
-        value::flag => faults),
-    setting!(Main, "--grace", "TIME", "for connections to close on SIGTERM [3s]",
+        value::flag => behaviour.faults),
+    setting!(Main, "--grace", "TIME", "for connections to close, once told to stop [3s]",
         value::time => grace),
     setting!(Limits, "--max-connections", "N", "open at once, then 503 [8192]",
         value::count => config.limits.connections),
@@ -104,12 +118,18 @@ pub(crate) const SETTINGS: &[Setting] = &[
 impl Setting {
     /// The variable of the environment that stands in for the option.
     pub(crate) fn variable(&self) -> String {
-        format!("BAREWS_{}", self.name[2..].replace('-', "_").to_ascii_uppercase())
+        format!("{PREFIX}{}", self.name[2..].replace('-', "_").to_ascii_uppercase())
+    }
+
+    /// The option whose name is most like `wrong`, which is without its `--` or prefix.
+    pub(crate) fn nearest(wrong: &str) -> Option<&'static Self> {
+        let name = hint::nearest(wrong, SETTINGS.iter().map(|setting| &setting.name[2..]))?;
+        SETTINGS.iter().find(|setting| &setting.name[2..] == name)
     }
 
     /// Whether it may be given more than once.
     pub(crate) fn is_list(&self) -> bool {
-        matches!(self.name, "--listen" | "--origin")
+        matches!(self.name, "--listen" | "--origin" | "--subprotocol")
     }
 
     /// Sets it; `source` is how the user said it.

@@ -1,10 +1,12 @@
 //! Servers that speak without being asked: messages in a row, and Pings.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use barews::{CloseCode, Connection, Error, Message, Receiver, Sender};
 
+use crate::budget::{Budget, Charge};
+use crate::echo::CROWDED;
 use crate::helper;
 use crate::metrics::Tally;
 use crate::visit::{self, End};
@@ -16,7 +18,7 @@ pub(crate) fn count(conn: Connection, tally: &Arc<Tally>, n: u64) -> End {
         for number in 1..=n {
             let text = number.to_string();
             sender.send(&text)?;
-            tally.sent.count(text.len());
+            tally.count_sent(Message::from(&text));
         }
         visit::start_close(sender, tally, CloseCode::NORMAL, "");
         Ok(())
@@ -25,33 +27,42 @@ pub(crate) fn count(conn: Connection, tally: &Arc<Tally>, n: u64) -> End {
 
 /// Sends messages of `len` bytes until the peer closes.
 #[inline(never)]
-pub(crate) fn flood(mut conn: Connection, tally: &Arc<Tally>, len: usize) -> End {
-    let Some(block) = block(len) else {
-        let reason = "no memory to be had";
-        let result = visit::close(&mut conn, tally, CloseCode::TRY_AGAIN_LATER, reason);
+pub(crate) fn flood(mut conn: Connection, tally: &Arc<Tally>, budget: &Budget, len: usize) -> End {
+    let Some(block) = block(len, budget) else {
+        let result = visit::close(&mut conn, tally, CloseCode::TRY_AGAIN_LATER, CROWDED);
         return End::of(&conn, result);
     };
     produce(conn, tally, move |sender, tally| {
+        let message = Message::from(&block.bytes[..len]);
         loop {
-            sender.send(&block[..len])?;
-            tally.sent.count(len);
+            sender.send(message)?;
+            tally.count_sent(message);
         }
     })
 }
 
-/// What floods send: at least `len` bytes, if they can be had. All share them, so that memory does
-/// not grow with the number of floods; lengths are powers of two, lest each length have its own.
-fn block(len: usize) -> Option<Arc<Vec<u8>>> {
-    static BLOCK: Mutex<Option<Arc<Vec<u8>>>> = Mutex::new(None);
-    let mut block = BLOCK.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(block) = block.as_ref().filter(|block| block.len() >= len) {
-        return Some(Arc::clone(block));
+/// What floods send, for as long as there are some.
+struct Block {
+    bytes: Vec<u8>,
+    _charge: Charge,
+}
+
+/// At least `len` bytes, if they can be had. All floods share them, so that memory does not grow
+/// with their number; lengths are powers of two, lest each length have its own.
+fn block(len: usize, budget: &Budget) -> Option<Arc<Block>> {
+    static BLOCK: Mutex<Weak<Block>> = Mutex::new(Weak::new());
+    let mut shared = BLOCK.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(block) = shared.upgrade().filter(|block| block.bytes.len() >= len) {
+        return Some(block);
     }
     let len = len.next_power_of_two();
+    let charge = budget.charge(len)?;
     let mut bytes = Vec::new();
     bytes.try_reserve_exact(len).ok()?;
     bytes.resize(len, 0xba);
-    Some(Arc::clone(block.insert(Arc::new(bytes))))
+    let block = Arc::new(Block { bytes, _charge: charge });
+    *shared = Arc::downgrade(&block);
+    Some(block)
 }
 
 /// Has a thread of its own do the sending, so that the peer's Close and Pings are seen meanwhile.
@@ -76,11 +87,17 @@ where
 /// Throws messages away until the closing handshake is done.
 fn ignore(receiver: &mut Receiver, tally: &Tally) -> Result<(), Error> {
     let (mut sink, mut len) = ([0; 1024], 0);
+    // For the log, if it tells of messages.
+    let mut start = Vec::new();
     while let Some(chunk) = receiver.recv_chunk(&mut sink)? {
         len += chunk.len;
+        if tally.trace.is_some() && start.len() < sink.len() {
+            start.extend_from_slice(&sink[..chunk.len]);
+        }
         if chunk.end {
-            tally.received.count(len);
+            tally.count_received_part(chunk.kind, len, &start);
             len = 0;
+            start.clear();
         }
     }
     Ok(())
@@ -111,7 +128,7 @@ pub(crate) fn ping(conn: Connection, tally: &Arc<Tally>, every: Duration) -> End
         match receiver.recv(&mut buf) {
             Ok(None) => break Ok(()),
             Ok(Some(message)) => {
-                tally.received.count(message.len());
+                tally.count_received(message);
                 if let Err(error) = reply(&sender, tally, message) {
                     break Err(error);
                 }
@@ -139,7 +156,7 @@ fn report(sender: &Sender, tally: &Tally, payload: &[u8], now: Duration) {
 
 fn reply(sender: &Sender, tally: &Tally, message: Message<'_>) -> Result<(), Error> {
     match sender.send(message) {
-        Ok(()) => tally.sent.count(message.len()),
+        Ok(()) => tally.count_sent(message),
         // The closing handshake has begun: `recv` sees it through.
         Err(Error::Closed) => {}
         Err(error) => return Err(error),
@@ -153,14 +170,21 @@ mod tests {
 
     #[test]
     fn floods_share_their_bytes() {
+        let budget = Budget::new();
+        let block = |len| block(len, &budget);
         let long = block(3000).expect("memory");
-        assert_eq!(long.len(), 4096);
+        assert_eq!(long.bytes.len(), 4096);
         for len in [0, 1, 4096] {
             assert!(Arc::ptr_eq(&long, &block(len).expect("memory")), "{len}");
         }
         let longer = block(4097).expect("memory");
-        assert_eq!(longer.len(), 8192);
+        assert_eq!(longer.bytes.len(), 8192);
         assert!(Arc::ptr_eq(&longer, &block(3000).expect("memory")));
         assert!(block(usize::MAX / 2).is_none(), "no memory is an answer too");
+        // Letter M: nothing is kept of floods that are over.
+        let over = Arc::downgrade(&longer);
+        drop((long, longer));
+        assert!(over.upgrade().is_none());
+        assert_eq!(block(1).expect("memory").bytes.len(), 1);
     }
 }

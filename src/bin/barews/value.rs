@@ -1,5 +1,6 @@
 //! The values of options. What is wrong with one is told by what would be right.
 
+use std::net::Ipv6Addr;
 use std::time::Duration;
 
 use crate::address::Address;
@@ -12,7 +13,51 @@ const LEAST_STACK: usize = 64 << 10;
 const MOST_STACK: usize = 1 << 30;
 
 pub(crate) fn address(text: &str) -> Result<Address, &'static str> {
-    Address::parse(text).ok_or("HOST:PORT or unix:PATH")
+    Address::parse(text)
+}
+
+/// An origin as browsers write it (RFC 6454 §6.2): scheme and host in lower case, the port only if
+/// it is not the scheme's own.
+pub(crate) fn origin(text: &str) -> Result<String, &'static str> {
+    const RIGHT: &str = "an origin, such as https://example.com or http://localhost:8000";
+    match text {
+        "null" => return Err("an origin that can be trusted: any page can send it"),
+        "*" => return Err("an origin: without this option every page is let in"),
+        _ if text.contains(',') => return Err("one origin: give each of several its own"),
+        _ if !text.is_ascii() => return Err("an origin in ASCII, where a host is like xn--..."),
+        _ => {}
+    }
+    let lower = text.to_ascii_lowercase();
+    let (scheme, rest) = lower.split_once("://").ok_or(RIGHT)?;
+    if matches!(scheme, "ws" | "wss") {
+        return Err("an origin, which is that of a page and so begins with http:// or https://");
+    }
+    if rest.contains(['/', '?', '#']) {
+        return Err("an origin, which ends with the host or port: https://example.com");
+    }
+    let (host, port) = match rest.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((ip, port)) => (format!("[{}]", ip.parse::<Ipv6Addr>().map_err(|_| RIGHT)?), port),
+        None => {
+            let end = rest.find(':').unwrap_or(rest.len());
+            (rest[..end].to_owned(), &rest[end..])
+        }
+    };
+    let port = match port.strip_prefix(':') {
+        None if port.is_empty() => None,
+        None => return Err(RIGHT),
+        Some(port) => Some(number(port).and_then(|port| u16::try_from(port).ok()).ok_or(RIGHT)?),
+    };
+    let bracketed = host.starts_with('[');
+    let valid = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    let valid_scheme = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+        && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
+    if !valid_scheme || host.is_empty() || !(bracketed || host.bytes().all(valid)) {
+        return Err(RIGHT);
+    }
+    Ok(match (scheme, port) {
+        (_, None) | ("http", Some(80)) | ("https", Some(443)) => format!("{scheme}://{host}"),
+        (_, Some(port)) => format!("{scheme}://{host}:{port}"),
+    })
 }
 
 pub(crate) fn format(text: &str) -> Result<Format, &'static str> {
@@ -53,14 +98,14 @@ pub(crate) fn stack(text: &str) -> Result<Option<usize>, &'static str> {
 
 /// A time that may be none at all.
 pub(crate) fn time(text: &str) -> Result<Duration, &'static str> {
-    any_time(text).ok_or("a time, such as 500ms, 10s, 2m or off")
+    any_time(text).ok_or("a time, such as 500ms, 1.5s, 2m, 1h or off")
 }
 
 /// A time to wait for a peer. Zero would be over before it began.
 pub(crate) fn patience(text: &str) -> Result<Duration, &'static str> {
     any_time(text)
         .filter(|time| !time.is_zero())
-        .ok_or("a time above zero, such as 500ms, 10s or 2m, or off")
+        .ok_or("a time above zero, such as 500ms, 1.5s, 2m or 1h, or off")
 }
 
 fn number(text: &str) -> Option<u64> {
@@ -70,27 +115,37 @@ fn number(text: &str) -> Option<u64> {
 
 fn any_size(text: &str) -> Option<u64> {
     let (digits, shift) = match text.as_bytes().last()? {
-        b'K' => (&text[..text.len() - 1], 10),
-        b'M' => (&text[..text.len() - 1], 20),
-        b'G' => (&text[..text.len() - 1], 30),
+        b'K' | b'k' => (&text[..text.len() - 1], 10),
+        b'M' | b'm' => (&text[..text.len() - 1], 20),
+        b'G' | b'g' => (&text[..text.len() - 1], 30),
         _ => (text, 0),
     };
     number(digits)?.checked_mul(1 << shift)
 }
 
 fn any_time(text: &str) -> Option<Duration> {
-    if text == "off" {
-        return Some(Duration::MAX);
+    match text {
+        "off" => return Some(Duration::MAX),
+        // The only number that needs no unit.
+        "0" => return Some(Duration::ZERO),
+        _ => {}
     }
-    let unit = text.find(|c: char| !c.is_ascii_digit())?;
-    let (digits, unit) = text.split_at(unit);
-    let count = number(digits)?;
-    match unit {
-        "ms" => Some(Duration::from_millis(count)),
-        "s" => Some(Duration::from_secs(count)),
-        "m" => Some(Duration::from_secs(count.checked_mul(60)?)),
-        _ => None,
-    }
+    let unit = text.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+    let (count, unit) = text.split_at(unit);
+    let unit = match unit {
+        "ms" => 1_000_000,
+        "s" => 1_000_000_000,
+        "m" => 60_000_000_000,
+        "h" => 3_600_000_000_000,
+        _ => return None,
+    };
+    // A fraction has at least a digit on either side.
+    let (whole, fraction) = count.split_once('.').unwrap_or((count, "0"));
+    let places = u32::try_from(fraction.len()).ok().filter(|places| (1..10).contains(places))?;
+    let fraction = u128::from(number(fraction)?) * unit / 10_u128.pow(places);
+    let nanos = u128::from(number(whole)?) * unit + fraction;
+    let seconds = u64::try_from(nanos / 1_000_000_000).ok()?;
+    Some(Duration::new(seconds, (nanos % 1_000_000_000) as u32))
 }
 
 #[cfg(test)]
@@ -110,6 +165,89 @@ mod tests {
         assert_eq!(count("4294967295"), Ok(u32::MAX));
         assert_eq!((room("1"), size("0")), (Ok(1), Ok(0)));
         assert!(room("0K").is_err_and(|right| right.starts_with("a size above zero")));
+    }
+
+    #[test]
+    fn edge_ab_times_as_people_write_them() {
+        for (text, millis) in [
+            ("500ms", 500),
+            ("0.5s", 500),
+            ("1.5m", 90_000),
+            ("1h", 3_600_000),
+            ("0.25h", 900_000),
+            ("1.50s", 1_500),
+            ("0", 0),
+            ("0.0s", 0),
+        ] {
+            assert_eq!(time(text), Ok(Duration::from_millis(millis)), "{text}");
+        }
+        assert_eq!(time("1.5ms"), Ok(Duration::from_micros(1_500)));
+        assert_eq!(time("0.000000001s"), Ok(Duration::from_nanos(1)));
+        assert_eq!(time("18446744073709551615s"), Ok(Duration::from_secs(u64::MAX)));
+        for wrong in [
+            "",
+            "s",
+            "1",
+            "1.5",
+            ".5s",
+            "1.s",
+            "1.2.3s",
+            "1d",
+            "1 s",
+            "1S",
+            "-1s",
+            "+1s",
+            "1m30s",
+            "1e3s",
+            "0.0000000001s",
+            "18446744073709551615m",
+            "18446744073709551616s",
+        ] {
+            assert!(time(wrong).is_err_and(|right| right.contains("1.5s, 2m, 1h")), "{wrong}");
+        }
+        assert_eq!((size("64k"), size("64K")), (Ok(65_536), Ok(65_536)));
+        assert_eq!((size("1m"), size("1g")), (Ok(1 << 20), Ok(1 << 30)));
+    }
+
+    #[test]
+    fn edge_z_an_origin_is_as_browsers_write_it() {
+        for (text, sent) in [
+            ("https://example.com", "https://example.com"),
+            ("HTTPS://Example.COM", "https://example.com"),
+            ("https://example.com:443", "https://example.com"),
+            ("http://example.com:443", "http://example.com:443"),
+            ("http://localhost:0080", "http://localhost"),
+            ("http://[::1]:8000", "http://[::1]:8000"),
+            ("http://[0:0::1]", "http://[::1]"),
+            ("chrome-extension://abcdef", "chrome-extension://abcdef"),
+        ] {
+            assert_eq!(origin(text).as_deref(), Ok(sent), "{text}");
+        }
+        for (text, right) in [
+            ("", "https://example.com"),
+            ("example.com", "https://example.com"),
+            ("example.com:80", "https://example.com"),
+            ("https://", "https://example.com"),
+            ("://a", "https://example.com"),
+            ("https://a b", "https://example.com"),
+            ("https://a@b", "https://example.com"),
+            ("https://*.example.com", "https://example.com"),
+            ("https://a:", "https://example.com"),
+            ("https://a:x", "https://example.com"),
+            ("https://a:65536", "https://example.com"),
+            ("https://::1", "https://example.com"),
+            ("https://[::1", "https://example.com"),
+            ("https://[::1]80", "https://example.com"),
+            ("https://example.com/", "ends with the host or port"),
+            ("https://example.com?a", "ends with the host or port"),
+            ("*", "without this option"),
+            ("null", "any page can send it"),
+            ("https://a,https://b", "one origin"),
+            ("wss://example.com", "http:// or https://"),
+            ("https://b\u{fc}cher.example", "xn--"),
+        ] {
+            assert!(origin(text).is_err_and(|told| told.contains(right)), "{text}");
+        }
     }
 
     #[test]

@@ -1,0 +1,71 @@
+//! The head of a request as JSON, for `/headers`.
+//!
+//! Any web page may open a connection and read what comes back, while the browser sends the
+//! cookies of this host along, of all its ports, HttpOnly or not. So what lets a user in is masked.
+
+use barews::Request;
+
+use crate::json;
+
+/// What the names of headers have in them whose values let a user in: `Cookie`, `Authorization` and
+/// `Proxy-Authorization`, and what proxies and applications call theirs.
+const CREDENTIALS: [&str; 9] =
+    ["cookie", "auth", "token", "secret", "password", "api-key", "apikey", "session", "jwt"];
+
+/// The head, and the subprotocol that was agreed to.
+#[inline(never)]
+pub(crate) fn json(request: &Request, subprotocol: Option<&str>, credentials: bool) -> String {
+    let addr = request.peer_addr().map(|addr| addr.to_string());
+    let mut headers = "[".to_owned();
+    for (name, value) in request.headers() {
+        headers.push_str(if headers.len() > 1 { ",[" } else { "[" });
+        json::push(&mut headers, name);
+        headers.push(',');
+        match credentials || !is_credential(name) {
+            true => json::push(&mut headers, &String::from_utf8_lossy(value)),
+            false => json::push(&mut headers, &format!("(masked, {} bytes)", value.len())),
+        }
+        headers.push(']');
+    }
+    headers.push(']');
+    json::object(&[
+        ("method", json::string(request.method())),
+        ("target", json::string(request.target())),
+        ("path", json::string(request.path())),
+        ("query", json::optional(request.query())),
+        ("version", json::string(&format!("HTTP/1.{}", request.minor_version()))),
+        ("peer", json::optional(addr.as_deref())),
+        ("subprotocol", json::optional(subprotocol)),
+        ("headers", headers),
+    ])
+}
+
+fn is_credential(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    CREDENTIALS.iter().any(|part| name.contains(part))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn edge_r_what_is_masked() {
+        for name in [
+            "Cookie",
+            "COOKIE2",
+            "authorization",
+            "Proxy-Authorization",
+            "X-Auth-Request-User",
+            "X-Forwarded-Access-Token",
+            "X-Api-Key",
+            "Cf-Access-Jwt-Assertion",
+        ] {
+            assert!(is_credential(name), "{name}");
+        }
+        for name in ["Host", "Origin", "User-Agent", "Sec-WebSocket-Key", "Sec-WebSocket-Protocol"]
+        {
+            assert!(!is_credential(name), "{name}");
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! From the first signal to the end of the program.
+//!
+//! ```text
+//! starting ── serve() ──> serving ── SIGHUP, SIGINT, SIGTERM ──> shutting down ──> exit 0
+//!    └── any of them ──> exit 0                                    └── SIGINT, SIGTERM ──> exit 128 + signal
+//! ```
+
+use std::io;
+use std::process;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use barews::ShutdownHandle;
+
+use crate::address::Address;
+use crate::app::App;
+use crate::listen::{Opened, SocketFile};
+use crate::log::Log;
+use crate::os::signals::{SIGHUP, Signals};
+
+/// What a thread may take to end after the grace.
+const LAST: Duration = Duration::from_secs(1);
+
+/// What a signal starts, and what must not be left behind, however the program ends.
+pub(crate) struct Shutdown {
+    state: Mutex<State>,
+    log: Log,
+}
+
+#[derive(Default)]
+struct State {
+    files: Vec<SocketFile>,
+    /// What there is to shut down, until that begins.
+    serving: Option<Serving>,
+}
+
+struct Serving {
+    server: ShutdownHandle,
+    app: Arc<App>,
+    grace: Duration,
+}
+
+impl Shutdown {
+    /// Waits for signals on a thread of its own. From now on they end the program at any time,
+    /// however long a step of its start takes.
+    pub(crate) fn watch(signals: Signals, log: Log) -> io::Result<Arc<Self>> {
+        let shutdown = Arc::new(Self { state: Mutex::default(), log });
+        let watcher = Arc::clone(&shutdown);
+        thread::Builder::new().name("signals".to_owned()).spawn(move || watcher.wait(&signals))?;
+        Ok(shutdown)
+    }
+
+    /// Listens on an address. A file that this leaves is removed at the end of the program, even if
+    /// that comes meanwhile.
+    pub(crate) fn listen(&self, addr: &Address) -> io::Result<Opened> {
+        // Looking up a name may take long, and leaves no file.
+        let mut state = addr.is_unix().then(|| self.lock());
+        let mut opened = addr.listen()?;
+        if let Some(state) = &mut state {
+            state.files.extend(opened.file.take());
+        }
+        Ok(opened)
+    }
+
+    /// Has the first signal shut this server down within `grace`, instead of ending the program.
+    pub(crate) fn serve(&self, server: ShutdownHandle, app: &Arc<App>, grace: Duration) {
+        self.lock().serving = Some(Serving { server, app: Arc::clone(app), grace });
+    }
+
+    /// Removes what must not be left behind, and writes the last lines.
+    pub(crate) fn clear(&self) {
+        self.lock().files.clear();
+        self.log.flush();
+    }
+
+    /// Ends the program.
+    fn exit(&self, status: i32) -> ! {
+        // Held to the end, so that nobody makes another file.
+        let mut state = self.lock();
+        state.files.clear();
+        self.log.flush();
+        process::exit(status)
+    }
+
+    fn wait(self: Arc<Self>, signals: &Signals) -> ! {
+        let signal = signals.wait();
+        self.log.say("signal", format!("signal {signal}: shutting down"));
+        let Some(serving) = self.lock().serving.take() else { self.exit(0) };
+        serving.app.stop();
+        let this = Arc::clone(&self);
+        let shutdown = move || {
+            serving.server.shutdown(serving.grace);
+            // A handler that still runs has had its time; the one thread that counts, in `run`,
+            // ends the program sooner if it can.
+            thread::sleep(LAST);
+            this.exit(0)
+        };
+        let shutdown = Arc::new(shutdown);
+        let second = Arc::clone(&shutdown);
+        if thread::Builder::new().spawn(move || second()).is_err() {
+            // Nobody hears a second signal then, but everyone still has a Close.
+            shutdown();
+        }
+        // A terminal that goes says so twice, by the kernel and by the shell; nobody is in a hurry.
+        let signal = loop {
+            match signals.wait() {
+                SIGHUP => {}
+                signal => break signal,
+            }
+        };
+        // What shells report for a program that a signal has ended.
+        self.exit(128 + signal)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
