@@ -555,3 +555,6 @@ impl Failure {
         }
     }
 }
+
+#[cfg(all(test, loom))]
+mod models;
