@@ -18,6 +18,8 @@ mod clients;
 mod closing;
 /// §10.4: how long it may take.
 mod deadlines;
+/// §7.1: ends that peers and handlers are in the middle of.
+mod endings;
 /// All conversations again, over a stream with faults.
 mod faults;
 /// §5: frames.
