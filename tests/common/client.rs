@@ -212,9 +212,14 @@ impl RawClient {
 
     /// So many bytes, whatever they are.
     pub fn read_bytes(&mut self, len: usize) -> Vec<u8> {
+        self.try_read_bytes(len).expect("bytes")
+    }
+
+    /// The same, where the stream may end or be reset.
+    pub fn try_read_bytes(&mut self, len: usize) -> io::Result<Vec<u8>> {
         let mut bytes = vec![0; len];
-        self.stream.read_exact(&mut bytes).expect("bytes");
-        bytes
+        self.stream.read_exact(&mut bytes)?;
+        Ok(bytes)
     }
 
     /// Reads whatever comes until the stream ends or is reset.

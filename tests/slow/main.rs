@@ -11,3 +11,5 @@ mod accepting;
 /// The start of the program, as a race.
 #[cfg(unix)]
 mod os;
+/// What is sent to peers that take it slowly.
+mod writing;

@@ -1,0 +1,149 @@
+//! §10.4: how long a peer may take for what is sent to it, at the speed of a bad line.
+
+use std::io::{Read, Write};
+use std::sync::mpsc::channel;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use barews::{Connection, Error, Kind, Wait};
+
+use crate::common::{PATIENCE, RawClient, TestServer, close, ms, with_timeouts};
+
+/// An honest peer, above 64 KiB a second: it may not be cut, however much lies in the kernel. The
+/// write timeout is shorter than what Linux takes to wake a writer who waits for room.
+#[test]
+fn edge_d_fragments_to_a_slow_but_honest_reader() {
+    const LEN: usize = 12 << 20;
+    const RATE: usize = 97 << 10;
+    let (done, results) = channel();
+    let server = TestServer::with_handler(
+        |server| server.config(with_timeouts(|timeouts| timeouts.write = ms(4000))),
+        move |mut conn: Connection| {
+            let part = [7; 4096];
+            let mut writer = conn.writer(Kind::Binary);
+            let sent = (0..LEN / part.len()).try_for_each(|_| writer.write_all(&part));
+            done.send(sent.map_err(|error| error.to_string()))?;
+            writer.finish()?;
+            conn.recv(&mut Vec::new())?;
+            Ok(())
+        },
+    );
+    let mut client = server.open();
+    let start = Instant::now();
+    let mut read = 0;
+    // Long enough for every deadline, then as fast as it goes.
+    while start.elapsed() < Duration::from_secs(20) {
+        client.read_bytes(RATE / 10);
+        read += RATE / 10;
+        thread::sleep(ms(100));
+    }
+    let frames = LEN / 4096 * (4096 + 4);
+    client.read_bytes(frames + 2 - read);
+    assert_eq!(results.recv_timeout(PATIENCE).expect("the handler runs"), Ok(()));
+    client.send(close(1000, ""));
+    client.expect_close(1000);
+}
+
+/// The same for one that is not: all fragments of a message have the time of one message.
+#[test]
+fn edge_d_fragments_to_a_reader_that_is_too_slow() {
+    let (done, results) = channel();
+    let server = TestServer::with_handler(
+        |server| server.config(with_timeouts(|timeouts| timeouts.write = ms(1000))),
+        move |mut conn: Connection| {
+            let start = Instant::now();
+            let mut writer = conn.writer(Kind::Binary);
+            let error = loop {
+                if let Err(error) = writer.write_all(&[7; 4096]) {
+                    break error;
+                }
+            };
+            done.send((error.to_string(), start.elapsed()))?;
+            Ok(())
+        },
+    );
+    let mut client = server.open();
+    let slow = thread::spawn(move || {
+        while client.try_read_bytes(512).is_ok() {
+            thread::sleep(ms(100));
+        }
+    });
+    // What the kernel has taken at once is 4 MiB at the most, which are a minute.
+    let (error, spent) = results.recv_timeout(Duration::from_secs(90)).expect("it is cut");
+    assert_eq!(error, Error::Expired(Wait::Write).to_string());
+    assert!(spent < Duration::from_secs(75), "{spent:?}");
+    slow.join().expect("no panic");
+}
+
+/// Through a Unix-domain socket, where Linux grants a write its timeout anew for each of its
+/// buffers: a peer that takes 5 KiB a second is cut when the time for the message has passed.
+#[cfg(unix)]
+#[test]
+fn edge_a_the_write_deadline_holds_for_unix_sockets() {
+    use barews::{Accept, Upgrade};
+    use std::os::unix::net::UnixStream;
+
+    use crate::common::r0;
+
+    const LEN: usize = 512 << 10;
+    let config = with_timeouts(|timeouts| timeouts.write = ms(1000));
+    let (ours, mut theirs) = UnixStream::pair().expect("a pair");
+    theirs.write_all(&r0().bytes()).expect("there is room");
+    let mut conn = Upgrade::read(ours, &config)
+        .and_then(|upgrade| upgrade.accept(&Accept::new()))
+        .expect("a request");
+    let reader = thread::spawn(move || {
+        let mut bytes = [0; 512];
+        while theirs.read(&mut bytes).is_ok_and(|len| len > 0) {
+            thread::sleep(ms(100));
+        }
+    });
+    let start = Instant::now();
+    let sent = conn.send(&vec![7; LEN]);
+    let spent = start.elapsed();
+    assert!(matches!(sent, Err(Error::Expired(Wait::Write))), "{sent:?}");
+    let allowed = Duration::from_secs(1 + (LEN as u64 >> 16));
+    assert!((allowed - ms(100)..allowed + ms(2000)).contains(&spent), "{spent:?}");
+    drop(conn);
+    reader.join().expect("no panic");
+}
+
+/// A client of its own for each, half of which have no room for a Close, and nobody who writes to
+/// them: the others have theirs at once.
+#[test]
+fn edge_k_stuck_peers_do_not_hold_up_the_others() {
+    const PEERS: usize = 200;
+    let mut server = TestServer::with_handler(
+        |server| server.config(with_timeouts(|timeouts| timeouts.write = PATIENCE)),
+        |mut conn: Connection| {
+            if conn.request().path() == "/stuck" {
+                let (mut receiver, sender) = conn.split();
+                thread::spawn(move || while sender.send(&[7; 60_000]).is_ok() {});
+                receiver.recv(&mut Vec::new())?;
+            } else {
+                conn.recv(&mut Vec::new())?;
+            }
+            Ok(())
+        },
+    );
+    let open = |path: &str| {
+        let mut client = RawClient::connect(server.addr);
+        client.send(crate::common::r0().target(path).bytes());
+        client.expect_upgrade();
+        client
+    };
+    let stuck: Vec<_> = (0..PEERS).map(|_| open("/stuck")).collect();
+    let mut others: Vec<_> = (0..PEERS).map(|_| open("/")).collect();
+    let waiting = thread::spawn(move || {
+        for client in &mut others {
+            assert_eq!(client.read_frame().expect("a Close").close_parts().0, 1001);
+            client.send(close(1001, ""));
+        }
+        Instant::now()
+    });
+    let start = Instant::now();
+    server.stop(ms(2000));
+    let told = waiting.join().expect("all were told") - start;
+    assert!(told < ms(1000), "{told:?}");
+    drop(stuck);
+}
