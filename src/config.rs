@@ -3,7 +3,7 @@
 use std::io::{self, ErrorKind};
 use std::time::Duration;
 
-use crate::http::HeadLimits;
+use crate::http::{HeadLimits, Origin};
 use crate::proto::ReceiveLimits;
 
 /// Everything that can be set. A server [checks](Self::validate) it when it begins to run.
@@ -13,8 +13,10 @@ pub struct Config {
     pub limits: Limits,
     /// How long a peer may take.
     pub timeouts: Timeouts,
-    /// The values of `Origin` that are let in (§10.2), compared to the letter, as browsers send
-    /// them: `https://example.com`, with the port if it is not the scheme's own.
+    /// The values of `Origin` that are let in (§10.2), as browsers send them:
+    /// `https://example.com`, with the port if it is not the scheme's own. They are compared as URLs
+    /// are; the server's own page is let in too, where its name is surely the server's:
+    /// [`check_origin`](crate::http::check_origin) has the rules.
     ///
     /// Empty by default, which lets in every origin. A request without the header comes from no
     /// browser and always passes.
@@ -120,12 +122,7 @@ impl Config {
             return Err(format!("stack_size is {size} bytes; it must be {LEAST_STACK} or more"));
         }
         for origin in &self.origins {
-            if !is_origin(origin) {
-                return Err(format!(
-                    "{origin:?} in origins is no origin; write it as browsers do, like \
-                     https://example.com or http://localhost:8080"
-                ));
-            }
+            Origin::parse(origin).map_err(|wrong| format!("in origins, {wrong}"))?;
         }
         Ok(())
     }
@@ -190,15 +187,6 @@ impl Timeouts {
         }
         Ok(())
     }
-}
-
-/// Whether a browser could send this for a page.
-fn is_origin(text: &str) -> bool {
-    let Some((scheme, authority)) = text.split_once("://") else { return false };
-    !scheme.is_empty()
-        && !authority.is_empty()
-        && !["ws", "wss"].contains(&scheme)
-        && !authority.contains(|c: char| "/?#@*,".contains(c) || c.is_whitespace())
 }
 
 impl Default for Limits {

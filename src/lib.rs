@@ -29,7 +29,7 @@
 //! | Layer | Files |
 //! |---|---|
 //! | the protocol | `proto`: `code`, `violation`, `mask`, `utf8`, `frame`, `close`, `receive`, `send`, `closing` |
-//! | the handshake | `http`: `grammar`, `head`, `error`, `parse`, `reply`, `refusal`, `handshake` |
+//! | the handshake | `http`: `grammar`, `head`, `date`, `error`, `target`, `parse`, `reply`, `refusal`, `origin`, `handshake` |
 //! | settings, errors | `config`, `error`, `message`, `request` |
 //! | a stream with deadlines, threads | `deadline`, `threads`, `transport` |
 //! | a connection | `shared`, `patience`, `buffer`, `partial`, `inbound`, `sender`, `receiver`, `raw`, `connection` |

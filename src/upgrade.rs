@@ -3,14 +3,14 @@
 use std::io::{self, ErrorKind, IoSlice};
 use std::net::Shutdown;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use crate::config::Config;
 use crate::connection::Connection;
 use crate::deadline::{Deadline, allowance};
 use crate::error::UpgradeError;
 use crate::http::{
-    self, Accept, Handshake, HeadParser, InvalidReply, Refusal, Reject, Response, Status,
+    self, Accept, Date, Handshake, HeadParser, InvalidReply, Refusal, Reject, Response, Status,
 };
 use crate::request::Request;
 use crate::shared::{Context, Shared};
@@ -181,12 +181,7 @@ impl Exchange {
     ///
     /// [`UpgradeError::InvalidReply`]; the peer got 500.
     fn respond(self, response: &Response) -> Result<(), UpgradeError> {
-        // RFC 9110 §9.3.2: the answer to HEAD has no body.
-        let reply = match self.request.method() {
-            "HEAD" => response.encode_head_only(),
-            _ => response.encode(),
-        };
-        match reply {
+        match encode(response, self.is_head_request()) {
             Ok(reply) => {
                 answer(&self.shared, &reply);
                 Ok(())
@@ -204,8 +199,13 @@ impl Exchange {
     /// The application's answer is unfit to be sent.
     fn fail(self, error: InvalidReply) -> UpgradeError {
         let response = Response::new(Status::INTERNAL_SERVER_ERROR, "no valid answer\n");
-        answer(&self.shared, &encoded(&response));
+        let reply = encode(&response, self.is_head_request()).unwrap_or_default();
+        answer(&self.shared, &reply);
         UpgradeError::InvalidReply(error)
+    }
+
+    fn is_head_request(&self) -> bool {
+        self.request.method() == "HEAD"
     }
 }
 
@@ -219,13 +219,17 @@ impl From<UpgradeError> for Unopened {
 /// Reads a request head and judges it.
 pub(crate) fn read(shared: Arc<Shared>) -> Result<Incoming, Unopened> {
     let config = &shared.context.config;
-    let (request, rest) = match read_head(&shared.wire, config) {
+    let mut parser = HeadParser::new(config.limits.for_head());
+    let (request, rest) = match read_head(&shared.wire, config, &mut parser) {
         Ok(read) => read,
-        Err(UpgradeError::Refused(refusal)) => return Err(refuse(&shared, refusal).into()),
+        Err(UpgradeError::Refused(refusal)) => {
+            return Err(refuse(&shared, refusal, parser.is_head_request()).into());
+        }
         Err(UpgradeError::TimedOut) => {
             let response = Response::new(Status::REQUEST_TIMEOUT, "the request took too long\n");
+            let reply = encode(&response, parser.is_head_request()).unwrap_or_default();
             // The peer had its time, so no more of it is given than a close has.
-            send(&shared.wire, &encoded(&response), config.timeouts.close);
+            send(&shared.wire, &reply, config.timeouts.close);
             linger(&shared);
             return Err(UpgradeError::TimedOut.into());
         }
@@ -237,7 +241,8 @@ pub(crate) fn read(shared: Arc<Shared>) -> Result<Incoming, Unopened> {
         Err(Refusal::NotWebSocket) => Ok(Incoming::Plain(Plain { exchange })),
         Err(refusal) => {
             let request = Some(Arc::clone(&exchange.request));
-            let answered = exchange.respond(&refusal.response());
+            let response = refusal.response_to(&exchange.request);
+            let answered = exchange.respond(&response);
             let error = answered.err().unwrap_or(UpgradeError::Refused(refusal));
             Err(Unopened { error, request })
         }
@@ -253,16 +258,21 @@ fn judge(request: &Request, config: &Config) -> Result<Handshake, Refusal> {
 }
 
 #[inline(never)]
-fn read_head(wire: &Wire, config: &Config) -> Result<(Request, Vec<u8>), UpgradeError> {
+fn read_head(
+    wire: &Wire,
+    config: &Config,
+    parser: &mut HeadParser,
+) -> Result<(Request, Vec<u8>), UpgradeError> {
     // Not from now: the thread may have been slow to start.
     let deadline = Deadline::since(wire.begun(), config.timeouts.handshake);
-    let mut parser = HeadParser::new(config.limits.for_head());
     // Not on the stack, where it would stay a used page for the life of the connection.
     let mut bytes = vec![0; STEP];
     let mut silent = true;
     loop {
         let wait = deadline.left().ok_or(UpgradeError::TimedOut)?;
-        let len = match wire.read(&mut bytes, wait) {
+        // Of a head that is too large, no more is read than shows it.
+        let most = STEP.min(parser.room().saturating_add(1));
+        let len = match wire.read(&mut bytes[..most], wait) {
             Ok(None) => continue,
             Ok(Some(0)) if silent => return Err(UpgradeError::NoRequest),
             Ok(Some(0)) => return Err(UpgradeError::Io(ErrorKind::UnexpectedEof.into())),
@@ -285,8 +295,18 @@ fn is_reset(error: &io::Error) -> bool {
     matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | NotConnected)
 }
 
-fn refuse(shared: &Shared, refusal: Refusal) -> UpgradeError {
-    answer(shared, &encoded(&refusal.response()));
+fn refuse(shared: &Shared, refusal: Refusal, is_head_request: bool) -> UpgradeError {
+    let frame = match refusal {
+        Refusal::Head(error) => error.frame(),
+        _ => None,
+    };
+    match frame {
+        Some(frame) => answer(shared, frame),
+        None => {
+            let reply = encode(&refusal.response(), is_head_request);
+            answer(shared, &reply.unwrap_or_default());
+        }
+    }
     UpgradeError::Refused(refusal)
 }
 
@@ -314,5 +334,16 @@ fn send(wire: &Wire, reply: &[u8], within: Duration) {
 
 /// A response of our own, whose headers are fit to be sent.
 pub(crate) fn encoded(response: &Response) -> Vec<u8> {
-    response.encode().unwrap_or_default()
+    encode(response, false).unwrap_or_default()
+}
+
+/// The bytes of a response that is sent now. RFC 9110 §9.3.2: the answer to HEAD has no body.
+fn encode(response: &Response, is_head_request: bool) -> Result<Vec<u8>, InvalidReply> {
+    let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    // RFC 9110 §6.6.1: no Date without a clock, as one is that stands before its own beginning.
+    let date = since_1970.ok().map(|time| Date::from_unix(time.as_secs()));
+    match is_head_request {
+        true => response.encode_head_only(date),
+        false => response.encode(date),
+    }
 }

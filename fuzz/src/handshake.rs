@@ -77,14 +77,15 @@ fn verdict<'a>(request: &Request<'a>) -> Result<&'a [u8], &'static str> {
     protocols.dedup();
     ensure(count == protocols.len(), "§4.1 item 10: all different")?;
     let extensions = all("Sec-WebSocket-Extensions");
-    ensure(extensions.is_empty() || are_extensions(&extensions), "§9.1: extensions")?;
+    ensure(are_extensions(&extensions), "§9.1: extensions, or none")?;
 
     // RFC 9112 §6: there is no body.
     ensure(all("Transfer-Encoding").is_empty(), "no coding")?;
     let no_body = |it: &[u8]| !it.is_empty() && it.iter().all(|byte| *byte == b'0');
     let lengths = all("Content-Length");
     ensure(lengths.len() <= 1 && lengths.into_iter().all(no_body), "no length but zero")?;
-    ensure(all("Expect").is_empty(), "RFC 9110 §10.1.1: nothing to expect")?;
+    let continues = |it: &&[u8]| it.eq_ignore_ascii_case(b"100-continue");
+    ensure(list("Expect").iter().all(continues), "RFC 9110 §10.1.1: no other expectation")?;
     Ok(key)
 }
 
@@ -145,8 +146,7 @@ fn are_extensions(lines: &[&[u8]]) -> bool {
         let parts = split(element, b";");
         is_token(trim(parts[0])) && parts[1..].iter().all(|part| parameter(trim(part)))
     };
-    let mut elements = elements().filter(|element| !element.is_empty()).peekable();
-    elements.peek().is_some() && elements.all(extension)
+    elements().filter(|element| !element.is_empty()).all(extension)
 }
 
 /// §4.2.2 item 5: the 101, and nothing in it that was not asked for.
@@ -173,7 +173,7 @@ fn assert_accepts(handshake: Handshake, head: &Head, key: &[u8], request: &Reque
 
 /// A refusal is an error of HTTP that closes, with its length, and with what §4.4 wants.
 fn assert_refusal(refusal: Refusal) {
-    let reply = String::from_utf8(refusal.response().encode().unwrap()).unwrap();
+    let reply = String::from_utf8(refusal.response().encode(None).unwrap()).unwrap();
     let (head, body) = reply.split_once("\r\n\r\n").unwrap();
     let code: u16 = head[9..12].parse().unwrap();
     assert!(head.starts_with("HTTP/1.1 4") || code == 505, "{head}");
@@ -189,8 +189,54 @@ fn assert_origin(head: &Head, request: &Request<'_>) {
     let origins = request.headers.iter().filter(|it| it.0.eq_ignore_ascii_case(b"Origin"));
     let origins: Vec<&[u8]> = origins.map(|line| line.1).collect();
     let listed = check_origin(head, &[ORIGIN.to_owned()]).is_ok();
-    assert_eq!(listed, matches!(origins[..], []) || origins == [ORIGIN.as_bytes()]);
+    let hosts = request.headers.iter().filter(|it| it.0.eq_ignore_ascii_case(b"Host"));
+    let host = request.authority.or(hosts.map(|line| line.1).next()).unwrap_or(b"");
+    assert_eq!(
+        listed,
+        match origins[..] {
+            [] => true,
+            [origin] => is_let_in(origin, host),
+            _ => false,
+        },
+        "{origins:?} at {}",
+        host.escape_ascii()
+    );
     assert_eq!(check_origin(head, &[]).is_ok(), origins.len() <= 1);
+}
+
+/// The one on the list; and the page of this host, if nobody else can have its name.
+fn is_let_in(origin: &[u8], host: &[u8]) -> bool {
+    let lower = |text: &[u8]| String::from_utf8(text.to_vec()).ok().map(|it| it.to_lowercase());
+    let (Some(origin), Some(host)) = (lower(origin), lower(host)) else { return false };
+    let (default, site) = match origin.split_once("://") {
+        Some(("https", site)) => ("443", site),
+        Some(("http", site)) => ("80", site),
+        _ => return false,
+    };
+    // Host and port, both in one form.
+    let whole = |site: &str| {
+        let end = site.rfind(']').map_or(0, |at| at + 1);
+        let (name, port) = match site[end..].split_once(':') {
+            Some((rest, port)) => (&site[..end + rest.len()], port),
+            None => (site, ""),
+        };
+        let address = name.strip_prefix('[').and_then(|it| it.strip_suffix(']'));
+        let address = address.and_then(|it| it.parse::<std::net::Ipv6Addr>().ok());
+        let port = if port.is_empty() { default } else { port };
+        (address.map_or(name.to_owned(), |it| it.to_string()), port.parse::<u16>().ok())
+    };
+    let (name, port) = whole(site);
+    let last = name.rsplit('.').next().unwrap_or("");
+    let numeric = !last.is_empty() && last.bytes().all(|byte| byte.is_ascii_digit());
+    let numeric = numeric && !site.starts_with('[');
+    let ipv4 = name.parse::<std::net::Ipv4Addr>().is_ok();
+    if !is_host(site.as_bytes()) || name.contains(['%', '*', ';']) || (numeric && !ipv4) {
+        return false;
+    }
+    let listed = default == "443" && (&*name, port) == ("good.example", Some(443));
+    let bound = default == "443" || ipv4 || site.starts_with('[') || !name.contains('.');
+    let sure = bound || name.ends_with(".localhost") || name == "good.example";
+    listed || (is_host(host.as_bytes()) && whole(&host) == (name.clone(), port) && sure)
 }
 
 /// The request that a fuzzer's bytes stand for.
@@ -199,7 +245,7 @@ fn stream(data: &[u8]) -> Vec<u8> {
     if bytes.byte() & 1 == 0 { bytes.rest().to_vec() } else { changed(&mut bytes) }
 }
 
-const METHODS: &str = "GET|get|POST|HEAD|GETT|OPTIONS";
+const METHODS: &str = "GET|get|POST|HEAD|GETT|OPTIONS|PRI";
 const TARGETS: &str = "/|/chat?a=b#c|ws://a/b|HTTPS://[::1]:80?c|http://u@a|http:///|*|a:80|\
     http://a,b/|/é|ws://a:99999|wss:a|http://%41";
 const VERSIONS: &str = "HTTP/1.1|HTTP/1.2|HTTP/1.0|HTTP/2.0|http/1.1|HTTP/1.1 |HTTP/1.10||HTTP/1.";
@@ -213,8 +259,9 @@ const VALUES: &str = "a|a:80|a:65536|[::1]:9001|[::|a, b|u@a|%41%|%4g.x||a:|[1::
     AAAAAAAAAAAAAAAAAAAAAAA=|AAAAAAAAAAAAAAAAAAAAAAAA|AAAAAAAAAAAAAAAAAAAAAA|\
     ----____----____----_w==|dGhlIHNhbXBsZSBub25j=Q==|====AAAAAAAAAAAAAAAAAA==|\
     13| 13\t|013|13, 8|8|+13|https://good.example|null|https://bad.example|\
+    HTTPS://Good.example:443|http://good.example|good.example|http://a|http://[0::1]:9001|\
     chat, superchat|b,a,b|b\t,chat |a b|,|a;b=c|a; b=\"c\", d|a; b=\"|a; b=\"\\c\\|a;|a; b=\"\"|\
-    a = b|a; b = \"\\c\"|0|00|5|0, 0|chunked|100-continue|café";
+    a = b|a; b = \"\\c\"|0|00|5|0, 0|chunked|100-continue|100-Continue, ,|café";
 
 /// A good request with some changes.
 fn changed(bytes: &mut Bytes<'_>) -> Vec<u8> {

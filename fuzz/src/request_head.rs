@@ -83,6 +83,13 @@ fn assert_place(error: HeadError, before: &[u8], limits: &HeadLimits) {
         HeadError::TooManyHeaders => assert_eq!(measures.headers, headers),
         HeadError::RequestLineTooLong => assert_eq!(measures.request_line, request_line),
         HeadError::HeaderLineTooLong => assert_eq!(measures.last_line, header_line),
+        // What is told from a bad method or target takes some bytes more.
+        HeadError::TlsClientHello => assert_eq!(before, b"\x16"),
+        HeadError::Http2Preface => assert_eq!(before, b"PRI * HTTP/2."),
+        HeadError::InvalidMethod if before == b"\x16" => {}
+        HeadError::InvalidTarget if before.starts_with(b"PRI *") => {
+            assert!(b"PRI * HTTP/2.0".starts_with(before));
+        }
         _ => assert!(could_go_on(before), "{error:?} after {}", before.escape_ascii()),
     }
 }
@@ -166,7 +173,11 @@ impl<'a> Request<'a> {
         Some(Request {
             method: is_token(method).then_some(method)?,
             target,
-            authority: authority(target)?,
+            // §3.2.4: the asterisk is for OPTIONS alone.
+            authority: match (method, target) {
+                (b"OPTIONS", b"*") => None,
+                _ => authority(target)?,
+            },
             minor: minor - b'0',
             headers: headers?,
             bytes: &bytes[..end + 4],

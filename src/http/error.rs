@@ -23,10 +23,15 @@ pub enum HeadError {
     BareCr,
     /// More than one empty line stands ahead of the request line (RFC 9112 §2.2).
     EmptyLines,
+    /// The first bytes are a TLS handshake's, and this is no port for TLS (RFC 8446 §5.1).
+    TlsClientHello,
+    /// HTTP/2 begins without being asked for (RFC 9113 §3.4). What answers it is no HTTP/1.1, but
+    /// [`HeadError::frame`].
+    Http2Preface,
     /// The method is missing, or is not a token (RFC 9112 §3.1).
     InvalidMethod,
-    /// The target is neither a path nor an absolute http, https, ws or wss URI, or has a byte in
-    /// it that no URI has (RFC 9112 §3.2).
+    /// The target is neither a path nor an absolute http, https, ws or wss URI, nor the `*` of
+    /// `OPTIONS *`, or has a byte in it that no URI has (RFC 9112 §3.2).
     InvalidTarget,
     /// The target has a user name in it (RFC 9110 §4.2.4).
     UserInfo,
@@ -50,6 +55,22 @@ pub enum HeadError {
     InvalidValue,
 }
 
+impl HeadError {
+    /// The bytes that answer it where a response in HTTP/1.1 would not be understood: to
+    /// [`Http2Preface`](Self::Http2Preface) a GOAWAY that says HTTP_1_1_REQUIRED, which clients
+    /// turn into clear words, or into a second try in HTTP/1.1. It is all that is sent.
+    pub fn frame(self) -> Option<&'static [u8]> {
+        match self {
+            HeadError::Http2Preface => Some(&GOAWAY),
+            _ => None,
+        }
+    }
+}
+
+/// RFC 9113 §6.8: length 8, type 7, no flags, on stream 0; the last stream that was looked at is
+/// none, and the error is 0xd (§7).
+const GOAWAY: [u8; 17] = [0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xd];
+
 impl fmt::Display for HeadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -60,6 +81,10 @@ impl fmt::Display for HeadError {
             HeadError::BareLf => "a line ends in LF without CR",
             HeadError::BareCr => "a CR is not followed by LF",
             HeadError::EmptyLines => "more than one empty line precedes the request line",
+            HeadError::TlsClientHello => {
+                "TLS on a plain port: use ws:// or http://, or put a TLS proxy in front"
+            }
+            HeadError::Http2Preface => "HTTP/2 on a port for HTTP/1.1",
             HeadError::InvalidMethod => "the method is missing or malformed",
             HeadError::InvalidTarget => "the request target is malformed",
             HeadError::UserInfo => "the request target has a user name in it",

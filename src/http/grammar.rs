@@ -92,20 +92,40 @@ pub(super) fn is_upgrade_protocol(element: &[u8]) -> bool {
 
 /// Is this `uri-host [ ":" port ]` with a host that is not empty (RFC 9110 §7.2, RFC 3986 §3.2.2)?
 pub(super) fn is_host(value: &[u8]) -> bool {
-    if let [b'[', rest @ ..] = value {
-        let Some(end) = rest.iter().position(|&byte| byte == b']') else {
-            return false;
-        };
-        return is_ipv6(&rest[..end])
-            && match &rest[end + 1..] {
-                [] => true,
-                [b':', port @ ..] => is_port(port),
-                _ => false,
-            };
+    host_and_port(value).is_some()
+}
+
+/// The two parts of what [`is_host`] accepts; an IPv6 address keeps its brackets, and a port without
+/// digits is none (RFC 3986 §3.2.3).
+pub(super) fn host_and_port(value: &[u8]) -> Option<(&[u8], Option<u16>)> {
+    let (host, rest) = match value {
+        [b'[', address @ ..] => {
+            let end = address.iter().position(|&byte| byte == b']')?;
+            ipv6(&address[..end])?;
+            value.split_at(end + 2)
+        }
+        _ => {
+            let end = value.iter().position(|&byte| byte == b':').unwrap_or(value.len());
+            let (host, rest) = value.split_at(end);
+            is_reg_name(host).then_some((host, rest))?
+        }
+    };
+    match rest {
+        [] | [b':'] => Some((host, None)),
+        [b':', digits @ ..] => Some((host, Some(number(65_535, digits)? as u16))),
+        _ => None,
     }
-    match value.iter().position(|&byte| byte == b':') {
-        Some(colon) => is_reg_name(&value[..colon]) && is_port(&value[colon + 1..]),
-        None => is_reg_name(value),
+}
+
+/// Are these two hosts the same, in upper or lower case, and however an IPv6 address is written?
+pub(super) fn is_same_host(a: &[u8], b: &[u8]) -> bool {
+    let address = |host: &[u8]| match host {
+        [b'[', address @ .., b']'] => ipv6(address),
+        _ => None,
+    };
+    match (address(a), address(b)) {
+        (Some(a), Some(b)) => a == b,
+        _ => a.eq_ignore_ascii_case(b),
     }
 }
 
@@ -183,58 +203,80 @@ fn is_reg_name(host: &[u8]) -> bool {
     !host.is_empty()
 }
 
-/// Digits up to 65,535; none at all stands for the default port (RFC 3986 §3.2.3).
-fn is_port(digits: &[u8]) -> bool {
-    is_at_most(65_535, digits)
-}
-
-/// Eight groups, or at most seven around one "::" (RFC 3986 §3.2.2).
-fn is_ipv6(text: &[u8]) -> bool {
+/// The groups of an address: eight, or at most seven around one "::" (RFC 3986 §3.2.2).
+fn ipv6(text: &[u8]) -> Option<[u16; 8]> {
+    let mut groups = [0; 8];
     match text.windows(2).position(|pair| pair == b"::") {
-        None => ipv6_groups(text, true) == Some(8),
+        None => (ipv6_groups(text, true, &mut groups)? == 8).then_some(groups),
         Some(gap) => {
-            let before = ipv6_groups(&text[..gap], false);
-            let after = ipv6_groups(&text[gap + 2..], true);
-            matches!((before, after), (Some(before), Some(after)) if before + after <= 7)
+            let mut last = [0; 8];
+            let before = ipv6_groups(&text[..gap], false, &mut groups)?;
+            let after = ipv6_groups(&text[gap + 2..], true, &mut last)?;
+            (before + after <= 7).then(|| {
+                groups[8 - after..].copy_from_slice(&last[..after]);
+                groups
+            })
         }
     }
 }
 
-/// How many 16-bit groups stand here, an IPv4 address at the end counting as two.
-fn ipv6_groups(text: &[u8], ipv4_last: bool) -> Option<usize> {
+/// How many 16-bit groups stand here, an IPv4 address at the end counting as two. `None` too if
+/// there are more than eight.
+fn ipv6_groups(text: &[u8], ipv4_last: bool, groups: &mut [u16; 8]) -> Option<usize> {
     if text.is_empty() {
         return Some(0);
     }
     let mut count = 0;
-    let mut groups = text.split(|&byte| byte == b':').peekable();
-    while let Some(group) = groups.next() {
-        let last = groups.peek().is_none();
-        count += match group.len() {
-            1..=4 if group.iter().all(u8::is_ascii_hexdigit) => 1,
-            _ if last && ipv4_last && is_ipv4(group) => 2,
+    let mut push = |group| {
+        *groups.get_mut(count)? = group;
+        count += 1;
+        Some(())
+    };
+    let mut parts = text.split(|&byte| byte == b':').peekable();
+    while let Some(part) = parts.next() {
+        let last = parts.peek().is_none();
+        match part.len() {
+            1..=4 => match hexadecimal(part) {
+                Some(group) => push(group)?,
+                None => return None,
+            },
+            _ if last && ipv4_last => {
+                let [a, b, c, d] = ipv4(part)?;
+                push(u16::from_be_bytes([a, b]))?;
+                push(u16::from_be_bytes([c, d]))?;
+            }
             _ => return None,
-        };
+        }
     }
     Some(count)
 }
 
 /// Four numbers up to 255, without leading zeros (RFC 3986 §3.2.2).
-fn is_ipv4(text: &[u8]) -> bool {
-    let is_octet = |octet: &[u8]| match octet {
-        [] | [b'0', _, ..] => false,
-        _ => is_at_most(255, octet),
-    };
-    let octets = || text.split(|&byte| byte == b'.');
-    octets().count() == 4 && octets().all(is_octet)
+pub(super) fn ipv4(text: &[u8]) -> Option<[u8; 4]> {
+    let mut octets = [0; 4];
+    let mut parts = text.split(|&byte| byte == b'.');
+    for octet in &mut octets {
+        *octet = match parts.next()? {
+            [] | [b'0', _, ..] => return None,
+            digits => number(255, digits)? as u8,
+        };
+    }
+    parts.next().is_none().then_some(octets)
 }
 
-/// Are these all digits, and is their number not above `max`?
-fn is_at_most(max: u32, digits: &[u8]) -> bool {
-    let number = digits.iter().try_fold(0, |number, &byte| {
+/// The number that up to four hexadecimal digits are.
+fn hexadecimal(digits: &[u8]) -> Option<u16> {
+    digits
+        .iter()
+        .try_fold(0, |number, &byte| Some(number << 4 | char::from(byte).to_digit(16)? as u16))
+}
+
+/// The number that these digits are, if they are all digits and it is not above `max`.
+fn number(max: u32, digits: &[u8]) -> Option<u32> {
+    digits.iter().try_fold(0, |number, &byte| {
         let number = number * 10 + char::from(byte).to_digit(10)?;
         (number <= max).then_some(number)
-    });
-    number.is_some()
+    })
 }
 
 fn trim_start(mut text: &[u8]) -> &[u8] {

@@ -3,9 +3,10 @@
 //!
 //! Judgement is in three steps. [`check_request`] holds every request to the rules of HTTP that
 //! keep its end beyond doubt. [`check_upgrade`] tells an ordinary request from a handshake, and
-//! holds a handshake to §4.2.1. [`check_origin`] asks whether this server wants the page that the
-//! request came from. The first rule that is broken decides; broader rules come first. A
-//! [`Handshake`] is the proof that the first two passed, and is what a 101 is made with.
+//! holds a handshake to §4.2.1. [`check_origin`](super::check_origin) asks whether this server
+//! wants the page that the request came from. The first rule that is broken decides; broader rules
+//! come first. A [`Handshake`] is the proof that the first two passed, and is what a 101 is made
+//! with.
 
 use std::str;
 
@@ -17,7 +18,7 @@ use sha1_smol::Sha1;
 
 use super::grammar;
 use super::head::Head;
-use super::refusal::Refusal;
+use super::refusal::{Refusal, only};
 use super::reply::{Accept, InvalidReply};
 
 /// A request that passed [`check`], and so may be answered with 101.
@@ -56,7 +57,8 @@ pub fn check(head: &Head) -> Result<Handshake, Refusal> {
 }
 
 /// The rules that hold for every request, be it a handshake or not: one good `Host`, no body, at
-/// most one `Origin`. `Content-Length: 0` is no body, and passes.
+/// most one `Origin`. `Content-Length: 0` is no body, and passes; so does `Expect: 100-continue`,
+/// which without a body waits for nothing.
 ///
 /// # Errors
 ///
@@ -90,9 +92,10 @@ pub fn check_request(head: &Head) -> Result<(), Refusal> {
         Some(length) if length.iter().any(|&digit| digit != b'0') => return Err(Refusal::Body),
         Some(_) | None => {}
     }
-    // RFC 9110 §10.1.1: no client expects 100 without a body, and there is no other expectation.
-    // In HTTP/1.0 the header has no meaning and must be ignored.
-    if head.minor_version() > 0 && head.header_values("Expect").next().is_some() {
+    // RFC 9110 §10.1.1: there is one expectation, in any case. It asks for a 100 ahead of the body,
+    // and where there is none, the 100 may be left out: ahead of a 101 (§7.8) as of any answer. In
+    // HTTP/1.0 the header must be ignored.
+    if head.minor_version() > 0 && head.elements("Expect").any(is_unknown_expectation) {
         return Err(Refusal::Expectation);
     }
     // RFC 9110 §5.3: two lines of what is not a list leave open which of them counts.
@@ -105,12 +108,14 @@ pub fn check_request(head: &Head) -> Result<(), Refusal> {
 /// # Errors
 ///
 /// [`Refusal::NotWebSocket`] for an ordinary request, which has neither an `Upgrade` to websocket
-/// nor any `Sec-WebSocket-*`; else the first rule that it breaks.
+/// nor a `Sec-WebSocket-Key` or `Sec-WebSocket-Version`; else the first rule that it breaks.
 pub fn check_upgrade(head: &Head) -> Result<Handshake, Refusal> {
-    // RFC 9110 §7.8: an Upgrade to something else may be ignored, and the request answered.
-    let asks = has_element(head, "Upgrade", "websocket");
-    let mut names = head.headers().map(|(name, _)| name);
-    if !asks && !names.any(grammar::is_websocket_field) {
+    // RFC 9110 §7.8: an Upgrade to something else may be ignored, and the request answered; in
+    // HTTP/1.0 any must be.
+    let asks = head.minor_version() > 0 && has_element(head, "Upgrade", "websocket");
+    // A proxy may have removed the Upgrade, but no handshake is without these.
+    let has = |name| head.header_values(name).next().is_some();
+    if !asks && !has("Sec-WebSocket-Key") && !has("Sec-WebSocket-Version") {
         return Err(Refusal::NotWebSocket);
     }
     // §4.2.1 item 1: GET, which RFC 9110 §9.1 spells in capitals.
@@ -131,28 +136,6 @@ pub fn check_upgrade(head: &Head) -> Result<Handshake, Refusal> {
     check_protocols(head)?;
     check_extensions(head)?;
     Ok(Handshake { accept_key })
-}
-
-/// Holds `Origin` against a list of those allowed; an empty list allows all (§4.2.2 item 4, §10.2).
-///
-/// Browsers send `scheme://host[:port]` in lower case without a default port, and that is how the
-/// list must have it: the comparison is byte by byte. With a list, `null` never passes: any page
-/// can send it from a sandboxed frame. A request without `Origin` does not come from a browser and
-/// passes; this check protects browsers' users, it does not authenticate clients.
-///
-/// # Errors
-///
-/// [`Refusal::RepeatedOrigin`] or [`Refusal::OriginNotAllowed`].
-pub fn check_origin(head: &Head, allowed: &[String]) -> Result<(), Refusal> {
-    let Some(origin) = only(head, "Origin", Refusal::RepeatedOrigin)? else {
-        return Ok(());
-    };
-    let listed = allowed.iter().any(|allowed| allowed.as_bytes() == origin);
-    // §10.2: the server answers an origin that it does not want with 403.
-    if !allowed.is_empty() && (origin == b"null" || !listed) {
-        return Err(Refusal::OriginNotAllowed);
-    }
-    Ok(())
 }
 
 /// The answer to a `Sec-WebSocket-Key`: base64 of the SHA-1 of the key, as it was sent, and a fixed
@@ -234,32 +217,26 @@ fn check_protocols(head: &Head) -> Result<(), Refusal> {
 }
 
 /// §9.1: extensions that do not follow the grammar fail the handshake. Those that do are declined,
-/// by not being named in the answer.
+/// by not being named in the answer. An empty list offers none, and nothing hangs on it.
 fn check_extensions(head: &Head) -> Result<(), Refusal> {
-    let mut lines = head.header_values("Sec-WebSocket-Extensions").peekable();
-    if lines.peek().is_none() {
-        return Ok(());
+    match head.header_values("Sec-WebSocket-Extensions").all(is_list_of_extensions) {
+        true => Ok(()),
+        false => Err(Refusal::InvalidExtensions),
     }
-    let count = lines.try_fold(0, |count, line| Some(count + grammar::extensions(line)?));
-    match count {
-        None | Some(0) => Err(Refusal::InvalidExtensions),
-        Some(_) => Ok(()),
-    }
+}
+
+fn is_list_of_extensions(line: &[u8]) -> bool {
+    grammar::extensions(line).is_some()
+}
+
+fn is_unknown_expectation(element: &[u8]) -> bool {
+    !element.eq_ignore_ascii_case(b"100-continue")
 }
 
 /// Is this one of the elements of the list, in upper or lower case?
 fn has_element(head: &Head, name: &str, wanted: &str) -> bool {
     let wanted = wanted.as_bytes();
     head.elements(name).any(|element| element.eq_ignore_ascii_case(wanted))
-}
-
-/// The value of a header that may be given once; `repeated` if it is given more often.
-fn only<'a>(head: &'a Head, name: &str, repeated: Refusal) -> Result<Option<&'a [u8]>, Refusal> {
-    let mut values = head.header_values(name);
-    match (values.next(), values.next()) {
-        (_, Some(_)) => Err(repeated),
-        (value, None) => Ok(value),
-    }
 }
 
 #[cfg(test)]

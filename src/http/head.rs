@@ -28,7 +28,8 @@ impl Head {
         self.ascii(self.method)
     }
 
-    /// The request target as received: `/path?query`, or an absolute URI.
+    /// The request target as received: `/path?query`, an absolute URI, or the `*` of `OPTIONS *`
+    /// (RFC 9112 §3.2.4).
     pub fn target(&self) -> &str {
         self.ascii(self.target)
     }
@@ -38,7 +39,8 @@ impl Head {
         self.split_target().0
     }
 
-    /// The path of the target, without its query, still percent-encoded; never empty.
+    /// The path of the target, without its query, still percent-encoded; never empty. It begins with
+    /// a slash, but for that of `OPTIONS *`, which asks about the server and none of its pages: `*`.
     pub fn path(&self) -> &str {
         let (_, rest) = self.split_target();
         match rest.split_once('?').map_or(rest, |(path, _)| path) {
@@ -90,10 +92,10 @@ impl Head {
     /// The authority of an absolute target, and the path and query of any.
     fn split_target(&self) -> (Option<&str>, &str) {
         let target = self.target();
-        if target.starts_with('/') {
+        if target.starts_with(['/', '*']) {
             return (None, target);
         }
-        // The parser let nothing else through than a path or `scheme://authority`.
+        // The parser let nothing else through than those or `scheme://authority`.
         let rest = target.split_once("://").map_or("", |(_, rest)| rest);
         let end = rest.find(['/', '?']).unwrap_or(rest.len());
         let (authority, rest) = rest.split_at(end);

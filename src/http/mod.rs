@@ -13,21 +13,26 @@
 //! follows the head can be taken for a second request.
 //!
 //! A § without a document is one of RFC 6455. Each file imports only from those ahead of it:
-//! `grammar`, `head`, `error`, `parse`, `reply`, `refusal`, `handshake`.
+//! `grammar`, `head`, `date`, `error`, `target`, `parse`, `reply`, `refusal`, `origin`, `handshake`.
 
+mod date;
 mod error;
 mod grammar;
 mod handshake;
 mod head;
+mod origin;
 mod parse;
 mod refusal;
 mod reply;
+mod target;
 #[cfg(test)]
 mod testing;
 
+pub use date::Date;
 pub use error::HeadError;
-pub use handshake::{Handshake, accept_key, check, check_origin, check_request, check_upgrade};
+pub use handshake::{Handshake, accept_key, check, check_request, check_upgrade};
 pub use head::Head;
+pub use origin::{InvalidOrigin, Origin, check_origin};
 pub use parse::{HeadLimits, HeadParser};
 pub use refusal::Refusal;
 pub use reply::{Accept, InvalidReply, Reject, Response, Status};

@@ -15,13 +15,15 @@ use std::mem;
 use super::error::HeadError;
 use super::grammar;
 use super::head::{Field, Head, Span};
+use super::target::{TargetPart, target_byte};
 
 /// How large a request head may be. All of these are inclusive: a head that reaches them passes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HeadLimits {
     /// The request line, in bytes without its CRLF. Default 8,192.
     pub request_line: usize,
-    /// One header line, in bytes without its CRLF. Default 8,192.
+    /// One header line, in bytes without its CRLF. Default 32,768, as much as the whole head:
+    /// cookies are one line, and all servers of a host share them, whatever their ports.
     pub header_line: usize,
     /// How many header lines. Default 100.
     pub headers: usize,
@@ -31,7 +33,8 @@ pub struct HeadLimits {
 
 impl Default for HeadLimits {
     fn default() -> HeadLimits {
-        HeadLimits { request_line: 8_192, header_line: 8_192, headers: 100, head: 32 * 1024 }
+        let head = 32 * 1024;
+        HeadLimits { request_line: 8_192, header_line: head, headers: 100, head }
     }
 }
 
@@ -47,6 +50,8 @@ pub struct HeadParser {
     /// Where the line begins that the next byte belongs to.
     line: u32,
     method: Span,
+    /// The first bytes of the method: as many as the longest that means anything here has.
+    method_start: [u8; 7],
     target: Span,
     minor_version: u8,
     fields: Vec<Field>,
@@ -66,6 +71,7 @@ impl HeadParser {
             position: 0,
             line: 0,
             method: Span::default(),
+            method_start: [0; 7],
             target: Span::default(),
             minor_version: 0,
             fields: Vec::new(),
@@ -113,6 +119,24 @@ impl HeadParser {
         }
         self.keep(input);
         Ok((input.len(), None))
+    }
+
+    /// How many bytes the head may still have. Whoever reads one more than this at the most never
+    /// holds more than that of a head that is too large.
+    pub fn room(&self) -> usize {
+        self.limits.head.saturating_sub(self.position as usize)
+    }
+
+    /// Whether the request line begins with `HEAD`. It stays so after an error: the answer to that
+    /// has no body either (RFC 9110 §9.3.2).
+    pub fn is_head_request(&self) -> bool {
+        self.method_is(b"HEAD")
+    }
+
+    /// Whether the method was read to its end, and is this one, which has 7 bytes at the most.
+    fn method_is(&self, method: &[u8]) -> bool {
+        let len = self.method.end.saturating_sub(self.method.start) as usize;
+        self.method_start.get(..len) == Some(method)
     }
 
     /// Passes over bytes that change nothing, and tells how many: most of a head are in the middle
@@ -186,8 +210,12 @@ impl HeadParser {
     }
 
     fn request_byte(&mut self, part: RequestPart, byte: u8) -> Result<State, HeadError> {
-        use RequestPart::{Method, MethodStart, Start, Target, Version};
+        use RequestPart::{Method, MethodStart, Start, Target, TlsRecord, Version};
         Ok(State::Request(match (part, byte) {
+            // RFC 8446 §5.1: a handshake record, and the first half of any version of TLS.
+            (Start, 0x16) => TlsRecord,
+            (TlsRecord, 0x03) => return Err(HeadError::TlsClientHello),
+            (TlsRecord, _) => return Err(HeadError::InvalidMethod),
             (_, b'\n') => return Err(HeadError::BareLf),
             // RFC 9112 §2.2: one empty line ahead of the request line is passed over.
             (Start, b'\r') => return Ok(State::LineEnd(Line::Empty)),
@@ -195,23 +223,36 @@ impl HeadParser {
             // RFC 9112 §3.1: the method is a token, with one space behind it.
             (Start | MethodStart, _) if grammar::is_token_byte(byte) => {
                 self.method.start = self.position;
+                self.method_start[0] = byte;
                 Method
             }
-            (Method, _) if grammar::is_token_byte(byte) => Method,
+            (Method, _) if grammar::is_token_byte(byte) => {
+                let at = (self.position - self.method.start) as usize;
+                if let Some(place) = self.method_start.get_mut(at) {
+                    *place = byte;
+                }
+                Method
+            }
             (Method, b' ') => {
                 self.method.end = self.position;
                 self.target.start = self.position + 1;
                 Target(TargetPart::Start)
             }
             (Start | MethodStart | Method, _) => return Err(HeadError::InvalidMethod),
+            // RFC 9112 §3.2.4: a target of OPTIONS alone.
+            (Target(TargetPart::Start), b'*') if self.method_is(b"OPTIONS") => {
+                Target(TargetPart::Asterisk)
+            }
+            // RFC 9113 §3.4: no other request may begin like this.
+            (Target(TargetPart::Start), b'*') if self.method_is(b"PRI") && self.line == 0 => {
+                Target(TargetPart::Preface(b" HTTP/2.0"))
+            }
             // RFC 9112 §3: one space, and then the version must follow.
-            (Target(TargetPart::Authority | TargetPart::Path), b' ') => {
+            (Target(part), b' ') if part.may_end() => {
                 self.target.end = self.position;
                 Version(VersionPart::Name(b"HTTP/"))
             }
-            (Target(TargetPart::Authority | TargetPart::Path), b'\r') => {
-                return Err(HeadError::InvalidVersion);
-            }
+            (Target(part), b'\r') if part.may_end() => return Err(HeadError::InvalidVersion),
             (Target(part), _) => Target(target_byte(part, byte)?),
             (Version(VersionPart::End), b'\r') => return Ok(State::LineEnd(Line::Full)),
             (Version(part), _) => Version(self.version_byte(part, byte)?),
@@ -328,21 +369,8 @@ enum RequestPart {
     Method,
     Target(TargetPart),
     Version(VersionPart),
-}
-
-/// Parts of `http(s)://authority/path` and `ws(s)://authority/path`, where all ahead of the path
-/// may be missing. A slice is what is left of a fixed text.
-#[derive(Clone, Copy, Debug)]
-enum TargetPart {
-    Start,
-    Scheme(&'static [u8]),
-    /// `http` or `ws` has been read: an `s` may follow.
-    SchemeEnd,
-    Slashes(&'static [u8]),
-    AuthorityStart,
-    Authority,
-    /// Path and query.
-    Path,
+    /// The first byte was that of a TLS record.
+    TlsRecord,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -370,31 +398,6 @@ enum Line {
     Full,
     /// The empty line that ends the head.
     Last,
-}
-
-/// RFC 9112 §3.2: origin-form or absolute-form. Nothing is served to `CONNECT` or `OPTIONS *`, so
-/// authority-form and asterisk-form are refused.
-fn target_byte(part: TargetPart, byte: u8) -> Result<TargetPart, HeadError> {
-    use TargetPart::{Authority, AuthorityStart, Path, Scheme, SchemeEnd, Slashes, Start};
-    Ok(match (part, byte) {
-        (Start, b'/') => Path,
-        (Path, _) if grammar::is_target_byte(byte) => Path,
-        // RFC 3986 §3.1: case does not matter in a scheme.
-        (Start, b'h' | b'H') => Scheme(b"ttp"),
-        (Start, b'w' | b'W') => Scheme(b"s"),
-        (Scheme([want]), _) if byte.eq_ignore_ascii_case(want) => SchemeEnd,
-        (Scheme([want, rest @ ..]), _) if byte.eq_ignore_ascii_case(want) => Scheme(rest),
-        (SchemeEnd, b's' | b'S') => Slashes(b"://"),
-        (SchemeEnd, b':') => Slashes(b"//"),
-        (Slashes([want]), _) if byte == *want => AuthorityStart,
-        (Slashes([want, rest @ ..]), _) if byte == *want => Slashes(rest),
-        // RFC 9110 §4.2: an empty host is invalid, and so (§4.2.4) is a user name.
-        (AuthorityStart | Authority, b'@') => return Err(HeadError::UserInfo),
-        (AuthorityStart, b'/' | b'?') => return Err(HeadError::InvalidTarget),
-        (Authority, b'/' | b'?') => Path,
-        (AuthorityStart | Authority, _) if grammar::is_target_byte(byte) => Authority,
-        _ => return Err(HeadError::InvalidTarget),
-    })
 }
 
 #[cfg(test)]

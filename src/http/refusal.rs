@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::error::HeadError;
+use super::head::Head;
 use super::reply::{Response, Status};
 
 /// Why a request is not upgraded.
@@ -29,11 +30,12 @@ pub enum Refusal {
     InvalidContentLength,
     /// `Content-Length` announces a body; this server reads none (RFC 9112 §6.2).
     Body,
-    /// `Expect` on a request that has no body to wait for (RFC 9110 §10.1.1).
+    /// `Expect` asks for something else than `100-continue` (RFC 9110 §10.1.1).
     Expectation,
     /// More than one `Origin` (RFC 6454 §7.3, RFC 9110 §5.3).
     RepeatedOrigin,
-    /// An ordinary HTTP request: no `Upgrade` to websocket, nor any `Sec-WebSocket-*` (§4.2.1).
+    /// An ordinary HTTP request: no `Upgrade` to websocket, nor a `Sec-WebSocket-Key` or
+    /// `Sec-WebSocket-Version` (§4.2.1).
     NotWebSocket,
     /// The method of a handshake is not `GET` (§4.2.1 item 1).
     MethodNotGet,
@@ -65,9 +67,10 @@ pub enum Refusal {
     InvalidProtocol,
     /// `Sec-WebSocket-Protocol` offers the same subprotocol twice (§4.1 item 10).
     RepeatedProtocol,
-    /// `Sec-WebSocket-Extensions` is not a list of one extension or more (§9.1).
+    /// `Sec-WebSocket-Extensions` is not a list of extensions (§9.1).
     InvalidExtensions,
     /// `Origin` is not one that this server is configured to serve (§4.2.2 item 4, §10.2).
+    /// [`Refusal::reason`] names it.
     OriginNotAllowed,
 }
 
@@ -85,6 +88,8 @@ impl Refusal {
             Refusal::MethodNotGet => Status::METHOD_NOT_ALLOWED,
             // §4.2.2 item 4: a server that does not accept this origin.
             Refusal::OriginNotAllowed => Status::FORBIDDEN,
+            // RFC 9110 §10.1.1: an expectation that is not known.
+            Refusal::Expectation => Status::EXPECTATION_FAILED,
             Refusal::MissingHost
             | Refusal::RepeatedHost
             | Refusal::InvalidHost
@@ -93,7 +98,6 @@ impl Refusal {
             | Refusal::RepeatedContentLength
             | Refusal::InvalidContentLength
             | Refusal::Body
-            | Refusal::Expectation
             | Refusal::RepeatedOrigin
             | Refusal::NotWebSocket
             | Refusal::HttpTooOld
@@ -109,14 +113,54 @@ impl Refusal {
         }
     }
 
-    /// The response that answers it: its status, and its reason as the body.
+    /// The response that answers it: its status, and its text as the body. Where the request could
+    /// be read, [`response_to`](Self::response_to) may say more, and where it is HTTP/2,
+    /// [`HeadError::frame`] is the answer.
     pub fn response(self) -> Response {
-        let response = Response::new(self.status(), format!("{self}\n"));
+        self.response_with(&self.to_string())
+    }
+
+    /// The same for this request: the body is the [`reason`](Self::reason).
+    pub fn response_to(self, head: &Head) -> Response {
+        self.response_with(&self.reason(head))
+    }
+
+    /// Its text for this request: an origin that is not allowed is named, as far as it is short and
+    /// of visible ASCII. One line, and fit for a log.
+    pub fn reason(self, head: &Head) -> String {
+        const LONGEST: usize = 100;
+        let origin = head.header_values("Origin").next().unwrap_or_default();
+        if self != Refusal::OriginNotAllowed || origin.is_empty() {
+            return self.to_string();
+        }
+        let visible = |&byte: &u8| if byte.is_ascii_graphic() { char::from(byte) } else { '?' };
+        let mut name: String = origin.iter().take(LONGEST).map(visible).collect();
+        if origin.len() > LONGEST {
+            name += "...";
+        }
+        format!("the origin {name} is not allowed")
+    }
+
+    fn response_with(self, reason: &str) -> Response {
+        let response = Response::new(self.status(), format!("{reason}\n"));
         match self {
             // RFC 9110 §15.5.6: 405 tells which methods there are.
             Refusal::MethodNotGet => response.header("Allow", "GET"),
             _ => response,
         }
+    }
+}
+
+/// The value of a header that may be given once; `repeated` if it is given more often.
+pub(super) fn only<'a>(
+    head: &'a Head,
+    name: &str,
+    repeated: Refusal,
+) -> Result<Option<&'a [u8]>, Refusal> {
+    let mut values = head.header_values(name);
+    match (values.next(), values.next()) {
+        (_, Some(_)) => Err(repeated),
+        (value, None) => Ok(value),
     }
 }
 
@@ -138,11 +182,13 @@ impl fmt::Display for Refusal {
             Refusal::RepeatedContentLength => "there is more than one Content-Length header",
             Refusal::InvalidContentLength => "the Content-Length header is malformed",
             Refusal::Body => "a request with a body (Content-Length) is not accepted",
-            Refusal::Expectation => "an Expect header on a request without a body",
+            Refusal::Expectation => "the Expect header asks for more than 100-continue",
             Refusal::RepeatedOrigin => "there is more than one Origin header",
             Refusal::NotWebSocket => "this is a WebSocket endpoint, and the request is plain HTTP",
             Refusal::MethodNotGet => "a WebSocket handshake uses the method GET",
-            Refusal::HttpTooOld => "a WebSocket handshake needs HTTP/1.1",
+            Refusal::HttpTooOld => {
+                "a WebSocket handshake needs HTTP/1.1 (a proxy on the way may speak HTTP/1.0)"
+            },
             Refusal::MissingUpgrade => {
                 "the Upgrade header is missing (a proxy on the way may have removed it)"
             }

@@ -8,6 +8,7 @@
 
 use std::fmt;
 
+use super::date::Date;
 use super::error::HeadError;
 use super::grammar;
 use super::head::Head;
@@ -53,6 +54,7 @@ statuses! {
     METHOD_NOT_ALLOWED = 405, "Method Not Allowed", "RFC 9110 §15.5.6";
     REQUEST_TIMEOUT = 408, "Request Timeout", "RFC 9110 §15.5.9";
     URI_TOO_LONG = 414, "URI Too Long", "RFC 9110 §15.5.15";
+    EXPECTATION_FAILED = 417, "Expectation Failed", "RFC 9110 §15.5.18";
     UPGRADE_REQUIRED = 426, "Upgrade Required", "RFC 9110 §15.5.22";
     TOO_MANY_REQUESTS = 429, "Too Many Requests", "RFC 6585 §4";
     REQUEST_HEADER_FIELDS_TOO_LARGE = 431, "Request Header Fields Too Large", "RFC 6585 §5";
@@ -92,10 +94,13 @@ impl HeadError {
             HeadError::HeaderLineTooLong | HeadError::TooManyHeaders | HeadError::HeadTooLarge => {
                 Status::REQUEST_HEADER_FIELDS_TOO_LARGE
             }
-            HeadError::UnsupportedVersion => Status::HTTP_VERSION_NOT_SUPPORTED,
+            HeadError::UnsupportedVersion | HeadError::Http2Preface => {
+                Status::HTTP_VERSION_NOT_SUPPORTED
+            }
             HeadError::BareLf
             | HeadError::BareCr
             | HeadError::EmptyLines
+            | HeadError::TlsClientHello
             | HeadError::InvalidMethod
             | HeadError::InvalidTarget
             | HeadError::UserInfo
@@ -166,13 +171,14 @@ impl Response {
         Response { status, headers: Vec::new(), body: body.into() }
     }
 
-    /// Adds a header line. A second `Content-Type` takes the place of the first; any other name
-    /// may come more than once. What is wrong with it comes out of [`Response::encode`].
+    /// Adds a header line. A second `Content-Type` or `Date` takes the place of the first; any
+    /// other name may come more than once. What is wrong with it comes out of
+    /// [`Response::encode`].
     #[must_use]
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Response {
         let name = name.into();
-        if is_content_type(&name) {
-            self.headers.retain(|(other, _)| !is_content_type(other));
+        if ["Content-Type", "Date"].iter().any(|single| single.eq_ignore_ascii_case(&name)) {
+            self.headers.retain(|(other, _)| !other.eq_ignore_ascii_case(&name));
         }
         self.headers.push((name, value.into()));
         self
@@ -190,12 +196,16 @@ impl Response {
 
     /// The bytes to send.
     ///
+    /// `date` is the time now, for a `Date` line (RFC 9110 §6.6.1); a server that has no clock has
+    /// `None`. A `Date` among the headers stands in its place, such as that of a response which
+    /// was stored.
+    ///
     /// # Errors
     ///
     /// [`InvalidReply`] if a header is not one that may be sent, or the status is 101, or the
     /// status has no body and one was given.
-    pub fn encode(&self) -> Result<Vec<u8>, InvalidReply> {
-        let mut bytes = self.encode_head_only()?;
+    pub fn encode(&self, date: Option<Date>) -> Result<Vec<u8>, InvalidReply> {
+        let mut bytes = self.encode_head_only(date)?;
         bytes.extend_from_slice(&self.body);
         Ok(bytes)
     }
@@ -206,7 +216,7 @@ impl Response {
     /// # Errors
     ///
     /// Those of [`Response::encode`].
-    pub fn encode_head_only(&self) -> Result<Vec<u8>, InvalidReply> {
+    pub fn encode_head_only(&self, date: Option<Date>) -> Result<Vec<u8>, InvalidReply> {
         if self.status == Status::SWITCHING_PROTOCOLS {
             return Err(InvalidReply::NotFinal);
         }
@@ -226,16 +236,22 @@ impl Response {
         } else {
             push_line(&mut bytes, "Connection", "close");
         }
+        if let Some(date) = date.filter(|_| !self.has("Date")) {
+            push_line(&mut bytes, "Date", &date.to_string());
+        }
         // RFC 9110 §8.6: none with 204, and with 304 it would be the length of something else.
         if !matches!(self.status.code(), 204 | 304) {
             push_line(&mut bytes, "Content-Length", &self.body.len().to_string());
         }
-        let typed = self.headers.iter().any(|(name, _)| is_content_type(name));
-        if !typed && !self.body.is_empty() {
+        if !self.has("Content-Type") && !self.body.is_empty() {
             push_line(&mut bytes, "Content-Type", "text/plain; charset=utf-8");
         }
         push_headers(&mut bytes, &self.headers)?;
         Ok(bytes)
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.headers.iter().any(|(other, _)| other.eq_ignore_ascii_case(name))
     }
 }
 
@@ -353,10 +369,6 @@ fn push_headers(bytes: &mut Vec<u8>, headers: &[(String, String)]) -> Result<(),
     }
     bytes.extend_from_slice(b"\r\n");
     Ok(())
-}
-
-fn is_content_type(name: &str) -> bool {
-    name.eq_ignore_ascii_case("Content-Type")
 }
 
 #[cfg(test)]

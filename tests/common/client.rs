@@ -157,6 +157,8 @@ impl RawClient {
         assert_eq!(response.header("content-type"), Some("text/plain; charset=utf-8"));
         assert_eq!(response.header("sec-websocket-accept"), None);
         assert!(response.header("content-length").is_some());
+        // RFC 9110 §6.6.1.
+        assert!(response.header("date").is_some(), "{response:?}");
         let body = std::str::from_utf8(&response.body).expect("text");
         assert!(body.len() > 1 && body.find('\n') == Some(body.len() - 1), "one line: {body:?}");
         if status == 426 {

@@ -28,6 +28,8 @@ mod framing;
 mod halves;
 /// §4: heads that are meant to hurt.
 mod hostile;
+/// §4: what HTTP has beside the handshake.
+mod http_edges;
 /// §10.4: how much a peer may ask for.
 mod limits;
 /// Where streams come from.

@@ -151,8 +151,6 @@ refusals! {
         refused(protocols("a, \u{e9}"), 400, Refusal::InvalidProtocol),
     ];
     extensions_that_break_the_grammar => [
-        refused(extensions(""), 400, Refusal::InvalidExtensions),
-        refused(extensions(","), 400, Refusal::InvalidExtensions),
         refused(extensions("a;"), 400, Refusal::InvalidExtensions),
         refused(extensions(";a"), 400, Refusal::InvalidExtensions),
         refused(extensions("a; b="), 400, Refusal::InvalidExtensions),
@@ -253,6 +251,8 @@ fn extensions_are_declined() {
             "permessage-deflate; client_max_window_bits",
             "a; b=c, d; e=\"f\"; g",
             "a;b = \"\\c\" ,, d",
+            "",
+            ",",
         ]
         .map(extensions),
     );
@@ -283,7 +283,6 @@ fn h26_origins() {
         "http://example.com",
         "https://example.com:8443",
         "https://example.com/",
-        "https://EXAMPLE.com",
         "https://example.com.evil.org",
         "https://example.co",
         "",

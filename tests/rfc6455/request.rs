@@ -44,7 +44,6 @@ refusals! {
         refused(r0().line("GET / HTTP/2.0"), 505, UnsupportedVersion),
         refused(r0().line("GET / HTTP/3.0"), 505, UnsupportedVersion),
         refused(r0().line("GET / HTTP/9.9"), 505, UnsupportedVersion),
-        malformed("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", InvalidTarget),
     ];
     a_version_that_is_none => [
         malformed(r0().line("GET / http/1.1"), InvalidVersion),
@@ -199,8 +198,10 @@ refusals! {
             Refusal::TransferEncoding,
         ),
     ];
-    an_expectation_of_100_continue => [
-        refused(r0().add("Expect: 100-continue"), 400, Refusal::Expectation),
+    an_expectation_of_something_else => [
+        refused(r0().add("Expect: 200-ok"), 417, Refusal::Expectation),
+        refused(r0().add("Expect: 100-continue, 200-ok"), 417, Refusal::Expectation),
+        refused(r0().add("Expect: \"100-continue\""), 417, Refusal::Expectation),
     ];
     h59_two_empty_lines_ahead_of_the_request => [
         malformed([b"\r\n\r\n".to_vec(), r0().bytes()].concat(), EmptyLines),
@@ -219,7 +220,9 @@ refusals! {
         malformed(r0().line("GET / HTTP/1.1\t"), InvalidVersion),
     ];
     h62_tls_client_hello => [
-        malformed(b"\x16\x03\x01\x00\xee\x01\x00\x00\xea\x03\x03".to_vec(), InvalidMethod),
+        malformed(b"\x16\x03\x01\x00\xee\x01\x00\x00\xea\x03\x03".to_vec(), TlsClientHello),
+        malformed(b"\x16\x03\x03\x40\x00".to_vec(), TlsClientHello),
+        malformed(b"\x16\x00\x00".to_vec(), InvalidMethod),
     ];
 }
 

@@ -54,6 +54,8 @@ mod tests {
             (BareLf, "bare_lf"),
             (BareCr, "bare_cr"),
             (EmptyLines, "empty_lines"),
+            (TlsClientHello, "tls_client_hello"),
+            (Http2Preface, "http2_preface"),
             (InvalidMethod, "invalid_method"),
             (InvalidTarget, "invalid_target"),
             (UserInfo, "user_info"),

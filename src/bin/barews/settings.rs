@@ -95,7 +95,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
         value::room => config.limits.head),
     setting!(Limits, "--max-headers", "N", "most header lines, then 431 [100]",
         value::count => config.limits.headers),
-    setting!(Limits, "--max-header-line", "SIZE", "longest header line, then 431 [8K]",
+    setting!(Limits, "--max-header-line", "SIZE", "longest header line, then 431 [32K]",
         value::room => config.limits.header_line),
     setting!(Limits, "--max-request-line", "SIZE", "longest request line, then 414 [8K]",
         value::room => config.limits.request_line),

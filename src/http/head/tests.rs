@@ -1,13 +1,15 @@
 use super::super::testing::{R0, read};
 
 fn target(target: &str) -> super::Head {
-    read(format!("GET {target} HTTP/1.1\r\n\r\n")).unwrap()
+    let method = if target == "*" { "OPTIONS" } else { "GET" };
+    read(format!("{method} {target} HTTP/1.1\r\n\r\n")).unwrap()
 }
 
 #[test]
 fn a_target_has_its_parts() {
     for (text, authority, path, query) in [
         ("/", None, "/", None),
+        ("*", None, "*", None),
         ("/a/b", None, "/a/b", None),
         ("/a?", None, "/a", Some("")),
         ("/?a?b", None, "/", Some("a?b")),

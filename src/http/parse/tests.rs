@@ -28,7 +28,11 @@ fn feed(bytes: impl AsRef<[u8]>) -> Result<(usize, Option<String>), HeadError> {
 
 /// The position of the byte that fails, fed one by one, and how.
 fn failure(bytes: impl AsRef<[u8]>) -> Option<(usize, HeadError)> {
-    let mut parser = HeadParser::new(HeadLimits::default());
+    failure_within(HeadLimits::default(), bytes)
+}
+
+fn failure_within(limits: HeadLimits, bytes: impl AsRef<[u8]>) -> Option<(usize, HeadError)> {
+    let mut parser = HeadParser::new(limits);
     for (position, byte) in bytes.as_ref().chunks(1).enumerate() {
         match parser.feed(byte) {
             Ok((_, None)) => {}
@@ -42,7 +46,10 @@ fn failure(bytes: impl AsRef<[u8]>) -> Option<(usize, HeadError)> {
 /// Inputs, the position of the byte at which each fails, and why.
 const BAD: &[(&[u8], usize, HeadError)] = &[
     // H62, H63: a TLS ClientHello; binary.
-    (b"\x16\x03\x01\x02\x00\x01", 0, HeadError::InvalidMethod),
+    (b"\x16\x03\x01\x02\x00\x01", 1, HeadError::TlsClientHello),
+    (b"\x16\x16", 1, HeadError::InvalidMethod),
+    (b"\x16\n", 1, HeadError::InvalidMethod),
+    (b"\r\n\x16\x03", 2, HeadError::InvalidMethod),
     (b"\x00", 0, HeadError::InvalidMethod),
     (b"\xff\xfe", 0, HeadError::InvalidMethod),
     (b" GET", 0, HeadError::InvalidMethod),
@@ -67,7 +74,12 @@ const BAD: &[(&[u8], usize, HeadError)] = &[
     (b"GET /\xc3", 5, HeadError::InvalidTarget),
     (b"GET chat HTTP/1.1", 4, HeadError::InvalidTarget),
     (b"GET ?a", 4, HeadError::InvalidTarget),
-    (b"OPTIONS * HTTP/1.1", 8, HeadError::InvalidTarget),
+    (b"GET * HTTP/1.1", 4, HeadError::InvalidTarget),
+    (b"options * HTTP/1.1", 8, HeadError::InvalidTarget),
+    (b"OPTIONSS * HTTP/1.1", 9, HeadError::InvalidTarget),
+    (b"OPTIONS */ HTTP/1.1", 9, HeadError::InvalidTarget),
+    (b"OPTIONS ** HTTP/1.1", 9, HeadError::InvalidTarget),
+    (b"OPTIONS *\r\n", 9, HeadError::InvalidVersion),
     (b"CONNECT a:80 HTTP/1.1", 8, HeadError::InvalidTarget),
     (b"GET ftp://a/", 4, HeadError::InvalidTarget),
     (b"GET hto", 6, HeadError::InvalidTarget),
@@ -86,7 +98,14 @@ const BAD: &[(&[u8], usize, HeadError)] = &[
     (b"GET http://u:p@h/", 14, HeadError::UserInfo),
     (b"GET http://@h/", 11, HeadError::UserInfo),
     // H4, and other versions.
-    (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 4, HeadError::InvalidTarget),
+    (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 13, HeadError::Http2Preface),
+    (b"\r\nPRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 6, HeadError::InvalidTarget),
+    (b"PRI * HTTP/1.1\r\n", 11, HeadError::InvalidTarget),
+    (b"PRI * HTTP/2.1\r\n", 13, HeadError::InvalidTarget),
+    (b"PRI */", 5, HeadError::InvalidTarget),
+    (b"PRI *\n", 5, HeadError::BareLf),
+    (b"PRIX *", 5, HeadError::InvalidTarget),
+    (b"PRI / HTTP/2.0\r\n", 11, HeadError::UnsupportedVersion),
     (b"GET / HTTP/2.0", 11, HeadError::UnsupportedVersion),
     (b"GET / HTTP/0.9", 11, HeadError::UnsupportedVersion),
     (b"GET / HTTP/10.0", 12, HeadError::InvalidVersion),
@@ -241,17 +260,63 @@ fn the_request_line_may_have_8192_bytes() {
 }
 
 #[test]
-fn a_header_line_may_have_8192_bytes() {
+fn a_header_line_may_have_as_many_bytes_as_its_limit() {
+    let limits = HeadLimits { header_line: 8_192, ..HeadLimits::default() };
     let start = "GET / HTTP/1.1\r\n";
     for (name, value) in [("N: ", "v"), ("N:", " "), ("", "n")] {
         let line = format!("{name}{}", value.repeat(8_192 - name.len()));
         let place = start.len() + line.len();
         let error = HeadError::HeaderLineTooLong;
-        assert_eq!(failure(format!("{start}{line}{value}")), Some((place, error)));
+        assert_eq!(failure_within(limits, format!("{start}{line}{value}")), Some((place, error)));
         // What is full may still end, if it is a header at all.
-        let ended = failure(format!("{start}{line}\r\n\r\n"));
+        let ended = failure_within(limits, format!("{start}{line}\r\n\r\n"));
         let no_colon = name.is_empty().then_some((place, HeadError::MissingColon));
         assert_eq!(ended, no_colon);
+    }
+}
+
+/// A head is full before a line of it is.
+#[test]
+fn edge_u_a_header_line_may_take_what_the_head_may() {
+    let (start, end) = ("GET / HTTP/1.1\r\nCookie: ", "\r\n\r\n");
+    let head = |len: usize| format!("{start}{}{end}", "c".repeat(len - start.len() - end.len()));
+    for len in [8_193, 9_000, 32_768] {
+        assert!(matches!(feed(head(len)), Ok((used, Some(_))) if used == len), "{len}");
+    }
+    assert_eq!(feed(head(32_769)), Err(HeadError::HeadTooLarge));
+    assert_eq!(failure(head(60_000)), Some((32_768, HeadError::HeadTooLarge)));
+}
+
+#[test]
+fn edge_t_a_head_request_is_known_whatever_follows() {
+    for (bytes, is_head) in [
+        ("HEAD / HTTP/1.1\r\nHost: a\r\n\r\n", true),
+        ("HEAD /\0", true),
+        ("\r\nHEAD  ", true),
+        ("HEAD / HTTP/1.1\r\nX (: a", true),
+        ("HEAD / HTTP/1.1\r\nX: ", true),
+        ("HEAD", false),
+        ("HEADS /", false),
+        ("head /", false),
+        ("GET /HEAD", false),
+        ("", false),
+        ("\0HEAD /", false),
+    ] {
+        for size in [1, 100] {
+            let mut parser = HeadParser::new(HeadLimits::default());
+            for piece in bytes.as_bytes().chunks(size) {
+                let _ = parser.feed(piece);
+            }
+            assert_eq!(parser.is_head_request(), is_head, "{bytes:?}");
+        }
+    }
+}
+
+#[test]
+fn edge_t_only_options_may_ask_about_the_server_as_a_whole() {
+    for bytes in ["OPTIONS * HTTP/1.1\r\n\r\n", "\r\nOPTIONS * HTTP/1.0\r\n\r\n"] {
+        let head = read(bytes).unwrap();
+        assert_eq!((head.method(), head.target()), ("OPTIONS", "*"));
     }
 }
 
@@ -317,11 +382,11 @@ fn memory_stays_within_the_limit_and_is_exact_in_the_end() {
         }
     }
     assert_eq!(parser.bytes.capacity() + parser.fields.capacity(), 0);
-    // H47: all but the first 8 KiB of an endless header is never looked at.
+    // H47: all but the first 32 KiB of an endless header is never looked at.
     let mut parser = HeadParser::new(HeadLimits::default());
     parser.feed(b"GET / HTTP/1.1\r\nA: b\r\nA: ").unwrap();
     let error = parser.feed(&vec![b'a'; 20_000_000]).unwrap_err();
-    assert_eq!(error, HeadError::HeaderLineTooLong);
+    assert_eq!(error, HeadError::HeadTooLarge);
     assert_eq!(parser.bytes.capacity() + parser.fields.capacity(), 0);
 }
 

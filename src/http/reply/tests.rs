@@ -2,7 +2,7 @@ use super::super::testing::{R0, read, with};
 use super::*;
 
 fn text(response: &Response) -> String {
-    String::from_utf8(response.encode().unwrap()).unwrap()
+    String::from_utf8(response.encode(None).unwrap()).unwrap()
 }
 
 #[test]
@@ -37,6 +37,30 @@ fn a_response_is_plain_text_unless_it_says_otherwise() {
 }
 
 #[test]
+fn edge_s_every_response_is_dated_once() {
+    let date = Some(Date::from_unix(784_111_777));
+    for code in (200..=599).filter(|code| !matches!(code, 204 | 205 | 304 | 426)) {
+        let response = Response::new(Status::new(code).unwrap(), "a");
+        let wanted = format!(
+            "HTTP/1.1 {}\r\nConnection: close\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n\
+             Content-Length: 1\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n",
+            response.status(),
+        );
+        let head = String::from_utf8(response.encode_head_only(date).unwrap()).unwrap();
+        assert_eq!(head, wanted);
+        let whole = String::from_utf8(response.encode(date).unwrap()).unwrap();
+        assert_eq!(whole, format!("{wanted}a"));
+        assert!(!text(&response).contains("Date"));
+    }
+    // The application's own stands in its place, and the last of several.
+    let own = Response::new(Status::OK, "").header("DATE", "x").header("date", "then").encode(date);
+    assert_eq!(
+        String::from_utf8(own.unwrap()).unwrap(),
+        "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\ndate: then\r\n\r\n"
+    );
+}
+
+#[test]
 fn a_response_may_be_empty_or_of_no_known_status() {
     assert_eq!(
         text(&Response::new(Status::new(599).unwrap(), "")),
@@ -47,8 +71,8 @@ fn a_response_may_be_empty_or_of_no_known_status() {
 #[test]
 fn a_head_request_gets_all_but_the_body() {
     let response = Response::new(Status::OK, "body");
-    let head = response.encode_head_only().unwrap();
-    assert_eq!([head.as_slice(), b"body"].concat(), response.encode().unwrap());
+    let head = response.encode_head_only(None).unwrap();
+    assert_eq!([head.as_slice(), b"body"].concat(), response.encode(None).unwrap());
     assert!(head.ends_with(b"\r\n\r\n"));
 }
 
@@ -61,11 +85,11 @@ fn some_statuses_have_no_body() {
         let wanted = format!("HTTP/1.1 {code} {reason}\r\nConnection: close\r\n{length}\r\n");
         assert_eq!(encoded, wanted);
         let with_body = Response::new(status, "a");
-        assert_eq!(with_body.encode(), Err(InvalidReply::BodyNotAllowed));
-        assert_eq!(with_body.encode_head_only(), Err(InvalidReply::BodyNotAllowed));
+        assert_eq!(with_body.encode(None), Err(InvalidReply::BodyNotAllowed));
+        assert_eq!(with_body.encode_head_only(None), Err(InvalidReply::BodyNotAllowed));
     }
     let interim = Response::new(Status::SWITCHING_PROTOCOLS, "");
-    assert_eq!(interim.encode(), Err(InvalidReply::NotFinal));
+    assert_eq!(interim.encode(None), Err(InvalidReply::NotFinal));
 }
 
 #[test]
@@ -81,7 +105,7 @@ fn a_426_says_what_to_upgrade_to() {
 fn no_header_can_split_a_reply_or_take_the_servers_place() {
     let head = read(R0).unwrap();
     let both = |name: &str, value: &str| {
-        let response = Response::new(Status::OK, "").header(name, value).encode();
+        let response = Response::new(Status::OK, "").header(name, value).encode(None);
         let accept = Accept::new().header(name, value).encode(&head, "key");
         assert_eq!(response.as_ref().err(), accept.as_ref().err());
         response.err()
@@ -177,7 +201,7 @@ fn every_status_has_its_words_and_others_have_none() {
         }
     }
     // All but 101, which is no final one.
-    assert_eq!(named, 20);
+    assert_eq!(named, 21);
     assert_eq!(Status::SWITCHING_PROTOCOLS.to_string(), "101 Switching Protocols");
     assert_eq!(Status::NOT_FOUND.to_string(), "404 Not Found");
 }
