@@ -112,6 +112,27 @@ impl Head {
     }
 }
 
+/// How large a request head may be. All of these are inclusive: a head that reaches them passes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HeadLimits {
+    /// The request line, in bytes without its CRLF. Default 8,192.
+    pub request_line: usize,
+    /// One header line, in bytes without its CRLF. Default 32,768, as the whole head: cookies are
+    /// one line, and all ports of a host share them.
+    pub header_line: usize,
+    /// How many header lines. Default 100.
+    pub headers: usize,
+    /// The whole head, in bytes, with every CRLF. Default 32,768; above 4 GiB it counts as 4 GiB.
+    pub head: usize,
+}
+
+impl Default for HeadLimits {
+    fn default() -> HeadLimits {
+        let head = 32 * 1024;
+        HeadLimits { request_line: 8_192, header_line: head, headers: 100, head }
+    }
+}
+
 impl fmt::Debug for Head {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         struct Headers<'a>(&'a Head);

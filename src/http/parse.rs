@@ -14,29 +14,8 @@ use std::mem;
 
 use super::error::HeadError;
 use super::grammar;
-use super::head::{Field, Head, Span};
+use super::head::{Field, Head, HeadLimits, Span};
 use super::target::{TargetPart, target_byte};
-
-/// How large a request head may be. All of these are inclusive: a head that reaches them passes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct HeadLimits {
-    /// The request line, in bytes without its CRLF. Default 8,192.
-    pub request_line: usize,
-    /// One header line, in bytes without its CRLF. Default 32,768, as much as the whole head:
-    /// cookies are one line, and all servers of a host share them, whatever their ports.
-    pub header_line: usize,
-    /// How many header lines. Default 100.
-    pub headers: usize,
-    /// The whole head, in bytes, with every CRLF. Default 32,768; above 4 GiB it counts as 4 GiB.
-    pub head: usize,
-}
-
-impl Default for HeadLimits {
-    fn default() -> HeadLimits {
-        let head = 32 * 1024;
-        HeadLimits { request_line: 8_192, header_line: head, headers: 100, head }
-    }
-}
 
 /// Reads one request head, in as many pieces as it comes.
 #[derive(Debug)]
@@ -121,8 +100,7 @@ impl HeadParser {
         Ok((input.len(), None))
     }
 
-    /// How many bytes the head may still have. Whoever reads one more than this at the most never
-    /// holds more than that of a head that is too large.
+    /// How many bytes the head may still have: one more shows that it is too large.
     pub fn room(&self) -> usize {
         self.limits.head.saturating_sub(self.position as usize)
     }
@@ -212,7 +190,7 @@ impl HeadParser {
     fn request_byte(&mut self, part: RequestPart, byte: u8) -> Result<State, HeadError> {
         use RequestPart::{Method, MethodStart, Start, Target, TlsRecord, Version};
         Ok(State::Request(match (part, byte) {
-            // RFC 8446 §5.1: a handshake record, and the first half of any version of TLS.
+            // RFC 8446 §5.1: a handshake, in any version of TLS.
             (Start, 0x16) => TlsRecord,
             (TlsRecord, 0x03) => return Err(HeadError::TlsClientHello),
             (TlsRecord, _) => return Err(HeadError::InvalidMethod),

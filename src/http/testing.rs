@@ -1,8 +1,8 @@
 //! What the tests of this module share.
 
 use super::error::HeadError;
-use super::head::Head;
-use super::parse::{HeadLimits, HeadParser};
+use super::head::{Head, HeadLimits};
+use super::parse::HeadParser;
 
 /// A good handshake with the key of §1.3 and nothing that could be left out.
 pub(super) const R0: &str = "GET /chat HTTP/1.1\r\n\

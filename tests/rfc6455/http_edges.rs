@@ -34,6 +34,16 @@ fn ask(server: &TestServer, request: impl Into<Vec<u8>>, status: u16) -> Answer 
     client.expect_refusal(status)
 }
 
+/// The same, with what the API said of it.
+fn refused(server: &TestServer, request: impl Into<Vec<u8>>, status: u16) -> (String, Unopened) {
+    let mut client = server.connect();
+    client.send(request.into());
+    let answer = client.expect_refusal(status);
+    let peer = client.addr;
+    drop(client);
+    (String::from_utf8(answer.body).unwrap(), server.unopened(peer))
+}
+
 /// Sends bytes, and gives all that comes back.
 fn exchange(server: &TestServer, bytes: &[u8]) -> Vec<u8> {
     let mut stream = TcpStream::connect(server.addr).unwrap();
@@ -198,10 +208,8 @@ fn edge_t_no_answer_to_head_has_a_body() {
 fn edge_t_options_asterisk_is_a_plain_request() {
     let (server, default) = (answering(), TestServer::start());
     assert_eq!(ask(&server, plain("OPTIONS * HTTP/1.1"), 200).body, b"OPTIONS *\n");
-    let mut client = default.connect();
-    client.send(plain("OPTIONS * HTTP/1.1").bytes());
-    client.expect_refusal(400);
-    assert_eq!(default.unopened(client.addr), Unopened::Refused(Refusal::NotWebSocket));
+    let (_, unopened) = refused(&default, plain("OPTIONS * HTTP/1.1"), 400);
+    assert_eq!(unopened, Unopened::Refused(Refusal::NotWebSocket));
     // It is no target for others, and no way to a connection.
     ask(&server, plain("GET * HTTP/1.1"), 400);
     ask(&server, r0().line("OPTIONS * HTTP/1.1"), 405);
@@ -247,13 +255,9 @@ fn edge_w_tls_on_a_plain_port_is_called_that() {
     // The start of a ClientHello of curl's, and of an old one.
     for hello in [&b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"[..], b"\x16\x03\x00\x00\x01\x01"]
     {
-        let mut client = server.connect();
-        client.send(hello);
-        let answer = client.expect_refusal(400);
-        let body = String::from_utf8(answer.body).unwrap();
+        let (body, unopened) = refused(&server, hello, 400);
         assert!(body.contains("TLS on a plain port") && body.contains("ws://"), "{body}");
-        let refusal = Refusal::Head(HeadError::TlsClientHello);
-        assert_eq!(server.unopened(client.addr), Unopened::Refused(refusal));
+        assert_eq!(unopened, Unopened::Refused(HeadError::TlsClientHello.into()));
     }
 }
 
@@ -313,11 +317,8 @@ fn edge_z_origins_on_a_list() {
         // Whoever has the name can have it point here.
         ("evil.example", "http://evil.example"),
     ] {
-        let mut client = server.connect();
-        client.send(from(host, origin).bytes());
-        let body = client.expect_refusal(403).body;
-        let named = format!("the origin {origin} is not allowed\n");
-        assert_eq!(String::from_utf8(body).unwrap(), named);
-        assert_eq!(server.unopened(client.addr), Unopened::Refused(Refusal::OriginNotAllowed));
+        let (body, unopened) = refused(&server, from(host, origin), 403);
+        assert_eq!(body, format!("the origin {origin} is not allowed\n"));
+        assert_eq!(unopened, Unopened::Refused(Refusal::OriginNotAllowed));
     }
 }
