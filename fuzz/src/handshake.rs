@@ -206,8 +206,7 @@ fn assert_origin(head: &Head, request: &Request<'_>) {
 
 /// The one on the list; and the page of this host, if nobody else can have its name.
 fn is_let_in(origin: &[u8], host: &[u8]) -> bool {
-    let lower = |text: &[u8]| String::from_utf8(text.to_vec()).ok().map(|it| it.to_lowercase());
-    let (Some(origin), Some(host)) = (lower(origin), lower(host)) else { return false };
+    let [origin, host] = [origin, host].map(|it| String::from_utf8_lossy(it).to_ascii_lowercase());
     let (default, site) = match origin.split_once("://") {
         Some(("https", site)) => ("443", site),
         Some(("http", site)) => ("80", site),
