@@ -27,6 +27,11 @@ fn answering() -> TestServer {
     })
 }
 
+/// A server that soon has waited enough for a request.
+fn hasty() -> TestServer {
+    TestServer::echo(with_timeouts(|timeouts| timeouts.handshake = ms(500)))
+}
+
 /// Sends a request, and reads the answer and the end of the stream.
 fn ask(server: &TestServer, request: impl Into<Vec<u8>>, status: u16) -> Answer {
     let mut client = server.connect();
@@ -81,8 +86,8 @@ fn assert_now(date: &str) {
 /// RFC 9110 §6.6.1: but for 101, where it may be, and is left out.
 #[test]
 fn edge_s_every_answer_is_dated() {
-    let mut config = with_timeouts(|timeouts| timeouts.handshake = ms(100));
-    config.origins = vec!["https://a.example".to_owned()];
+    let origins = vec!["https://a.example".to_owned()];
+    let config = Config { origins, ..Config::default() };
     let server = TestServer::echo_with(|server| {
         server
             .config(config)
@@ -97,6 +102,7 @@ fn edge_s_every_answer_is_dated() {
                 _ => Err(Response::new(Status::NOT_FOUND, "no such place\n")),
             })
     });
+    let hasty = hasty();
     for (request, status) in [
         (plain("GET / HTTP/1.1").bytes(), 200),
         (plain("HEAD / HTTP/1.1").bytes(), 200),
@@ -111,7 +117,7 @@ fn edge_s_every_answer_is_dated() {
         (vec![b'G'; 9_000], 414),
         (b"GET / HTTP/1.1\r\n".to_vec(), 408),
     ] {
-        let answer = exchange(&server, &request);
+        let answer = exchange(if status == 408 { &hasty } else { &server }, &request);
         let answer = String::from_utf8(answer).unwrap();
         assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
         let (head, _) = answer.split_once("\r\n\r\n").expect("a head");
@@ -175,10 +181,9 @@ fn edge_t_plain_requests_that_look_like_handshakes() {
 #[test]
 fn edge_t_no_answer_to_head_has_a_body() {
     let server = TestServer::echo_with(|server| {
-        server
-            .config(with_timeouts(|timeouts| timeouts.handshake = ms(100)))
-            .on_request(|_| Response::new(Status::OK, "").header("Upgrade", "ours to say"))
+        server.on_request(|_| Response::new(Status::OK, "").header("Upgrade", "ours to say"))
     });
+    let hasty = hasty();
     for (request, status) in [
         ("HEAD / HTTP/1.1\r\nHost : a\r\n\r\n".to_owned(), 400),
         ("HEAD a HTTP/1.1\r\n".to_owned(), 400),
@@ -194,7 +199,8 @@ fn edge_t_no_answer_to_head_has_a_body() {
         ("HEAD / HTTP/1.1\r\nHost: a\r\n\r\n".to_owned(), 500),
         ("HEAD / HTTP/1.1\r\nHost: a\r\n".to_owned(), 408),
     ] {
-        let answer = String::from_utf8(exchange(&server, request.as_bytes())).unwrap();
+        let server = if status == 408 { &hasty } else { &server };
+        let answer = String::from_utf8(exchange(server, request.as_bytes())).unwrap();
         assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
         // It has the length of the body that GET would have.
         assert!(answer.contains("\r\nContent-Length: "), "{answer}");
