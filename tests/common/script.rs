@@ -47,7 +47,7 @@ struct State {
 
 /// How a conversation with a [`Script`] came out.
 pub struct Outcome {
-    /// All that the server sent, the response included.
+    /// All that the server sent, the response included, but for the value of its date.
     pub output: Vec<u8>,
     pub result: Result<Ended, UpgradeError>,
     pub writes: Vec<usize>,
@@ -139,13 +139,24 @@ pub fn run_script(input: Vec<u8>, faults: Faults) -> Outcome {
         .map(|mut conn| echo(&mut conn));
     let state = script.state();
     Outcome {
-        output: state.output.clone(),
+        output: undated(state.output.clone()),
         result,
         writes: state.writes.clone(),
         calls: state.calls,
         read: state.read,
         drained: state.drained,
     }
+}
+
+/// Strikes out the date of a response, which may change between two that are to be the same.
+fn undated(mut output: Vec<u8>) -> Vec<u8> {
+    const NAME: &[u8] = b"\r\nDate: ";
+    let head = &output[..min(output.len(), 400)];
+    if let Some(at) = head.windows(NAME.len()).position(|bytes| bytes == NAME) {
+        let value = output[at + NAME.len()..].iter_mut();
+        value.take_while(|byte| **byte != b'\r').for_each(|byte| *byte = b'-');
+    }
+    output
 }
 
 /// Holds an input to the same output and the same result with these faults as without.
