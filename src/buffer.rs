@@ -1,9 +1,12 @@
-//! Memory for what is received: the read buffer, and room for a message.
+//! Memory for what is received: the read buffer, and room for a message; and how it grows.
 //!
 //! Both follow what really arrives and never what a header announces. An idle connection holds
 //! next to nothing; one that streams gets room enough to make system calls rare.
 
+use std::mem;
 use std::ops::{Index, Range};
+
+use crate::headroom::{self, SMALL};
 
 /// The smallest read buffer, in bytes: enough for a message of a chat, next to nothing for an idle
 /// connection.
@@ -14,12 +17,6 @@ pub(crate) const LARGEST: usize = 256 << 10;
 
 /// How many reads in a row must leave room in the buffer before its size is judged anew.
 const CALM: u8 = 64;
-
-/// From this size on, in bytes, room for a message is granted only if [`HEADROOM`] is left.
-const BIG: usize = 256 << 10;
-
-/// Memory that must stay free, in bytes, for small allocations that cannot be refused.
-const HEADROOM: usize = 16 << 20;
 
 /// A buffer between a stream and the protocol, refilled only when it is used up.
 #[derive(Debug)]
@@ -60,6 +57,15 @@ impl ReadBuffer {
         start..start + len
     }
 
+    /// Gives up what has been read and not yet used.
+    pub(crate) fn take(&mut self) -> Vec<u8> {
+        let mut bytes = mem::take(&mut self.bytes);
+        bytes.truncate(self.unread.end);
+        bytes.drain(..self.unread.start);
+        self.reset();
+        bytes
+    }
+
     /// How large the next read would like it to be, in bytes.
     pub(crate) fn wanted(&self) -> usize {
         // A read may fill it because we were late, and then a larger one would be held for nothing;
@@ -77,6 +83,10 @@ impl ReadBuffer {
             self.resize(size);
         }
         if self.bytes.len() != self.size || self.bytes.capacity() > self.size {
+            if !grow(&mut self.bytes, self.size, self.size) {
+                // What there is will do.
+                self.resize(self.bytes.len().max(SMALLEST));
+            }
             self.bytes.resize(self.size, 0);
             self.bytes.shrink_to(self.size);
         }
@@ -137,23 +147,33 @@ pub(crate) fn grow(message: &mut Vec<u8>, len: usize, most: usize) -> bool {
         return true;
     }
     if message.capacity() < len {
-        if len < BIG {
-            if message.try_reserve(len - message.len()).is_err() {
-                return false;
-            }
-        } else {
-            // Twice as much each time, but for the last: what is beyond the end is never used.
-            let capacity = most.min(message.capacity().saturating_mul(2)).max(len);
-            let mut headroom = Vec::<u8>::new();
-            if headroom.try_reserve_exact(HEADROOM).is_err()
-                || message.try_reserve_exact(capacity - message.len()).is_err()
-            {
-                return false;
-            }
+        // Twice as much each time, but for the last: what is beyond the end is never used.
+        let capacity = most.min(message.capacity().saturating_mul(2)).max(len);
+        if !allocate(message, capacity) {
+            return false;
         }
     }
     message.resize(len, 0);
     true
+}
+
+/// Makes room for `more` bytes behind those of `block`, if there is memory for it.
+#[inline]
+#[must_use]
+pub(crate) fn reserve(block: &mut Vec<u8>, more: usize) -> bool {
+    block.capacity() - block.len() >= more || {
+        let len = block.len().saturating_add(more);
+        let capacity = len.max(block.capacity().saturating_mul(2));
+        allocate(block, capacity)
+    }
+}
+
+/// Gives `block` a capacity that it does not have yet, in bytes, if there is memory for it.
+#[inline(never)]
+fn allocate(block: &mut Vec<u8>, capacity: usize) -> bool {
+    let more = capacity - block.len();
+    let mut allocate = || block.try_reserve_exact(more).is_ok();
+    if capacity < SMALL { allocate() } else { headroom::allocate(capacity, allocate) == Some(true) }
 }
 
 #[cfg(test)]

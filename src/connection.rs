@@ -4,9 +4,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::buffer::reserve;
 use crate::error::Error;
 use crate::inbound::QUEUE;
 use crate::message::{Chunk, Message};
+use crate::proto::frame::MAX_HEADER;
 use crate::proto::{CloseCode, CloseFrame, Kind, send};
 use crate::raw::RawStream;
 use crate::receiver::Receiver;
@@ -129,6 +131,10 @@ impl Connection {
         }
         let queue = &mut self.receiver.inbound.queue;
         self.sender.shared.context.spare.lend(queue);
+        if !reserve(queue, MAX_HEADER + message.len()) {
+            // No memory: it goes out from where it lies.
+            return self.transmit(message);
+        }
         send::message(message.kind(), message.as_bytes(), queue);
         Ok(())
     }

@@ -16,10 +16,11 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::buffer::{LARGEST, ReadBuffer};
+use crate::buffer::{LARGEST, ReadBuffer, reserve};
 use crate::error::{Error, Wait};
 use crate::message::Chunk;
 use crate::patience::{Bounds, CallDeadline, Patience, QUIET};
+use crate::proto::frame::{MAX_CONTROL, MAX_HEADER};
 use crate::proto::{CloseCode, CloseFrame, Event, Kind, Receive};
 use crate::shared::Shared;
 use crate::writer::{CloseAction, Unit};
@@ -235,7 +236,7 @@ impl Inbound {
 
     /// Gives the connection up: what was received and not used.
     pub(crate) fn give_up(&mut self) -> Vec<u8> {
-        let rest = self.buffer.unread().to_vec();
+        let rest = self.buffer.take();
         self.end(State::Failed);
         rest
     }
@@ -359,6 +360,9 @@ impl Inbound {
         let mut closing = self.shared.closing();
         if *event == Event::Ping && closing.may_send() {
             self.shared.context.spare.lend(&mut self.queue);
+            if !reserve(&mut self.queue, MAX_HEADER + MAX_CONTROL) {
+                self.send_queue()?;
+            }
         }
         closing.answer(event, self.core.control(), &mut self.queue);
         if *event == Event::Pong {

@@ -31,7 +31,7 @@
 //! | the protocol | `proto`: `code`, `violation`, `mask`, `utf8`, `frame`, `close`, `receive`, `send`, `closing` |
 //! | the handshake | `http`: `grammar`, `head`, `date`, `error`, `target`, `parse`, `reply`, `refusal`, `origin`, `handshake` |
 //! | settings, errors | `config`, `error`, `message`, `request` |
-//! | a stream with deadlines, threads | `deadline`, `threads`, `transport` |
+//! | a stream with deadlines, threads | `deadline`, `headroom`, `threads`, `transport` |
 //! | a connection | `shared`, `patience`, `buffer`, `partial`, `inbound`, `sender`, `receiver`, `raw`, `connection` |
 //! | a server | `callbacks`, `upgrade`, `listener`, `door`, `registry`, `service`, `server` |
 //!
@@ -51,6 +51,7 @@ mod connection;
 mod deadline;
 mod door;
 mod error;
+mod headroom;
 mod inbound;
 mod listener;
 mod message;

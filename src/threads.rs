@@ -4,15 +4,19 @@
 //! So one whose connection has ended waits a moment for the next.
 
 use std::collections::VecDeque;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 use crate::deadline::Deadline;
+use crate::headroom;
 
 /// How long a thread should wait for another connection.
 pub(crate) const LINGER: Duration = Duration::from_millis(100);
+
+/// std's own stack size, in bytes.
+const STACK: usize = 2 << 20;
 
 /// What a thread is for. It does not panic.
 type Job = Box<dyn FnOnce() + Send>;
@@ -65,7 +69,12 @@ impl Threads {
                 next();
             }
         };
-        builder.spawn(work).map(drop)
+        // To start a thread that finds no memory for itself would be the end of the process.
+        let stack = self.stack_size.unwrap_or(STACK);
+        match headroom::start_thread(stack, || builder.spawn(work)) {
+            Some(spawned) => spawned.map(drop),
+            None => Err(ErrorKind::OutOfMemory.into()),
+        }
     }
 
     /// The next job, if one comes soon.

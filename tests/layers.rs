@@ -34,6 +34,7 @@ const ORDER: &[&str] = &[
     "message",
     "request",
     "deadline",
+    "headroom",
     "threads",
     "spare",
     "budget",

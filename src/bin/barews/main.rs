@@ -1,6 +1,7 @@
 //! `barews`: a dependable endpoint to test WebSocket clients against.
 
 mod address;
+mod allocator;
 mod app;
 mod budget;
 mod cli;
@@ -55,6 +56,7 @@ use shutdown::Shutdown;
 const SPARE_DESCRIPTORS: u64 = 16;
 
 fn main() -> ExitCode {
+    allocator::share();
     let passed = socket_activation::listeners();
     let env: Vec<_> = std::env::vars_os().collect();
     match cli::parse(std::env::args_os().skip(1), &env) {

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use barews::{CloseCode, Connection, Error, Message, Receiver, Sender};
 
+use crate::allocator;
 use crate::budget::{Budget, Charge};
 use crate::echo::CROWDED;
 use crate::helper;
@@ -58,7 +59,9 @@ fn block(len: usize, budget: &Budget) -> Option<Arc<Block>> {
     let len = len.next_power_of_two();
     let charge = budget.charge(len)?;
     let mut bytes = Vec::new();
-    bytes.try_reserve_exact(len).ok()?;
+    if !allocator::is_left(len) || bytes.try_reserve_exact(len).is_err() {
+        return None;
+    }
     bytes.resize(len, 0xba);
     let block = Arc::new(Block { bytes, _charge: charge });
     *shared = Arc::downgrade(&block);
