@@ -1,8 +1,10 @@
 //! A message that is being put together.
 //!
-//! Its memory grows with what has arrived, never with what was announced, and beyond a first
-//! stretch it is charged to a budget that all connections share. What is kept for the next message
-//! while nothing comes is charged to another, much smaller one.
+//! Its memory follows what has arrived, and never what was announced: room for a first read, and
+//! from then on for as much again as there is. What has arrived is charged to a budget that all
+//! connections share, and so is room that is new. Memory that is there from a message before is
+//! charged to another, much smaller one, while nothing comes and until bytes have come for it. So a
+//! mere header costs nothing. A first stretch is free in both.
 
 use std::mem;
 use std::sync::Arc;
@@ -14,11 +16,15 @@ use crate::shared::Context;
 /// A message up to this length is not charged, in bytes.
 const UNCHARGED: usize = 16 << 10;
 
-/// The steps in which longer ones are charged and grow, in bytes.
-const GRAIN: usize = 64 << 10;
+/// The steps in which longer ones are charged, in bytes.
+const GRAIN: usize = 16 << 10;
 
-/// Memory up to this size is kept for the next message, however short, in bytes.
-const SPARE: usize = GRAIN;
+/// Memory up to this size is not charged before bytes have come for it, and is kept for the next
+/// message, however short, in bytes.
+const SPARE: usize = 64 << 10;
+
+/// The least that is read straight into a message at once, in bytes, and so all that a header gets.
+const FIRST: usize = 4 << 10;
 
 /// The most that is read straight into a message at once, in bytes: what is unmasked next should
 /// still be in the processor's cache.
@@ -49,33 +55,49 @@ impl Partial {
         self.filled == self.taken
     }
 
-    /// Room for `len` more bytes, of `left` that are to come as far as is known.
+    /// Adds bytes that have come another way.
     ///
     /// # Errors
     ///
     /// [`Error::Overloaded`] if the budget or the memory is used up.
-    pub(crate) fn room(&mut self, len: usize, left: u64) -> Result<&mut [u8], Error> {
-        let need = self.filled + len;
-        if !self.charge(need) {
+    pub(crate) fn append(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        let end = self.filled + bytes.len();
+        if !self.charge(end) || !grow(&mut self.bytes, end, usize::MAX) {
             return Err(Error::Overloaded);
         }
-        let most =
-            usize::try_from(left).map_or(usize::MAX, |left| self.filled.saturating_add(left));
-        match grow(&mut self.bytes, need, most) {
-            true => Ok(&mut self.bytes[self.filled..need]),
+        self.bytes[self.filled..end].copy_from_slice(bytes);
+        self.filled = end;
+        Ok(())
+    }
+
+    /// Room to read into, of `left` bytes that are to come before any others: what is there, or as
+    /// much as has arrived.
+    ///
+    /// # Errors
+    ///
+    /// As for [`append`](Self::append).
+    pub(crate) fn room(&mut self, left: u64) -> Result<&mut [u8], Error> {
+        let left = usize::try_from(left).unwrap_or(usize::MAX);
+        let there = self.bytes.len() - self.filled;
+        let end = self.filled + there.max(self.filled).clamp(FIRST, STRIDE).min(left);
+        let is_new = end > self.bytes.len();
+        if is_new && end > SPARE && !self.charge(end) {
+            return Err(Error::Overloaded);
+        }
+        match grow(&mut self.bytes, end, self.filled.saturating_add(left)) {
+            true => Ok(&mut self.bytes[self.filled..end]),
             false => Err(Error::Overloaded),
         }
     }
 
     /// Takes note that the first `len` bytes of [`room`](Self::room) are the message's.
-    pub(crate) fn add(&mut self, len: usize) {
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Overloaded`] if the budget is used up.
+    pub(crate) fn add(&mut self, len: usize) -> Result<(), Error> {
         self.filled += len;
-    }
-
-    /// How much to read at once of `left` that is to come.
-    pub(crate) fn stride(&self, left: u64) -> usize {
-        let stride = (self.bytes.len() - self.filled).clamp(GRAIN, STRIDE);
-        usize::try_from(left).map_or(stride, |left| left.min(stride))
+        self.charge(self.filled).then_some(()).ok_or(Error::Overloaded)
     }
 
     /// How long a message may be, in bytes, to go straight to `buf`, if it may.
@@ -84,20 +106,21 @@ impl Partial {
     }
 
     /// A message begins, of which `len` bytes are announced: borrows the memory of `buf`, so that
-    /// one is enough for both. Memory that cannot be charged, or is far beyond need, is let go: a
-    /// message may take its time.
+    /// one is enough for both. Memory beyond the spare stays kept until bytes have come for it, as
+    /// far as all connections together may; else, or if it is far beyond need, it is let go.
     pub(crate) fn begin(&mut self, buf: &mut Vec<u8>, len: u64) {
         if self.filled > 0 {
             return;
         }
-        self.keep(0);
         if buf.capacity() > self.bytes.capacity() {
             mem::swap(buf, &mut self.bytes);
         }
         let capacity = self.bytes.capacity();
-        let spare = len.max(self.last as u64).saturating_mul(4).max(SPARE as u64);
-        if capacity as u64 > spare || !self.charge(capacity) {
+        let most = len.max(self.last as u64).saturating_mul(4).max(SPARE as u64);
+        let held = if capacity > SPARE { capacity as u64 } else { 0 };
+        if held > most || !self.keep(held) {
             self.bytes = Vec::new();
+            self.keep(0);
         }
     }
 
@@ -109,9 +132,6 @@ impl Partial {
         }
         let held = buf.capacity() + self.bytes.capacity();
         let held = if held > SPARE { held as u64 } else { 0 };
-        if held == self.kept {
-            return;
-        }
         if !self.keep(held) {
             *buf = Vec::new();
             self.bytes = Vec::new();
@@ -122,14 +142,12 @@ impl Partial {
     /// be held up by a peer that does not read the answer.
     pub(crate) fn finish(&mut self, buf: &mut Vec<u8>) {
         self.last = self.filled;
-        if self.bytes.capacity() > self.filled.saturating_mul(4).max(SPARE) {
+        self.bytes.truncate(self.filled);
+        self.bytes.drain(..self.taken);
+        mem::swap(buf, &mut self.bytes);
+        if buf.capacity() > self.filled.saturating_mul(4).max(SPARE) {
             // Memory that has grown far beyond need is let go.
-            *buf = self.bytes[self.taken..self.filled].to_vec();
-            self.bytes = Vec::new();
-        } else {
-            self.bytes.truncate(self.filled);
-            self.bytes.drain(..self.taken);
-            mem::swap(buf, &mut self.bytes);
+            buf.shrink_to_fit();
         }
         self.filled = 0;
         self.taken = 0;
@@ -166,7 +184,7 @@ impl Partial {
         }
     }
 
-    /// Whether the budget has room for a message of `len` bytes.
+    /// Whether the budget has room for `len` bytes of the message.
     fn charge(&mut self, len: usize) -> bool {
         if len <= UNCHARGED || len as u64 <= self.charged {
             return true;
@@ -175,13 +193,21 @@ impl Partial {
         let granted = self.context.assembling.take(more);
         if granted {
             self.charged += more;
+            if self.charged >= self.kept {
+                self.keep(0);
+            }
         }
         granted
     }
 
+    /// Nothing of the message is here any more.
     fn restart(&mut self) {
         self.filled = 0;
         self.taken = 0;
+        if self.bytes.capacity() > SPARE {
+            // It may be long in coming to its end.
+            self.bytes = Vec::new();
+        }
         self.uncharge();
     }
 
@@ -191,6 +217,9 @@ impl Partial {
 
     /// Whether `len` bytes, in place of those before, may be kept while nothing comes.
     fn keep(&mut self, len: u64) -> bool {
+        if len == self.kept {
+            return true;
+        }
         self.context.keeping.give_back(mem::take(&mut self.kept));
         let granted = self.context.keeping.take(len);
         if granted {
@@ -218,8 +247,20 @@ mod tests {
     }
 
     fn add(partial: &mut Partial, bytes: &[u8]) {
-        partial.room(bytes.len(), u64::MAX).unwrap().copy_from_slice(bytes);
-        partial.add(bytes.len());
+        partial.append(bytes).unwrap();
+    }
+
+    /// Reads as a stream would that always has so many bytes at hand, until so many have come.
+    fn read(partial: &mut Partial, message: usize, at_hand: usize) -> Result<usize, Error> {
+        let mut reads = 0;
+        while partial.filled < message {
+            let room = partial.room((message - partial.filled) as u64)?;
+            let len = room.len().min(at_hand);
+            room[..len].fill(7);
+            partial.add(len)?;
+            reads += 1;
+        }
+        Ok(reads)
     }
 
     #[test]
@@ -229,21 +270,18 @@ mod tests {
         add(&mut one, &[1; 16 << 10]);
         assert_eq!(one.charged, 0);
         add(&mut one, &[1; 1]);
-        assert_eq!(one.charged, 64 << 10);
+        assert_eq!(one.charged, 32 << 10);
         add(&mut other, &[2; 64 << 10]);
-        assert!(matches!(one.room(64 << 10, u64::MAX), Err(Error::Overloaded)));
+        assert!(matches!(one.append(&[1; 64 << 10]), Err(Error::Overloaded)));
         let mut buf = Vec::new();
         other.finish(&mut buf);
         assert_eq!(buf, [2; 64 << 10]);
-        assert!(
-            matches!(one.room(64 << 10, u64::MAX), Err(Error::Overloaded)),
-            "it is still in use"
-        );
+        assert!(matches!(one.append(&[1; 64 << 10]), Err(Error::Overloaded)), "it is still in use");
         other.uncharge_if_empty();
         add(&mut one, &[1; 64 << 10]);
-        assert!(matches!(other.room(20 << 10, u64::MAX), Err(Error::Overloaded)));
+        assert!(matches!(other.append(&[2; 48 << 10]), Err(Error::Overloaded)));
         drop(one);
-        assert!(other.room(128 << 10, u64::MAX).is_ok());
+        assert!(other.append(&[2; 128 << 10]).is_ok());
     }
 
     #[test]
@@ -272,29 +310,106 @@ mod tests {
         assert!(buf.capacity() + partial.capacity() < 1 << 10);
     }
 
-    /// Else a peer could have memory of an old message held by the first byte of a new one.
+    /// Else a peer could have memory of an old message held, or charged, by a mere header.
     #[test]
-    fn memory_that_is_borrowed_is_charged_or_let_go() {
-        let mut partial = partial(1 << 20);
-        for (spare, announced, kept, charged) in [
-            (16 << 10, 1, 16 << 10, 0),
-            (64 << 10, 1, 64 << 10, 64 << 10),
-            (128 << 10, 1, 0, 0),
-            (512 << 10, 128 << 10, 512 << 10, 512 << 10),
-            (2 << 20, u64::MAX, 0, 0),
+    fn edge_i_memory_that_is_borrowed_stays_kept_or_is_let_go() {
+        let mut partial = partial(16 << 20);
+        for (spare, announced, kept) in [
+            (16 << 10, 1, 16 << 10),
+            (64 << 10, 1, 64 << 10),
+            (128 << 10, 1, 0),
+            (512 << 10, 128 << 10, 512 << 10),
+            // More than all may keep.
+            (2 << 20, u64::MAX, 0),
         ] {
             let mut buf = Vec::with_capacity(spare);
             partial.begin(&mut buf, announced);
-            assert_eq!((partial.capacity(), partial.charged), (kept, charged), "{spare}");
+            assert_eq!((partial.capacity(), partial.charged), (kept, 0), "{spare}");
+            assert_eq!(partial.kept, if kept > SPARE { kept as u64 } else { 0 });
             assert_eq!(buf.capacity(), 0);
             partial.clear();
         }
-        // One that another message of this size has needed is kept.
+        // One that another message of this size has needed is kept, until bytes have come for it.
         add(&mut partial, &[1; 512 << 10]);
         let mut buf = Vec::new();
         partial.finish(&mut buf);
-        partial.begin(&mut buf, 1);
-        assert_eq!((partial.capacity(), partial.charged), (512 << 10, 512 << 10));
+        partial.uncharge_if_empty();
+        partial.begin(&mut buf, 1 << 20);
+        assert_eq!((partial.capacity(), partial.kept), (512 << 10, 512 << 10));
+        assert_eq!(read(&mut partial, 496 << 10, usize::MAX).unwrap(), 2);
+        assert_eq!((partial.charged, partial.kept), (496 << 10, 512 << 10));
+        read(&mut partial, (496 << 10) + 1, 1).unwrap();
+        assert_eq!((partial.charged, partial.kept), (512 << 10, 0));
+    }
+
+    /// Whatever is announced, wherever it stops, whatever was there before.
+    #[test]
+    fn edge_i_memory_and_charge_follow_what_arrives() {
+        const LEN: usize = 16 << 20;
+        for had in [0, 1, 64 << 10, 1 << 20] {
+            for at_hand in [1000, 64 << 10, usize::MAX] {
+                let mut partial = partial(1 << 30);
+                let mut buf = vec![1; had];
+                partial.rest(&mut buf);
+                partial.begin(&mut buf, LEN as u64);
+                let mut come = 0;
+                loop {
+                    let room = partial.room((LEN - come) as u64).unwrap().len();
+                    let (memory, charged) = (partial.bytes.len(), partial.charged as usize);
+                    assert!(memory <= (2 * come).max(come + FIRST).max(had), "{memory} for {come}");
+                    assert!(charged <= 2 * come + GRAIN, "{charged} for {come}");
+                    assert!(come > UNCHARGED || charged == 0, "{charged} for {come}");
+                    // What is beyond the spare is charged to one budget or the other.
+                    let held = charged.max(partial.kept as usize);
+                    assert!(memory.max(come) <= held.max(SPARE), "{memory} but {held}");
+                    if come == LEN {
+                        break;
+                    }
+                    let len = room.min(at_hand).min(LEN - come);
+                    partial.add(len).unwrap();
+                    come += len;
+                    assert!(come <= (partial.charged as usize).max(UNCHARGED));
+                }
+                assert_eq!((partial.charged, partial.kept), (LEN as u64, 0));
+            }
+        }
+    }
+
+    #[test]
+    fn edge_i_a_mere_header_leaves_the_budget_to_others() {
+        let mut idle: Vec<_> = vec![partial(1 << 20)];
+        for _ in 1..1024 {
+            idle.push(Partial::new(Arc::clone(&idle[0].context)));
+        }
+        for one in &mut idle {
+            one.begin(&mut Vec::with_capacity(64 << 10), 16 << 20);
+            assert!(one.room(16 << 20).is_ok());
+        }
+        let mut other = Partial::new(Arc::clone(&idle[0].context));
+        add(&mut other, &[7; 1 << 20]);
+        // What has come in vain is refused when it comes.
+        idle[0].room(16 << 20).unwrap();
+        assert!(matches!(read(&mut idle[0], 64 << 10, usize::MAX), Err(Error::Overloaded)));
+    }
+
+    #[test]
+    fn edge_i_reads_are_few_once_memory_is_there() {
+        let mut partial = partial(1 << 30);
+        let mut buf = Vec::new();
+        for reads in [10, 4, 4] {
+            partial.begin(&mut buf, 1 << 20);
+            assert_eq!(read(&mut partial, 1 << 20, usize::MAX).unwrap(), reads);
+            partial.finish(&mut buf);
+            partial.uncharge_if_empty();
+        }
+    }
+
+    #[test]
+    fn edge_i_memory_goes_with_what_was_taken_out() {
+        let mut partial = partial(1 << 30);
+        add(&mut partial, &[7; 1 << 20]);
+        assert_eq!(partial.take(&mut vec![0; 1 << 20]), 1 << 20);
+        assert_eq!((partial.capacity(), partial.charged, partial.kept), (0, 0, 0));
     }
 
     #[test]

@@ -152,17 +152,16 @@ impl Receiver {
                 Next::Ready(ready) => {
                     let bytes = inbound.bytes(&ready);
                     partial.begin(buf, bytes.len() as u64 + inbound.payload_left());
-                    partial.room(bytes.len(), u64::MAX)?.copy_from_slice(bytes);
-                    partial.add(bytes.len());
+                    partial.append(bytes)?;
                     (ready.kind, ready.end)
                 }
                 Next::Direct(left) => {
                     // First, since the answers to send may be held up.
                     partial.begin(buf, left);
                     inbound.send_queue()?;
-                    let room = partial.room(partial.stride(left), left)?;
+                    let room = partial.room(left)?;
                     let Some(chunk) = inbound.read_direct(room, call)? else { continue };
-                    partial.add(chunk.len);
+                    partial.add(chunk.len)?;
                     (chunk.kind, chunk.end)
                 }
                 Next::Empty => {
