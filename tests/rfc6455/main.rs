@@ -34,6 +34,8 @@ mod http_edges;
 mod limits;
 /// Where streams come from.
 mod listening;
+/// §10.4: how much memory it may take.
+mod memory_edges;
 /// §4: the opening handshake itself.
 mod opening;
 /// Below the connection: Pongs, and the bare stream.
