@@ -28,6 +28,13 @@ const GRANT: usize = 1 << 20;
 /// What cannot be refused, or need not be, is shorter, in bytes.
 pub(crate) const SMALL: usize = 4 << 10;
 
+/// How much a connection may come to need of what cannot be refused, in bytes: a request's head, and
+/// buffers while they are [`SMALL`].
+const SHARE: usize = 24 << 10;
+
+/// What must stay free besides, in bytes: the shares of those that are there.
+static SHARES: AtomicUsize = AtomicUsize::new(0);
+
 static THREADS: Memory = Memory::new(FOR_THREADS);
 static MESSAGES: Memory = Memory::new(FOR_MESSAGES);
 
@@ -97,10 +104,26 @@ impl Memory {
     }
 }
 
-/// Whether so many bytes could be allocated.
+/// Part of the headroom that is for one connection, until it is dropped.
+pub(crate) struct Share(());
+
+impl Share {
+    pub(crate) fn new() -> Self {
+        SHARES.fetch_add(SHARE, SeqCst);
+        Self(())
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        SHARES.fetch_sub(SHARE, SeqCst);
+    }
+}
+
+/// Whether so many bytes could be allocated, and all shares besides.
 fn is_left(len: usize) -> bool {
     let mut memory = Vec::<u8>::new();
-    let is_left = memory.try_reserve_exact(len).is_ok();
+    let is_left = memory.try_reserve_exact(len.saturating_add(SHARES.load(SeqCst))).is_ok();
     // An allocation that nobody looks at is one that the optimiser leaves out.
     black_box(&mut memory);
     is_left

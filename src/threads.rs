@@ -10,7 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::deadline::Deadline;
-use crate::headroom;
+use crate::headroom::{self, Share};
 
 /// How long a thread should wait for another connection.
 pub(crate) const LINGER: Duration = Duration::from_millis(100);
@@ -63,7 +63,9 @@ impl Threads {
             builder = builder.stack_size(size);
         }
         let threads = Arc::clone(self);
+        let share = Share::new();
         let work = move || {
+            let _share = share;
             job();
             while let Some(next) = threads.wait() {
                 next();

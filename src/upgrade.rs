@@ -9,6 +9,7 @@ use crate::config::Config;
 use crate::connection::Connection;
 use crate::deadline::{Deadline, allowance};
 use crate::error::UpgradeError;
+use crate::headroom;
 use crate::http::{
     self, Accept, Date, Handshake, HeadParser, InvalidReply, Refusal, Reject, Response, Status,
 };
@@ -233,6 +234,11 @@ pub(crate) fn read(shared: Arc<Shared>) -> Result<Incoming, Unopened> {
             linger(&shared);
             return Err(UpgradeError::TimedOut.into());
         }
+        Err(UpgradeError::Io(error)) if error.kind() == ErrorKind::OutOfMemory => {
+            let response = Response::new(Status::SERVICE_UNAVAILABLE, "no memory to be had\n");
+            answer(&shared, &encoded(&response));
+            return Err(UpgradeError::Io(error).into());
+        }
         Err(error) => return Err(error.into()),
     };
     let exchange = Exchange { shared, request: Arc::new(request), rest };
@@ -285,6 +291,10 @@ fn read_head(
         if let Some(head) = head {
             let request = Request::new(head, wire.peer_addr(), wire.begun());
             return Ok((request, bytes[used..len].to_vec()));
+        }
+        // It is a long one, and kept in a buffer that doubles.
+        if headroom::allocate(2 * len, || ()).is_none() {
+            return Err(UpgradeError::Io(ErrorKind::OutOfMemory.into()));
         }
     }
 }

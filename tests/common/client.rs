@@ -224,6 +224,19 @@ impl RawClient {
         Ok(bytes)
     }
 
+    /// The same, if they come before the end of the stream or a reset.
+    #[allow(dead_code, reason = "for the slow tests")]
+    pub fn try_read_bytes(&mut self, len: usize) -> Option<Vec<u8>> {
+        let mut bytes = vec![0; len];
+        self.stream.read_exact(&mut bytes).is_ok().then_some(bytes)
+    }
+
+    /// Bounds each later write.
+    #[allow(dead_code, reason = "for the slow tests")]
+    pub fn set_write_timeout(&mut self, wait: Duration) {
+        self.stream.get_ref().set_write_timeout(Some(wait)).expect("set_write_timeout");
+    }
+
     /// Reads whatever comes until the stream ends or is reset.
     pub fn read_rest(&mut self) -> Vec<u8> {
         let mut rest = Vec::new();

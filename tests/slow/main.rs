@@ -8,6 +8,8 @@ mod common;
 
 /// Accepting, and how long a connection stays open without a word.
 mod accepting;
+/// §10.4: memory.
+mod memory;
 /// The start of the program, as a race.
 #[cfg(unix)]
 mod os;

@@ -56,7 +56,7 @@ use shutdown::Shutdown;
 const SPARE_DESCRIPTORS: u64 = 16;
 
 fn main() -> ExitCode {
-    allocator::share();
+    allocator::set_up();
     let passed = socket_activation::listeners();
     let env: Vec<_> = std::env::vars_os().collect();
     match cli::parse(std::env::args_os().skip(1), &env) {
