@@ -47,10 +47,11 @@ pub struct Limits {
     /// Fragments of one message, empty ones counted. Default 131,072: the Autobahn Testsuite
     /// sends 65,536.
     pub fragments: u32,
-    /// Bytes of messages longer than 16 KiB that all connections of a server hold together, from
-    /// their first byte until the next call that receives. Default 1 GiB; the message that would
-    /// pass it is refused with 1013. As much as a sixteenth of it comes on top: memory of more than
-    /// 64 KiB that a connection keeps to read into, or for its next message.
+    /// Bytes that all connections of a server hold together of messages longer than 16 KiB, being
+    /// received or handled: what has arrived, and beyond 64 KiB room for as much again, until the
+    /// next call that receives. Default 1 GiB; the message that would pass it is refused with 1013.
+    /// As much as a sixteenth of it comes on top: memory of more than 64 KiB that a connection
+    /// keeps to read into, or for its next message until that has arrived.
     pub assembling: u64,
     /// Open connections of a server, those in the handshake counted. Default 8,192: a thread
     /// takes four memory maps of the 65,530 that Linux grants a process. One more is answered

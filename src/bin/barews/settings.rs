@@ -89,7 +89,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
         value::size => config.limits.message),
     setting!(Limits, "--max-fragments", "N", "of one message, then 1008 [131072]",
         value::count => config.limits.fragments),
-    setting!(Limits, "--max-assembling", "SIZE", "long messages in all, then 1013 [1G]",
+    setting!(Limits, "--max-assembling", "SIZE", "held of messages over 16K in all, then 1013 [1G]",
         value::size => config.limits.assembling),
     setting!(Limits, "--max-head", "SIZE", "longest request head, then 431 [32K]",
         value::room => config.limits.head),
