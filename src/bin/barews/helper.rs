@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use crate::allocator;
+use crate::headroom;
 
 /// Stack size of such a thread, in bytes.
 const STACK: usize = 64 << 10;
@@ -24,7 +24,7 @@ struct Permit<'a>(&'a Limit);
 /// Has `work` done by a thread of its own; whether there was one to be had.
 pub(crate) fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> bool {
     // A thread that finds no memory for itself is the end of the process.
-    let permit = if allocator::is_left(STACK) { HELPERS.permit() } else { None };
+    let permit = if headroom::is_left(STACK) { HELPERS.permit() } else { None };
     let Some(permit) = permit else { return false };
     let work = move || {
         work();

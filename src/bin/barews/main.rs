@@ -1,7 +1,6 @@
 //! `barews`: a dependable endpoint to test WebSocket clients against.
 
 mod address;
-mod allocator;
 mod app;
 mod budget;
 mod cli;
@@ -11,6 +10,7 @@ mod environment;
 mod escape;
 mod faults;
 mod headers;
+mod headroom;
 mod help;
 mod helper;
 mod hint;
@@ -56,7 +56,7 @@ use shutdown::Shutdown;
 const SPARE_DESCRIPTORS: u64 = 16;
 
 fn main() -> ExitCode {
-    allocator::set_up();
+    os::allocator::set_up();
     let passed = socket_activation::listeners();
     let env: Vec<_> = std::env::vars_os().collect();
     match cli::parse(std::env::args_os().skip(1), &env) {

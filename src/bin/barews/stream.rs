@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use barews::{CloseCode, Connection, Error, Message, Receiver, Sender};
 
-use crate::allocator;
 use crate::budget::{Budget, Charge};
 use crate::echo::CROWDED;
+use crate::headroom;
 use crate::helper;
 use crate::metrics::Tally;
 use crate::visit::{self, End};
@@ -59,7 +59,7 @@ fn block(len: usize, budget: &Budget) -> Option<Arc<Block>> {
     let len = len.next_power_of_two();
     let charge = budget.charge(len)?;
     let mut bytes = Vec::new();
-    if !allocator::is_left(len) || bytes.try_reserve_exact(len).is_err() {
+    if !headroom::is_left(len) || bytes.try_reserve_exact(len).is_err() {
         return None;
     }
     bytes.resize(len, 0xba);

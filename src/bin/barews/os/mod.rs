@@ -2,6 +2,8 @@
 //! in one of these files, in an `unsafe` block with its argument. Where there is no such call, the
 //! function says so or does nothing.
 
+/// How memory is shared out.
+pub(crate) mod allocator;
 /// How many descriptors there may be.
 pub(crate) mod limits;
 /// Signals that ask the program to stop.
