@@ -15,15 +15,14 @@ pub struct Config {
     pub timeouts: Timeouts,
     /// The values of `Origin` that are let in (§10.2), as browsers send them:
     /// `https://example.com`, with the port if it is not the scheme's own. They are compared as URLs
-    /// are; the server's own page is let in too, where its name is surely the server's:
-    /// [`check_origin`](crate::http::check_origin) has the rules.
+    /// are; the server's own page is always let in, which
+    /// [`check_origin`](crate::http::check_origin) tells more of.
     ///
     /// Empty by default, which lets in every origin. A request without the header comes from no
     /// browser and always passes.
     pub origins: Vec<String>,
     /// Stack size of a connection's thread, in bytes, 64 KiB at least: the report of a panic has to
-    /// fit. `None`, the default, takes std's 2 MiB, of
-    /// which only the pages that are touched use memory, until the thread ends: 100 ms after its
+    /// fit. `None`, the default, takes std's 2 MiB, of which only the pages that are touched use memory, until the thread ends: 100 ms after its
     /// connection, unless another follows, or it is one of the two that wait at a listener.
     pub stack_size: Option<usize>,
 }

@@ -36,14 +36,14 @@ pub(crate) struct Context {
 
 /// See the top of the file.
 pub(crate) struct Shared {
+    /// Where a server counts the connection for as long as its descriptor is open. Before the
+    /// stream, so that who sees the end of it and comes again finds the place free.
+    place: OnceLock<Box<dyn Place>>,
     pub(crate) wire: Wire,
     pub(crate) context: Arc<Context>,
     writer: Writer,
     /// One of the constants below.
     reading: AtomicU8,
-    /// Where a server counts the connection. Behind the stream: a descriptor counts as long as it
-    /// is open.
-    place: OnceLock<Box<dyn Place>>,
 }
 
 /// A place among a server's connections, given back when it is dropped.
@@ -71,7 +71,7 @@ impl Shared {
     /// Of a stream that has been accepted; no frame may be sent on it yet.
     pub(crate) fn new(wire: Wire, context: Arc<Context>) -> Self {
         let (reading, place) = (AtomicU8::new(NOT_READING), OnceLock::new());
-        Self { wire, context, writer: Writer::new(), reading, place }
+        Self { place, wire, context, writer: Writer::new(), reading }
     }
 
     /// Has a server count the connection until it is dropped.

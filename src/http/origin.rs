@@ -1,14 +1,8 @@
 //! Which pages may talk to the server (§10.2): origins as they are configured, and as they are held
 //! against a request.
 //!
-//! A page is let in if its origin is on the list, or if it is the server's own. That its origin and
-//! the request's `Host` are the same does not yet make it our own: whoever owns a name can have it
-//! point to an address of ours once his page is loaded ("DNS rebinding"), and then both are his. So
-//! the name counts as ours only where nobody else can have it so:
-//!
-//! - over https, since whatever ends TLS ahead of us has proven the name to the browser;
-//! - if it is an IP address, `localhost`, or another name without a dot: no stranger has those;
-//! - if the list has the name, with any scheme and port.
+//! A page is let in if its origin is on the list, or if it is the server's own: if its host and port
+//! are those of the request's `Host`.
 
 use std::{fmt, str};
 
@@ -125,15 +119,10 @@ impl<'a> Origin<'a> {
         })
     }
 
-    /// Is the host one that nobody from outside can have point here? See the top of the file.
-    fn is_beyond_rebinding(self) -> bool {
+    /// Is the host an address, or a name that only a network of its own knows?
+    fn is_local(self) -> bool {
         let host = self.host.as_bytes();
-        // RFC 6761 §6.3: no name below localhost is anybody's.
-        let local = host.len().checked_sub(".localhost".len()).map(|start| &host[start..]);
-        host.starts_with(b"[")
-            || !host.contains(&b'.')
-            || grammar::ipv4(host).is_some()
-            || local.is_some_and(|end| end.eq_ignore_ascii_case(b".localhost"))
+        host.starts_with(b"[") || !host.contains(&b'.') || grammar::ipv4(host).is_some()
     }
 }
 
@@ -153,11 +142,11 @@ impl Eq for Origin<'_> {}
 /// are compared as URLs are: scheme and host in any case, the default port like none. With a list,
 /// `null` never passes: any page can send it from a sandboxed frame.
 ///
-/// The server's own page passes too: one whose origin has the host and port of the request's
-/// `Host`, over https or http, if the name is surely the server's. Any https page has a
-/// certificate to prove that; over http it must be an IP address, `localhost`, another name without
-/// a dot, or one that the list has with any scheme and port. Any other name can be made to point
-/// here by whoever owns it (DNS rebinding), and `Host` and `Origin` are both his then.
+/// The server's own page always passes: one whose origin has the host and port of the request's
+/// `Host`, over https or http. That is no proof that the name is the server's: whoever owns a name
+/// can have it point here once his page is loaded (DNS rebinding), and `Host` and `Origin` are both
+/// his then. A server that trusts where its users are has to judge `Host` as well, in
+/// [`on_upgrade`](crate::Server::on_upgrade).
 ///
 /// A request without `Origin` does not come from a browser and passes; this check protects
 /// browsers' users, it does not authenticate clients.
@@ -176,14 +165,7 @@ pub fn check_origin(head: &Head, allowed: &[String]) -> Result<(), Refusal> {
     let origin = str::from_utf8(value).ok().and_then(|text| Origin::read(text).ok());
     let origin = origin.ok_or(Refusal::OriginNotAllowed)?;
     let mut listed = allowed.iter().filter_map(|text| Origin::read(text).ok());
-    if listed.clone().any(|other| other == origin) {
-        return Ok(());
-    }
-    let host = origin.host.as_bytes();
-    let ours = origin.is_of(head)
-        && (origin.scheme.eq_ignore_ascii_case("https")
-            || origin.is_beyond_rebinding()
-            || listed.any(|other| grammar::is_same_host(other.host.as_bytes(), host)));
+    let ours = listed.any(|other| other == origin) || origin.is_of(head);
     if ours { Ok(()) } else { Err(Refusal::OriginNotAllowed) }
 }
 
@@ -245,7 +227,7 @@ fn mended(text: &str) -> Option<String> {
         "" => {
             let https = with("https");
             // What is local has no certificate.
-            let local = Origin::read(&https).is_ok_and(Origin::is_beyond_rebinding);
+            let local = Origin::read(&https).is_ok_and(Origin::is_local);
             if local { with("http") } else { https }
         }
         _ => with(scheme),

@@ -217,13 +217,6 @@ impl RawClient {
         self.try_read_bytes(len).expect("bytes")
     }
 
-    /// The same, where the stream may end or be reset.
-    pub fn try_read_bytes(&mut self, len: usize) -> io::Result<Vec<u8>> {
-        let mut bytes = vec![0; len];
-        self.stream.read_exact(&mut bytes)?;
-        Ok(bytes)
-    }
-
     /// The same, if they come before the end of the stream or a reset.
     #[allow(dead_code, reason = "for the slow tests")]
     pub fn try_read_bytes(&mut self, len: usize) -> Option<Vec<u8>> {
