@@ -73,6 +73,10 @@ impl Memory {
         is_left: impl FnOnce(usize) -> bool,
         allocate: impl FnOnce() -> T,
     ) -> Option<T> {
+        // What no machine has would have the looks of others fail meanwhile.
+        if len >= usize::MAX / 4 {
+            return None;
+        }
         // Before it is taken from what was granted, so that a look counts it once at least.
         self.pending.fetch_add(len, SeqCst);
         let result = (self.take(len) || self.look(len, is_left)).then(allocate);

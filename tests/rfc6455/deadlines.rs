@@ -40,7 +40,10 @@ fn expired(server: &TestServer, client: RawClient) -> Wait {
 
 /// A head that comes too slowly is answered with 408, whatever it is.
 fn slow_head(pieces: impl IntoIterator<Item = Vec<u8>>) {
-    let server = TestServer::echo(with_timeouts(|timeouts| timeouts.handshake = DEADLINE));
+    let server = TestServer::echo(with_timeouts(|timeouts| {
+        timeouts.handshake = DEADLINE;
+        timeouts.close = DEADLINE;
+    }));
     let start = Instant::now();
     let mut client = server.connect();
     trickle(&mut client, pieces);

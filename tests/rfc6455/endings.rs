@@ -19,7 +19,7 @@ use crate::common::{
 };
 
 /// More than sockets hold.
-const MUCH: usize = 17 << 20;
+const MUCH: usize = 9 << 20;
 
 /// What a client does that sends on without a look, and gives up at its first write that fails.
 fn sends_without_a_look(client: &mut RawClient, first: &[u8], junk: usize) {
@@ -338,7 +338,11 @@ fn edge_l_a_kept_sender_counts_against_the_cap() {
 /// Every wait for others who send is bounded, even for oneself.
 #[test]
 fn edge_p_a_send_inside_a_message_of_ones_own() {
-    let (conn, mut client) = pair(&with_timeouts(|timeouts| timeouts.write = ms(300)));
+    let config = with_timeouts(|timeouts| {
+        timeouts.write = ms(300);
+        timeouts.close = ms(30);
+    });
+    let (conn, mut client) = pair(&config);
     let (mut receiver, sender) = conn.split();
     let mut writer = sender.writer(Kind::Text);
     writer.write_all(b"a").expect("the client reads");

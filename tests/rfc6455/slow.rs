@@ -157,7 +157,11 @@ fn a_sender_is_not_held_by_pings() {
 /// A message in fragments without end, a Ping behind each: the time goes by not in reads but in
 /// writing the Pongs, and counts all the same.
 fn a_message_between_pings(receive: impl FnOnce(Connection) -> Result<(), Error> + Send + 'static) {
-    let config = with_timeouts(|timeouts| timeouts.message = DEADLINE);
+    // The stream never ends by itself.
+    let config = with_timeouts(|timeouts| {
+        timeouts.message = DEADLINE;
+        timeouts.close = ms(30);
+    });
     let fragment = [frame(0x00, "x"), frame(PING, "")].concat();
     let (slow, conn) = Slow::opened(fragment, false, &config);
     slow.state().first = frame(0x01, "x");
