@@ -263,6 +263,7 @@ mod tests {
     use crate::transport::{Stream, Transport};
     use std::io::{self, IoSlice};
     use std::net::SocketAddr;
+    use std::sync::atomic::{AtomicBool, Ordering};
 
     /// A stream that is never used.
     struct Nothing;
@@ -317,5 +318,71 @@ mod tests {
         assert_eq!(registry.lock().count(), 1);
         drop(shared);
         assert_eq!(registry.lock().count(), 0);
+    }
+
+    /// A stream whose peer may have no room, so that a write that waits takes as long as a tick of
+    /// the kernel's clock.
+    #[derive(Clone, Default)]
+    struct Full(Arc<(AtomicBool, AtomicBool, Mutex<Vec<u8>>)>);
+
+    impl Transport for Full {
+        fn read(&self, _: &mut [u8]) -> io::Result<usize> {
+            Ok(0)
+        }
+        fn write_vectored(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+            let (full, nonblocking, written) = &*self.0;
+            if full.load(Ordering::SeqCst) {
+                if !nonblocking.load(Ordering::SeqCst) {
+                    std::thread::sleep(Duration::from_millis(8));
+                }
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
+            written.lock().unwrap().extend_from_slice(&bufs[0]);
+            Ok(bufs[0].len())
+        }
+        fn set_read_timeout(&self, _: Option<Duration>) -> io::Result<()> {
+            Ok(())
+        }
+        fn set_write_timeout(&self, _: Option<Duration>) -> io::Result<()> {
+            Ok(())
+        }
+        fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
+            self.0.1.store(nonblocking, Ordering::SeqCst);
+            Ok(())
+        }
+        fn shutdown(&self, _: Shutdown) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// Those who have no room hold up nobody, and have their Close as soon as they have room.
+    #[test]
+    fn edge_k_peers_with_full_sockets_do_not_hold_up_the_others() {
+        let context = Arc::new(Context::new(Config::default()));
+        let registry = Arc::new(Registry::default());
+        let open = || {
+            let full = Full::default();
+            let wire = Wire::new(Stream::Other(Box::new(full.clone())), None);
+            let shared = Arc::new(Shared::new(wire, Arc::clone(&context)));
+            let slot = registry.enter(&shared).unwrap();
+            slot.open();
+            shared.open(b"101").unwrap();
+            (full, shared, slot)
+        };
+        let peers: Vec<_> = (0..1000).map(|_| open()).collect();
+        for (full, ..) in peers.iter().step_by(2) {
+            full.0.0.store(true, Ordering::SeqCst);
+        }
+        let start = Instant::now();
+        registry.close();
+        assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
+        let told = |(full, ..): &(Full, _, _)| full.0.2.lock().unwrap().starts_with(b"101\x88");
+        assert!(peers.iter().skip(1).step_by(2).all(told), "those with room are told");
+        assert!(!peers.iter().step_by(2).any(told));
+        for (full, ..) in &peers {
+            full.0.0.store(false, Ordering::SeqCst);
+        }
+        registry.retry();
+        assert!(peers.iter().all(told));
     }
 }

@@ -194,6 +194,22 @@ impl Binary {
         links.map(|link| link.to_string_lossy().into_owned()).collect()
     }
 
+    /// How often its threads have been woken so far.
+    #[allow(dead_code, reason = "for the slow tests")]
+    pub fn wake_ups(&self) -> u64 {
+        let folder = format!("/proc/{}/task", self.pid());
+        let threads = std::fs::read_dir(folder).expect("those of our own child");
+        let switches = |text: String| {
+            let value = text.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+            value.expect("a count").trim().parse::<u64>().expect("a number")
+        };
+        // One may be gone by now.
+        let status = threads
+            .flatten()
+            .flat_map(|thread| std::fs::read_to_string(thread.path().join("status")));
+        status.map(switches).sum()
+    }
+
     /// A number from the program's entry in `/proc`.
     fn status(&self, key: &str) -> u64 {
         let path = format!("/proc/{}/status", self.pid());

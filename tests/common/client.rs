@@ -98,9 +98,15 @@ impl RawClient {
         // A look that takes nothing, so that a client which then leaves resets the stream.
         let heard = !self.stream.buffer().is_empty();
         let heard = heard
-            || match self.stream.get_ref().peek(&mut [0]) {
-                Ok(_) => true,
-                Err(error) => !matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut),
+            || loop {
+                match self.stream.get_ref().peek(&mut [0]) {
+                    Ok(_) => break true,
+                    // Whatever stops a process and lets it go on.
+                    Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                    Err(error) => {
+                        break !matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut);
+                    }
+                }
             };
         self.stream.get_ref().set_read_timeout(Some(PATIENCE)).expect("set_read_timeout");
         heard

@@ -4,7 +4,7 @@
 //! server's frame is read with every rule of §5 that holds for one.
 
 use std::fmt;
-use std::io::{self, Read};
+use std::io::{self, ErrorKind, Read};
 
 /// The first byte of an unfragmented frame (§5.2). Clear [`FIN`] for a fragment.
 pub const TEXT: u8 = 0x81;
@@ -126,7 +126,14 @@ impl Frame {
     /// Reads a frame and holds it to §5; `None` is the end of the stream.
     pub fn read(stream: &mut impl Read) -> io::Result<Option<Self>> {
         let mut start = [0; 2];
-        if stream.read(&mut start[..1])? == 0 {
+        // Whatever stops a process and lets it go on may interrupt a read.
+        let len = loop {
+            match stream.read(&mut start[..1]) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                read => break read?,
+            }
+        };
+        if len == 0 {
             return Ok(None);
         }
         stream.read_exact(&mut start[1..])?;

@@ -1,7 +1,7 @@
 //! §10.4: how long a peer may take for what is sent to it, at the speed of a bad line.
 
 use std::io::{Read, Write};
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -63,16 +63,16 @@ fn edge_d_fragments_to_a_reader_that_is_too_slow() {
         },
     );
     let mut client = server.open();
-    let slow = thread::spawn(move || {
-        while client.try_read_bytes(512).is_some() {
-            thread::sleep(ms(100));
-        }
-    });
     // What the kernel has taken at once is 4 MiB at the most, which are a minute.
-    let (error, spent) = results.recv_timeout(Duration::from_secs(90)).expect("it is cut");
+    let (error, spent) = loop {
+        client.read_bytes(512);
+        match results.recv_timeout(ms(100)) {
+            Ok(end) => break end,
+            Err(error) => assert_eq!(error, RecvTimeoutError::Timeout),
+        }
+    };
     assert_eq!(error, Error::Expired(Wait::Write).to_string());
     assert!(spent < Duration::from_secs(75), "{spent:?}");
-    slow.join().expect("no panic");
 }
 
 /// Through a Unix-domain socket, where Linux grants a write its timeout anew for each of its
@@ -146,4 +146,31 @@ fn edge_k_stuck_peers_do_not_hold_up_the_others() {
     let told = waiting.join().expect("all were told") - start;
     assert!(told < ms(1000), "{told:?}");
     drop(stuck);
+}
+
+/// Connections in two halves that wait are as quiet as whole ones: nothing wakes them now and then
+/// to look whether somebody has closed.
+#[cfg(target_os = "linux")]
+#[test]
+fn edge_q_split_connections_sleep() {
+    use crate::common::{Binary, r0};
+
+    const PEERS: usize = 100;
+    // As often as that was how often they looked, and they have a thread more each.
+    let binary = Binary::serve(&["--close-timeout", "100ms"]);
+    let clients: Vec<_> = (0..PEERS)
+        .map(|number| {
+            let mut client = RawClient::connect(binary.addr);
+            client.send(r0().target(&format!("/broadcast/{number}")).bytes());
+            client.expect_upgrade();
+            client
+        })
+        .collect();
+    // Until all of them sleep.
+    thread::sleep(ms(1000));
+    let before = binary.wake_ups();
+    thread::sleep(Duration::from_secs(3));
+    let wake_ups = binary.wake_ups() - before;
+    assert!(wake_ups < 100, "{wake_ups} wake-ups in 3 s");
+    drop(clients);
 }
