@@ -85,11 +85,13 @@ pub struct Timeouts {
     pub idle: Duration,
     /// For one write to be taken by the peer, with 1 s more for each 64 KiB in it. Default 10 s.
     /// Passing it ends the connection, for the frame is broken. Each write has its own: what a
-    /// peer has sent before it stopped to read may call for several.
+    /// peer has sent before it stopped to read may call for several. All fragments of a message
+    /// together have that of one write. A thread also waits no longer for others that send on the
+    /// same connection.
     pub write: Duration,
-    /// From our Close to the peer's, and from a failure to the end of the connection (§7.1.1).
-    /// Default 2 s; after a failure, and in [`close`](crate::Connection::close), 64 KiB received end
-    /// it sooner.
+    /// From our Close to the peer's, as far as its time is spent waiting inside `recv`; and from a
+    /// failure to the end of the connection (§7.1.1), which throws away what comes meanwhile.
+    /// Default 2 s.
     pub close: Duration,
 }
 

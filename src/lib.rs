@@ -28,10 +28,10 @@
 //!
 //! | Layer | Files |
 //! |---|---|
-//! | the protocol | `proto`: `code`, `violation`, `mask`, `utf8`, `frame`, `close`, `receive`, `send`, `closing` |
+//! | the protocol | `proto`: `code`, `violation`, `mask`, `utf8`, `frame`, `close`, `event`, `receive`, `send`, `closing` |
 //! | the handshake | `http`: `grammar`, `head`, `date`, `error`, `target`, `parse`, `reply`, `refusal`, `origin`, `handshake` |
 //! | settings, errors | `config`, `error`, `message`, `request` |
-//! | a stream with deadlines, threads | `deadline`, `headroom`, `threads`, `transport` |
+//! | memory, threads, a stream with deadlines | `deadline`, `headroom`, `threads`, `spare`, `budget`, `writer`, `transport` |
 //! | a connection | `shared`, `patience`, `buffer`, `partial`, `inbound`, `sender`, `receiver`, `raw`, `connection` |
 //! | a server | `callbacks`, `upgrade`, `listener`, `door`, `registry`, `service`, `server` |
 //!

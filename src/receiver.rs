@@ -18,7 +18,10 @@ use crate::writer::CloseAction;
 ///
 /// Pings, Pongs and the closing handshake are looked after inside the calls of this type, so one
 /// of them should be waiting most of the time. Dropping the `Receiver` of an open connection
-/// closes it with 1000, or with 1011 if the thread panics.
+/// closes it with 1000, or with 1011 if the thread panics; inside the handler of a
+/// [`Server`](crate::Server) the connection stays open for its [`Sender`](crate::Sender)s until the
+/// handler returns, whose result decides. One that has moved elsewhere outlives the handler: it sees
+/// the closing handshake through, which has the close timeout then.
 pub struct Receiver {
     /// In a box, since connections are passed from function to function, and what is copied on
     /// the way stays as a used page at the bottom of each thread's stack.

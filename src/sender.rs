@@ -93,9 +93,22 @@ impl Sender {
 
 /// A message that goes out in fragments, each `write` one fragment.
 ///
-/// Wrap it in a [`BufWriter`](std::io::BufWriter) to gather small writes, and flush that before
-/// [`finish`](Self::finish), which its `into_inner` does. Text may be cut anywhere; it is checked
-/// as it passes, and what is not UTF-8 is refused before it is sent.
+/// Text may be cut anywhere; it is checked as it passes, and what is not UTF-8 is refused before it
+/// is sent. A [`BufWriter`](std::io::BufWriter) gathers small writes to larger fragments:
+///
+/// ```
+/// # fn stream(conn: &mut barews::Connection) -> std::io::Result<()> {
+/// use std::io::{BufWriter, Write};
+///
+/// let mut lines = BufWriter::new(conn.writer(barews::Kind::Text));
+/// for number in 0..1000 {
+///     writeln!(lines, "line {number}")?;
+/// }
+/// let message = lines.into_inner().map_err(|error| error.into_error())?;
+/// message.finish()?;
+/// # Ok(())
+/// # }
+/// ```
 ///
 /// Other messages wait for this one, so do not send any from the thread that writes it.
 ///
@@ -136,8 +149,8 @@ impl MessageWriter<'_> {
     ///
     /// # Errors
     ///
-    /// As for [`Sender::send`]; [`Error::Io`] with `InvalidData` if text ends inside a character,
-    /// which ends the connection with 1011.
+    /// As for [`Sender::send`]; [`Error::Io`] with `InvalidData` if text ends inside a character: that
+    /// ends the connection with 1011 if fragments have been sent, and else nothing was sent at all.
     pub fn finish(self) -> Result<(), Error> {
         self.finish_with(b"")
     }

@@ -29,7 +29,9 @@ pub trait Transport: Send + Sync + 'static {
     /// # Errors
     ///
     /// [`WouldBlock`](ErrorKind::WouldBlock) or [`TimedOut`](ErrorKind::TimedOut) when the read
-    /// timeout has passed; anything else ends the connection.
+    /// timeout has passed. These may also come early, as may
+    /// [`Interrupted`](ErrorKind::Interrupted): the call is made again then. Anything else ends the
+    /// connection.
     fn read(&self, buf: &mut [u8]) -> io::Result<usize>;
 
     /// Writes at least one byte of `bufs`, in their order. A stream that has no call for several

@@ -12,7 +12,7 @@
 //!
 //! All of it is one state under one lock, which nobody holds while they write. So the outbox is
 //! found empty in the same step in which the turn is given up, and nothing that is posted can be
-//! missed. The tests at the end have `loom` try every order of these steps.
+//! missed. `loom` tries every order of these steps, in `writer/models.rs`.
 
 use std::io::{self, ErrorKind, IoSlice};
 use std::mem;
@@ -25,11 +25,16 @@ use loom::sync::{Condvar, Mutex, MutexGuard, atomic};
 #[cfg(not(loom))]
 use std::sync::{Condvar, Mutex, MutexGuard, atomic};
 
+#[cfg(all(test, loom))]
+mod models;
+mod turn;
+
 use atomic::{AtomicBool, Ordering};
 
 use crate::deadline::Deadline;
 use crate::error::{Error, Wait};
-use crate::proto::{CloseCode, CloseFrame, Closing, Event};
+use crate::proto::{CloseCode, CloseFrame, Closing};
+use turn::{Outbox, Patience, Turn};
 
 /// How much of Pongs waits for a blocked writer before the older ones are dropped, in bytes.
 const OUTBOX: usize = 4 << 10;
@@ -95,17 +100,6 @@ pub(crate) enum Failure {
     Write(ErrorKind),
 }
 
-/// What waits for whoever has the turn.
-#[derive(Default)]
-struct Outbox {
-    /// The rest of what was written in part.
-    unsent: Vec<u8>,
-    /// Whole Ping and Pong frames.
-    frames: Vec<u8>,
-    /// In the order of posting.
-    actions: Vec<CloseAction>,
-}
-
 /// A Close frame to send.
 #[derive(Debug, Clone)]
 pub(crate) enum CloseAction {
@@ -124,20 +118,6 @@ pub(crate) enum Unit {
     Messages,
     /// A fragment of the message that this thread has begun.
     Fragment,
-}
-
-/// How long what waits in the outbox may hold up the one who sends it.
-#[derive(Clone, Copy)]
-enum Patience {
-    Within(Duration),
-    /// Not at all: what the peer has no room for stays there.
-    None,
-}
-
-/// The turn, to be [passed on](Self::pass).
-struct Turn<'a, S: Sink> {
-    writer: &'a Writer,
-    sink: &'a S,
 }
 
 impl Writer {
@@ -415,136 +395,6 @@ impl State {
     }
 }
 
-impl<S: Sink> Turn<'_, S> {
-    /// Takes note of how a write came out, sends what waits in the outbox, and gives the turn up.
-    ///
-    /// # Errors
-    ///
-    /// That of the write.
-    #[inline]
-    fn pass(self, result: io::Result<()>, patience: Patience) -> Result<(), Error> {
-        let mut state = self.writer.lock();
-        let result = match result {
-            Ok(()) => Ok(()),
-            Err(error) => Err(self.fail(&mut state, error)),
-        };
-        if state.outbox.is_some() {
-            state = self.empty_outbox(state, patience);
-        }
-        state.turn = false;
-        self.writer.notify(&state);
-        drop(state);
-        mem::forget(self);
-        result
-    }
-
-    /// Sends what waits in the outbox. The time holds for all of it, however often a peer's Pings
-    /// fill the outbox again.
-    #[cold]
-    fn empty_outbox<'a>(
-        &self,
-        mut state: MutexGuard<'a, State>,
-        patience: Patience,
-    ) -> MutexGuard<'a, State>
-    where
-        Self: 'a,
-    {
-        let deadline = match patience {
-            Patience::Within(within) => Deadline::after(within),
-            Patience::None => Deadline::NEVER,
-        };
-        let mut again = false;
-        while let State { phase: Phase::Open(closing), outbox, .. } = &mut *state
-            && let Some(outbox) = outbox.take()
-        {
-            let left = deadline.left();
-            if again && closing.may_send() && left.is_none() {
-                // Nobody but an attacker has so many Pings, and this thread has its own to do.
-                self.fail(&mut state, ErrorKind::TimedOut.into());
-                break;
-            }
-            again = true;
-            let bytes = outbox.encode(closing);
-            if !closing.may_send() {
-                self.writer.closing.store(true, Ordering::Relaxed);
-            }
-            drop(state);
-            let written = match patience {
-                Patience::Within(_) => {
-                    let left = left.unwrap_or_default();
-                    self.sink.write_all(&mut [IoSlice::new(&bytes)], left).map(|()| bytes.len())
-                }
-                Patience::None => self.sink.try_write(&bytes),
-            };
-            state = self.writer.lock();
-            match written {
-                Ok(len) if len < bytes.len() => {
-                    // What was posted meanwhile comes behind it.
-                    state.outbox.get_or_insert_default().unsent = bytes[len..].to_vec();
-                    break;
-                }
-                Ok(_) => self.end_behind_close(&state),
-                Err(error) => drop(self.fail(&mut state, error)),
-            }
-        }
-        state
-    }
-
-    /// §7.1.1: our side of the stream ends with our Close.
-    fn end_behind_close(&self, state: &State) {
-        if let Phase::Open(closing) = state.phase
-            && !closing.may_send()
-            && state.finished
-        {
-            self.sink.shutdown(Shutdown::Write);
-        }
-    }
-
-    /// Part of a frame may be out, so no other can follow it; the reader is woken.
-    #[cold]
-    fn fail(&self, state: &mut State, error: io::Error) -> Error {
-        let timed_out = error.kind() == ErrorKind::TimedOut;
-        let failure = match timed_out {
-            true => Failure::WriteTimeout,
-            false => Failure::Write(error.kind()),
-        };
-        self.writer.fail_state(state, failure);
-        self.sink.shutdown(Shutdown::Both);
-        if timed_out { Error::Expired(Wait::Write) } else { Error::Io(error) }
-    }
-}
-
-impl<S: Sink> Drop for Turn<'_, S> {
-    /// A transport has panicked, perhaps half-way through a frame. What the peer has still to say
-    /// can be received.
-    fn drop(&mut self) {
-        let mut state = self.writer.lock();
-        self.writer.fail_state(&mut state, Failure::Write(ErrorKind::Other));
-        state.turn = false;
-        self.writer.notify(&state);
-    }
-}
-
-impl Outbox {
-    /// All that may still be sent, in its order.
-    fn encode(self, closing: &mut Closing) -> Vec<u8> {
-        let Self { unsent: mut bytes, frames, actions } = self;
-        if closing.may_send() {
-            bytes.extend_from_slice(&frames);
-        }
-        for action in actions {
-            match action {
-                CloseAction::Reply(theirs) => {
-                    closing.answer(&Event::Close(theirs), &[], &mut bytes)
-                }
-                CloseAction::Initiate(code, reason) => closing.start(code, &reason, &mut bytes),
-                CloseAction::Abort(code, reason) => closing.fail(code, &reason, &mut bytes),
-            }
-        }
-        bytes
-    }
-}
-
 impl Failure {
     /// What a call that receives says of it.
     pub(crate) fn error(self) -> Error {
@@ -555,6 +405,3 @@ impl Failure {
         }
     }
 }
-
-#[cfg(all(test, loom))]
-mod models;

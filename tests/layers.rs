@@ -167,3 +167,28 @@ fn what_is_unsafe_is_in_one_place() {
     let told = fs::read_to_string(src().with_file_name("SECURITY.md")).unwrap();
     assert!(told.contains(&format!("the binary has {blocks} `unsafe` blocks")), "{blocks}");
 }
+
+/// The map at the head of `lib.rs` has every file, in the order of the list.
+#[test]
+fn the_map_names_every_file() {
+    let text = fs::read_to_string(src().join("lib.rs")).unwrap();
+    let rows = text.lines().filter(|line| line.starts_with("//! | "));
+    let rows = rows.collect::<Vec<_>>().join("\n");
+    let named: Vec<_> = rows.split('`').skip(1).step_by(2).collect();
+    let mut folder = "";
+    let mut files = Vec::new();
+    for name in named {
+        match name {
+            "proto" | "http" => folder = name,
+            "config" => {
+                folder = "";
+                files.push(name.to_owned());
+            }
+            _ if folder.is_empty() => files.push(name.to_owned()),
+            _ => files.push(format!("{folder}/{name}")),
+        }
+    }
+    let is_file = |name: &&&str| !name.ends_with("/mod") && **name != "lib";
+    let order: Vec<_> = ORDER.iter().filter(is_file).map(|name| (*name).to_owned()).collect();
+    assert_eq!(files, order);
+}

@@ -210,7 +210,10 @@ pub mod linux {
 
     #[test]
     fn edge_ab_sighup_says_going_away() {
-        let mut program = Binary::serve(&["--grace", "60s", "--close-timeout", "60s"]);
+        // These tests may themselves run under `nohup`.
+        let heard = ["env", "--default-signal=HUP"];
+        let args = ["--grace", "60s", "--close-timeout", "60s"];
+        let mut program = Binary::serve_under(&heard, &args);
         let mut client = RawClient::open(program.addr);
         program.signal("HUP");
         assert_eq!(told_to_close(&mut client), 1001);
