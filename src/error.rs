@@ -10,8 +10,9 @@ use crate::proto::{CloseCode, Violation};
 ///
 /// [`TimedOut`](Self::TimedOut), [`TooLong`](Self::TooLong), [`EmptyBuffer`](Self::EmptyBuffer) and
 /// [`InvalidCloseCode`](Self::InvalidCloseCode) leave the connection as it was, and
-/// [`Closed`](Self::Closed) leaves the closing handshake to go on. After any other the connection
-/// is over: the peer has been told why, where it could be.
+/// [`Closed`](Self::Closed) leaves the closing handshake to go on. A [`Sender`](crate::Sender) that
+/// could not send for others gets [`Expired`](Self::Expired), and has sent nothing. After any other
+/// the connection is over: the peer has been told why, where it could be.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {

@@ -16,8 +16,8 @@ use crate::shared::Shared;
 /// After how long without a message memory beyond the smallest buffer is given back.
 pub(crate) const QUIET: Duration = Duration::from_secs(2);
 
-/// How much is received after our Close before the peer's is due, however fast it comes, in bytes:
-/// as much as systems hold of what a peer has sent before it read ours.
+/// How much is received after our Close and its deadline before the peer's is due, in bytes: as much
+/// as systems hold of what a peer has sent before it read ours.
 const BEFORE_CLOSE: u64 = 16 << 20;
 
 /// The clocks of one connection.
@@ -31,6 +31,8 @@ pub(crate) struct Patience {
     message: Duration,
     /// Time waited since our Close was sent, and bytes that have come since.
     closing: (Duration, u64),
+    /// When we first waited for the answer to it.
+    closing_since: Option<Instant>,
     /// Time waited since the last byte of a message, but for the first read behind it; Pings and
     /// Pongs do not count.
     quiet: Duration,
@@ -177,11 +179,17 @@ impl Patience {
             send::ping(b"", &mut frame);
             shared.push_control(&frame);
             self.pinged = true;
+            // Whatever made us late, the answer has its time.
+            self.silent = timeouts.ping;
         }
         let keepalive = match self.pinged {
             true => timeouts.idle,
             false => timeouts.ping.min(timeouts.idle),
         };
+        if self.silent >= keepalive && shared.is_writing() {
+            // It is taking what is sent, or the write deadline ends it; our Ping may wait behind.
+            self.silent = Duration::ZERO;
+        }
         let mut wait = left(keepalive, self.silent).ok_or(Error::Expired(Wait::Idle))?;
         if let Some(received) = bounds.unfinished {
             let message = left(allowance(timeouts.message, received), self.message);
@@ -189,7 +197,10 @@ impl Patience {
         }
         if closing {
             let (waited, bytes) = self.closing;
-            let close = left(timeouts.close, waited).filter(|_| bytes <= BEFORE_CLOSE);
+            let since = *self.closing_since.get_or_insert_with(Instant::now);
+            // A flood leaves nothing to wait for, and a handler may take its time for each message.
+            let is_late = bytes > BEFORE_CLOSE && since.elapsed() >= timeouts.close;
+            let close = left(timeouts.close, waited).filter(|_| !is_late);
             wait = wait.min(close.ok_or(Error::Expired(Wait::Close))?);
         }
         wait = wait.min(bounds.call.left().ok_or(Error::TimedOut)?);

@@ -140,7 +140,7 @@ impl Registry {
     /// Cuts those whose peers have not answered our Close in time, if their threads are in a read
     /// that began before it was sent: nothing else would wake them. To be called now and then.
     pub(crate) fn expire(&self) {
-        let mut unsent = Vec::new();
+        let mut later = Vec::new();
         loop {
             let mut closing = self.closing();
             let Some((since, shared)) = closing.pop_front() else { break };
@@ -150,26 +150,43 @@ impl Registry {
                 break;
             }
             drop(closing);
-            match shared.retry() {
-                true => shared.expire_close(),
+            shared.retry();
+            let timeout = shared.context.config.timeouts.close;
+            match shared.closed_at() {
+                Some(at) if at.elapsed() >= timeout => shared.expire_close(),
                 // Its time begins when it is sent.
-                false => unsent.push(shared),
+                at => later.push((at.unwrap_or_else(Instant::now), shared)),
             }
         }
-        for shared in unsent {
-            self.watch(&shared);
+        for (since, shared) in later {
+            self.watch_since(since, &shared);
         }
     }
 
-    /// Cuts all streams.
+    /// Cuts all streams, unless every handler has ended: what is left then was taken out of one.
     pub(crate) fn cut(&self) {
+        if self.lock().slots == 0 {
+            return;
+        }
         for shared in self.all() {
             shared.cut();
         }
     }
 
     fn watch(&self, shared: &Arc<Shared>) {
-        self.closing().push_back((Instant::now(), Arc::downgrade(shared)));
+        self.watch_since(Instant::now(), shared);
+    }
+
+    fn watch_since(&self, since: Instant, shared: &Arc<Shared>) {
+        if shared.context.config.timeouts.close == Duration::MAX {
+            return;
+        }
+        let mut closing = self.closing();
+        // Those that have ended meanwhile need not wait for their turn.
+        if closing.len() >= 64 && closing.len().is_power_of_two() {
+            closing.retain(|(_, shared)| shared.strong_count() > 0);
+        }
+        closing.push_back((since, Arc::downgrade(shared)));
     }
 
     /// All connections. They are dropped outside the lock, which that takes.

@@ -178,10 +178,12 @@ impl MessageWriter<'_> {
         let mut frame = [IoSlice::new(head.as_bytes()), IoSlice::new(payload)];
         let before = Instant::now();
         let within = self.time_for(payload.len(), before);
-        self.shared.transmit_within(&mut frame, Unit::Fragment, within)?;
-        if !fin {
+        let result = self.shared.transmit_within(&mut frame, Unit::Fragment, within);
+        // One that fails leaves a message behind that is begun and not ended.
+        if opcode == OpCode::Continuation && result.is_err() || !fin && result.is_ok() {
             self.stage = Stage::Further;
         }
+        result?;
         let after = Instant::now();
         let timeout = self.shared.time_to_write(0);
         self.left = within.saturating_sub(after - before).min(timeout.saturating_add(UNREAD));

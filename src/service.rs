@@ -1,6 +1,6 @@
 //! What becomes of a stream: it is accepted, counted, upgraded, handled and ended.
 //!
-//! A connection is counted before a thread is its own and until its handler ends, so that the cap
+//! A connection is counted before a thread is its own and until its descriptor is closed, so that the cap
 //! bites before the machine's own limits do. Nothing that happens in a connection's thread, a
 //! panic included, reaches another.
 

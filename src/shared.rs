@@ -10,7 +10,7 @@ use std::io::{ErrorKind, IoSlice};
 use std::net::Shutdown;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::budget::Budget;
 use crate::config::Config;
@@ -152,6 +152,16 @@ impl Shared {
         self.watch();
     }
 
+    /// When our Close was sent, if it is.
+    pub(crate) fn closed_at(&self) -> Option<Instant> {
+        self.writer.closed_at()
+    }
+
+    /// Whether somebody is writing.
+    pub(crate) fn is_writing(&self) -> bool {
+        self.writer.is_writing()
+    }
+
     /// Sends what still waits; whether nothing is left.
     pub(crate) fn retry(&self) -> bool {
         self.writer.retry(&self.wire)
@@ -173,7 +183,10 @@ impl Shared {
     // Nobody asks for the mark until seconds later, so no order with other memory is needed.
     #[inline]
     pub(crate) fn begin_read(&self) -> bool {
-        self.reading.store(READING, Ordering::Relaxed);
+        if !self.is_closing() {
+            self.reading.store(READING, Ordering::Relaxed);
+        }
+        // Again, since it may have been sent before the mark was set.
         let closing = self.is_closing();
         if closing {
             self.reading.store(READING_TO_CLOSE, Ordering::Relaxed);

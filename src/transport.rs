@@ -66,8 +66,9 @@ pub trait Transport: Send + Sync + 'static {
     fn shutdown(&self, how: Shutdown) -> io::Result<()>;
 
     /// Has calls fail with [`WouldBlock`](ErrorKind::WouldBlock) where they would have to wait, or
-    /// lets them wait again. A server that shuts down asks for it, for as long as it takes to write
-    /// a Close, so that a peer who does not read holds up nobody else's.
+    /// lets them wait again. Asked to let them wait at the start; a server that shuts down asks for
+    /// the other, for as long as it takes to write a Close, so that a peer who does not read holds
+    /// up nobody else's.
     ///
     /// # Errors
     ///
@@ -226,6 +227,8 @@ const DRAIN: usize = 32 << 10;
 impl Wire {
     pub(crate) fn new(transport: Stream, peer_addr: Option<SocketAddr>) -> Self {
         transport.set_nodelay();
+        // A stream may have it from its listener, on some systems, or from an earlier owner.
+        let _ = transport.set_nonblocking(false);
         // An earlier owner may have set anything.
         let [read_timeout, write_timeout] = [UNFIT; 2].map(|unfit| Told(AtomicU64::new(unfit)));
         Self { transport, peer_addr, begun: Instant::now(), read_timeout, write_timeout }

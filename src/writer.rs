@@ -18,7 +18,7 @@ use std::io::{self, ErrorKind, IoSlice};
 use std::mem;
 use std::net::Shutdown;
 use std::sync::PoisonError;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 #[cfg(loom)]
 use loom::sync::{Condvar, Mutex, MutexGuard, atomic};
@@ -73,6 +73,8 @@ struct State {
     /// How many threads wait for a change.
     waiting: u32,
     phase: Phase,
+    /// When the last byte of our Close was written.
+    closed_at: Option<Instant>,
     /// `None` unless something waits.
     outbox: Option<Box<Outbox>>,
 }
@@ -129,6 +131,7 @@ impl Writer {
             receiving: false,
             waiting: 0,
             phase: Phase::Opening,
+            closed_at: None,
             outbox: None,
         };
         Self { state: Mutex::new(state), changed: Condvar::new(), closing: AtomicBool::new(false) }
@@ -158,7 +161,8 @@ impl Writer {
         turn.pass(result, Patience::Within(within))
     }
 
-    /// Writes whole frames of data, waiting for the turn; `control` is the time that control frames
+    /// Writes whole frames of data within such a time, and waits for the turn before that for no
+    /// longer; `control` is the time that control frames
     /// may take which have to go out behind them.
     ///
     /// # Errors
@@ -171,12 +175,12 @@ impl Writer {
         sink: &impl Sink,
         frames: &mut [IoSlice<'_>],
         unit: Unit,
-        mut within: Duration,
+        within: Duration,
         control: Duration,
     ) -> Result<(), Error> {
         let mut state = self.lock();
         if state.is_busy_for(unit) {
-            (state, within) = self.wait_for_turn(state, unit, within)?;
+            state = self.wait_for_turn(state, unit, within)?;
         }
         if !state.may_send() {
             return Err(Error::Closed);
@@ -229,7 +233,7 @@ impl Writer {
     ///
     /// As for [`send`](Self::send).
     pub(crate) fn begin_message(&self, within: Duration) -> Result<(), Error> {
-        let (mut state, _) = self.wait_for_turn(self.lock(), Unit::Messages, within)?;
+        let mut state = self.wait_for_turn(self.lock(), Unit::Messages, within)?;
         if !state.may_send() {
             return Err(Error::Closed);
         }
@@ -242,6 +246,16 @@ impl Writer {
         let mut state = self.lock();
         state.message = false;
         self.notify(&state);
+    }
+
+    /// When our Close was sent, if it is.
+    pub(crate) fn closed_at(&self) -> Option<Instant> {
+        self.lock().closed_at
+    }
+
+    /// Whether somebody is writing.
+    pub(crate) fn is_writing(&self) -> bool {
+        self.lock().turn
     }
 
     /// Whether a Close of ours has been sent, or the connection has ended without. It may be so a
@@ -334,20 +348,21 @@ impl Writer {
         Turn { writer: self, sink }
     }
 
-    /// Waits until this may be sent, or nothing may; what is left of the time then.
+    /// Waits until this may be sent, or nothing may. What others take is not this one's: it has all
+    /// of its own time then.
     #[cold]
     fn wait_for_turn<'a>(
         &self,
         mut state: MutexGuard<'a, State>,
         unit: Unit,
         within: Duration,
-    ) -> Result<(MutexGuard<'a, State>, Duration), Error> {
+    ) -> Result<MutexGuard<'a, State>, Error> {
         let deadline = Deadline::after(within);
         while state.may_send() && state.is_busy_for(unit) {
             let left = deadline.left().ok_or(Error::Expired(Wait::Write))?;
             state = self.wait(state, left);
         }
-        Ok((state, deadline.left().unwrap_or_default()))
+        Ok(state)
     }
 
     fn wait<'a>(&self, mut state: MutexGuard<'a, State>, most: Duration) -> MutexGuard<'a, State> {

@@ -3,7 +3,7 @@
 use std::io::{self, ErrorKind, IoSlice};
 use std::mem;
 use std::net::Shutdown;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::atomic::Ordering;
 use super::{CloseAction, Failure, MutexGuard, Phase, Sink, State, Writer};
@@ -104,7 +104,7 @@ impl<S: Sink> Turn<'_, S> {
                     state.outbox.get_or_insert_default().unsent = bytes[len..].to_vec();
                     break;
                 }
-                Ok(_) => self.end_behind_close(&state),
+                Ok(_) => self.end_behind_close(&mut state),
                 Err(error) => drop(self.fail(&mut state, error)),
             }
         }
@@ -112,18 +112,24 @@ impl<S: Sink> Turn<'_, S> {
     }
 
     /// §7.1.1: our side of the stream ends with our Close.
-    fn end_behind_close(&self, state: &State) {
+    fn end_behind_close(&self, state: &mut State) {
         if let Phase::Open(closing) = state.phase
             && !closing.may_send()
-            && state.finished
         {
-            self.sink.shutdown(Shutdown::Write);
+            state.closed_at.get_or_insert_with(Instant::now);
+            if state.finished {
+                self.sink.shutdown(Shutdown::Write);
+            }
         }
     }
 
     /// Part of a frame may be out, so no other can follow it; the reader is woken.
     #[cold]
     fn fail(&self, state: &mut State, error: io::Error) -> Error {
+        // If the stream was ended by us, the reason for that is the news.
+        if let Phase::Failed(failure) = state.phase {
+            return failure.error();
+        }
         let timed_out = error.kind() == ErrorKind::TimedOut;
         let failure = match timed_out {
             true => Failure::WriteTimeout,
