@@ -3,6 +3,7 @@
 
 use std::any::Any;
 use std::error::Error as StdError;
+use std::mem;
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -87,7 +88,12 @@ impl Callbacks {
 ///
 /// What it said when it panicked.
 pub(crate) fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, String> {
-    catch_unwind(AssertUnwindSafe(work)).map_err(|panic| said(&*panic))
+    catch_unwind(AssertUnwindSafe(work)).map_err(|panic| {
+        let said = said(&*panic);
+        // What it carries may panic when it is dropped.
+        mem::forget(panic);
+        said
+    })
 }
 
 /// What a panic said.

@@ -79,8 +79,9 @@ impl<S: Sink> Turn<'_, S> {
             && let Some(outbox) = outbox.take()
         {
             let left = deadline.left();
-            if again && closing.may_send() && left.is_none() {
-                // Nobody but an attacker has so many Pings, and this thread has its own to do.
+            if again && closing.may_send() && left.is_none() && outbox.actions.is_empty() {
+                // Nobody but an attacker has so many Pings, and this thread has its own to do. A
+                // Close ends it just as well.
                 self.fail(&mut state, ErrorKind::TimedOut.into());
                 break;
             }

@@ -413,3 +413,32 @@ fn edge_j_a_flush_does_not_use_up_the_time_to_receive() {
     assert!(start.elapsed() >= ms(100 + 20), "{:?}", start.elapsed());
     drop(theirs);
 }
+
+/// A message that was begun and cannot go on ends the connection: no other may come inside it.
+#[cfg(unix)]
+#[test]
+fn edge_p_a_fragment_that_could_not_be_sent() {
+    let config = with_timeouts(|timeouts| {
+        timeouts.write = ms(30);
+        timeouts.close = ms(30);
+    });
+    let (ours, mut theirs) = std::os::unix::net::UnixStream::pair().expect("a pair");
+    theirs.write_all(&r0().bytes()).expect("there is room");
+    let upgrade = Upgrade::read(SlowWrites(ours), &config).expect("a request");
+    let (receiver, sender) = upgrade.accept(&Accept::new()).expect("a stream").split();
+    let mut writer = sender.writer(Kind::Text);
+    writer.write_all(b"one").expect("there is room");
+    let other = sender.clone();
+    let pinging = thread::spawn(move || other.ping(b""));
+    // By then the other writes, most likely; if not, the fragment is sent.
+    thread::sleep(ms(50));
+    let _ = writer.write_all(b"two");
+    drop(writer);
+    assert!(matches!(sender.send("three"), Err(Error::Closed)));
+    pinging.join().expect("no panic").expect("it is open");
+    drop((sender, receiver));
+    let mut sent = Vec::new();
+    io::Read::read_to_end(&mut theirs, &mut sent).expect("the end");
+    let close = Frame::close(1011, "a message was left unfinished").encode();
+    assert!(sent.ends_with(&close), "{}", sent.escape_ascii());
+}

@@ -112,6 +112,8 @@ fn listen_and_run(
     shutdown: &Shutdown,
 ) -> Result<(), String> {
     let Options { listen, config, grace, behaviour, mut warnings, .. } = options;
+    // Before anything is said to listen.
+    config.validate().map_err(|error| error.to_string())?;
     let descriptors = limits::raise_descriptors();
     let listeners = listeners(&listen, passed?, shutdown, &mut warnings)?;
     for listener in &listeners {
