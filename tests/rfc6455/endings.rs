@@ -166,7 +166,8 @@ fn close_while_busy(close_it: impl FnOnce(&ShutdownHandle, &Sender) + Send) {
     let mut client = server.open();
     let sender = starts.recv_timeout(PATIENCE).expect("the handler runs");
     for number in 0..MESSAGES {
-        client.send(frame(TEXT, number.to_string()));
+        // More than one read brings all of.
+        client.send(frame(TEXT, number.to_string().repeat(1000)));
     }
     thread::scope(|scope| {
         let handle = &server.handle;
