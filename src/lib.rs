@@ -22,70 +22,42 @@
 //! comes of it is a [`Connection`], which can be [split](Connection::split) into a [`Receiver`] and
 //! any number of [`Sender`]s. [`Config`] holds every limit and deadline.
 //!
-//! Below are two layers without any I/O, open to those who want to test them, or to read them:
-//! [`proto`] is the protocol after the handshake, [`http`] the handshake itself. Each file imports
-//! only from those above it in this list:
+//! Inside, the crate is a house of six rooms, each of which uses only those below it; the first
+//! three are without a socket, a thread or a clock, and open to those who want to test them, or to
+//! read them:
 //!
-//! | Layer | Files |
+//! | Room | What it is |
 //! |---|---|
-//! | the protocol | `proto`: `code`, `violation`, `mask`, `utf8`, `frame`, `close`, `event`, `receive`, `send`, `closing` |
-//! | the handshake | `http`: `grammar`, `head`, `date`, `error`, `target`, `parse`, `reply`, `refusal`, `origin`, `handshake` |
-//! | settings, errors | `config`, `error`, `message`, `request` |
-//! | memory, threads, a stream with deadlines | `deadline`, `headroom`, `threads`, `spare`, `budget`, `writer`, `transport` |
-//! | a connection | `shared`, `patience`, `buffer`, `partial`, `inbound`, `sender`, `receiver`, `raw`, `connection` |
-//! | a server | `callbacks`, `upgrade`, `listener`, `door`, `registry`, `service`, `server` |
+//! | [`proto`] | the protocol after the handshake: bytes to events, messages to frames |
+//! | [`http`] | the opening handshake |
+//! | [`session`] | what a connection is without a socket |
+//! | `io` | a blocking stream with deadlines, and where streams come from |
+//! | `connection` | an open connection as a handler has it |
+//! | `server` | from a listener to a handler on a thread, and the way to stop |
 //!
 //! A section sign means a section of RFC 6455 unless it names another.
 
 #![forbid(unsafe_code)]
 #![deny(missing_docs, unreachable_pub)]
 
-pub mod http;
 pub mod proto;
-
-mod budget;
-mod buffer;
-mod callbacks;
+pub mod http;
 mod config;
-mod connection;
-mod deadline;
-mod door;
+pub mod session;
 mod error;
-mod headroom;
-mod inbound;
-mod listener;
-mod message;
-mod partial;
-mod patience;
-mod raw;
-mod receiver;
-mod registry;
-mod request;
-mod sender;
+mod io;
+mod connection;
 mod server;
-mod service;
-mod shared;
-mod spare;
-mod threads;
-mod transport;
-mod upgrade;
-mod writer;
 
-pub use callbacks::{BoxError, ErrorContext};
 pub use config::{Config, Limits, Timeouts};
-pub use connection::Connection;
+pub use connection::{
+    Chunk, Connection, Message, MessageWriter, RawStream, Receiver, Request, Sender, Text,
+};
 pub use error::{Error, UpgradeError, Wait};
 pub use http::{Accept, Reject, Response, Status};
-pub use listener::Listener;
-pub use message::{Chunk, Message, Text};
+pub use io::{Listener, Transport};
 pub use proto::{CloseCode, CloseFrame, Kind, Violation};
-pub use raw::RawStream;
-pub use receiver::Receiver;
-pub use request::Request;
-pub use sender::{MessageWriter, Sender};
-pub use server::{Server, ShutdownHandle};
-pub use transport::Transport;
-pub use upgrade::Upgrade;
+pub use server::{BoxError, ErrorContext, Server, ShutdownHandle, Upgrade};
 
 /// The README's examples are tested with those of the documentation.
 #[cfg(doctest)]

@@ -1,146 +1,208 @@
-//! The layers of the crate hold: no file imports from one below it in this list, and the pure
-//! layers import nothing that could do I/O or tell the time.
+//! What the tree promises about itself: no file imports from one above it, the pure rooms are pure,
+//! and what is unsafe is in one place.
+//!
+//! The order is written nowhere but in the code: each file declares its modules from the bottom
+//! up, and stands above them itself.
 
-use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// From the bottom of the crate to its top. A file may import from those before it.
-const ORDER: &[&str] = &[
-    "proto/code",
-    "proto/violation",
-    "proto/mask",
-    "proto/utf8",
-    "proto/frame",
-    "proto/close",
-    "proto/event",
-    "proto/receive",
-    "proto/send",
-    "proto/closing",
-    "proto/mod",
-    "http/grammar",
-    "http/head",
-    "http/date",
-    "http/error",
-    "http/target",
-    "http/parse",
-    "http/reply",
-    "http/refusal",
-    "http/origin",
-    "http/handshake",
-    "http/mod",
-    "config",
-    "error",
-    "message",
-    "request",
-    "deadline",
-    "headroom",
-    "threads",
-    "spare",
-    "budget",
-    "writer",
-    "transport",
-    "shared",
-    "patience",
-    "buffer",
-    "partial",
-    "inbound",
-    "sender",
-    "receiver",
-    "raw",
-    "connection",
-    "callbacks",
-    "upgrade",
-    "listener",
-    "door",
-    "registry",
-    "service",
-    "server",
-    "lib",
+/// The roots of all that is built here.
+const ROOTS: [&str; 4] = [
+    "src/lib.rs",
+    "src/bin/barews/main.rs",
+    "benches/src/bin/compare/main.rs",
+    "benches/src/bin/peers/main.rs",
 ];
 
-/// What `proto` and `http` must do without.
-const IMPURE: [&str; 6] = ["io", "net", "thread", "time", "fs", "process"];
+/// The rooms without a socket, a thread or a clock: there, the time is an argument.
+const PURE: [&str; 3] = ["proto", "http", "session"];
 
-fn src() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
+/// What they must do without.
+const IMPURE: [&str; 9] = [
+    "std::io",
+    "std::net",
+    "std::thread",
+    "std::fs",
+    "std::process",
+    "std::env",
+    "Instant::now",
+    ".elapsed()",
+    "SystemTime",
+];
+
+/// A module of a crate.
+#[derive(Debug)]
+struct Module {
+    /// Empty for the root.
+    path: Vec<String>,
+    /// Without its tests and comments.
+    code: String,
 }
 
-/// The files of the library by their names in [`ORDER`], without their tests.
-fn library() -> HashMap<String, String> {
-    let mut files = HashMap::new();
-    for folder in ["", "proto", "http"] {
-        for entry in fs::read_dir(src().join(folder)).unwrap() {
-            let path = entry.unwrap().path();
-            if path.extension().is_some_and(|extension| extension == "rs") {
-                let name = path.strip_prefix(src()).unwrap().with_extension("");
-                let name = name.to_str().unwrap().replace('\\', "/");
-                if name == "http/testing" {
-                    continue;
-                }
-                let text = fs::read_to_string(&path).unwrap();
-                let code = text.split("#[cfg(test)]\nmod tests").next().unwrap();
-                // A pure file's documentation may speak of what its code does without.
-                let code = code.lines().filter(|line| !line.trim_start().starts_with("//"));
-                files.insert(name, code.collect::<Vec<_>>().join("\n"));
-            }
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The code of a file up to its tests, without its comments: they may speak of what it does without.
+fn code(file: &Path) -> String {
+    let text = fs::read_to_string(file).unwrap_or_else(|error| panic!("{file:?}: {error}"));
+    let code = text.split("#[cfg(test)]\nmod tests").next().unwrap();
+    let mut documents = false;
+    let lines = code.lines().filter(|line| {
+        let is_code = !line.trim_start().starts_with("//") && !documents;
+        documents = *line == "#[cfg(doc)]";
+        is_code
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// The modules of a crate from its bottom to its root, as its files declare them.
+fn modules(root: &Path) -> Vec<Module> {
+    let mut modules = Vec::new();
+    collect(root, root.parent().unwrap(), Vec::new(), &mut modules);
+    modules
+}
+
+fn collect(file: &Path, folder: &Path, path: Vec<String>, modules: &mut Vec<Module>) {
+    let code = code(file);
+    let mut hidden = false;
+    for line in code.lines() {
+        let line = line.strip_prefix("pub ").unwrap_or(line);
+        let line = line.strip_prefix("pub(crate) ").unwrap_or(line);
+        if let Some(name) = line.strip_prefix("mod ").and_then(|rest| rest.strip_suffix(';'))
+            && !hidden
+        {
+            let below = folder.join(name);
+            let files = [below.join("mod.rs"), folder.join(format!("{name}.rs"))];
+            let file = files.iter().find(|file| file.exists());
+            let file = file.unwrap_or_else(|| panic!("{name} has no file in {folder:?}"));
+            let path = [&path[..], &[name.to_owned()]].concat();
+            collect(file, &below, path, modules);
+        }
+        // A module of tests may import what it tests.
+        hidden = line.starts_with("#[cfg(") && line.contains("test");
+    }
+    modules.push(Module { path, code });
+}
+
+/// The paths that `code` names behind `start`, with those in braces one by one.
+fn paths(code: &str, start: &str) -> Vec<Vec<String>> {
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    let mut paths = Vec::new();
+    for (at, _) in code.match_indices(start) {
+        if !code[..at].ends_with(is_word) && !code[..at].ends_with("::") {
+            expand(&code[at + start.len()..], &[], &mut paths);
         }
     }
-    files
+    paths
 }
 
-/// The words that follow `path` in `code`: one, or those of a braced list.
-fn after<'a>(code: &'a str, path: &'a str) -> impl Iterator<Item = &'a str> {
-    code.match_indices(path).flat_map(move |(at, _)| {
-        let rest = &code[at + path.len()..];
-        let list = match rest.strip_prefix('{') {
-            Some(list) => list.split(';').next().unwrap_or(list),
-            None => rest.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or(""),
-        };
-        list.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty())
-    })
-}
-
-#[test]
-fn every_file_has_its_place() {
-    let files = library();
-    for name in files.keys() {
-        assert!(ORDER.contains(&name.as_str()), "{name} is not in the list of layers");
+/// Adds what a tree of imports stands for, and returns what follows it.
+fn expand<'a>(tree: &'a str, before: &[String], paths: &mut Vec<Vec<String>>) -> &'a str {
+    let tree = tree.trim_start();
+    if let Some(mut list) = tree.strip_prefix('{') {
+        loop {
+            list = expand(list, before, paths).trim_start();
+            list = match list.strip_prefix(',') {
+                Some(list) if !list.trim_start().starts_with('}') => list,
+                _ => return list.trim_start_matches([',', '}', ' ', '\n']),
+            };
+        }
     }
-    assert_eq!(files.len(), ORDER.len(), "the list of layers names a file that is gone");
+    let end = tree.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(tree.len());
+    let path = [before, &[tree[..end].to_owned()]].concat();
+    match tree[end..].strip_prefix("::") {
+        Some(rest) => expand(rest, &path, paths),
+        None => {
+            paths.push(path);
+            &tree[end..]
+        }
+    }
+}
+
+/// The paths, from the root of its crate, of all that a module imports from it.
+fn imports(module: &Module) -> Vec<Vec<String>> {
+    let mut imports = paths(&module.code, "crate::");
+    let mut up = String::new();
+    for depth in (0..module.path.len()).rev() {
+        up += "super::";
+        let from = paths(&module.code, &up).into_iter();
+        imports.extend(from.map(|path| [&module.path[..depth], &path].concat()));
+    }
+    imports
 }
 
 #[test]
 fn no_file_imports_from_above() {
-    let rank = |name: &str| ORDER.iter().position(|file| *file == name);
-    let mut imports = 0;
-    for (file, code) in library() {
-        if file == "lib" || file.ends_with("/mod") {
-            continue;
-        }
-        let own = rank(&file).unwrap();
-        let folder = file.split_once('/').map_or("", |(folder, _)| folder);
-        let crates =
-            after(&code, "crate::").flat_map(|word| [word.to_owned(), format!("{word}/mod")]);
-        let siblings = after(&code, "super::").map(|word| format!("{folder}/{word}"));
-        for import in crates.chain(siblings) {
-            if let Some(other) = rank(&import) {
-                imports += 1;
-                assert!(other < own, "{file} imports {import}, which is above it");
+    for root in ROOTS.map(|file| root().join(file)) {
+        let modules = modules(&root);
+        let (mut seen, mut wrong) = (0, Vec::new());
+        for (rank, module) in modules.iter().enumerate() {
+            for import in imports(module) {
+                // The deepest module on the way: what follows it is an item.
+                let of = |depth: usize| modules.iter().position(|m| m.path == import[..depth]);
+                let Some(other) = (0..=import.len()).rev().find_map(of) else { continue };
+                if import.first().is_some_and(|first| first != "super") && other != rank {
+                    seen += 1;
+                    let one = ["connection", "writer"];
+                    if other > rank && !module.path.starts_with(&one.map(str::to_owned)) {
+                        wrong.push(format!(
+                            "{} imports {}",
+                            module.path.join("::"),
+                            import.join("::")
+                        ));
+                    }
+                }
             }
         }
+        assert!(wrong.is_empty(), "{}, from above: {wrong:#?}", root.display());
+        assert!(seen > 5, "only {seen} imports of {} were seen: the test is blind", root.display());
     }
-    assert!(imports > 60, "only {imports} imports were seen: the test is blind");
+}
+
+/// Else what it holds would be in nobody's order.
+#[test]
+fn every_file_is_declared() {
+    for root in ROOTS.map(|file| root().join(file)) {
+        let mut files = 0;
+        let mut folders = vec![root.parent().unwrap().to_owned()];
+        while let Some(folder) = folders.pop() {
+            for path in entries(&folder) {
+                let name = path.file_name().unwrap().to_str().unwrap();
+                if path.is_dir() && name != "bin" {
+                    folders.push(path);
+                } else if name.ends_with(".rs") && !is_for_tests(&path) {
+                    files += 1;
+                }
+            }
+        }
+        assert_eq!(files, modules(&root).len(), "{}", root.display());
+    }
+}
+
+fn is_for_tests(file: &Path) -> bool {
+    ["tests.rs", "testing.rs", "models.rs"].iter().any(|name| file.ends_with(name))
+}
+
+fn entries(folder: &Path) -> Vec<PathBuf> {
+    fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect()
 }
 
 #[test]
-fn the_pure_layers_are_pure() {
-    for (file, code) in library() {
-        if file.starts_with("proto/") || file.starts_with("http/") {
-            for word in after(&code, "std::") {
-                assert!(!IMPURE.contains(&word), "{file} imports std::{word}");
+fn the_pure_rooms_are_pure() {
+    let modules = modules(&root().join(ROOTS[0]));
+    for room in PURE {
+        let mut files = 0;
+        for module in modules.iter().filter(|module| module.path.first().is_some_and(|m| m == room))
+        {
+            files += 1;
+            for word in IMPURE {
+                let path = module.path.join("::");
+                assert!(!module.code.contains(word), "{path} has {word} in it");
             }
         }
+        assert!(files > 3, "{room} has only {files} files");
     }
 }
 
@@ -148,10 +210,9 @@ fn the_pure_layers_are_pure() {
 #[test]
 fn what_is_unsafe_is_in_one_place() {
     let mut blocks = 0;
-    let mut folders = vec![src()];
+    let mut folders = vec![root().join("src")];
     while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
+        for path in entries(&folder) {
             if path.is_dir() {
                 folders.push(path);
                 continue;
@@ -160,35 +221,10 @@ fn what_is_unsafe_is_in_one_place() {
             let count = text.matches("unsafe {").count();
             let argued = text.matches("// SAFETY: ").count();
             assert_eq!(count, argued, "{}", path.display());
-            assert!(count == 0 || path.starts_with(src().join("bin/barews/os")), "{path:?}");
+            assert!(count == 0 || path.starts_with(root().join("src/bin/barews/os")), "{path:?}");
             blocks += count;
         }
     }
-    let told = fs::read_to_string(src().with_file_name("SECURITY.md")).unwrap();
+    let told = fs::read_to_string(root().join("SECURITY.md")).unwrap();
     assert!(told.contains(&format!("the binary has {blocks} `unsafe` blocks")), "{blocks}");
-}
-
-/// The map at the head of `lib.rs` has every file, in the order of the list.
-#[test]
-fn the_map_names_every_file() {
-    let text = fs::read_to_string(src().join("lib.rs")).unwrap();
-    let rows = text.lines().filter(|line| line.starts_with("//! | "));
-    let rows = rows.collect::<Vec<_>>().join("\n");
-    let named: Vec<_> = rows.split('`').skip(1).step_by(2).collect();
-    let mut folder = "";
-    let mut files = Vec::new();
-    for name in named {
-        match name {
-            "proto" | "http" => folder = name,
-            "config" => {
-                folder = "";
-                files.push(name.to_owned());
-            }
-            _ if folder.is_empty() => files.push(name.to_owned()),
-            _ => files.push(format!("{folder}/{name}")),
-        }
-    }
-    let is_file = |name: &&&str| !name.ends_with("/mod") && **name != "lib";
-    let order: Vec<_> = ORDER.iter().filter(is_file).map(|name| (*name).to_owned()).collect();
-    assert_eq!(files, order);
 }

@@ -3,7 +3,7 @@
 use std::hint::black_box;
 
 use barews::Kind;
-use barews::proto::send;
+use barews::proto::encoder;
 use barews_benches::sample::{Payload, server_frame};
 use divan::Bencher;
 use divan::counter::BytesCount;
@@ -27,7 +27,7 @@ fn bench<P>(bencher: Bencher, len: usize, payload: P, encode: fn(&P, &mut Vec<u8
 #[divan::bench(args = LENGTHS)]
 fn barews(bencher: Bencher, len: usize) {
     bench(bencher, len, Payload::Binary.bytes(len), |payload, out| {
-        send::message(Kind::Binary, payload, out);
+        encoder::message(Kind::Binary, payload, out);
     });
 }
 

@@ -2,7 +2,7 @@
 
 use barews::Kind;
 use barews::proto::frame::{Header, MAX_HEADER, OpCode};
-use barews::proto::{mask, send};
+use barews::proto::{mask, encoder};
 
 /// The masking key of the first frame of a stream. Its high bits are zero, so that ASCII stays
 /// ASCII however often it is masked with it.
@@ -92,7 +92,7 @@ pub fn client_frame(opcode: OpCode, payload: &[u8], key: [u8; 4]) -> Vec<u8> {
 #[must_use]
 pub fn server_frame(kind: Kind, payload: &[u8]) -> Vec<u8> {
     let mut frame = Vec::new();
-    send::message(kind, payload, &mut frame);
+    encoder::message(kind, payload, &mut frame);
     frame
 }
 

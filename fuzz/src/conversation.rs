@@ -5,8 +5,9 @@
 //! bits a piece, for eight pieces and then again), and whether the rest is the stream itself or
 //! chooses one, frame by frame.
 
-use barews::proto::send::{self, Head};
-use barews::proto::{CloseCode, Closing, Event, Kind, OpCode, Violation};
+use barews::proto::encoder::{self, Head};
+use barews::proto::{CloseCode, Event, Kind, OpCode, Violation};
+use barews::session::Closing;
 
 use super::bytes::{Bytes, pieces};
 use super::receive_split::LIMITS;
@@ -47,7 +48,7 @@ impl Server {
             Ok(Event::Data { kind, .. }) => {
                 // §5.4: an echo would land between the fragments of our own message.
                 if !self.streaming && self.closing.may_send() {
-                    send::message(*kind, payload, &mut self.out);
+                    encoder::message(*kind, payload, &mut self.out);
                 }
                 if !self.streaming {
                     self.want(if *kind == Kind::Text { 0x81 } else { 0x82 }, payload);
@@ -80,9 +81,9 @@ impl Server {
         let out = &mut self.out;
         let may_send = self.closing.may_send();
         match what {
-            8 if may_send => send::ping(b"there?", out),
-            9 if may_send => send::pong(&[what; 125], out),
-            10 if may_send && !self.streaming => send::message(Kind::Text, &[b'a'; 126], out),
+            8 if may_send => encoder::ping(b"there?", out),
+            9 if may_send => encoder::pong(&[what; 125], out),
+            10 if may_send && !self.streaming => encoder::message(Kind::Text, &[b'a'; 126], out),
             11 if may_send => {
                 let opcode = if self.streaming { OpCode::Continuation } else { OpCode::Binary };
                 out.extend_from_slice(Head::new(false, opcode, 1).as_bytes());

@@ -19,7 +19,7 @@ use sha1_smol::Sha1;
 use super::grammar;
 use super::head::Head;
 use super::refusal::{Refusal, only};
-use super::reply::{Accept, InvalidReply};
+use super::response::{Accept, InvalidReply};
 
 /// A request that passed [`check`], and so may be answered with 101.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

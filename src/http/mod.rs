@@ -15,16 +15,16 @@
 //! A § without a document is one of RFC 6455. Each file imports only from those ahead of it:
 //! `grammar`, `head`, `date`, `error`, `target`, `parse`, `reply`, `refusal`, `origin`, `handshake`.
 
+mod grammar;
+mod head;
 mod date;
 mod error;
-mod grammar;
-mod handshake;
-mod head;
-mod origin;
-mod parse;
-mod refusal;
-mod reply;
+mod response;
 mod target;
+mod parser;
+mod refusal;
+mod origin;
+mod handshake;
 #[cfg(test)]
 mod testing;
 
@@ -33,6 +33,6 @@ pub use error::HeadError;
 pub use handshake::{Handshake, accept_key, check, check_request, check_upgrade};
 pub use head::{Head, HeadLimits};
 pub use origin::{InvalidOrigin, Origin, check_origin};
-pub use parse::HeadParser;
+pub use parser::HeadParser;
 pub use refusal::Refusal;
-pub use reply::{Accept, InvalidReply, Reject, Response, Status};
+pub use response::{Accept, InvalidReply, Reject, Response, Status};

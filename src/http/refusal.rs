@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::error::HeadError;
 use super::head::Head;
-use super::reply::{Response, Status};
+use super::response::{Response, Status};
 
 /// Why a request is not upgraded.
 ///

@@ -2,7 +2,7 @@
 
 use super::error::HeadError;
 use super::head::{Head, HeadLimits};
-use super::parse::HeadParser;
+use super::parser::HeadParser;
 
 /// A good handshake with the key of §1.3 and nothing that could be left out.
 pub(super) const R0: &str = "GET /chat HTTP/1.1\r\n\

@@ -7,8 +7,8 @@
 //! ```
 
 use super::code::CloseCode;
+use super::error::Violation;
 use super::frame::MAX_CONTROL;
-use super::violation::Violation;
 
 /// The longest reason that a Close frame can carry, in bytes (§5.5, less the code).
 pub const MAX_REASON: usize = MAX_CONTROL - 2;

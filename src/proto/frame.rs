@@ -4,7 +4,7 @@
 //! already wrong is refused before the rest has come, and the verdict does not depend on how
 //! the bytes were cut.
 
-use super::violation::Violation;
+use super::error::Violation;
 
 /// The longest a header can be: two bytes, a 64-bit length, a masking key.
 pub const MAX_HEADER: usize = 14;

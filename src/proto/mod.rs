@@ -17,21 +17,19 @@
 //! sending is over; [`send`] makes frames. None of them reads a clock or a socket, so all of
 //! it can be tested, fuzzed and read apart from the rest.
 
-pub mod close;
-mod closing;
 mod code;
-mod event;
-pub mod frame;
+mod error;
 pub mod mask;
-mod receive;
-pub mod send;
 pub mod utf8;
-mod violation;
+pub mod frame;
+pub mod close;
+mod event;
+mod decoder;
+pub mod encoder;
 
 pub use close::CloseFrame;
-pub use closing::Closing;
 pub use code::CloseCode;
+pub use decoder::{Receive, ReceiveLimits};
+pub use error::Violation;
 pub use event::{Event, Kind};
 pub use frame::{Header, OpCode};
-pub use receive::{Receive, ReceiveLimits};
-pub use violation::Violation;

@@ -1,5 +1,5 @@
 use super::super::origin::check_origin;
-use super::super::reply::{Response, Status};
+use super::super::response::{Response, Status};
 use super::super::testing::{R0, changed, read, with, without};
 use super::*;
 

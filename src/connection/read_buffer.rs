@@ -6,7 +6,7 @@
 use std::mem;
 use std::ops::{Index, Range};
 
-use crate::headroom::{self, SMALL};
+use crate::session::headroom::{self, SMALL};
 
 /// The smallest read buffer, in bytes: enough for a message of a chat, next to nothing for an idle
 /// connection.

@@ -7,16 +7,17 @@ use std::time::{Duration, SystemTime};
 
 use crate::config::Config;
 use crate::connection::Connection;
-use crate::deadline::{Deadline, allowance};
+use crate::connection::Request;
+use crate::connection::shared::{Context, Shared};
 use crate::error::UpgradeError;
-use crate::headroom;
 use crate::http::{
     self, Accept, Date, Handshake, HeadParser, InvalidReply, Refusal, Reject, Response, Status,
 };
-use crate::request::Request;
-use crate::shared::{Context, Shared};
-use crate::transport::{Stream, Transport, Wire};
-use crate::writer::Sink;
+use crate::io::deadline::{Deadline, allowance};
+use crate::io::stream::Sink;
+use crate::io::stream::TimedStream;
+use crate::io::transport::{Stream, Transport};
+use crate::session::headroom;
 
 /// How much is read at once, in bytes. Most requests fit.
 const STEP: usize = 2048;
@@ -81,7 +82,7 @@ impl Upgrade {
     pub fn read(stream: impl Transport, config: &Config) -> Result<Self, UpgradeError> {
         config.validate()?;
         let peer = stream.peer_addr();
-        let wire = Wire::new(Stream::Other(Box::new(stream)), peer);
+        let wire = TimedStream::new(Stream::Other(Box::new(stream)), peer);
         let context = Arc::new(Context::new(config.clone()));
         match read(Arc::new(Shared::new(wire, context))) {
             Ok(Incoming::Upgrade(upgrade)) => Ok(upgrade),
@@ -265,7 +266,7 @@ fn judge(request: &Request, config: &Config) -> Result<Handshake, Refusal> {
 
 #[inline(never)]
 fn read_head(
-    wire: &Wire,
+    wire: &TimedStream,
     config: &Config,
     parser: &mut HeadParser,
 ) -> Result<(Request, Vec<u8>), UpgradeError> {
@@ -337,7 +338,7 @@ pub(crate) fn linger(shared: &Shared) {
     wire.shutdown(Shutdown::Both);
 }
 
-fn send(wire: &Wire, reply: &[u8], within: Duration) {
+fn send(wire: &TimedStream, reply: &[u8], within: Duration) {
     // The peer may be gone; then nobody misses the answer.
     let _ = wire.write_all(&mut [IoSlice::new(reply)], within);
 }

@@ -1,4 +1,4 @@
-//! Where streams come from: a TCP or a Unix-domain listener.
+//! A listener whose `accept` waits for a while only.
 //!
 //! Nothing in std ends an `accept` that waits, and a listener may be shared with other processes:
 //! what would wake us, a connection to ourselves, might come to one of them. So no `accept` waits
@@ -6,34 +6,12 @@
 //! listener is non-blocking and we sleep between looks.
 
 use std::io::{self, ErrorKind};
-use std::net::{SocketAddr, TcpListener};
-#[cfg(unix)]
-use std::os::unix::net::UnixListener;
+use std::net::SocketAddr;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::transport::{Stream, Wire};
-
-/// A listener of one kind or another, for [`Server::from_listener`](crate::Server::from_listener).
-///
-/// It may be shared with other processes, and each gets a part of the streams. On Linux the server
-/// makes it block, with a receive timeout (`SO_RCVTIMEO`) of at most 200 ms, and that holds for
-/// the others too: an `accept` of theirs that blocks may fail with `WouldBlock`, as ours may. When
-/// the server ends, both are as they were. If another process makes it non-blocking again, we look
-/// for a stream every 5 ms.
-///
-/// Elsewhere it is non-blocking while the server has it, and blocks afterwards; a stream that
-/// comes after a quiet moment waits up to 5 ms for the next look.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum Listener {
-    /// TCP, on IPv4 or IPv6.
-    Tcp(TcpListener),
-    /// A path of the file system, or an abstract name. The peers have no address, so they are
-    /// not counted by it. The path may be gone, or lead elsewhere, while the server runs.
-    #[cfg(unix)]
-    Unix(UnixListener),
-}
+use crate::io::listener::Listener;
+use crate::io::stream::TimedStream;
 
 /// A listener whose `accept` waits for a while only. What that takes of the socket is put back
 /// when this is dropped.
@@ -47,49 +25,6 @@ pub(crate) const LONGEST_WAIT: Duration = Duration::from_millis(200);
 
 /// How long to rest before another look where `accept` does not wait by itself.
 const NAP: Duration = Duration::from_millis(5);
-
-impl From<TcpListener> for Listener {
-    fn from(listener: TcpListener) -> Self {
-        Self::Tcp(listener)
-    }
-}
-
-#[cfg(unix)]
-impl From<UnixListener> for Listener {
-    fn from(listener: UnixListener) -> Self {
-        Self::Unix(listener)
-    }
-}
-
-impl Listener {
-    /// The address, if it is one of TCP.
-    pub(crate) fn addr(&self) -> io::Result<Option<SocketAddr>> {
-        match self {
-            Self::Tcp(listener) => listener.local_addr().map(Some),
-            #[cfg(unix)]
-            Self::Unix(_) => Ok(None),
-        }
-    }
-
-    fn accept(&self) -> io::Result<Wire> {
-        Ok(match self {
-            Self::Tcp(listener) => {
-                let (stream, peer) = listener.accept()?;
-                Wire::new(Stream::Tcp(stream), Some(peer))
-            }
-            #[cfg(unix)]
-            Self::Unix(listener) => Wire::new(Stream::Other(Box::new(listener.accept()?.0)), None),
-        })
-    }
-
-    fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
-        match self {
-            Self::Tcp(listener) => listener.set_nonblocking(nonblocking),
-            #[cfg(unix)]
-            Self::Unix(listener) => listener.set_nonblocking(nonblocking),
-        }
-    }
-}
 
 impl TimedListener {
     /// Takes the listener over, whatever its former owner wanted of it.
@@ -105,7 +40,7 @@ impl TimedListener {
 
     /// Waits for a stream at most `wait`, or a tick of the kernel's clock more; `None` if none has
     /// come, which may be known sooner, but not over and over at once.
-    pub(crate) fn accept(&self, wait: Duration) -> io::Result<Option<Wire>> {
+    pub(crate) fn accept(&self, wait: Duration) -> io::Result<Option<TimedStream>> {
         // Every time: others may set it too, to none perhaps. Half a microsecond, which is less
         // than a hundredth of a connect and an accept.
         self.options.set_timeout(wait)?;
@@ -139,7 +74,7 @@ mod options {
     use std::os::fd::{AsRawFd, OwnedFd};
     use std::time::Duration;
 
-    use super::{LONGEST_WAIT, Listener};
+    use crate::io::listener::Listener;
 
     pub(super) const NONBLOCKING: bool = false;
 
@@ -170,7 +105,7 @@ mod options {
 
         /// What another owner has set since is left as it is. There is nobody to hear of an error.
         pub(super) fn put_back(&self, listener: &Listener) {
-            let is_ours = |timeout: &Duration| *timeout <= LONGEST_WAIT;
+            let is_ours = |timeout: &Duration| *timeout <= super::LONGEST_WAIT;
             if self.socket.read_timeout().is_ok_and(|timeout| timeout.is_some_and(|t| is_ours(&t)))
             {
                 // If it was that of another server of our kind, that one may have ended since.
@@ -200,7 +135,7 @@ mod options {
     use std::io;
     use std::time::Duration;
 
-    use super::Listener;
+    use crate::io::listener::Listener;
 
     pub(super) const NONBLOCKING: bool = true;
 
@@ -225,6 +160,8 @@ mod options {
 
 #[cfg(test)]
 mod tests {
+    use std::net::TcpListener;
+
     use super::*;
 
     const WAIT: Duration = Duration::from_millis(50);

@@ -11,21 +11,22 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::callbacks::{BoxError, Callbacks, ErrorContext, guarded};
 use crate::config::Config;
 use crate::connection::Connection;
-use crate::door::{Door, PLACES, Pace};
+use crate::connection::Request;
+use crate::connection::shared::{Context, Shared};
+use crate::connection::writer::CloseAction;
 use crate::error::UpgradeError;
 use crate::http::{Response, Status};
-use crate::listener::{LONGEST_WAIT, TimedListener};
+use crate::io::stream::Sink;
+use crate::io::stream::TimedStream;
+use crate::io::timed_listener::{LONGEST_WAIT, TimedListener};
 use crate::proto::CloseCode;
-use crate::registry::{Registry, Slot};
-use crate::request::Request;
-use crate::shared::{Context, Shared};
-use crate::threads::{LINGER, Threads};
-use crate::transport::Wire;
-use crate::upgrade::{self, Incoming, Plain, Unopened};
-use crate::writer::{CloseAction, Sink};
+use crate::server::acceptor::{Door, PLACES, Pace};
+use crate::server::callbacks::{BoxError, Callbacks, ErrorContext, guarded};
+use crate::server::registry::{Registry, Slot};
+use crate::server::thread_pool::{LINGER, Threads};
+use crate::server::upgrade::{self, Incoming, Plain, Unopened};
 
 /// How often peers are looked for that do not answer our Close in time. With the longest wait of an
 /// accept on top, that is within 250 ms. In milliseconds.
@@ -162,7 +163,7 @@ where
     }
 
     /// Gives a stream its place, and if this thread is to serve it, returns it.
-    fn admit(self: &Arc<Self>, door: &Arc<Door>, wire: Wire) -> Option<Admitted> {
+    fn admit(self: &Arc<Self>, door: &Arc<Door>, wire: TimedStream) -> Option<Admitted> {
         let shared = Arc::new(Shared::new(wire, Arc::clone(&self.context)));
         if self.is_stopping() {
             let error = UpgradeError::Answered(Status::SERVICE_UNAVAILABLE);

@@ -5,13 +5,13 @@ use std::mem;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::connection::message::Message;
+use crate::connection::shared::Shared;
+use crate::connection::writer::{CloseAction, Unit};
 use crate::error::Error;
-use crate::message::Message;
 use crate::proto::frame::MAX_CONTROL;
 use crate::proto::utf8::Utf8;
-use crate::proto::{CloseCode, Kind, OpCode, send};
-use crate::shared::Shared;
-use crate::writer::{CloseAction, Unit};
+use crate::proto::{CloseCode, Kind, OpCode, encoder};
 
 /// The sending half of a connection, from [`Connection::split`](crate::Connection::split).
 ///
@@ -34,7 +34,7 @@ impl Sender {
     /// thread: nothing was sent then, and the connection goes on.
     pub fn send<'a>(&self, message: impl Into<Message<'a>>) -> Result<(), Error> {
         let message = message.into();
-        let head = send::Head::new(true, message.kind().opcode(), message.len());
+        let head = encoder::Head::new(true, message.kind().opcode(), message.len());
         let mut frame = [IoSlice::new(head.as_bytes()), IoSlice::new(message.as_bytes())];
         self.shared.transmit(&mut frame)
     }
@@ -69,7 +69,7 @@ impl Sender {
             return Err(Error::Closed);
         }
         let mut frame = Vec::new();
-        send::ping(payload, &mut frame);
+        encoder::ping(payload, &mut frame);
         self.shared.push_control(&frame);
         Ok(())
     }
@@ -174,7 +174,7 @@ impl MessageWriter<'_> {
             Stage::Over => return Err(Error::Closed),
             Stage::Refused(error) => return Err(error),
         };
-        let head = send::Head::new(fin, opcode, payload.len());
+        let head = encoder::Head::new(fin, opcode, payload.len());
         let mut frame = [IoSlice::new(head.as_bytes()), IoSlice::new(payload)];
         let before = Instant::now();
         let within = self.time_for(payload.len(), before);

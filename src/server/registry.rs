@@ -10,11 +10,12 @@ use std::net::{IpAddr, Ipv6Addr, Shutdown};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use crate::deadline::Deadline;
+use crate::connection::shared::{self, Shared};
+use crate::connection::writer::CloseAction;
+use crate::io::deadline::Deadline;
+use crate::io::stream::Sink;
+use crate::io::stream::TimedStream;
 use crate::proto::CloseCode;
-use crate::shared::{self, Shared};
-use crate::transport::Wire;
-use crate::writer::{CloseAction, Sink};
 
 /// The connections of a server.
 #[derive(Default)]
@@ -259,7 +260,7 @@ impl Drop for Place {
 }
 
 /// What counts as one source: an IPv4 address, or the /64 of an IPv6 one.
-fn source(wire: &Wire) -> Option<IpAddr> {
+fn source(wire: &TimedStream) -> Option<IpAddr> {
     Some(match wire.peer_addr()?.ip().to_canonical() {
         IpAddr::V4(ip) => ip.into(),
         IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64).into(),
@@ -276,8 +277,8 @@ fn going_away(shared: &Arc<Shared>) {
 mod tests {
     use super::*;
     use crate::config::{Config, Limits};
-    use crate::shared::Context;
-    use crate::transport::{Stream, Transport};
+    use crate::connection::shared::Context;
+    use crate::io::transport::{Stream, Transport};
     use std::io::{self, IoSlice};
     use std::net::SocketAddr;
     use std::sync::atomic::{AtomicBool, Ordering};
@@ -310,7 +311,7 @@ mod tests {
         let registry = Arc::new(Registry::default());
         let enter = |ip: &str| {
             let peer = SocketAddr::new(ip.parse().unwrap(), 1);
-            let wire = Wire::new(Stream::Other(Box::new(Nothing)), Some(peer));
+            let wire = TimedStream::new(Stream::Other(Box::new(Nothing)), Some(peer));
             let shared = Arc::new(Shared::new(wire, Arc::clone(&context)));
             registry.enter(&shared).map(|slot| (slot, shared))
         };
@@ -379,7 +380,7 @@ mod tests {
         let registry = Arc::new(Registry::default());
         let open = || {
             let full = Full::default();
-            let wire = Wire::new(Stream::Other(Box::new(full.clone())), None);
+            let wire = TimedStream::new(Stream::Other(Box::new(full.clone())), None);
             let shared = Arc::new(Shared::new(wire, Arc::clone(&context)));
             let slot = registry.enter(&shared).unwrap();
             slot.open();

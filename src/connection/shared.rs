@@ -12,14 +12,15 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use crate::budget::Budget;
 use crate::config::Config;
-use crate::deadline::{Deadline, allowance};
+use crate::connection::buffer_pool::Spare;
+use crate::connection::writer::{CloseAction, Failure, Unit, Writer};
 use crate::error::Error;
-use crate::proto::Closing;
-use crate::spare::Spare;
-use crate::transport::Wire;
-use crate::writer::{CloseAction, Failure, Sink, Unit, Writer};
+use crate::io::deadline::{Deadline, allowance};
+use crate::io::stream::Sink;
+use crate::io::stream::TimedStream;
+use crate::session::Closing;
+use crate::session::budget::Budget;
 
 /// What all connections of a server share.
 #[derive(Debug)]
@@ -39,7 +40,7 @@ pub(crate) struct Shared {
     /// Where a server counts the connection for as long as its descriptor is open. Before the
     /// stream, so that who sees the end of it and comes again finds the place free.
     place: OnceLock<Box<dyn Place>>,
-    pub(crate) wire: Wire,
+    pub(crate) wire: TimedStream,
     pub(crate) context: Arc<Context>,
     writer: Writer,
     /// One of the constants below.
@@ -69,7 +70,7 @@ impl Context {
 
 impl Shared {
     /// Of a stream that has been accepted; no frame may be sent on it yet.
-    pub(crate) fn new(wire: Wire, context: Arc<Context>) -> Self {
+    pub(crate) fn new(wire: TimedStream, context: Arc<Context>) -> Self {
         let (reading, place) = (AtomicU8::new(NOT_READING), OnceLock::new());
         Self { place, wire, context, writer: Writer::new(), reading }
     }

@@ -9,9 +9,9 @@
 use std::mem;
 use std::sync::Arc;
 
-use crate::buffer::grow;
+use crate::connection::read_buffer::grow;
+use crate::connection::shared::Context;
 use crate::error::Error;
-use crate::shared::Context;
 
 /// A message up to this length is not charged, in bytes.
 const UNCHARGED: usize = 16 << 10;

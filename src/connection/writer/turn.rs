@@ -6,10 +6,12 @@ use std::net::Shutdown;
 use std::time::{Duration, Instant};
 
 use super::atomic::Ordering;
-use super::{CloseAction, Failure, MutexGuard, Phase, Sink, State, Writer};
-use crate::deadline::Deadline;
+use super::{CloseAction, Failure, MutexGuard, Phase, State, Writer};
 use crate::error::{Error, Wait};
-use crate::proto::{Closing, Event};
+use crate::io::deadline::Deadline;
+use crate::io::stream::Sink;
+use crate::proto::Event;
+use crate::session::Closing;
 
 /// What waits for whoever has the turn.
 #[derive(Default)]

@@ -7,9 +7,9 @@ use std::mem;
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use crate::connection::Request;
 use crate::error::UpgradeError;
 use crate::http::{Accept, Reject, Response};
-use crate::request::Request;
 
 /// The error type of handlers: whatever `?` turns an error into.
 pub type BoxError = Box<dyn StdError + Send + Sync>;

@@ -14,9 +14,8 @@
 //! found empty in the same step in which the turn is given up, and nothing that is posted can be
 //! missed. `loom` tries every order of these steps, in `writer/models.rs`.
 
-use std::io::{self, ErrorKind, IoSlice};
+use std::io::{ErrorKind, IoSlice};
 use std::mem;
-use std::net::Shutdown;
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
@@ -31,26 +30,15 @@ mod turn;
 
 use atomic::{AtomicBool, Ordering};
 
-use crate::deadline::Deadline;
 use crate::error::{Error, Wait};
-use crate::proto::{CloseCode, CloseFrame, Closing};
+use crate::io::deadline::Deadline;
+use crate::io::stream::Sink;
+use crate::proto::{CloseCode, CloseFrame};
+use crate::session::Closing;
 use turn::{Outbox, Patience, Turn};
 
 /// How much of Pongs waits for a blocked writer before the older ones are dropped, in bytes.
 const OUTBOX: usize = 4 << 10;
-
-/// Where frames go.
-pub(crate) trait Sink {
-    /// Writes all of `bufs`, or fails with [`TimedOut`](ErrorKind::TimedOut) when `within` has
-    /// passed.
-    fn write_all(&self, bufs: &mut [IoSlice<'_>], within: Duration) -> io::Result<()>;
-
-    /// Writes what can be written at once, which may be nothing; how much that was.
-    fn try_write(&self, bytes: &[u8]) -> io::Result<usize>;
-
-    /// Ends one direction or both.
-    fn shutdown(&self, how: Shutdown);
-}
 
 /// See the top of the file.
 pub(crate) struct Writer {

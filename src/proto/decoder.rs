@@ -9,11 +9,11 @@
 use std::ops::Range;
 
 use super::close::CloseFrame;
+use super::error::Violation;
 use super::event::{Event, Kind};
 use super::frame::{Header, MAX_CONTROL, MAX_HEADER, OpCode};
 use super::mask;
 use super::utf8::Utf8;
-use super::violation::Violation;
 
 /// How much a peer may ask of us (§10.4).
 #[derive(Debug, Clone, Copy)]

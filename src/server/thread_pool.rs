@@ -9,8 +9,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use crate::deadline::Deadline;
-use crate::headroom::{self, Share};
+use crate::io::deadline::Deadline;
+use crate::session::headroom::{self, Share};
 
 /// How long a thread should wait for another connection.
 pub(crate) const LINGER: Duration = Duration::from_millis(100);

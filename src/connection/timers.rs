@@ -8,10 +8,10 @@
 use std::mem;
 use std::time::{Duration, Instant};
 
-use crate::deadline::{Deadline, allowance};
+use crate::connection::shared::Shared;
 use crate::error::{Error, Wait};
-use crate::proto::send;
-use crate::shared::Shared;
+use crate::io::deadline::{Deadline, allowance};
+use crate::proto::encoder;
 
 /// After how long without a message memory beyond the smallest buffer is given back.
 pub(crate) const QUIET: Duration = Duration::from_secs(2);
@@ -176,7 +176,7 @@ impl Patience {
         if self.silent >= timeouts.ping && !self.pinged {
             // §5.5.2: a Ping asks whether the peer is still there.
             let mut frame = Vec::new();
-            send::ping(b"", &mut frame);
+            encoder::ping(b"", &mut frame);
             shared.push_control(&frame);
             self.pinged = true;
             // Whatever made us late, the answer has its time.

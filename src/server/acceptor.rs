@@ -13,7 +13,7 @@ use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::listener::{LONGEST_WAIT, TimedListener};
+use crate::io::timed_listener::{LONGEST_WAIT, TimedListener};
 
 /// How many threads wait at a listener, at the most.
 pub(crate) const PLACES: usize = 2;

@@ -4,15 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::{mem, thread};
 
-use crate::deadline::Deadline;
+use crate::connection::assembler::Partial;
+use crate::connection::message::{Chunk, Message};
+use crate::connection::reader::{Inbound, Next};
+use crate::connection::shared::Shared;
+use crate::connection::timers::CallDeadline;
+use crate::connection::writer::CloseAction;
 use crate::error::{Error, Wait};
-use crate::inbound::{Inbound, Next};
-use crate::message::{Chunk, Message};
-use crate::partial::Partial;
-use crate::patience::CallDeadline;
+use crate::io::deadline::Deadline;
 use crate::proto::{CloseCode, CloseFrame, Kind};
-use crate::shared::Shared;
-use crate::writer::CloseAction;
 
 /// The receiving half of a connection, from [`Connection::split`](crate::Connection::split).
 ///

@@ -1,21 +1,32 @@
 //! The server: what is set up, a door for each listener, and the way to stop.
 
+mod thread_pool;
+mod callbacks;
+mod upgrade;
+mod registry;
+mod acceptor;
+mod worker;
+
+pub use callbacks::{BoxError, ErrorContext};
+pub use upgrade::Upgrade;
+
 use std::io;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use crate::callbacks::{BoxError, Callbacks, ErrorContext};
 use crate::config::Config;
 use crate::connection::Connection;
-use crate::deadline::Deadline;
-use crate::door::Door;
+use crate::connection::Request;
 use crate::http::{Accept, Reject, Response};
-use crate::listener::{Listener, TimedListener};
-use crate::registry::Registry;
-use crate::request::Request;
-use crate::service::Service;
+use crate::io::Listener;
+use crate::io::deadline::Deadline;
+use crate::io::timed_listener::TimedListener;
+use crate::server::acceptor::Door;
+use crate::server::callbacks::Callbacks;
+use crate::server::registry::Registry;
+use crate::server::worker::Service;
 
 /// How often a shutdown looks for peers that do not answer its Close in time.
 const LOOK: Duration = Duration::from_millis(100);

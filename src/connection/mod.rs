@@ -1,20 +1,34 @@
 //! A connection as one thread uses it: both halves in one, and a queue for sending.
 
+mod message;
+mod request;
+mod buffer_pool;
+pub(crate) mod writer;
+pub(crate) mod shared;
+mod timers;
+mod read_buffer;
+mod assembler;
+mod reader;
+mod sender;
+mod receiver;
+mod raw_stream;
+
+pub use message::{Chunk, Message, Text};
+pub use raw_stream::RawStream;
+pub use receiver::Receiver;
+pub use request::Request;
+pub use sender::{MessageWriter, Sender};
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::buffer::reserve;
+use crate::connection::read_buffer::reserve;
+use crate::connection::reader::QUEUE;
+use crate::connection::shared::Shared;
 use crate::error::Error;
-use crate::inbound::QUEUE;
-use crate::message::{Chunk, Message};
 use crate::proto::frame::MAX_HEADER;
-use crate::proto::{CloseCode, CloseFrame, Kind, send};
-use crate::raw::RawStream;
-use crate::receiver::Receiver;
-use crate::request::Request;
-use crate::sender::{MessageWriter, Sender};
-use crate::shared::Shared;
+use crate::proto::{CloseCode, CloseFrame, Kind, encoder};
 
 /// Messages up to this length are copied to the queue by `write`, if it has room; longer ones are
 /// sent from where they lie. In bytes.
@@ -135,7 +149,7 @@ impl Connection {
             // No memory: it goes out from where it lies.
             return self.transmit(message);
         }
-        send::message(message.kind(), message.as_bytes(), queue);
+        encoder::message(message.kind(), message.as_bytes(), queue);
         Ok(())
     }
 
@@ -248,7 +262,7 @@ impl Connection {
     }
 
     fn transmit(&mut self, message: Message<'_>) -> Result<(), Error> {
-        let head = send::Head::new(true, message.kind().opcode(), message.len());
+        let head = encoder::Head::new(true, message.kind().opcode(), message.len());
         self.receiver.transmit([head.as_bytes(), message.as_bytes()])
     }
 }

@@ -12,9 +12,7 @@
 //!
 //! A failed connection is not waited for: our Close is the last word (§7.1.7).
 
-use super::code::CloseCode;
-use super::event::Event;
-use super::send;
+use crate::proto::{CloseCode, Event, encoder};
 
 /// How far the closing handshake has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -40,11 +38,11 @@ impl Closing {
     pub fn answer(&mut self, event: &Event, control: &[u8], out: &mut Vec<u8>) {
         match event {
             // §5.5.2: a Ping is answered unless a Close has passed.
-            Event::Ping if self.may_send() => send::pong(control, out),
+            Event::Ping if self.may_send() => encoder::pong(control, out),
             Event::Close(theirs) => {
                 if self.may_send() {
                     // §5.5.1: the answer usually repeats the code; ours repeats it all.
-                    send::close(theirs.code, &theirs.reason, out);
+                    encoder::close(theirs.code, &theirs.reason, out);
                 }
                 *self = Self::Closed;
             }
@@ -56,7 +54,7 @@ impl Closing {
     /// passed.
     pub fn start(&mut self, code: CloseCode, reason: &str, out: &mut Vec<u8>) {
         if self.may_send() {
-            send::close(code, reason, out);
+            encoder::close(code, reason, out);
             *self = Self::Sent;
         }
     }
@@ -71,8 +69,8 @@ impl Closing {
 
 #[cfg(test)]
 mod tests {
-    use super::super::close::CloseFrame;
     use super::*;
+    use crate::proto::CloseFrame;
 
     fn close_event(code: u16, reason: &str) -> Event {
         Event::Close(CloseFrame { code: CloseCode(code), reason: reason.into() })

@@ -16,14 +16,14 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::buffer::{LARGEST, ReadBuffer, reserve};
+use crate::connection::message::Chunk;
+use crate::connection::read_buffer::{LARGEST, ReadBuffer, reserve};
+use crate::connection::shared::Shared;
+use crate::connection::timers::{Bounds, CallDeadline, Patience, QUIET};
+use crate::connection::writer::{CloseAction, Unit};
 use crate::error::{Error, Wait};
-use crate::message::Chunk;
-use crate::patience::{Bounds, CallDeadline, Patience, QUIET};
 use crate::proto::frame::{MAX_CONTROL, MAX_HEADER};
 use crate::proto::{CloseCode, CloseFrame, Event, Kind, Receive};
-use crate::shared::Shared;
-use crate::writer::{CloseAction, Unit};
 
 /// How much may be queued for sending before it is sent, in bytes.
 pub(crate) const QUEUE: usize = 64 << 10;

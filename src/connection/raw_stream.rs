@@ -6,9 +6,9 @@ use std::net::Shutdown;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
-use crate::deadline::{Deadline, allowance};
-use crate::shared::Shared;
-use crate::writer::Sink;
+use crate::connection::shared::Shared;
+use crate::io::deadline::{Deadline, allowance};
+use crate::io::stream::Sink;
 
 /// The bare stream of a connection, from [`Connection::into_raw`](crate::Connection::into_raw):
 /// for a test server that breaks the protocol on purpose, or for what two ends have agreed to

@@ -1,0 +1,75 @@
+//! Where streams come from: a TCP or a Unix-domain listener.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+#[cfg(unix)]
+use std::os::unix::net::UnixListener;
+
+use crate::io::stream::TimedStream;
+use crate::io::transport::Stream;
+
+/// A listener of one kind or another, for [`Server::from_listener`](crate::Server::from_listener).
+///
+/// It may be shared with other processes, and each gets a part of the streams. On Linux the server
+/// makes it block, with a receive timeout (`SO_RCVTIMEO`) of at most 200 ms, and that holds for
+/// the others too: an `accept` of theirs that blocks may fail with `WouldBlock`, as ours may. When
+/// the server ends, both are as they were. If another process makes it non-blocking again, we look
+/// for a stream every 5 ms.
+///
+/// Elsewhere it is non-blocking while the server has it, and blocks afterwards; a stream that
+/// comes after a quiet moment waits up to 5 ms for the next look.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Listener {
+    /// TCP, on IPv4 or IPv6.
+    Tcp(TcpListener),
+    /// A path of the file system, or an abstract name. The peers have no address, so they are
+    /// not counted by it. The path may be gone, or lead elsewhere, while the server runs.
+    #[cfg(unix)]
+    Unix(UnixListener),
+}
+
+impl From<TcpListener> for Listener {
+    fn from(listener: TcpListener) -> Self {
+        Self::Tcp(listener)
+    }
+}
+
+#[cfg(unix)]
+impl From<UnixListener> for Listener {
+    fn from(listener: UnixListener) -> Self {
+        Self::Unix(listener)
+    }
+}
+
+impl Listener {
+    /// The address, if it is one of TCP.
+    pub(crate) fn addr(&self) -> io::Result<Option<SocketAddr>> {
+        match self {
+            Self::Tcp(listener) => listener.local_addr().map(Some),
+            #[cfg(unix)]
+            Self::Unix(_) => Ok(None),
+        }
+    }
+
+    pub(crate) fn accept(&self) -> io::Result<TimedStream> {
+        Ok(match self {
+            Self::Tcp(listener) => {
+                let (stream, peer) = listener.accept()?;
+                TimedStream::new(Stream::Tcp(stream), Some(peer))
+            }
+            #[cfg(unix)]
+            Self::Unix(listener) => {
+                TimedStream::new(Stream::Other(Box::new(listener.accept()?.0)), None)
+            }
+        })
+    }
+
+    pub(crate) fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
+        match self {
+            Self::Tcp(listener) => listener.set_nonblocking(nonblocking),
+            #[cfg(unix)]
+            Self::Unix(listener) => listener.set_nonblocking(nonblocking),
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! A transport with its timeouts looked after: interrupted calls are repeated, a timeout is a value
+//! and not an error, and the socket is told of a new one only when the old one will not do.
+
+use std::io::{self, ErrorKind, IoSlice};
+use std::net::{Shutdown, SocketAddr};
+#[cfg(unix)]
+use std::os::fd::BorrowedFd;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::io::deadline::Deadline;
+use crate::io::transport::Stream;
+
+/// Where frames go.
+pub(crate) trait Sink {
+    /// Writes all of `bufs`, or fails with [`TimedOut`](ErrorKind::TimedOut) when `within` has
+    /// passed.
+    fn write_all(&self, bufs: &mut [IoSlice<'_>], within: Duration) -> io::Result<()>;
+
+    /// Writes what can be written at once, which may be nothing; how much that was.
+    fn try_write(&self, bytes: &[u8]) -> io::Result<usize>;
+
+    /// Ends one direction or both.
+    fn shutdown(&self, how: Shutdown);
+}
+
+/// A transport with its timeouts looked after.
+pub(crate) struct TimedStream {
+    transport: Stream,
+    peer_addr: Option<SocketAddr>,
+    begun: Instant,
+    read_timeout: CachedTimeout,
+    write_timeout: CachedTimeout,
+}
+
+/// A timeout that the transport was told, in nanoseconds: [`NONE`] for none, and [`UNFIT`] for one
+/// that is not known, or was too short.
+struct CachedTimeout(AtomicU64);
+
+const NONE: u64 = u64::MAX;
+const UNFIT: u64 = 0;
+
+/// The shortest timeout that is ever set. Kernels count in ticks, and zero would mean none.
+const SHORTEST: Duration = Duration::from_millis(1);
+
+/// The longest time that one call waits for room to write. Linux wakes a writer only when a third
+/// of a full socket buffer is free, which a peer that reads 64 KiB a second takes a minute for; a
+/// new call takes any room that there is.
+const LONGEST_WRITE: Duration = Duration::from_secs(1);
+
+/// How much is read at once of what is thrown away, in bytes, if there is much of it.
+const DRAIN: usize = 32 << 10;
+
+impl TimedStream {
+    pub(crate) fn new(transport: Stream, peer_addr: Option<SocketAddr>) -> Self {
+        transport.set_nodelay();
+        // A stream may have it from its listener, on some systems, or from an earlier owner.
+        let _ = transport.set_nonblocking(false);
+        // An earlier owner may have set anything.
+        let [read_timeout, write_timeout] =
+            [UNFIT; 2].map(|unfit| CachedTimeout(AtomicU64::new(unfit)));
+        Self { transport, peer_addr, begun: Instant::now(), read_timeout, write_timeout }
+    }
+
+    /// Reads what is there, waiting for it at most `wait`; `None` if nothing came, which may be
+    /// known sooner. `Some(0)` is the end of the stream.
+    #[inline(always)]
+    pub(crate) fn read(&self, buf: &mut [u8], wait: Duration) -> io::Result<Option<usize>> {
+        if let Some(timeout) = self.read_timeout.update(wait) {
+            self.transport.set_read_timeout(timeout)?;
+        }
+        match self.transport.read(buf) {
+            Ok(n) => Ok(Some(n)),
+            Err(error) if is_pause(&error) => {
+                self.read_timeout.invalidate();
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Waits for the peer to end the stream, and throws away what comes until then, however much:
+    /// one that is still sending must not have its writes fail before it has read our last words
+    /// (§7.1.1).
+    // Not inlined: the stack for it would be held by idle connections.
+    #[inline(never)]
+    pub(crate) fn drain(&self, deadline: Deadline) {
+        // Nearly all peers have nothing more to say.
+        let mut small = [0; 2048];
+        let mut large = Vec::new();
+        while let Some(wait) = deadline.left() {
+            let sink = if large.is_empty() { &mut small[..] } else { &mut large[..] };
+            match self.read(sink, wait) {
+                Ok(Some(0)) | Err(_) => return,
+                Ok(Some(len)) if len == small.len() => large.resize(DRAIN, 0),
+                Ok(_) => {}
+            }
+        }
+    }
+
+    pub(crate) fn peer_addr(&self) -> Option<SocketAddr> {
+        self.peer_addr
+    }
+
+    /// The descriptor underneath, if there is one.
+    #[cfg(unix)]
+    pub(crate) fn as_fd(&self) -> Option<BorrowedFd<'_>> {
+        self.transport.as_fd()
+    }
+
+    /// When the stream was accepted.
+    pub(crate) fn begun(&self) -> Instant {
+        self.begun
+    }
+}
+
+impl Sink for TimedStream {
+    /// Writes all of `bufs`; what can be written at once is written however short `within` is.
+    ///
+    /// After an error, nobody knows how much was written: the stream is of no more use.
+    fn write_all(&self, mut bufs: &mut [IoSlice<'_>], within: Duration) -> io::Result<()> {
+        let deadline = Deadline::after(within);
+        let mut wait = within;
+        // Leading empty buffers would make a transport that only looks at the first write nothing.
+        IoSlice::advance_slices(&mut bufs, 0);
+        while !bufs.is_empty() {
+            if let Some(timeout) = self.write_timeout.update(wait.min(LONGEST_WRITE)) {
+                self.transport.set_write_timeout(timeout)?;
+            }
+            match self.transport.write_vectored(bufs) {
+                Ok(0) => return Err(ErrorKind::WriteZero.into()),
+                Ok(n) => IoSlice::advance_slices(&mut bufs, n),
+                Err(error) if is_pause(&error) => {}
+                Err(error) => return Err(error),
+            }
+            if !bufs.is_empty() {
+                self.write_timeout.invalidate();
+                // A write that stalls may still report a little progress at each of its timeouts,
+                // so the clock is asked after every one.
+                wait = deadline.left().ok_or(ErrorKind::TimedOut)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
+        if bytes.is_empty() {
+            return Ok(0);
+        }
+        let nonblocking = self.transport.set_nonblocking(true).is_ok();
+        if !nonblocking {
+            self.write_timeout.invalidate();
+            self.transport.set_write_timeout(Some(SHORTEST))?;
+        }
+        let written = self.transport.write_vectored(&[IoSlice::new(bytes)]);
+        if nonblocking {
+            self.transport.set_nonblocking(false)?;
+        }
+        match written {
+            Err(error) if is_pause(&error) => Ok(0),
+            written => written,
+        }
+    }
+
+    /// That it may be over already is no error.
+    fn shutdown(&self, how: Shutdown) {
+        let _ = self.transport.shutdown(how);
+    }
+}
+
+/// Whether the call may be made again: a signal came, or the timeout.
+fn is_pause(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::WouldBlock | ErrorKind::TimedOut)
+}
+
+impl CachedTimeout {
+    /// The timeout to set so that a call waits `wait` at the most, or `None` if the one that is set
+    /// will do: a shorter one will, until it has ended a call too soon. Whole seconds, where there
+    /// are several, so that the tail of a deadline does not set a new timeout at every call.
+    fn update(&self, wait: Duration) -> Option<Option<Duration>> {
+        let wait = wait.max(SHORTEST);
+        let told = self.0.load(Ordering::Relaxed);
+        if told != UNFIT && Duration::from_nanos(told) <= wait {
+            return None;
+        }
+        let wait = match wait.as_secs() {
+            0 | 1 => wait,
+            seconds => Duration::from_secs(seconds),
+        };
+        let nanos = u64::try_from(wait.as_nanos()).unwrap_or(NONE);
+        self.0.store(nanos, Ordering::Relaxed);
+        Some((nanos != NONE).then_some(wait))
+    }
+
+    /// It has ended a call: the next one sets its own.
+    fn invalidate(&self) {
+        self.0.store(UNFIT, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_timeout_is_set_only_if_the_one_before_is_too_long_or_has_ended_a_call() {
+        let cached = CachedTimeout(AtomicU64::new(UNFIT));
+        let ms = Duration::from_millis;
+        for (wait, set) in [
+            (ms(60_500), Some(Some(ms(60_000)))),
+            (ms(60_000), None),
+            (Duration::MAX, None),
+            (ms(59_999), Some(Some(ms(59_000)))),
+            (ms(1_700), Some(Some(ms(1_700)))),
+            (Duration::ZERO, Some(Some(SHORTEST))),
+            (Duration::from_micros(1), None),
+            (ms(10_000), None),
+        ] {
+            assert_eq!(cached.update(wait), set, "{wait:?}");
+        }
+        cached.invalidate();
+        assert_eq!(cached.update(ms(10_000)), Some(Some(ms(10_000))));
+        cached.invalidate();
+        assert_eq!(cached.update(Duration::MAX), Some(None));
+        assert_eq!(cached.update(Duration::MAX), None);
+        assert_eq!(cached.update(ms(5)), Some(Some(ms(5))));
+    }
+}
