@@ -4,7 +4,7 @@ use std::io::{self, ErrorKind};
 use std::time::Duration;
 
 use crate::http::{HeadLimits, Origin};
-use crate::proto::ReceiveLimits;
+use crate::proto::DecoderLimits;
 
 /// Everything that can be set. A server [checks](Self::validate) it when it begins to run.
 #[derive(Debug, Clone, Default)]
@@ -31,41 +31,41 @@ pub struct Config {
 #[derive(Debug, Clone)]
 pub struct Limits {
     /// Length of the request line in bytes. Default 8,192, as nginx and Kestrel have it.
-    pub request_line: usize,
-    /// Length of one header line in bytes. Default 32 KiB, as much as the whole head: cookies are
+    pub max_request_line: usize,
+    /// Length of one header line in bytes. Default 32 KiB, as much as the whole max_head_size: cookies are
     /// one line, and all servers of a host share them, whatever their ports.
-    pub header_line: usize,
+    pub max_header_line: usize,
     /// Number of header lines. Default 100.
-    pub headers: usize,
+    pub max_headers: usize,
     /// Length of the whole request head in bytes. Default 32 KiB.
-    pub head: usize,
+    pub max_head_size: usize,
     /// Length of a message in bytes, all fragments together. Default 16 MiB, the largest that
     /// the Autobahn Testsuite sends. [`recv_chunk`](crate::Connection::recv_chunk) takes a
     /// message of any size in constant memory: raise this for it.
-    pub message: u64,
+    pub max_message_size: u64,
     /// Fragments of one message, empty ones counted. Default 131,072: the Autobahn Testsuite
     /// sends 65,536.
-    pub fragments: u32,
+    pub max_fragments: u32,
     /// Bytes that all connections of a server hold together of messages longer than 16 KiB, being
     /// received or handled: what has arrived, and beyond 64 KiB room for as much again, until the
     /// next call that receives. Default 1 GiB; the message that would pass it is refused with 1013.
     /// As much as a sixteenth of it comes on top: memory of more than 64 KiB that a connection
     /// keeps to read into, or for its next message until that has arrived.
-    pub assembling: u64,
+    pub max_buffered_bytes: u64,
     /// Open connections of a server, those in the handshake counted. Default 8,192: a thread
     /// takes four memory maps of the 65,530 that Linux grants a process. One more is answered
     /// with 503.
-    pub connections: usize,
+    pub max_connections: usize,
     /// Open connections from one IPv4 address or one IPv6 /64 network, which is what one
     /// subscriber has. Default 8,192, which is no further limit: behind a proxy every client has
     /// the proxy's address. Lower it on a server that faces its clients.
-    pub connections_per_ip: usize,
+    pub max_connections_per_ip: usize,
 }
 
-/// How long a peer may take. All but `ping` and `idle` are deadlines for the whole step,
+/// How long a peer may take. All but `ping_interval` and `idle_timeout` are deadlines for the whole step,
 /// however the bytes dribble in. [`Duration::MAX`] turns one off.
 ///
-/// For `message`, `ping` and `idle`, only time counts that is spent waiting for the peer inside
+/// For `message`, `ping_interval` and `idle_timeout`, only time counts that is spent waiting for the peer inside
 /// `recv`; a handler that is busy elsewhere does not run its peer's clock down.
 #[derive(Debug, Clone)]
 pub struct Timeouts {
@@ -77,12 +77,12 @@ pub struct Timeouts {
     pub message: Duration,
     /// Silence after which a Ping is sent (§5.5.2): at least this, and up to 2 % more, since a
     /// system's timeouts round up. Default 25 s: many proxies cut after 55 or 60 s, and some
-    /// address translators after 30. With [`idle`](Self::idle) at or below the default, no Ping is
+    /// address translators after 30. With [`idle_timeout`](Self::idle_timeout) at or below the default, no Ping is
     /// sent unless this is lowered too.
-    pub ping: Duration,
+    pub ping_interval: Duration,
     /// Silence after which the peer is taken for dead: at least this, and up to 2 % more; closes
     /// with 1008. Default 120 s.
-    pub idle: Duration,
+    pub idle_timeout: Duration,
     /// For one write to be taken by the peer, with 1 s more for each 64 KiB in it. Default 10 s.
     /// Passing it ends the connection, for the frame is broken. Each write has its own: what a
     /// peer has sent before it stopped to read may call for several. All fragments of a message
@@ -100,7 +100,7 @@ const LEAST_STACK: usize = 64 << 10;
 
 impl Config {
     /// Whether a server can do what is asked of it. [`Server::run`](crate::Server::run) and
-    /// [`Upgrade::read`](crate::Upgrade::read) call this themselves.
+    /// [`Upgrade::handshake`](crate::Upgrade::handshake) call this themselves.
     ///
     /// # Errors
     ///
@@ -133,29 +133,31 @@ impl Config {
 impl Limits {
     fn validate(&self) -> Result<(), String> {
         for (name, limit) in [
-            ("request_line", self.request_line),
-            ("header_line", self.header_line),
-            ("headers", self.headers),
-            ("head", self.head),
-            ("connections", self.connections),
-            ("connections_per_ip", self.connections_per_ip),
+            ("max_request_line", self.max_request_line),
+            ("max_header_line", self.max_header_line),
+            ("max_headers", self.max_headers),
+            ("max_head_size", self.max_head_size),
+            ("max_connections", self.max_connections),
+            ("max_connections_per_ip", self.max_connections_per_ip),
         ] {
             if limit == 0 {
                 return Err(format!("limits.{name} is 0, which lets nobody in; 1 is the least"));
             }
         }
-        if self.fragments == 0 {
-            return Err("limits.fragments is 0, which lets no message in; 1 is the least".into());
+        if self.max_fragments == 0 {
+            return Err(
+                "limits.max_fragments is 0, which lets no message in; 1 is the least".into()
+            );
         }
         let default = Self::default();
         for (name, line, default) in [
-            ("request_line", self.request_line, default.request_line),
-            ("header_line", self.header_line, default.header_line),
+            ("max_request_line", self.max_request_line, default.max_request_line),
+            ("max_header_line", self.max_header_line, default.max_header_line),
         ] {
-            if line > self.head && line != default {
-                let head = self.head;
+            if line > self.max_head_size && line != default {
+                let head = self.max_head_size;
                 return Err(format!(
-                    "limits.{name} is {line} bytes, and limits.head, of which it is a part, \
+                    "limits.{name} is {line} bytes, and limits.max_head_size, of which it is a part, \
                      {head}; lower the one or raise the other"
                 ));
             }
@@ -169,8 +171,8 @@ impl Timeouts {
         for (name, timeout) in [
             ("handshake", self.handshake),
             ("message", self.message),
-            ("ping", self.ping),
-            ("idle", self.idle),
+            ("ping_interval", self.ping_interval),
+            ("idle_timeout", self.idle_timeout),
             ("write", self.write),
             ("close", self.close),
         ] {
@@ -180,10 +182,10 @@ impl Timeouts {
                 ));
             }
         }
-        let (ping, idle) = (self.ping, self.idle);
-        if ping >= idle && ![Duration::MAX, Self::default().ping].contains(&ping) {
+        let (ping, idle) = (self.ping_interval, self.idle_timeout);
+        if ping >= idle && ![Duration::MAX, Self::default().ping_interval].contains(&ping) {
             return Err(format!(
-                "timeouts.ping is {ping:?}, and timeouts.idle ends the connection after {idle:?}; \
+                "timeouts.ping_interval is {ping:?}, and timeouts.idle_timeout ends the connection after {idle:?}; \
                  ping sooner, or not at all with Duration::MAX"
             ));
         }
@@ -195,15 +197,15 @@ impl Default for Limits {
     fn default() -> Self {
         let head = HeadLimits::default();
         Self {
-            request_line: head.request_line,
-            header_line: head.header_line,
-            headers: head.headers,
-            head: head.head,
-            message: 16 << 20,
-            fragments: 131_072,
-            assembling: 1 << 30,
-            connections: 8_192,
-            connections_per_ip: 8_192,
+            max_request_line: head.max_request_line,
+            max_header_line: head.max_header_line,
+            max_headers: head.max_headers,
+            max_head_size: head.max_head_size,
+            max_message_size: 16 << 20,
+            max_fragments: 131_072,
+            max_buffered_bytes: 1 << 30,
+            max_connections: 8_192,
+            max_connections_per_ip: 8_192,
         }
     }
 }
@@ -213,8 +215,8 @@ impl Default for Timeouts {
         Self {
             handshake: Duration::from_secs(10),
             message: Duration::from_secs(60),
-            ping: Duration::from_secs(25),
-            idle: Duration::from_secs(120),
+            ping_interval: Duration::from_secs(25),
+            idle_timeout: Duration::from_secs(120),
             write: Duration::from_secs(10),
             close: Duration::from_secs(2),
         }
@@ -224,15 +226,15 @@ impl Default for Timeouts {
 impl Limits {
     pub(crate) fn for_head(&self) -> HeadLimits {
         HeadLimits {
-            request_line: self.request_line,
-            header_line: self.header_line,
-            headers: self.headers,
-            head: self.head,
+            max_request_line: self.max_request_line,
+            max_header_line: self.max_header_line,
+            max_headers: self.max_headers,
+            max_head_size: self.max_head_size,
         }
     }
 
-    pub(crate) fn for_receive(&self) -> ReceiveLimits {
-        ReceiveLimits { message: self.message, fragments: self.fragments }
+    pub(crate) fn for_decoder(&self) -> DecoderLimits {
+        DecoderLimits { max_message_size: self.max_message_size, max_fragments: self.max_fragments }
     }
 }
 
@@ -255,20 +257,22 @@ mod tests {
     fn edge_z_what_contradicts_itself_is_refused_with_what_would_be_right() {
         type Wrong = (&'static str, &'static str, fn(&mut Config));
         let wrong: [Wrong; 17] = [
-            ("connections", "1 is the least", |c| c.limits.connections = 0),
-            ("connections_per_ip", "1 is the least", |c| c.limits.connections_per_ip = 0),
-            ("headers", "1 is the least", |c| c.limits.headers = 0),
-            ("head", "1 is the least", |c| c.limits.head = 0),
-            ("fragments", "1 is the least", |c| c.limits.fragments = 0),
-            ("header_line", "lower the one", |c| c.limits.header_line = 40_000),
-            ("request_line", "lower the one", |c| c.limits.request_line = 40_000),
+            ("max_connections", "1 is the least", |c| c.limits.max_connections = 0),
+            ("max_connections_per_ip", "1 is the least", |c| c.limits.max_connections_per_ip = 0),
+            ("max_headers", "1 is the least", |c| c.limits.max_headers = 0),
+            ("max_head_size", "1 is the least", |c| c.limits.max_head_size = 0),
+            ("max_fragments", "1 is the least", |c| c.limits.max_fragments = 0),
+            ("max_header_line", "lower the one", |c| c.limits.max_header_line = 40_000),
+            ("max_request_line", "lower the one", |c| c.limits.max_request_line = 40_000),
             ("handshake", "Duration::MAX", |c| c.timeouts.handshake = Duration::ZERO),
             ("message", "Duration::MAX", |c| c.timeouts.message = Duration::ZERO),
-            ("idle", "Duration::MAX", |c| c.timeouts.idle = Duration::ZERO),
+            ("idle", "Duration::MAX", |c| c.timeouts.idle_timeout = Duration::ZERO),
             ("write", "Duration::MAX", |c| c.timeouts.write = Duration::ZERO),
             ("close", "Duration::MAX", |c| c.timeouts.close = Duration::ZERO),
-            ("ping", "ping sooner", |c| c.timeouts.ping = c.timeouts.idle),
-            ("ping", "ping sooner", |c| c.timeouts.ping = c.timeouts.idle + SECOND),
+            ("ping", "ping sooner", |c| c.timeouts.ping_interval = c.timeouts.idle_timeout),
+            ("ping", "ping sooner", |c| {
+                c.timeouts.ping_interval = c.timeouts.idle_timeout + SECOND
+            }),
             ("stack_size", "65536", |c| c.stack_size = Some(65_535)),
             ("example.com", "https://", |c| c.origins = vec!["example.com".into()]),
             ("https://a/", "https://", |c| {
@@ -286,12 +290,12 @@ mod tests {
         let right: [fn(&mut Config); 9] = [
             |_| (),
             // A default does not have to follow.
-            |c| c.timeouts.idle = SECOND,
-            |c| c.limits.head = 1_000,
-            |c| c.timeouts.ping = Duration::MAX,
-            |c| (c.timeouts.ping, c.timeouts.idle) = (SECOND * 300, Duration::MAX),
-            |c| (c.timeouts.ping, c.timeouts.idle) = (SECOND / 10, SECOND / 5),
-            |c| (c.limits.message, c.limits.assembling) = (0, 0),
+            |c| c.timeouts.idle_timeout = SECOND,
+            |c| c.limits.max_head_size = 1_000,
+            |c| c.timeouts.ping_interval = Duration::MAX,
+            |c| (c.timeouts.ping_interval, c.timeouts.idle_timeout) = (SECOND * 300, Duration::MAX),
+            |c| (c.timeouts.ping_interval, c.timeouts.idle_timeout) = (SECOND / 10, SECOND / 5),
+            |c| (c.limits.max_message_size, c.limits.max_buffered_bytes) = (0, 0),
             |c| c.stack_size = Some(65_536),
             |c| c.origins = vec!["https://example.com".into(), "http://localhost:1".into()],
         ];
@@ -303,7 +307,7 @@ mod tests {
     /// Many proxies cut a connection that was silent for 55 or 60 s; a Ping has to come before.
     #[test]
     fn edge_x_a_ping_comes_before_a_proxy_gives_up() {
-        let Timeouts { ping, idle, .. } = Timeouts::default();
+        let Timeouts { ping_interval: ping, idle_timeout: idle, .. } = Timeouts::default();
         assert_eq!((ping, idle), (SECOND * 25, SECOND * 120));
     }
 }

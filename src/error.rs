@@ -3,15 +3,15 @@
 use std::fmt;
 use std::io;
 
-use crate::http::{InvalidReply, Refusal, Status};
-use crate::proto::{CloseCode, Violation};
+use crate::http::{HandshakeError, InvalidResponse, Status};
+use crate::proto::{CloseCode, ProtocolError};
 
 /// Why a call on a connection failed.
 ///
-/// [`TimedOut`](Self::TimedOut), [`TooLong`](Self::TooLong), [`EmptyBuffer`](Self::EmptyBuffer) and
+/// [`RecvTimeout`](Self::RecvTimeout), [`TooLong`](Self::TooLong), [`EmptyBuffer`](Self::EmptyBuffer) and
 /// [`InvalidCloseCode`](Self::InvalidCloseCode) leave the connection as it was, and
 /// [`Closed`](Self::Closed) leaves the closing handshake to go on. A [`Sender`](crate::Sender) that
-/// could not send for others gets [`Expired`](Self::Expired), and has sent nothing. After any other
+/// could not send for others gets [`DeadlineExceeded`](Self::DeadlineExceeded), and has sent nothing. After any other
 /// the connection is over: the peer has been told why, where it could be.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -19,12 +19,12 @@ pub enum Error {
     /// The stream failed, or ended with no Close frame (`UnexpectedEof`).
     Io(io::Error),
     /// The peer broke the protocol. It was answered with the violation's close code (§7.1.7).
-    Violation(Violation),
+    Protocol(ProtocolError),
     /// The time set by [`set_recv_timeout`](crate::Connection::set_recv_timeout) passed. Nothing
     /// is lost: the next call goes on where this one stopped.
-    TimedOut,
+    RecvTimeout,
     /// The peer was too slow or silent; it was answered with 1008, where it still could be.
-    Expired(Wait),
+    DeadlineExceeded(Deadline),
     /// All connections together hold as much of long messages as they may, or memory has run out;
     /// the peer was answered with 1013.
     Overloaded,
@@ -40,7 +40,7 @@ pub enum Error {
 
 /// A deadline of [`Timeouts`](crate::Timeouts) that passed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wait {
+pub enum Deadline {
     /// `message`: a message took too long to arrive.
     Message,
     /// `idle`: nothing came, not even the answer to a Ping.
@@ -69,17 +69,17 @@ pub enum UpgradeError {
     TimedOut,
     /// The request is malformed or asks for nothing that this server does; answered with the
     /// refusal's status.
-    Refused(Refusal),
+    Refused(HandshakeError),
     /// The application answered with this status instead: any that
     /// [`on_upgrade`](crate::Server::on_upgrade) rejects a request with, and of those that
     /// [`on_request`](crate::Server::on_request) gives, 400 and above. A page that was served is no
     /// error. Also the 503 of a server that shuts down, for a stream that came as it stopped.
-    Answered(Status),
+    Rejected(Status),
     /// [`on_upgrade`](crate::Server::on_upgrade) or [`on_request`](crate::Server::on_request)
     /// panicked, and said this; the peer got 500.
     Panicked(String),
     /// The application's answer cannot be sent; the peer got 500.
-    InvalidReply(InvalidReply),
+    InvalidResponse(InvalidResponse),
     /// As many connections as there may be are open, in all or from this address; answered with
     /// 503.
     TooManyConnections,
@@ -89,9 +89,9 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Io(error) => error.fmt(f),
-            Self::Violation(violation) => violation.fmt(f),
-            Self::TimedOut => f.write_str("no message came in time"),
-            Self::Expired(wait) => f.write_str(wait.reason()),
+            Self::Protocol(violation) => violation.fmt(f),
+            Self::RecvTimeout => f.write_str("no message came in time"),
+            Self::DeadlineExceeded(wait) => f.write_str(wait.reason()),
             Self::Overloaded => f.write_str("too many bytes of unfinished messages"),
             Self::Closed => f.write_str("the connection is closed"),
             Self::TooLong => f.write_str("a ping carries at most 125 bytes"),
@@ -105,15 +105,15 @@ impl Error {
     /// Whether it ends the connection.
     pub(crate) fn is_fatal(&self) -> bool {
         match self {
-            Self::TimedOut | Self::TooLong | Self::InvalidCloseCode(_) => false,
+            Self::RecvTimeout | Self::TooLong | Self::InvalidCloseCode(_) => false,
             // The closing handshake goes on.
             Self::EmptyBuffer | Self::Closed => false,
-            Self::Io(_) | Self::Violation(_) | Self::Expired(_) | Self::Overloaded => true,
+            Self::Io(_) | Self::Protocol(_) | Self::DeadlineExceeded(_) | Self::Overloaded => true,
         }
     }
 }
 
-impl Wait {
+impl Deadline {
     /// One line, fit for a close reason.
     pub(crate) const fn reason(self) -> &'static str {
         match self {
@@ -133,9 +133,9 @@ impl fmt::Display for UpgradeError {
             Self::Accept(error) => write!(f, "no connection could be accepted: {error}"),
             Self::TimedOut => f.write_str("the request took too long"),
             Self::Refused(refusal) => refusal.fmt(f),
-            Self::Answered(status) => write!(f, "answered with {status}"),
+            Self::Rejected(status) => write!(f, "answered with {status}"),
             Self::Panicked(said) => write!(f, "a callback panicked: {said}"),
-            Self::InvalidReply(error) => error.fmt(f),
+            Self::InvalidResponse(error) => error.fmt(f),
             Self::TooManyConnections => f.write_str("too many connections"),
         }
     }
@@ -145,7 +145,7 @@ impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Io(error) => Some(error),
-            Self::Violation(violation) => Some(violation),
+            Self::Protocol(violation) => Some(violation),
             _ => None,
         }
     }
@@ -156,10 +156,10 @@ impl std::error::Error for UpgradeError {
         match self {
             Self::Io(error) | Self::Accept(error) => Some(error),
             Self::Refused(refusal) => Some(refusal),
-            Self::InvalidReply(error) => Some(error),
+            Self::InvalidResponse(error) => Some(error),
             Self::NoRequest
             | Self::TimedOut
-            | Self::Answered(_)
+            | Self::Rejected(_)
             | Self::Panicked(_)
             | Self::TooManyConnections => None,
         }
@@ -172,9 +172,9 @@ impl From<io::Error> for Error {
     }
 }
 
-impl From<Violation> for Error {
-    fn from(violation: Violation) -> Self {
-        Self::Violation(violation)
+impl From<ProtocolError> for Error {
+    fn from(violation: ProtocolError) -> Self {
+        Self::Protocol(violation)
     }
 }
 
@@ -184,15 +184,15 @@ impl From<io::Error> for UpgradeError {
     }
 }
 
-impl From<Refusal> for UpgradeError {
-    fn from(refusal: Refusal) -> Self {
+impl From<HandshakeError> for UpgradeError {
+    fn from(refusal: HandshakeError) -> Self {
         Self::Refused(refusal)
     }
 }
 
-impl From<InvalidReply> for UpgradeError {
-    fn from(error: InvalidReply) -> Self {
-        Self::InvalidReply(error)
+impl From<InvalidResponse> for UpgradeError {
+    fn from(error: InvalidResponse) -> Self {
+        Self::InvalidResponse(error)
     }
 }
 
@@ -203,8 +203,8 @@ impl From<Error> for io::Error {
         use io::ErrorKind;
         let kind = match error {
             Error::Io(error) => return error,
-            Error::Violation(_) => ErrorKind::InvalidData,
-            Error::TimedOut | Error::Expired(_) => ErrorKind::TimedOut,
+            Error::Protocol(_) => ErrorKind::InvalidData,
+            Error::RecvTimeout | Error::DeadlineExceeded(_) => ErrorKind::TimedOut,
             Error::Overloaded => ErrorKind::OutOfMemory,
             Error::Closed => ErrorKind::NotConnected,
             Error::TooLong | Error::InvalidCloseCode(_) | Error::EmptyBuffer => {

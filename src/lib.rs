@@ -53,10 +53,10 @@ pub use config::{Config, Limits, Timeouts};
 pub use connection::{
     Chunk, Connection, Message, MessageWriter, RawStream, Receiver, Request, Sender, Text,
 };
-pub use error::{Error, UpgradeError, Wait};
+pub use error::{Deadline, Error, UpgradeError};
 pub use http::{Accept, Reject, Response, Status};
 pub use io::{Listener, Transport};
-pub use proto::{CloseCode, CloseFrame, Kind, Violation};
+pub use proto::{CloseCode, CloseFrame, MessageType, ProtocolError};
 pub use server::{BoxError, ErrorContext, Server, ShutdownHandle, Upgrade};
 
 /// The README's examples are tested with those of the documentation.

@@ -47,7 +47,7 @@ fn server() -> (UnixStream, Receiver<u64>) {
     let (client, theirs) = UnixStream::pair().expect("a pair");
     let (sender, calls) = sync_channel(10_000);
     thread::spawn(move || {
-        let upgrade = Upgrade::read(theirs, &Config::default()).expect("a valid request");
+        let upgrade = Upgrade::handshake(theirs, &Config::default()).expect("a valid request");
         let mut conn = upgrade.accept(&Accept::new()).expect("a valid answer");
         let mut buf = Vec::new();
         while let Ok(Some(message)) = conn.recv(&mut buf) {

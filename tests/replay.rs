@@ -82,7 +82,12 @@ fn the_naive_models_judge_the_seeds_as_they_should() {
 #[test]
 fn a_head_takes_linear_time() {
     let size = 2 << 20;
-    let limits = HeadLimits { request_line: size, header_line: size, headers: size, head: size };
+    let limits = HeadLimits {
+        max_request_line: size,
+        max_header_line: size,
+        max_headers: size,
+        max_head_size: size,
+    };
     for filler in ["a", "a: b\r\n"] {
         let mut parser = HeadParser::new(limits);
         parser.feed(b"GET / HTTP/1.1\r\n").unwrap();

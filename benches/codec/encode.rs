@@ -2,7 +2,7 @@
 
 use std::hint::black_box;
 
-use barews::Kind;
+use barews::MessageType;
 use barews::proto::encoder;
 use barews_benches::sample::{Payload, server_frame};
 use divan::Bencher;
@@ -15,7 +15,7 @@ fn bench<P>(bencher: Bencher, len: usize, payload: P, encode: fn(&P, &mut Vec<u8
     let mut out = Vec::new();
     encode(&payload, &mut out);
     encode(&payload, &mut out);
-    let frame = server_frame(Kind::Binary, &Payload::Binary.bytes(len));
+    let frame = server_frame(MessageType::Binary, &Payload::Binary.bytes(len));
     assert!(out == [frame.as_slice(), &frame].concat());
     bencher.counter(BytesCount::new(len)).bench_local(|| {
         out.clear();
@@ -27,7 +27,7 @@ fn bench<P>(bencher: Bencher, len: usize, payload: P, encode: fn(&P, &mut Vec<u8
 #[divan::bench(args = LENGTHS)]
 fn barews(bencher: Bencher, len: usize) {
     bench(bencher, len, Payload::Binary.bytes(len), |payload, out| {
-        encoder::message(Kind::Binary, payload, out);
+        encoder::message(MessageType::Binary, payload, out);
     });
 }
 

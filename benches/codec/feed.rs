@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use barews::proto::{Event, Receive, ReceiveLimits};
+use barews::proto::{Decoder, DecoderLimits, Event};
 use barews_benches::sample::{Payload, client_frame, key};
 use divan::Bencher;
 use divan::counter::{BytesCount, ItemsCount};
@@ -78,8 +78,8 @@ fn bench(bencher: Bencher, size: Size, receive: fn(&mut [u8], &mut Each)) {
         });
 }
 
-fn receiver() -> Receive {
-    Receive::new(ReceiveLimits { message: 16 << 20, fragments: 131_072 })
+fn receiver() -> Decoder {
+    Decoder::new(DecoderLimits { max_message_size: 16 << 20, max_fragments: 131_072 })
 }
 
 #[divan::bench(args = SIZES)]
@@ -99,12 +99,12 @@ fn barews_with_copy(bencher: Bencher, size: Size) {
     });
 }
 
-fn feed(receive: &mut Receive, mut input: &mut [u8], each: &mut Each) {
+fn feed(receive: &mut Decoder, mut input: &mut [u8], each: &mut Each) {
     while !input.is_empty() {
         let (used, event) = receive.feed(input).expect("valid frames");
         let (done, rest) = input.split_at_mut(used);
-        if let Event::Data { len, end, .. } = event {
-            each(&done[used - len..], end);
+        if let Event::Data { len, fin, .. } = event {
+            each(&done[used - len..], fin);
         }
         input = rest;
     }

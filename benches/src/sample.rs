@@ -1,8 +1,8 @@
 //! Sample data, the same on every machine and in every run.
 
-use barews::Kind;
+use barews::MessageType;
 use barews::proto::frame::{Header, MAX_HEADER, OpCode};
-use barews::proto::{mask, encoder};
+use barews::proto::{encoder, mask};
 
 /// The masking key of the first frame of a stream. Its high bits are zero, so that ASCII stays
 /// ASCII however often it is masked with it.
@@ -47,10 +47,10 @@ pub enum Payload {
 impl Payload {
     /// The type of the message that carries it.
     #[must_use]
-    pub fn kind(self) -> Kind {
+    pub fn kind(self) -> MessageType {
         match self {
-            Payload::Binary => Kind::Binary,
-            _ => Kind::Text,
+            Payload::Binary => MessageType::Binary,
+            _ => MessageType::Text,
         }
     }
 
@@ -90,7 +90,7 @@ pub fn client_frame(opcode: OpCode, payload: &[u8], key: [u8; 4]) -> Vec<u8> {
 
 /// A message in one frame as a server sends it.
 #[must_use]
-pub fn server_frame(kind: Kind, payload: &[u8]) -> Vec<u8> {
+pub fn server_frame(kind: MessageType, payload: &[u8]) -> Vec<u8> {
     let mut frame = Vec::new();
     encoder::message(kind, payload, &mut frame);
     frame

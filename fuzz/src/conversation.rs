@@ -5,8 +5,8 @@
 //! bits a piece, for eight pieces and then again), and whether the rest is the stream itself or
 //! chooses one, frame by frame.
 
-use barews::proto::encoder::{self, Head};
-use barews::proto::{CloseCode, Event, Kind, OpCode, Violation};
+use barews::proto::encoder::{self, FrameHeader};
+use barews::proto::{CloseCode, Event, MessageType, OpCode, ProtocolError};
 use barews::session::Closing;
 
 use super::bytes::{Bytes, pieces};
@@ -43,7 +43,7 @@ struct Server {
 
 impl Server {
     /// What is done with an event or a violation.
-    fn react(&mut self, event: Result<&Event, Violation>, payload: &[u8]) {
+    fn react(&mut self, event: Result<&Event, ProtocolError>, payload: &[u8]) {
         match event {
             Ok(Event::Data { kind, .. }) => {
                 // §5.4: an echo would land between the fragments of our own message.
@@ -51,7 +51,7 @@ impl Server {
                     encoder::message(*kind, payload, &mut self.out);
                 }
                 if !self.streaming {
-                    self.want(if *kind == Kind::Text { 0x81 } else { 0x82 }, payload);
+                    self.want(if *kind == MessageType::Text { 0x81 } else { 0x82 }, payload);
                 }
             }
             Ok(event) => {
@@ -83,14 +83,16 @@ impl Server {
         match what {
             8 if may_send => encoder::ping(b"there?", out),
             9 if may_send => encoder::pong(&[what; 125], out),
-            10 if may_send && !self.streaming => encoder::message(Kind::Text, &[b'a'; 126], out),
+            10 if may_send && !self.streaming => {
+                encoder::message(MessageType::Text, &[b'a'; 126], out)
+            }
             11 if may_send => {
                 let opcode = if self.streaming { OpCode::Continuation } else { OpCode::Binary };
-                out.extend_from_slice(Head::new(false, opcode, 1).as_bytes());
+                out.extend_from_slice(FrameHeader::new(false, opcode, 1).as_bytes());
                 out.push(what);
             }
             12 if may_send && self.streaming => {
-                out.extend_from_slice(Head::new(true, OpCode::Continuation, 0).as_bytes());
+                out.extend_from_slice(FrameHeader::new(true, OpCode::Continuation, 0).as_bytes());
             }
             13 => self.closing.start(CloseCode(1000), "", out),
             14 => self.closing.start(CloseCode::NO_STATUS, "no room for words", out),

@@ -11,16 +11,17 @@
 
 use std::io::{self, Read, Write};
 
-use barews::proto::{Kind, ReceiveLimits, Violation};
+use barews::proto::{DecoderLimits, MessageType, ProtocolError};
+use tungstenite::error::ProtocolError as TheirError;
 use tungstenite::protocol::{Role, WebSocketConfig};
-use tungstenite::{Error, Message, WebSocket, error::ProtocolError};
+use tungstenite::{Error, Message, WebSocket};
 
 use super::bytes::{Bytes, pieces};
 use super::reference::{End, Item, Verdict, judge};
 use super::watch::Watch;
 
 /// What is too long for both, for a message and for a frame.
-const LIMITS: ReceiveLimits = ReceiveLimits { message: 1_000, fragments: u32::MAX };
+const LIMITS: DecoderLimits = DecoderLimits { max_message_size: 1_000, max_fragments: u32::MAX };
 
 pub fn check(data: &[u8]) {
     let mut bytes = Bytes::new(data);
@@ -44,7 +45,7 @@ fn is_known(ours: &Verdict, stream: &[u8], items: &[Item], end: Theirs) -> bool 
         // In a control frame such a length is also a sign of one that is too long (§5.5).
         (
             &End::Failed {
-                violation: Violation::LengthNotMinimal(_) | Violation::OversizedControl(_),
+                violation: ProtocolError::LengthNotMinimal(_) | ProtocolError::OversizedControl(_),
                 frame,
                 ..
             },
@@ -92,15 +93,15 @@ enum Theirs {
 fn tungstenite(pieces: &[&[u8]]) -> (Vec<Item>, Theirs) {
     let config = WebSocketConfig::default()
         .read_buffer_size(256)
-        .max_message_size(Some(LIMITS.message as usize))
-        .max_frame_size(Some(LIMITS.message as usize));
+        .max_message_size(Some(LIMITS.max_message_size as usize))
+        .max_frame_size(Some(LIMITS.max_message_size as usize));
     let pieces = pieces.iter().filter(|piece| !piece.is_empty()).copied().rev().collect();
     let mut socket = WebSocket::from_raw_socket(Socket { pieces }, Role::Server, Some(config));
     let mut items = Vec::new();
     let end = loop {
         items.push(match socket.read() {
-            Ok(Message::Text(text)) => Item::Message(Kind::Text, text.as_bytes().to_vec()),
-            Ok(Message::Binary(bytes)) => Item::Message(Kind::Binary, bytes.to_vec()),
+            Ok(Message::Text(text)) => Item::Message(MessageType::Text, text.as_bytes().to_vec()),
+            Ok(Message::Binary(bytes)) => Item::Message(MessageType::Binary, bytes.to_vec()),
             Ok(Message::Ping(bytes)) => Item::Ping(bytes.to_vec()),
             Ok(Message::Pong(bytes)) => Item::Pong(bytes.to_vec()),
             Ok(Message::Close(None)) => Item::Close(1005, String::new()),
@@ -113,7 +114,7 @@ fn tungstenite(pieces: &[&[u8]]) -> (Vec<Item>, Theirs) {
             }
             Ok(Message::Frame(_)) => unreachable!("never read"),
             Err(Error::ConnectionClosed) => break Theirs::Closed,
-            Err(Error::Protocol(ProtocolError::ResetWithoutClosingHandshake)) => {
+            Err(Error::Protocol(TheirError::ResetWithoutClosingHandshake)) => {
                 break Theirs::Open;
             }
             Err(Error::Protocol(_) | Error::Capacity(_) | Error::Utf8(_)) => break Theirs::Refused,

@@ -3,7 +3,7 @@
 //!
 //! The first byte tells whether the rest is the request itself, or chooses changes to a good one.
 
-use barews::http::{Accept, Handshake, Head, HeadLimits, HeadParser, Refusal};
+use barews::http::{Accept, Handshake, HandshakeError, HeadLimits, HeadParser, RequestHead};
 use barews::http::{check as judge, check_origin};
 use tungstenite::handshake::derive_accept_key;
 
@@ -150,8 +150,8 @@ fn are_extensions(lines: &[&[u8]]) -> bool {
 }
 
 /// §4.2.2 item 5: the 101, and nothing in it that was not asked for.
-fn assert_accepts(handshake: Handshake, head: &Head, key: &[u8], request: &Request<'_>) {
-    let accept = Accept::new().choose_protocol(head, &["chat", "b"]);
+fn assert_accepts(handshake: Handshake, head: &RequestHead, key: &[u8], request: &Request<'_>) {
+    let accept = Accept::new().select_subprotocol(head, &["chat", "b"]);
     let reply = handshake.encode(head, &accept).expect("only what was offered");
     let mut wanted = format!(
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
@@ -172,20 +172,21 @@ fn assert_accepts(handshake: Handshake, head: &Head, key: &[u8], request: &Reque
 }
 
 /// A refusal is an error of HTTP that closes, with its length, and with what §4.4 wants.
-fn assert_refusal(refusal: Refusal) {
+fn assert_refusal(refusal: HandshakeError) {
     let reply = String::from_utf8(refusal.response().encode(None).unwrap()).unwrap();
     let (head, body) = reply.split_once("\r\n\r\n").unwrap();
     let code: u16 = head[9..12].parse().unwrap();
     assert!(head.starts_with("HTTP/1.1 4") || code == 505, "{head}");
     assert!(head.contains("\r\nConnection: close"), "{head}");
     assert!(head.contains(&format!("\r\nContent-Length: {}\r\n", body.len())), "{head}");
-    let version = matches!(refusal, Refusal::MissingVersion | Refusal::UnsupportedVersion);
+    let version =
+        matches!(refusal, HandshakeError::MissingVersion | HandshakeError::UnsupportedVersion);
     let told = head.contains("\r\nSec-WebSocket-Version: 13\r\n");
     assert!(told || (code != 426 && !version), "{head}");
 }
 
 /// §4.2.2 item 4, §10.2.
-fn assert_origin(head: &Head, request: &Request<'_>) {
+fn assert_origin(head: &RequestHead, request: &Request<'_>) {
     let origins = request.headers.iter().filter(|it| it.0.eq_ignore_ascii_case(b"Origin"));
     let origins: Vec<&[u8]> = origins.map(|line| line.1).collect();
     let listed = check_origin(head, &[ORIGIN.to_owned()]).is_ok();

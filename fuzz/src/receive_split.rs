@@ -2,18 +2,18 @@
 //!
 //! The first byte chooses limits, the next two a split; the stream is the rest.
 
-use barews::proto::ReceiveLimits;
+use barews::proto::DecoderLimits;
 
 use super::bytes::{Bytes, pieces};
 use super::reference::judge;
 use super::watch::Watch;
 
 /// Generous ones, and some that are soon reached.
-pub const LIMITS: [ReceiveLimits; 4] = [
-    ReceiveLimits { message: 16 << 20, fragments: 131_072 },
-    ReceiveLimits { message: 64, fragments: 4 },
-    ReceiveLimits { message: u64::MAX, fragments: u32::MAX },
-    ReceiveLimits { message: 0, fragments: 1 },
+pub const LIMITS: [DecoderLimits; 4] = [
+    DecoderLimits { max_message_size: 16 << 20, max_fragments: 131_072 },
+    DecoderLimits { max_message_size: 64, max_fragments: 4 },
+    DecoderLimits { max_message_size: u64::MAX, max_fragments: u32::MAX },
+    DecoderLimits { max_message_size: 0, max_fragments: 1 },
 ];
 
 pub fn check(data: &[u8]) {

@@ -2,12 +2,12 @@
 //!
 //! It shares types with the library, so that results can be compared, and no function.
 
-use barews::proto::{Kind, ReceiveLimits, Violation};
+use barews::proto::{DecoderLimits, MessageType, ProtocolError};
 
 /// What a client's stream says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Item {
-    Message(Kind, Vec<u8>),
+    Message(MessageType, Vec<u8>),
     Ping(Vec<u8>),
     Pong(Vec<u8>),
     /// The code, 1005 if there is none, and the reason.
@@ -22,7 +22,7 @@ pub enum End {
     /// A Close was received.
     Closed,
     /// A rule was broken: by which byte, counted from 1, of a frame that begins where.
-    Failed { violation: Violation, at: usize, frame: usize },
+    Failed { violation: ProtocolError, at: usize, frame: usize },
 }
 
 /// All there is to know of a stream.
@@ -30,7 +30,7 @@ pub enum End {
 pub struct Verdict {
     pub items: Vec<Item>,
     /// The message under way: every byte of it that came ahead of the end.
-    pub partial: Option<(Kind, Vec<u8>)>,
+    pub partial: Option<(MessageType, Vec<u8>)>,
     pub end: End,
 }
 
@@ -46,35 +46,35 @@ pub struct Header {
 }
 
 /// The header at the start of `bytes`, or nothing if there is too little of it to tell.
-pub fn header(bytes: &[u8]) -> Result<Option<Header>, Violation> {
+pub fn header(bytes: &[u8]) -> Result<Option<Header>, ProtocolError> {
     let [first, ref after @ ..] = *bytes else { return Ok(None) };
     let (fin, reserved, opcode) = (first >= 128, first / 16 % 8, first % 16);
-    refuse(reserved != 0, Violation::ReservedBits(reserved))?;
-    refuse(matches!(opcode, 3..=7 | 11..), Violation::ReservedOpCode(opcode))?;
-    refuse(opcode >= 8 && !fin, Violation::FragmentedControl)?;
+    refuse(reserved != 0, ProtocolError::ReservedBits(reserved))?;
+    refuse(matches!(opcode, 3..=7 | 11..), ProtocolError::ReservedOpCode(opcode))?;
+    refuse(opcode >= 8 && !fin, ProtocolError::FragmentedControl)?;
     let [second, ref after @ ..] = *after else { return Ok(None) };
     let (masked, short) = (second >= 128, second % 128);
-    refuse(opcode >= 8 && short > 125, Violation::OversizedControl(short))?;
+    refuse(opcode >= 8 && short > 125, ProtocolError::OversizedControl(short))?;
     let (long, least) = [(0, 0), (2, 126), (8, 65_536)][usize::from(short.max(125) - 125)];
     let Some(digits) = after.get(..long) else { return Ok(None) };
     let number = digits.iter().fold(0, |number, &digit| number * 256 + u64::from(digit));
-    refuse(number < least, Violation::LengthNotMinimal(number))?;
-    refuse(number >= 1 << 63, Violation::LengthTooLarge(number))?;
+    refuse(number < least, ProtocolError::LengthNotMinimal(number))?;
+    refuse(number >= 1 << 63, ProtocolError::LengthTooLarge(number))?;
     let len = if long == 0 { u64::from(short) } else { number };
     let key = after.get(long..long + 4).filter(|_| masked).map(|key| key.try_into().unwrap());
     let size = if masked { 6 + long } else { 2 + long };
     Ok((masked == key.is_some()).then_some(Header { fin, opcode, key, len, size }))
 }
 
-fn refuse(broken: bool, violation: Violation) -> Result<(), Violation> {
+fn refuse(broken: bool, violation: ProtocolError) -> Result<(), ProtocolError> {
     if broken { Err(violation) } else { Ok(()) }
 }
 
 /// What a server is to make of a client's stream.
-pub fn judge(stream: &[u8], limits: ReceiveLimits) -> Verdict {
+pub fn judge(stream: &[u8], limits: DecoderLimits) -> Verdict {
     let mut items = Vec::new();
     // The message under way, and how many frames it has.
-    let mut message: Option<(Kind, Vec<u8>, u32)> = None;
+    let mut message: Option<(MessageType, Vec<u8>, u32)> = None;
     let mut frame = 0;
     let end = loop {
         let rest = &stream[frame..];
@@ -89,18 +89,18 @@ pub fn judge(stream: &[u8], limits: ReceiveLimits) -> Verdict {
                 _ => break End::Open { unfinished: message.is_some() || !rest.is_empty() },
             };
         // §5.1, §5.4, §10.4: what it may not be here.
-        let Some(key) = key else { break failed(Violation::Unmasked, size) };
+        let Some(key) = key else { break failed(ProtocolError::Unmasked, size) };
         let violation = match (opcode, &message) {
-            (0, None) => Some(Violation::UnexpectedContinuation),
-            (1 | 2, Some(_)) => Some(Violation::UnfinishedMessage),
+            (0, None) => Some(ProtocolError::UnexpectedContinuation),
+            (1 | 2, Some(_)) => Some(ProtocolError::UnfinishedMessage),
             (0..=2, _) => {
                 let (had, fragments) = message.as_ref().map_or((0, 0), |m| (m.1.len(), m.2));
                 // A message ends where the length of a frame does, at 2^63 - 1, whatever the limit.
-                let most = limits.message.min((1 << 63) - 1);
+                let most = limits.max_message_size.min((1 << 63) - 1);
                 if had as u128 + u128::from(len) > u128::from(most) {
-                    Some(Violation::MessageTooBig(most))
-                } else if fragments == limits.fragments {
-                    Some(Violation::TooManyFragments(limits.fragments))
+                    Some(ProtocolError::MessageTooBig(most))
+                } else if fragments == limits.max_fragments {
+                    Some(ProtocolError::TooManyFragments(limits.max_fragments))
                 } else {
                     None
                 }
@@ -117,18 +117,18 @@ pub fn judge(stream: &[u8], limits: ReceiveLimits) -> Verdict {
         let payload: Vec<u8> = payload.map(|(i, byte)| byte ^ key[i % 4]).collect();
         let whole = came as u64 == len;
         if opcode < 8 {
-            let kind = if opcode == 1 { Kind::Text } else { Kind::Binary };
+            let kind = if opcode == 1 { MessageType::Text } else { MessageType::Binary };
             let (kind, mut text, fragments) = message.take().unwrap_or((kind, Vec::new(), 0));
             let had = text.len();
             text.extend(payload);
-            if kind == Kind::Text {
+            if kind == MessageType::Text {
                 // §8.1.
                 let bad = first_bad_byte(&text).map(|bad| (bad, size + bad - had + 1));
                 let cut = fin && whole && std::str::from_utf8(&text).is_err();
                 if let Some((len, at)) = bad.or(cut.then_some((text.len(), size + came))) {
                     text.truncate(len);
                     message = Some((kind, text, fragments));
-                    break failed(Violation::TextNotUtf8, at);
+                    break failed(ProtocolError::TextNotUtf8, at);
                 }
             }
             if fin && whole {
@@ -160,21 +160,21 @@ pub fn judge(stream: &[u8], limits: ReceiveLimits) -> Verdict {
 }
 
 /// The payload of a Close (§5.5.1, §7.4, and the codes that the IANA registry has added).
-fn close(payload: &[u8]) -> Result<(u16, String), Violation> {
+fn close(payload: &[u8]) -> Result<(u16, String), ProtocolError> {
     let [high, low, ref reason @ ..] = *payload else {
         return if payload.is_empty() {
             Ok((1005, String::new()))
         } else {
-            Err(Violation::CloseTooShort)
+            Err(ProtocolError::CloseTooShort)
         };
     };
     let code = u16::from(high) * 256 + u16::from(low);
     match code {
         1000..1004 | 1007..1015 | 3000..5000 => match String::from_utf8(reason.to_vec()) {
             Ok(reason) => Ok((code, reason)),
-            Err(_) => Err(Violation::CloseReasonNotUtf8),
+            Err(_) => Err(ProtocolError::CloseReasonNotUtf8),
         },
-        _ => Err(Violation::CloseCode(code)),
+        _ => Err(ProtocolError::CloseCode(code)),
     }
 }
 
@@ -190,11 +190,11 @@ pub fn first_bad_byte(text: &[u8]) -> Option<usize> {
 }
 
 /// The code that answers a violation (§7.4.1).
-pub fn code_of(violation: Violation) -> u16 {
+pub fn code_of(violation: ProtocolError) -> u16 {
     match violation {
-        Violation::TextNotUtf8 | Violation::CloseReasonNotUtf8 => 1007,
-        Violation::TooManyFragments(_) => 1008,
-        Violation::MessageTooBig(_) => 1009,
+        ProtocolError::TextNotUtf8 | ProtocolError::CloseReasonNotUtf8 => 1007,
+        ProtocolError::TooManyFragments(_) => 1008,
+        ProtocolError::MessageTooBig(_) => 1009,
         _ => 1002,
     }
 }

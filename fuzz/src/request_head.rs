@@ -4,7 +4,7 @@
 //!
 //! The first byte chooses limits, the next two a split; the bytes are the rest.
 
-use barews::http::{Head, HeadError, HeadLimits, HeadParser};
+use barews::http::{HeadError, HeadLimits, HeadParser, RequestHead};
 
 use super::bytes::{Bytes, pieces};
 
@@ -29,14 +29,19 @@ fn limits(bytes: &mut Bytes<'_>) -> HeadLimits {
     if bytes.byte() & 1 == 0 {
         return HeadLimits::default();
     }
-    let [request_line, header_line, headers, head] = bytes.array().map(usize::from);
-    HeadLimits { request_line, header_line, headers: headers % 8, head: head * 2 }
+    let [max_request_line, max_header_line, headers, head] = bytes.array().map(usize::from);
+    HeadLimits {
+        max_request_line,
+        max_header_line,
+        max_headers: headers % 8,
+        max_head_size: head * 2,
+    }
 }
 
 #[derive(Debug)]
 enum End {
     More,
-    Head(Head, usize),
+    Head(RequestHead, usize),
     /// And how many bytes all calls before the last one had; of single bytes, the one that fails.
     Error(HeadError, usize),
 }
@@ -77,12 +82,12 @@ impl End {
 fn assert_place(error: HeadError, before: &[u8], limits: &HeadLimits) {
     let measures = Measures::of(before);
     assert!(measures.fits(limits), "{error:?} comes late");
-    let HeadLimits { request_line, header_line, headers, head } = *limits;
+    let HeadLimits { max_request_line, max_header_line, max_headers, max_head_size } = *limits;
     match error {
-        HeadError::HeadTooLarge => assert_eq!(measures.head, head),
-        HeadError::TooManyHeaders => assert_eq!(measures.headers, headers),
-        HeadError::RequestLineTooLong => assert_eq!(measures.request_line, request_line),
-        HeadError::HeaderLineTooLong => assert_eq!(measures.last_line, header_line),
+        HeadError::HeadTooLarge => assert_eq!(measures.head, max_head_size),
+        HeadError::TooManyHeaders => assert_eq!(measures.headers, max_headers),
+        HeadError::RequestLineTooLong => assert_eq!(measures.request_line, max_request_line),
+        HeadError::HeaderLineTooLong => assert_eq!(measures.last_line, max_header_line),
         // What is told from a bad method or target takes some bytes more.
         HeadError::TlsClientHello => assert_eq!(before, b"\x16"),
         HeadError::Http2Preface => assert_eq!(before, b"PRI * HTTP/2."),
@@ -136,10 +141,10 @@ impl Measures {
     }
 
     fn fits(&self, limits: &HeadLimits) -> bool {
-        self.head <= limits.head
-            && self.request_line <= limits.request_line
-            && self.longest_header <= limits.header_line
-            && self.headers <= limits.headers
+        self.head <= limits.max_head_size
+            && self.request_line <= limits.max_request_line
+            && self.longest_header <= limits.max_header_line
+            && self.headers <= limits.max_headers
     }
 }
 
@@ -188,7 +193,7 @@ impl<'a> Request<'a> {
         Measures::of(self.bytes).fits(limits)
     }
 
-    fn assert_is(&self, head: &Head, used: usize) {
+    fn assert_is(&self, head: &RequestHead, used: usize) {
         assert_eq!(used, self.bytes.len());
         assert_eq!(
             (head.method().as_bytes(), head.target().as_bytes()),

@@ -3,7 +3,7 @@
 //! The first bytes choose the split, the type and the length; the others say, fragment after
 //! fragment, its length, its key and what stands before it.
 
-use barews::proto::{Header, Kind, OpCode, mask};
+use barews::proto::{Header, MessageType, OpCode, mask};
 
 use super::bytes::{Bytes, pieces};
 use super::receive_split::LIMITS;
@@ -12,7 +12,7 @@ use super::watch::Watch;
 
 pub fn check(data: &[u8]) {
     let mut bytes = Bytes::new(data);
-    let (seed, kind) = (bytes.short(), bytes.pick(&[Kind::Text, Kind::Binary]));
+    let (seed, kind) = (bytes.short(), bytes.pick(&[MessageType::Text, MessageType::Binary]));
     let message = message(&mut bytes, kind);
     let (stream, mut items) = fragments(&mut bytes, kind, &message);
     items.push(Item::Message(kind, message));
@@ -25,7 +25,7 @@ pub fn check(data: &[u8]) {
 }
 
 /// A message of any length, with those among them where the encoding of lengths changes.
-fn message(bytes: &mut Bytes<'_>, kind: Kind) -> Vec<u8> {
+fn message(bytes: &mut Bytes<'_>, kind: MessageType) -> Vec<u8> {
     let len = match bytes.byte() {
         0..16 => 0,
         16..64 => 125 + bytes.below(3),
@@ -36,8 +36,8 @@ fn message(bytes: &mut Bytes<'_>, kind: Kind) -> Vec<u8> {
     };
     let pattern = bytes.array::<7>();
     let text = match kind {
-        Kind::Text => String::from_utf8_lossy(&pattern).into_owned() + "é水😀",
-        Kind::Binary => return pattern.iter().copied().cycle().take(len).collect(),
+        MessageType::Text => String::from_utf8_lossy(&pattern).into_owned() + "é水😀",
+        MessageType::Binary => return pattern.iter().copied().cycle().take(len).collect(),
     };
     let mut text = text.repeat(len / text.len() + 1);
     text.truncate(text.floor_char_boundary(len));
@@ -45,7 +45,7 @@ fn message(bytes: &mut Bytes<'_>, kind: Kind) -> Vec<u8> {
 }
 
 /// The frames of a message, and the control frames between them.
-fn fragments(bytes: &mut Bytes<'_>, kind: Kind, message: &[u8]) -> (Vec<u8>, Vec<Item>) {
+fn fragments(bytes: &mut Bytes<'_>, kind: MessageType, message: &[u8]) -> (Vec<u8>, Vec<Item>) {
     let (mut stream, mut items, mut rest) = (Vec::new(), Vec::new(), message);
     let mut opcode = kind.opcode();
     loop {

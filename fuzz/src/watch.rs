@@ -1,14 +1,14 @@
-//! A [`Receive`] under observation: every single call is held to its contract.
+//! A [`Decoder`] under observation: every single call is held to its contract.
 
 use std::mem;
 
-use barews::proto::{Event, Kind, Receive, ReceiveLimits, Violation};
+use barews::proto::{Decoder, DecoderLimits, Event, MessageType, ProtocolError};
 
 use super::reference::{End, Item, Verdict};
 
-/// Feeds a [`Receive`] and keeps what comes out of it.
+/// Feeds a [`Decoder`] and keeps what comes out of it.
 pub struct Watch {
-    receive: Receive,
+    receive: Decoder,
     items: Vec<Item>,
     partial: Vec<u8>,
     /// Bytes of all pieces so far.
@@ -17,15 +17,15 @@ pub struct Watch {
     used: usize,
     closed: bool,
     /// The violation; the call that reported it had bytes from the first number up to the second.
-    failed: Option<(Violation, usize, usize)>,
+    failed: Option<(ProtocolError, usize, usize)>,
 }
 
 impl Watch {
-    pub fn new(limits: ReceiveLimits) -> Self {
+    pub fn new(limits: DecoderLimits) -> Self {
         // No payload of a message is kept: 125 bytes of a control frame, 14 of a header, and counts.
-        const { assert!(size_of::<Receive>() <= 272) };
+        const { assert!(size_of::<Decoder>() <= 272) };
         Self {
-            receive: Receive::new(limits),
+            receive: Decoder::new(limits),
             items: Vec::new(),
             partial: Vec::new(),
             fed: 0,
@@ -37,7 +37,7 @@ impl Watch {
 
     /// Feeds a piece. `on` is told each event but data that do not end a message, and with it the
     /// payload of the control frame or the whole message; or the violation, with nothing.
-    pub fn feed(&mut self, piece: &[u8], mut on: impl FnMut(Result<&Event, Violation>, &[u8])) {
+    pub fn feed(&mut self, piece: &[u8], mut on: impl FnMut(Result<&Event, ProtocolError>, &[u8])) {
         let mut bytes = piece.to_vec();
         let mut at = 0;
         self.fed += piece.len();
@@ -77,7 +77,7 @@ impl Watch {
             }
             let payload = &input[payload];
             match event {
-                Event::Data { kind, end: true, .. } if may_be_whole => {
+                Event::Data { kind, fin: true, .. } if may_be_whole => {
                     assert_eq!(taken, Some((used, kind)));
                     assert_eq!(whole, payload);
                 }
@@ -100,17 +100,17 @@ impl Watch {
         &mut self,
         event: &Event,
         payload: &[u8],
-        on: &mut impl FnMut(Result<&Event, Violation>, &[u8]),
+        on: &mut impl FnMut(Result<&Event, ProtocolError>, &[u8]),
     ) {
         assert!(!self.closed, "an event after a Close");
         let control = || self.receive.control().to_vec();
         let item = match event {
             Event::NeedMore => return,
-            &Event::Data { kind, end, .. } => {
-                assert!(end || !payload.is_empty(), "an event without content");
-                assert_eq!(self.receive.message_kind(), (!end).then_some(kind));
+            &Event::Data { kind, fin, .. } => {
+                assert!(fin || !payload.is_empty(), "an event without content");
+                assert_eq!(self.receive.message_kind(), (!fin).then_some(kind));
                 self.partial.extend_from_slice(payload);
-                if !end {
+                if !fin {
                     return;
                 }
                 Item::Message(kind, mem::take(&mut self.partial))
@@ -133,7 +133,7 @@ impl Watch {
     pub fn assert_is(&self, verdict: &Verdict) {
         assert_eq!(self.items, verdict.items);
         let kind = self.receive.message_kind();
-        let wanted: (Option<Kind>, &[u8]) = match &verdict.partial {
+        let wanted: (Option<MessageType>, &[u8]) = match &verdict.partial {
             Some((kind, bytes)) => (Some(*kind), bytes),
             None => (None, b""),
         };
@@ -154,7 +154,7 @@ impl Watch {
                 assert!(from < at && at <= to, "byte {at} is wrong, found in {from}..{to}");
                 // Text that is cut off by the violation may stop short of the bad byte, no more.
                 assert!(wanted.1.starts_with(&self.partial));
-                let cut = if violation == Violation::TextNotUtf8 { from } else { at };
+                let cut = if violation == ProtocolError::TextNotUtf8 { from } else { at };
                 assert!(wanted.1.len() - self.partial.len() <= at - cut);
             }
             (end, failed) => panic!("wanted {end:?}, got {failed:?}"),

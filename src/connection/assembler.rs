@@ -241,8 +241,8 @@ mod tests {
     use super::*;
     use crate::config::{Config, Limits};
 
-    fn partial(assembling: u64) -> Partial {
-        let limits = Limits { assembling, ..Limits::default() };
+    fn partial(max_buffered_bytes: u64) -> Partial {
+        let limits = Limits { max_buffered_bytes, ..Limits::default() };
         Partial::new(Arc::new(Context::new(Config { limits, ..Config::default() })))
     }
 

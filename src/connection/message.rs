@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::Utf8Error;
 
-use crate::proto::Kind;
+use crate::proto::MessageType;
 
 /// A whole message (§5.6), borrowed from the buffer it was received into or is sent from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,28 +26,28 @@ pub struct Text<'a>(&'a [u8]);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Chunk {
     /// The type of the message.
-    pub kind: Kind,
+    pub kind: MessageType,
     /// How many bytes were put into the caller's slice. Text may be cut inside a character.
     pub len: usize,
     /// Whether the message ends with them.
-    pub end: bool,
+    pub fin: bool,
 }
 
 impl<'a> Message<'a> {
     /// `payload` must be valid UTF-8 if it is text.
-    pub(crate) fn new(kind: Kind, payload: &'a [u8]) -> Self {
+    pub(crate) fn new(kind: MessageType, payload: &'a [u8]) -> Self {
         match kind {
-            Kind::Text => Self::Text(Text(payload)),
-            Kind::Binary => Self::Binary(payload),
+            MessageType::Text => Self::Text(Text(payload)),
+            MessageType::Binary => Self::Binary(payload),
         }
     }
 
     /// The type of the message.
     #[must_use]
-    pub fn kind(&self) -> Kind {
+    pub fn kind(&self) -> MessageType {
         match self {
-            Self::Text(_) => Kind::Text,
-            Self::Binary(_) => Kind::Binary,
+            Self::Text(_) => MessageType::Text,
+            Self::Binary(_) => MessageType::Binary,
         }
     }
 

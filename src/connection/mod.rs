@@ -28,7 +28,7 @@ use crate::connection::reader::QUEUE;
 use crate::connection::shared::Shared;
 use crate::error::Error;
 use crate::proto::frame::MAX_HEADER;
-use crate::proto::{CloseCode, CloseFrame, Kind, encoder};
+use crate::proto::{CloseCode, CloseFrame, MessageType, encoder};
 
 /// Messages up to this length are copied to the queue by `write`, if it has room; longer ones are
 /// sent from where they lie. In bytes.
@@ -71,11 +71,11 @@ impl Connection {
     ///
     /// Hand over the same `buf` every time, and nothing is allocated once it is large enough.
     /// Of more than 64 KiB, `buf` may be given back to the system when there is nothing to hand on:
-    /// after 2 s, or at once if all connections keep much ([`assembling`](crate::Limits::assembling)).
+    /// after 2 s, or at once if all connections keep much ([`assembling`](crate::Limits::max_buffered_bytes)).
     ///
     /// # Errors
     ///
-    /// All but [`Error::TimedOut`] end the connection; the peer has been told why by then, where
+    /// All but [`Error::RecvTimeout`] end the connection; the peer has been told why by then, where
     /// it could be (§7.1.7).
     pub fn recv<'b>(&mut self, buf: &'b mut Vec<u8>) -> Result<Option<Message<'b>>, Error> {
         self.receiver.recv(buf)
@@ -92,7 +92,7 @@ impl Connection {
     /// let mut len = 0;
     /// while let Some(chunk) = conn.recv_chunk(&mut out)? {
     ///     len += chunk.len;
-    ///     if chunk.end {
+    ///     if chunk.fin {
     ///         conn.send(&format!("{len} bytes of {:?}", chunk.kind))?;
     ///         len = 0;
     ///     }
@@ -108,7 +108,7 @@ impl Connection {
         self.receiver.recv_chunk(out)
     }
 
-    /// Bounds each later `recv` and `recv_chunk`: [`Error::TimedOut`] after this long, and nothing
+    /// Bounds each later `recv` and `recv_chunk`: [`Error::RecvTimeout`] after this long, and nothing
     /// is lost; zero counts as a millisecond. What is queued is sent first, within the write
     /// deadline, and only then does the time begin. `None`, the default, waits until a deadline of [`Timeouts`](crate::Timeouts).
     pub fn set_recv_timeout(&mut self, timeout: Option<Duration>) {
@@ -119,7 +119,7 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// [`Error::Closed`] once the closing handshake has begun; [`Error::Expired`] or
+    /// [`Error::Closed`] once the closing handshake has begun; [`Error::DeadlineExceeded`] or
     /// [`Error::Io`] if the stream failed, and the connection is over.
     pub fn send<'a>(&mut self, message: impl Into<Message<'a>>) -> Result<(), Error> {
         self.transmit(message.into())
@@ -169,7 +169,7 @@ impl Connection {
     /// # fn stream(conn: &mut barews::Connection) -> Result<(), Box<dyn std::error::Error>> {
     /// use std::io::Write;
     ///
-    /// let mut message = conn.writer(barews::Kind::Text);
+    /// let mut message = conn.writer(barews::MessageType::Text);
     /// for line in ["one", "two", "three"] {
     ///     writeln!(message, "{line}")?;
     /// }
@@ -179,7 +179,7 @@ impl Connection {
     /// ```
     ///
     /// What is queued goes first; if that fails, so does the writer's first call.
-    pub fn writer(&mut self, kind: Kind) -> MessageWriter<'_> {
+    pub fn writer(&mut self, kind: MessageType) -> MessageWriter<'_> {
         let _ = self.flush();
         self.sender.writer(kind)
     }
@@ -201,7 +201,7 @@ impl Connection {
     /// # Errors
     ///
     /// [`Error::InvalidCloseCode`] if §7.4 keeps the code off the wire, and nothing was sent;
-    /// [`Error::Expired`] if the peer did not answer in time; [`Error::Violation`] and [`Error::Io`]
+    /// [`Error::DeadlineExceeded`] if the peer did not answer in time; [`Error::Protocol`] and [`Error::Io`]
     /// for what else its answer, or the lack of one, can be.
     pub fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), Error> {
         if !code.is_sendable() {
@@ -237,7 +237,7 @@ impl Connection {
     /// # Errors
     ///
     /// As for [`flush`](Self::flush).
-    pub fn into_raw(mut self) -> Result<RawStream, Error> {
+    pub fn into_stream(mut self) -> Result<RawStream, Error> {
         self.flush()?;
         let rest = self.receiver.inbound.give_up();
         Ok(RawStream::new(Arc::clone(&self.sender.shared), rest))
@@ -262,7 +262,7 @@ impl Connection {
     }
 
     fn transmit(&mut self, message: Message<'_>) -> Result<(), Error> {
-        let head = encoder::Head::new(true, message.kind().opcode(), message.len());
+        let head = encoder::FrameHeader::new(true, message.kind().opcode(), message.len());
         self.receiver.transmit([head.as_bytes(), message.as_bytes()])
     }
 }

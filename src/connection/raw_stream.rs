@@ -7,10 +7,10 @@ use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
 use crate::connection::shared::Shared;
-use crate::io::deadline::{Deadline, allowance};
+use crate::io::deadline::{Expiry, allowance};
 use crate::io::stream::Sink;
 
-/// The bare stream of a connection, from [`Connection::into_raw`](crate::Connection::into_raw):
+/// The bare stream of a connection, from [`Connection::into_stream`](crate::Connection::into_stream):
 /// for a test server that breaks the protocol on purpose, or for what two ends have agreed to
 /// speak instead.
 ///
@@ -51,7 +51,7 @@ impl Read for RawStream {
         if len > 0 || buf.is_empty() {
             return Ok(len);
         }
-        let deadline = Deadline::after(self.shared.context.config.timeouts.idle);
+        let deadline = Expiry::after(self.shared.context.config.timeouts.idle_timeout);
         while let Some(wait) = deadline.left() {
             if let Some(len) = self.shared.wire.read(buf, wait)? {
                 return Ok(len);

@@ -2,7 +2,7 @@
 //!
 //! Bytes take one of two ways. Most are read into a buffer, where headers and small payloads lie
 //! side by side. When the buffer is empty in the middle of a payload, the socket is read straight
-//! into the memory where the message belongs. Either way [`Receive::feed`] sees every byte once,
+//! into the memory where the message belongs. Either way [`Decoder::feed`] sees every byte once,
 //! in place, but for those of short messages that have come whole: they are unmasked while they
 //! are copied. Control frames are answered here, violations too; parts of messages are handed on.
 //!
@@ -21,9 +21,9 @@ use crate::connection::read_buffer::{LARGEST, ReadBuffer, reserve};
 use crate::connection::shared::Shared;
 use crate::connection::timers::{Bounds, CallDeadline, Patience, QUIET};
 use crate::connection::writer::{CloseAction, Unit};
-use crate::error::{Error, Wait};
+use crate::error::{Deadline, Error};
 use crate::proto::frame::{MAX_CONTROL, MAX_HEADER};
-use crate::proto::{CloseCode, CloseFrame, Event, Kind, Receive};
+use crate::proto::{CloseCode, CloseFrame, Decoder, Event, MessageType};
 
 /// How much may be queued for sending before it is sent, in bytes.
 pub(crate) const QUEUE: usize = 64 << 10;
@@ -41,7 +41,7 @@ const SPARE: usize = 64 << 10;
 /// See the top of the file.
 pub(crate) struct Inbound {
     pub(crate) shared: Arc<Shared>,
-    core: Receive,
+    core: Decoder,
     buffer: ReadBuffer,
     /// Bytes of it that are charged to the budget for memory that is kept.
     kept: u64,
@@ -75,10 +75,10 @@ enum State {
 
 /// A part of a message in the buffer, unmasked and checked.
 pub(crate) struct Ready {
-    pub(crate) kind: Kind,
+    pub(crate) kind: MessageType,
     at: Range<usize>,
     /// Whether the message ends with it.
-    pub(crate) end: bool,
+    pub(crate) fin: bool,
 }
 
 /// What comes next.
@@ -96,7 +96,7 @@ pub(crate) enum Next {
 impl Inbound {
     /// The receiving side of a connection that has just opened; `rest` came behind the request.
     pub(crate) fn new(shared: Arc<Shared>, rest: Vec<u8>) -> Self {
-        let core = Receive::new(shared.context.config.limits.for_receive());
+        let core = Decoder::new(shared.context.config.limits.for_decoder());
         Self {
             shared,
             core,
@@ -119,7 +119,7 @@ impl Inbound {
     }
 
     /// The type of the message under way.
-    pub(crate) fn kind(&self) -> Option<Kind> {
+    pub(crate) fn kind(&self) -> Option<MessageType> {
         self.core.message_kind()
     }
 
@@ -143,9 +143,9 @@ impl Inbound {
             let (used, event) = self.core.feed(self.buffer.unread())?;
             let used = self.buffer.consume(used);
             match event {
-                Event::Data { kind, len, end } => {
-                    self.count(len, end);
-                    return Ok(Next::Ready(Ready { kind, at: used.end - len..used.end, end }));
+                Event::Data { kind, len, fin } => {
+                    self.count(len, fin);
+                    return Ok(Next::Ready(Ready { kind, at: used.end - len..used.end, fin }));
                 }
                 Event::NeedMore => {}
                 Event::Ping | Event::Pong => self.answer(&event)?,
@@ -177,7 +177,7 @@ impl Inbound {
 
     /// Puts a message of at most `most` bytes that lies whole in the buffer into `buf`; its type.
     #[inline]
-    pub(crate) fn take_whole(&mut self, most: usize, buf: &mut Vec<u8>) -> Option<Kind> {
+    pub(crate) fn take_whole(&mut self, most: usize, buf: &mut Vec<u8>) -> Option<MessageType> {
         if !self.is_open() || self.ready.is_some() {
             return None;
         }
@@ -221,9 +221,9 @@ impl Inbound {
             Some(len) => len,
         };
         match self.core.feed(&mut out[..len])? {
-            (_, Event::Data { kind, len, end }) => {
-                self.count(len, end);
-                Ok(Some(Chunk { kind, len, end }))
+            (_, Event::Data { kind, len, fin }) => {
+                self.count(len, fin);
+                Ok(Some(Chunk { kind, len, fin }))
             }
             (_, event) => unreachable!("{event:?} inside a payload"),
         }
@@ -280,17 +280,17 @@ impl Inbound {
         }
         let (code, reason) = match &error {
             // The connection goes on, or its closing handshake does.
-            Error::TimedOut
+            Error::RecvTimeout
             | Error::TooLong
             | Error::EmptyBuffer
             | Error::InvalidCloseCode(_)
             | Error::Closed => return error,
-            Error::Violation(violation) => (violation.close_code(), violation.to_string()),
-            Error::Expired(wait @ (Wait::Message | Wait::Idle)) => {
+            Error::Protocol(violation) => (violation.close_code(), violation.to_string()),
+            Error::DeadlineExceeded(wait @ (Deadline::Message | Deadline::Idle)) => {
                 (CloseCode::POLICY_VIOLATION, wait.reason().to_owned())
             }
             Error::Overloaded => (CloseCode::TRY_AGAIN_LATER, error.to_string()),
-            Error::Io(_) | Error::Expired(Wait::Write | Wait::Close) => {
+            Error::Io(_) | Error::DeadlineExceeded(Deadline::Write | Deadline::Close) => {
                 // If we have ended the stream ourselves, the reason for that is the news.
                 let error = self.shared.cause_of(error);
                 self.shared.abandon();
@@ -346,10 +346,10 @@ impl Inbound {
     }
 
     /// Takes note of payload that has come.
-    fn count(&mut self, len: usize, end: bool) {
+    fn count(&mut self, len: usize, fin: bool) {
         self.patience.busy();
         self.received += len as u64;
-        if end {
+        if fin {
             self.received = 0;
             self.patience.next_message();
         }

@@ -10,9 +10,9 @@ use crate::connection::reader::{Inbound, Next};
 use crate::connection::shared::Shared;
 use crate::connection::timers::CallDeadline;
 use crate::connection::writer::CloseAction;
-use crate::error::{Error, Wait};
-use crate::io::deadline::Deadline;
-use crate::proto::{CloseCode, CloseFrame, Kind};
+use crate::error::{Deadline, Error};
+use crate::io::deadline::Expiry;
+use crate::proto::{CloseCode, CloseFrame, MessageType};
 
 /// The receiving half of a connection, from [`Connection::split`](crate::Connection::split).
 ///
@@ -46,13 +46,13 @@ impl Receiver {
     ///
     /// # Errors
     ///
-    /// All but [`Error::TimedOut`] end the connection; the peer has been told why by then, where
+    /// All but [`Error::RecvTimeout`] end the connection; the peer has been told why by then, where
     /// it could be (§7.1.7).
     pub fn recv<'b>(&mut self, buf: &'b mut Vec<u8>) -> Result<Option<Message<'b>>, Error> {
         match self.assemble(buf) {
             Ok(Some(kind)) => {
                 // Text without its start may begin inside a character, and is no text.
-                let kind = if mem::take(&mut self.torn) { Kind::Binary } else { kind };
+                let kind = if mem::take(&mut self.torn) { MessageType::Binary } else { kind };
                 Ok(Some(Message::new(kind, buf)))
             }
             Ok(None) => {
@@ -78,12 +78,12 @@ impl Receiver {
         let call = &mut CallDeadline::new(self.recv_timeout);
         let chunk = self.chunk(out, call).map_err(|error| self.failed(error))?;
         if let Some(chunk) = &chunk {
-            self.torn = !chunk.end && (self.torn || chunk.len > 0);
+            self.torn = !chunk.fin && (self.torn || chunk.len > 0);
         }
         Ok(chunk)
     }
 
-    /// Bounds each later `recv` and `recv_chunk`: [`Error::TimedOut`] after this long, and nothing
+    /// Bounds each later `recv` and `recv_chunk`: [`Error::RecvTimeout`] after this long, and nothing
     /// is lost; zero counts as a millisecond. What is queued is sent first, within the write
     /// deadline, and only then does the time begin. `None`, the default, waits until a deadline of [`Timeouts`](crate::Timeouts).
     pub fn set_recv_timeout(&mut self, timeout: Option<Duration>) {
@@ -126,20 +126,20 @@ impl Receiver {
         let (write, close) = (timeouts.write, timeouts.close);
         shared.close(CloseAction::Initiate(code, reason.to_owned()), write);
         // However much comes before it.
-        let deadline = Deadline::after(close);
+        let deadline = Expiry::after(close);
         let mut sink = [0; 4096];
         while let Some(left) = deadline.left() {
             match self.chunk(&mut sink, &mut CallDeadline::new(Some(left))) {
                 Ok(None) => return Ok(()),
-                Ok(Some(_)) | Err(Error::TimedOut) => {}
+                Ok(Some(_)) | Err(Error::RecvTimeout) => {}
                 Err(error) => return Err(self.failed(error)),
             }
         }
-        Err(self.failed(Error::Expired(Wait::Close)))
+        Err(self.failed(Error::DeadlineExceeded(Deadline::Close)))
     }
 
     /// Puts a message together in `buf`; the type of a whole one, or `None` at the end.
-    fn assemble(&mut self, buf: &mut Vec<u8>) -> Result<Option<Kind>, Error> {
+    fn assemble(&mut self, buf: &mut Vec<u8>) -> Result<Option<MessageType>, Error> {
         let call = &mut CallDeadline::new(self.recv_timeout);
         let Self { inbound, partial, .. } = self;
         // The message before is no longer in use.
@@ -156,7 +156,7 @@ impl Receiver {
                     let bytes = inbound.bytes(&ready);
                     partial.begin(buf, bytes.len() as u64 + inbound.payload_left());
                     partial.append(bytes)?;
-                    (ready.kind, ready.end)
+                    (ready.kind, ready.fin)
                 }
                 Next::Direct(left) => {
                     // First, since the answers to send may be held up.
@@ -165,7 +165,7 @@ impl Receiver {
                     let room = partial.room(left)?;
                     let Some(chunk) = inbound.read_direct(room, call)? else { continue };
                     partial.add(chunk.len)?;
-                    (chunk.kind, chunk.end)
+                    (chunk.kind, chunk.fin)
                 }
                 Next::Empty => {
                     partial.rest(buf);
@@ -194,7 +194,7 @@ impl Receiver {
         {
             // What a `recv` that timed out has gathered comes first.
             let len = partial.take(out);
-            return Ok(Some(Chunk { kind, len, end: false }));
+            return Ok(Some(Chunk { kind, len, fin: false }));
         }
         loop {
             match inbound.next()? {
@@ -204,7 +204,7 @@ impl Receiver {
                     let len = bytes.len().min(out.len());
                     out[..len].copy_from_slice(&bytes[..len]);
                     let whole = len == bytes.len();
-                    let chunk = Chunk { kind: ready.kind, len, end: ready.end && whole };
+                    let chunk = Chunk { kind: ready.kind, len, fin: ready.fin && whole };
                     if !whole {
                         inbound.put_back(ready, len);
                     }

@@ -4,19 +4,23 @@ use std::net::SocketAddr;
 use std::ops::Deref;
 use std::time::Instant;
 
-use crate::http::Head;
+use crate::http::RequestHead;
 
 /// A request as it came, and from where. Method, target and headers are those of its [`Head`].
 #[derive(Debug, Clone)]
 pub struct Request {
-    head: Head,
+    head: RequestHead,
     peer_addr: Option<SocketAddr>,
-    begun: Instant,
+    accepted_at: Instant,
 }
 
 impl Request {
-    pub(crate) fn new(head: Head, peer_addr: Option<SocketAddr>, begun: Instant) -> Self {
-        Self { head, peer_addr, begun }
+    pub(crate) fn new(
+        head: RequestHead,
+        peer_addr: Option<SocketAddr>,
+        accepted_at: Instant,
+    ) -> Self {
+        Self { head, peer_addr, accepted_at }
     }
 
     /// The peer's address, where the stream has one.
@@ -27,15 +31,15 @@ impl Request {
 
     /// When the stream was accepted, and the server began to wait for the request.
     #[must_use]
-    pub fn begun(&self) -> Instant {
-        self.begun
+    pub fn accepted_at(&self) -> Instant {
+        self.accepted_at
     }
 }
 
 impl Deref for Request {
-    type Target = Head;
+    type Target = RequestHead;
 
-    fn deref(&self) -> &Head {
+    fn deref(&self) -> &RequestHead {
         &self.head
     }
 }

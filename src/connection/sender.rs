@@ -11,7 +11,7 @@ use crate::connection::writer::{CloseAction, Unit};
 use crate::error::Error;
 use crate::proto::frame::MAX_CONTROL;
 use crate::proto::utf8::Utf8;
-use crate::proto::{CloseCode, Kind, OpCode, encoder};
+use crate::proto::{CloseCode, MessageType, OpCode, encoder};
 
 /// The sending half of a connection, from [`Connection::split`](crate::Connection::split).
 ///
@@ -28,13 +28,13 @@ impl Sender {
     ///
     /// # Errors
     ///
-    /// [`Error::Closed`] once the closing handshake has begun; [`Error::Expired`] or
-    /// [`Error::Io`] if the stream failed, and the connection is over. [`Error::Expired`] too if
+    /// [`Error::Closed`] once the closing handshake has begun; [`Error::DeadlineExceeded`] or
+    /// [`Error::Io`] if the stream failed, and the connection is over. [`Error::DeadlineExceeded`] too if
     /// others send for all of the write timeout, such as a [writer](Self::writer) of the same
     /// thread: nothing was sent then, and the connection goes on.
     pub fn send<'a>(&self, message: impl Into<Message<'a>>) -> Result<(), Error> {
         let message = message.into();
-        let head = encoder::Head::new(true, message.kind().opcode(), message.len());
+        let head = encoder::FrameHeader::new(true, message.kind().opcode(), message.len());
         let mut frame = [IoSlice::new(head.as_bytes()), IoSlice::new(message.as_bytes())];
         self.shared.transmit(&mut frame)
     }
@@ -42,8 +42,8 @@ impl Sender {
     /// A message that is sent in fragments as it is written (§5.4): for one whose length is not
     /// known yet, or that is not in memory. Other messages wait until it is finished, for the write
     /// timeout at the most, and so does this one for those before it; if that is too long, the
-    /// writer's first call fails with [`Error::Expired`]. Control frames do not wait.
-    pub fn writer(&self, kind: Kind) -> MessageWriter<'_> {
+    /// writer's first call fails with [`Error::DeadlineExceeded`]. Control frames do not wait.
+    pub fn writer(&self, kind: MessageType) -> MessageWriter<'_> {
         let begun = self.shared.begin_message();
         let left = self.shared.time_to_write(0);
         let stage = match begun {
@@ -100,7 +100,7 @@ impl Sender {
 /// # fn stream(conn: &mut barews::Connection) -> std::io::Result<()> {
 /// use std::io::{BufWriter, Write};
 ///
-/// let mut lines = BufWriter::new(conn.writer(barews::Kind::Text));
+/// let mut lines = BufWriter::new(conn.writer(barews::MessageType::Text));
 /// for number in 0..1000 {
 ///     writeln!(lines, "line {number}")?;
 /// }
@@ -119,7 +119,7 @@ impl Sender {
 #[must_use = "a message has to be written and finished"]
 pub struct MessageWriter<'a> {
     shared: &'a Arc<Shared>,
-    kind: Kind,
+    kind: MessageType,
     utf8: Utf8,
     stage: Stage,
     /// What is left of the time that the peer may take for what was sent, beside what the next
@@ -161,7 +161,9 @@ impl MessageWriter<'_> {
     ///
     /// As for [`finish`](Self::finish), also for text that is not UTF-8.
     pub fn finish_with(mut self, last: &[u8]) -> Result<(), Error> {
-        if self.kind == Kind::Text && (self.utf8.feed(last).is_err() || !self.utf8.is_complete()) {
+        if self.kind == MessageType::Text
+            && (self.utf8.feed(last).is_err() || !self.utf8.is_complete())
+        {
             return Err(not_utf8().into());
         }
         self.fragment(true, last)
@@ -174,7 +176,7 @@ impl MessageWriter<'_> {
             Stage::Over => return Err(Error::Closed),
             Stage::Refused(error) => return Err(error),
         };
-        let head = encoder::Head::new(fin, opcode, payload.len());
+        let head = encoder::FrameHeader::new(fin, opcode, payload.len());
         let mut frame = [IoSlice::new(head.as_bytes()), IoSlice::new(payload)];
         let before = Instant::now();
         let within = self.time_for(payload.len(), before);
@@ -208,7 +210,7 @@ impl Write for MessageWriter<'_> {
         if buf.is_empty() {
             return Ok(0);
         }
-        if self.kind == Kind::Text {
+        if self.kind == MessageType::Text {
             self.utf8.feed(buf).map_err(|_| not_utf8())?;
         }
         self.fragment(false, buf)?;

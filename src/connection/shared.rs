@@ -16,7 +16,7 @@ use crate::config::Config;
 use crate::connection::buffer_pool::Spare;
 use crate::connection::writer::{CloseAction, Failure, Unit, Writer};
 use crate::error::Error;
-use crate::io::deadline::{Deadline, allowance};
+use crate::io::deadline::{Expiry, allowance};
 use crate::io::stream::Sink;
 use crate::io::stream::TimedStream;
 use crate::session::Closing;
@@ -62,8 +62,8 @@ const READING_TO_CLOSE: u8 = 2;
 
 impl Context {
     pub(crate) fn new(config: Config) -> Self {
-        let assembling = Budget::new(config.limits.assembling);
-        let keeping = Budget::new(config.limits.assembling / 16);
+        let assembling = Budget::new(config.limits.max_buffered_bytes);
+        let keeping = Budget::new(config.limits.max_buffered_bytes / 16);
         Self { config, assembling, keeping, spare: Spare::default() }
     }
 }
@@ -222,7 +222,7 @@ impl Shared {
             return;
         }
         let within = self.context.config.timeouts.close;
-        let deadline = Deadline::after(within);
+        let deadline = Expiry::after(within);
         // Whoever writes the Close ends our side behind it.
         self.writer.close(&self.wire, action, within);
         match self.writer.wait_for_receiver(deadline) {

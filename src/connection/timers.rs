@@ -9,8 +9,8 @@ use std::mem;
 use std::time::{Duration, Instant};
 
 use crate::connection::shared::Shared;
-use crate::error::{Error, Wait};
-use crate::io::deadline::{Deadline, allowance};
+use crate::error::{Deadline, Error};
+use crate::io::deadline::{Expiry, allowance};
 use crate::proto::encoder;
 
 /// After how long without a message memory beyond the smallest buffer is given back.
@@ -56,7 +56,7 @@ pub(crate) struct Bounds<'a> {
 #[derive(Debug)]
 pub(crate) struct CallDeadline {
     timeout: Option<Duration>,
-    deadline: Option<Deadline>,
+    deadline: Option<Expiry>,
 }
 
 impl CallDeadline {
@@ -68,7 +68,7 @@ impl CallDeadline {
     fn left(&mut self) -> Option<Duration> {
         let Some(timeout) = self.timeout else { return Some(Duration::MAX) };
         let timeout = timeout.max(Duration::from_millis(1));
-        self.deadline.get_or_insert_with(|| Deadline::after(timeout)).left()
+        self.deadline.get_or_insert_with(|| Expiry::after(timeout)).left()
     }
 }
 
@@ -78,7 +78,7 @@ impl Patience {
     ///
     /// # Errors
     ///
-    /// [`Error::Expired`] and [`Error::TimedOut`] for a clock that has run out, and
+    /// [`Error::DeadlineExceeded`] and [`Error::RecvTimeout`] for a clock that has run out, and
     /// [`Error::Io`].
     #[inline(always)]
     pub(crate) fn read(
@@ -173,27 +173,28 @@ impl Patience {
         closing: bool,
     ) -> Result<Duration, Error> {
         let timeouts = &shared.context.config.timeouts;
-        if self.silent >= timeouts.ping && !self.pinged {
+        if self.silent >= timeouts.ping_interval && !self.pinged {
             // §5.5.2: a Ping asks whether the peer is still there.
             let mut frame = Vec::new();
             encoder::ping(b"", &mut frame);
             shared.push_control(&frame);
             self.pinged = true;
             // Whatever made us late, the answer has its time.
-            self.silent = timeouts.ping;
+            self.silent = timeouts.ping_interval;
         }
         let keepalive = match self.pinged {
-            true => timeouts.idle,
-            false => timeouts.ping.min(timeouts.idle),
+            true => timeouts.idle_timeout,
+            false => timeouts.ping_interval.min(timeouts.idle_timeout),
         };
         if self.silent >= keepalive && shared.is_writing() {
             // It is taking what is sent, or the write deadline ends it; our Ping may wait behind.
             self.silent = Duration::ZERO;
         }
-        let mut wait = left(keepalive, self.silent).ok_or(Error::Expired(Wait::Idle))?;
+        let mut wait =
+            left(keepalive, self.silent).ok_or(Error::DeadlineExceeded(Deadline::Idle))?;
         if let Some(received) = bounds.unfinished {
             let message = left(allowance(timeouts.message, received), self.message);
-            wait = wait.min(message.ok_or(Error::Expired(Wait::Message))?);
+            wait = wait.min(message.ok_or(Error::DeadlineExceeded(Deadline::Message))?);
         }
         if closing {
             let (waited, bytes) = self.closing;
@@ -201,9 +202,9 @@ impl Patience {
             // A flood leaves nothing to wait for, and a handler may take its time for each message.
             let is_late = bytes > BEFORE_CLOSE && since.elapsed() >= timeouts.close;
             let close = left(timeouts.close, waited).filter(|_| !is_late);
-            wait = wait.min(close.ok_or(Error::Expired(Wait::Close))?);
+            wait = wait.min(close.ok_or(Error::DeadlineExceeded(Deadline::Close))?);
         }
-        wait = wait.min(bounds.call.left().ok_or(Error::TimedOut)?);
+        wait = wait.min(bounds.call.left().ok_or(Error::RecvTimeout)?);
         Ok(wait.min(bounds.tick))
     }
 }

@@ -30,8 +30,8 @@ mod turn;
 
 use atomic::{AtomicBool, Ordering};
 
-use crate::error::{Error, Wait};
-use crate::io::deadline::Deadline;
+use crate::error::{Deadline, Error};
+use crate::io::deadline::Expiry;
 use crate::io::stream::Sink;
 use crate::proto::{CloseCode, CloseFrame};
 use crate::session::Closing;
@@ -155,7 +155,7 @@ impl Writer {
     ///
     /// # Errors
     ///
-    /// [`Error::Closed`] once a Close has passed; [`Error::Expired`] if `within` passes, and
+    /// [`Error::Closed`] once a Close has passed; [`Error::DeadlineExceeded`] if `within` passes, and
     /// [`Error::Io`].
     #[inline(always)]
     pub(crate) fn send(
@@ -267,7 +267,7 @@ impl Writer {
     /// Hands the stream over to somebody who will speak for themselves, once whoever has the turn
     /// is through, or has had `within`.
     pub(crate) fn detach(&self, within: Duration) {
-        let deadline = Deadline::after(within);
+        let deadline = Expiry::after(within);
         let mut state = self.lock();
         while state.turn
             && let Some(left) = deadline.left()
@@ -300,7 +300,7 @@ impl Writer {
 
     /// Waits until no receiving half reads the stream, so that another may; whether that is so by
     /// the deadline.
-    pub(crate) fn wait_for_receiver(&self, deadline: Deadline) -> bool {
+    pub(crate) fn wait_for_receiver(&self, deadline: Expiry) -> bool {
         let mut state = self.lock();
         while state.receiving
             && let Some(left) = deadline.left()
@@ -345,9 +345,9 @@ impl Writer {
         unit: Unit,
         within: Duration,
     ) -> Result<MutexGuard<'a, State>, Error> {
-        let deadline = Deadline::after(within);
+        let deadline = Expiry::after(within);
         while state.may_send() && state.is_busy_for(unit) {
-            let left = deadline.left().ok_or(Error::Expired(Wait::Write))?;
+            let left = deadline.left().ok_or(Error::DeadlineExceeded(Deadline::Write))?;
             state = self.wait(state, left);
         }
         Ok(state)
@@ -402,8 +402,8 @@ impl Failure {
     /// What a call that receives says of it.
     pub(crate) fn error(self) -> Error {
         match self {
-            Self::WriteTimeout => Error::Expired(Wait::Write),
-            Self::CloseTimeout => Error::Expired(Wait::Close),
+            Self::WriteTimeout => Error::DeadlineExceeded(Deadline::Write),
+            Self::CloseTimeout => Error::DeadlineExceeded(Deadline::Close),
             Self::Write(kind) => Error::Io(kind.into()),
         }
     }

@@ -8,13 +8,13 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum HeadError {
-    /// The request line is longer than `HeadLimits::request_line` (RFC 9112 §3).
+    /// The request line is longer than `HeadLimits::max_request_line` (RFC 9112 §3).
     RequestLineTooLong,
-    /// A header line is longer than `HeadLimits::header_line` (RFC 9110 §5.4).
+    /// A header line is longer than `HeadLimits::max_header_line` (RFC 9110 §5.4).
     HeaderLineTooLong,
-    /// There are more header lines than `HeadLimits::headers` (RFC 9110 §5.4).
+    /// There are more header lines than `HeadLimits::max_headers` (RFC 9110 §5.4).
     TooManyHeaders,
-    /// The head is longer than `HeadLimits::head` (RFC 9110 §5.4).
+    /// The head is longer than `HeadLimits::max_head_size` (RFC 9110 §5.4).
     HeadTooLarge,
     /// A line ends in LF without CR (RFC 9112 §2.2: the CR may be left out only where a server
     /// chooses to allow it).

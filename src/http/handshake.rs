@@ -17,9 +17,9 @@ use base64::engine::general_purpose::{GeneralPurposeConfig, STANDARD};
 use sha1_smol::Sha1;
 
 use super::grammar;
-use super::head::Head;
-use super::refusal::{Refusal, only};
-use super::response::{Accept, InvalidReply};
+use super::head::RequestHead;
+use super::refusal::{HandshakeError, only};
+use super::response::{Accept, InvalidResponse};
 
 /// A request that passed [`check`], and so may be answered with 101.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,9 +39,9 @@ impl Handshake {
     ///
     /// # Errors
     ///
-    /// [`InvalidReply`] if `accept` has a header that may not be sent, or a subprotocol that the
+    /// [`InvalidResponse`] if `accept` has a header that may not be sent, or a subprotocol that the
     /// client did not offer.
-    pub fn encode(&self, head: &Head, accept: &Accept) -> Result<Vec<u8>, InvalidReply> {
+    pub fn encode(&self, head: &RequestHead, accept: &Accept) -> Result<Vec<u8>, InvalidResponse> {
         accept.encode(head, self.accept_key())
     }
 }
@@ -51,7 +51,7 @@ impl Handshake {
 /// # Errors
 ///
 /// The first rule that it breaks.
-pub fn check(head: &Head) -> Result<Handshake, Refusal> {
+pub fn check(head: &RequestHead) -> Result<Handshake, HandshakeError> {
     check_request(head)?;
     check_upgrade(head)
 }
@@ -62,44 +62,46 @@ pub fn check(head: &Head) -> Result<Handshake, Refusal> {
 ///
 /// # Errors
 ///
-/// The first rule that it breaks, of [`Refusal::MissingHost`] to [`Refusal::RepeatedOrigin`].
-pub fn check_request(head: &Head) -> Result<(), Refusal> {
-    match only(head, "Host", Refusal::RepeatedHost)? {
+/// The first rule that it breaks, of [`HandshakeError::MissingHost`] to [`HandshakeError::RepeatedOrigin`].
+pub fn check_request(head: &RequestHead) -> Result<(), HandshakeError> {
+    match only(head, "Host", HandshakeError::RepeatedHost)? {
         // RFC 9112 §3.2: a Host whose value is not a host gets a 400, and so (RFC 9110 §4.2.1)
         // does an empty one, since no http URI has an empty host.
-        Some(host) if !grammar::is_host(host) => return Err(Refusal::InvalidHost),
+        Some(host) if !grammar::is_host(host) => return Err(HandshakeError::InvalidHost),
         Some(_) => {}
         // §4.2.1 item 2, RFC 9112 §3.2: there must be one, except in HTTP/1.0.
-        None if head.minor_version() > 0 => return Err(Refusal::MissingHost),
+        None if head.minor_version() > 0 => return Err(HandshakeError::MissingHost),
         None => {}
     }
     // RFC 9112 §3.2.2: in an absolute target, the authority stands for the Host.
     if let Some(authority) = head.authority()
         && !grammar::is_host(authority.as_bytes())
     {
-        return Err(Refusal::InvalidAuthority);
+        return Err(HandshakeError::InvalidAuthority);
     }
     // RFC 9112 §6: a body has a Transfer-Encoding or a Content-Length. No body is read here, so
     // what follows such a head would be taken for frames, or for the next request.
     if head.header_values("Transfer-Encoding").next().is_some() {
-        return Err(Refusal::TransferEncoding);
+        return Err(HandshakeError::TransferEncoding);
     }
-    match only(head, "Content-Length", Refusal::RepeatedContentLength)? {
+    match only(head, "Content-Length", HandshakeError::RepeatedContentLength)? {
         // RFC 9110 §8.6: digits, one or more. "0, 0" may be refused, and is.
         Some(length) if length.is_empty() || !length.iter().all(u8::is_ascii_digit) => {
-            return Err(Refusal::InvalidContentLength);
+            return Err(HandshakeError::InvalidContentLength);
         }
-        Some(length) if length.iter().any(|&digit| digit != b'0') => return Err(Refusal::Body),
+        Some(length) if length.iter().any(|&digit| digit != b'0') => {
+            return Err(HandshakeError::Body);
+        }
         Some(_) | None => {}
     }
     // RFC 9110 §10.1.1: there is one expectation, in any case. It asks for a 100 ahead of the body,
     // and where there is none, the 100 may be left out: ahead of a 101 (§7.8) as of any answer. In
     // HTTP/1.0 the header must be ignored.
-    if head.minor_version() > 0 && head.elements("Expect").any(is_unknown_expectation) {
-        return Err(Refusal::Expectation);
+    if head.minor_version() > 0 && head.header_list("Expect").any(is_unknown_expectation) {
+        return Err(HandshakeError::Expectation);
     }
     // RFC 9110 §5.3: two lines of what is not a list leave open which of them counts.
-    only(head, "Origin", Refusal::RepeatedOrigin)?;
+    only(head, "Origin", HandshakeError::RepeatedOrigin)?;
     Ok(())
 }
 
@@ -107,27 +109,27 @@ pub fn check_request(head: &Head) -> Result<(), Refusal> {
 ///
 /// # Errors
 ///
-/// [`Refusal::NotWebSocket`] for an ordinary request, which has neither an `Upgrade` to websocket
+/// [`HandshakeError::NotWebSocket`] for an ordinary request, which has neither an `Upgrade` to websocket
 /// nor a `Sec-WebSocket-Key` or `Sec-WebSocket-Version`; else the first rule that it breaks.
-pub fn check_upgrade(head: &Head) -> Result<Handshake, Refusal> {
+pub fn check_upgrade(head: &RequestHead) -> Result<Handshake, HandshakeError> {
     // RFC 9110 §7.8: an Upgrade to something else may be ignored, and the request answered; in
     // HTTP/1.0 any must be.
     let asks = head.minor_version() > 0 && has_element(head, "Upgrade", "websocket");
     // A proxy may have removed the Upgrade, but no handshake is without these.
     let has = |name| head.header_values(name).next().is_some();
     if !asks && !has("Sec-WebSocket-Key") && !has("Sec-WebSocket-Version") {
-        return Err(Refusal::NotWebSocket);
+        return Err(HandshakeError::NotWebSocket);
     }
     // §4.2.1 item 1: GET, which RFC 9110 §9.1 spells in capitals.
     if head.method() != "GET" {
-        return Err(Refusal::MethodNotGet);
+        return Err(HandshakeError::MethodNotGet);
     }
     // §4.2.1 item 1: HTTP/1.1 or higher. This is not a 505, which speaks of the major version.
     if head.minor_version() == 0 {
-        return Err(Refusal::HttpTooOld);
+        return Err(HandshakeError::HttpTooOld);
     }
     if head.header_values("Upgrade").next().is_none() {
-        return Err(Refusal::MissingUpgrade);
+        return Err(HandshakeError::MissingUpgrade);
     }
     check_connection(head)?;
     // Before the key, since the key of another version is not ours to judge.
@@ -158,70 +160,71 @@ const KEY_BASE64: GeneralPurpose = GeneralPurpose::new(
 );
 
 /// §4.2.1 items 3 and 4: `Upgrade` asks for websocket, and `Connection` makes it count.
-fn check_connection(head: &Head) -> Result<(), Refusal> {
+fn check_connection(head: &RequestHead) -> Result<(), HandshakeError> {
     // RFC 9110 §7.8, §7.6.1: what both are lists of.
-    if !head.elements("Upgrade").all(grammar::is_upgrade_protocol) {
-        return Err(Refusal::InvalidUpgrade);
+    if !head.header_list("Upgrade").all(grammar::is_upgrade_protocol) {
+        return Err(HandshakeError::InvalidUpgrade);
     }
     // §4.2.1 item 3: case does not matter, and "websocket/13" is another protocol.
     if !has_element(head, "Upgrade", "websocket") {
-        return Err(Refusal::UpgradeNotWebSocket);
+        return Err(HandshakeError::UpgradeNotWebSocket);
     }
-    if !head.elements("Connection").all(grammar::is_token) {
-        return Err(Refusal::InvalidConnection);
+    if !head.header_list("Connection").all(grammar::is_token) {
+        return Err(HandshakeError::InvalidConnection);
     }
     // §4.2.1 item 4: case does not matter; RFC 9110 §7.8: without it, Upgrade is to be ignored.
     if !has_element(head, "Connection", "upgrade") {
-        return Err(Refusal::ConnectionNotUpgrade);
+        return Err(HandshakeError::ConnectionNotUpgrade);
     }
     Ok(())
 }
 
 /// §4.2.1 item 6: the version is 13; §11.3.5: and is given once.
-fn check_version(head: &Head) -> Result<(), Refusal> {
-    match only(head, "Sec-WebSocket-Version", Refusal::RepeatedVersion)? {
+fn check_version(head: &RequestHead) -> Result<(), HandshakeError> {
+    match only(head, "Sec-WebSocket-Version", HandshakeError::RepeatedVersion)? {
         Some(b"13") => Ok(()),
         // §4.2.2 item 4, §4.4: the answer names the version to come back with.
-        Some(_) => Err(Refusal::UnsupportedVersion),
-        None => Err(Refusal::MissingVersion),
+        Some(_) => Err(HandshakeError::UnsupportedVersion),
+        None => Err(HandshakeError::MissingVersion),
     }
 }
 
 /// §4.2.1 item 5: the key is base64 of 16 bytes; §11.3.1: and is given once.
-fn check_key(head: &Head) -> Result<[u8; 28], Refusal> {
-    let key = only(head, "Sec-WebSocket-Key", Refusal::RepeatedKey)?.ok_or(Refusal::MissingKey)?;
+fn check_key(head: &RequestHead) -> Result<[u8; 28], HandshakeError> {
+    let key = only(head, "Sec-WebSocket-Key", HandshakeError::RepeatedKey)?
+        .ok_or(HandshakeError::MissingKey)?;
     // 24 characters are 16, 17 or 18 bytes, depending on the padding.
     let mut nonce = [0; 18];
     if key.len() != 24 || KEY_BASE64.decode_slice(key, &mut nonce) != Ok(16) {
-        return Err(Refusal::InvalidKey);
+        return Err(HandshakeError::InvalidKey);
     }
     Ok(accept_key(key))
 }
 
 /// §4.1 item 10: the subprotocols, if any are offered, are tokens, and no two are the same.
-fn check_protocols(head: &Head) -> Result<(), Refusal> {
+fn check_protocols(head: &RequestHead) -> Result<(), HandshakeError> {
     const NAME: &str = "Sec-WebSocket-Protocol";
     if head.header_values(NAME).next().is_none() {
         return Ok(());
     }
-    let mut offers: Vec<&[u8]> = head.elements(NAME).collect();
+    let mut offers: Vec<&[u8]> = head.header_list(NAME).collect();
     if offers.is_empty() || !offers.iter().all(|offer| grammar::is_token(offer)) {
-        return Err(Refusal::InvalidProtocol);
+        return Err(HandshakeError::InvalidProtocol);
     }
     // Sorted, equal ones are neighbours.
     offers.sort_unstable();
     if offers.windows(2).any(|pair| pair[0] == pair[1]) {
-        return Err(Refusal::RepeatedProtocol);
+        return Err(HandshakeError::RepeatedProtocol);
     }
     Ok(())
 }
 
 /// §9.1: extensions that do not follow the grammar fail the handshake. Those that do are declined,
 /// by not being named in the answer. An empty list offers none, and nothing hangs on it.
-fn check_extensions(head: &Head) -> Result<(), Refusal> {
+fn check_extensions(head: &RequestHead) -> Result<(), HandshakeError> {
     match head.header_values("Sec-WebSocket-Extensions").all(is_list_of_extensions) {
         true => Ok(()),
-        false => Err(Refusal::InvalidExtensions),
+        false => Err(HandshakeError::InvalidExtensions),
     }
 }
 
@@ -234,9 +237,9 @@ fn is_unknown_expectation(element: &[u8]) -> bool {
 }
 
 /// Is this one of the elements of the list, in upper or lower case?
-fn has_element(head: &Head, name: &str, wanted: &str) -> bool {
+fn has_element(head: &RequestHead, name: &str, wanted: &str) -> bool {
     let wanted = wanted.as_bytes();
-    head.elements(name).any(|element| element.eq_ignore_ascii_case(wanted))
+    head.header_list(name).any(|element| element.eq_ignore_ascii_case(wanted))
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use super::grammar;
 ///
 /// It says nothing about what the request means: [`check`](super::check) does.
 #[derive(Clone)]
-pub struct Head {
+pub struct RequestHead {
     /// Every byte of the head as it was received.
     pub(super) bytes: Box<[u8]>,
     pub(super) fields: Box<[Field]>,
@@ -22,7 +22,7 @@ pub struct Head {
     pub(super) minor_version: u8,
 }
 
-impl Head {
+impl RequestHead {
     /// The method as received, a token: upper and lower case differ (RFC 9110 §9.1).
     pub fn method(&self) -> &str {
         self.ascii(self.method)
@@ -85,7 +85,7 @@ impl Head {
 
     /// The elements of a header that is a comma list, over all its lines, the empty ones left out
     /// (RFC 9110 §5.6.1). Case does not matter in the name.
-    pub fn elements<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a [u8]> {
+    pub fn header_list<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a [u8]> {
         grammar::elements(self.header_values(name))
     }
 
@@ -116,33 +116,38 @@ impl Head {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HeadLimits {
     /// The request line, in bytes without its CRLF. Default 8,192.
-    pub request_line: usize,
-    /// One header line, in bytes without its CRLF. Default 32,768, as the whole head: cookies are
+    pub max_request_line: usize,
+    /// One header line, in bytes without its CRLF. Default 32,768, as the whole max_head_size: cookies are
     /// one line, and all ports of a host share them.
-    pub header_line: usize,
+    pub max_header_line: usize,
     /// How many header lines. Default 100.
-    pub headers: usize,
+    pub max_headers: usize,
     /// The whole head, in bytes, with every CRLF. Default 32,768; above 4 GiB it counts as 4 GiB.
-    pub head: usize,
+    pub max_head_size: usize,
 }
 
 impl Default for HeadLimits {
     fn default() -> HeadLimits {
         let head = 32 * 1024;
-        HeadLimits { request_line: 8_192, header_line: head, headers: 100, head }
+        HeadLimits {
+            max_request_line: 8_192,
+            max_header_line: head,
+            max_headers: 100,
+            max_head_size: head,
+        }
     }
 }
 
-impl fmt::Debug for Head {
+impl fmt::Debug for RequestHead {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        struct Headers<'a>(&'a Head);
+        struct Headers<'a>(&'a RequestHead);
         impl fmt::Debug for Headers<'_> {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 let text = |(name, value)| (name, String::from_utf8_lossy(value));
                 f.debug_map().entries(self.0.headers().map(text)).finish()
             }
         }
-        f.debug_struct("Head")
+        f.debug_struct("RequestHead")
             .field("method", &self.method())
             .field("target", &self.target())
             .field("minor_version", &self.minor_version)

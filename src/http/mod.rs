@@ -1,9 +1,9 @@
 //! The opening handshake (§4): HTTP, as far as a WebSocket server needs it.
 //!
 //! ```text
-//! bytes --HeadParser--> Head --check_request, check_upgrade--> Handshake --Accept--> 101
+//! bytes --HeadParser--> RequestHead --check_request, check_upgrade--> Handshake --Accept--> 101
 //!              |                      |             |
-//!          HeadError               Refusal     NotWebSocket: plain HTTP
+//!          HeadError               HandshakeError     NotWebSocket: plain HTTP
 //!              '------ Response ------'
 //! ```
 //!
@@ -31,8 +31,8 @@ mod testing;
 pub use date::Date;
 pub use error::HeadError;
 pub use handshake::{Handshake, accept_key, check, check_request, check_upgrade};
-pub use head::{Head, HeadLimits};
+pub use head::{HeadLimits, RequestHead};
 pub use origin::{InvalidOrigin, Origin, check_origin};
 pub use parser::HeadParser;
-pub use refusal::Refusal;
-pub use response::{Accept, InvalidReply, Reject, Response, Status};
+pub use refusal::HandshakeError;
+pub use response::{Accept, InvalidResponse, Reject, Response, Status};

@@ -7,8 +7,8 @@
 use std::{fmt, str};
 
 use super::grammar;
-use super::head::Head;
-use super::refusal::{Refusal, only};
+use super::head::RequestHead;
+use super::refusal::{HandshakeError, only};
 
 /// Where a page comes from (RFC 6454 §4): scheme, host and port.
 ///
@@ -105,7 +105,7 @@ impl<'a> Origin<'a> {
 
     /// Is it the origin of a page that this request's own server serves? The scheme may be either,
     /// as there may be a proxy that ends TLS.
-    fn is_of(self, head: &Head) -> bool {
+    fn is_of(self, head: &RequestHead) -> bool {
         // RFC 9112 §3.2.2: in an absolute target, the authority stands for the Host.
         let host = head.header_values("Host").next();
         let authority = head.authority().map(str::as_bytes).or(host);
@@ -153,9 +153,9 @@ impl Eq for Origin<'_> {}
 ///
 /// # Errors
 ///
-/// [`Refusal::RepeatedOrigin`] or [`Refusal::OriginNotAllowed`].
-pub fn check_origin(head: &Head, allowed: &[String]) -> Result<(), Refusal> {
-    let Some(value) = only(head, "Origin", Refusal::RepeatedOrigin)? else {
+/// [`HandshakeError::RepeatedOrigin`] or [`HandshakeError::OriginNotAllowed`].
+pub fn check_origin(head: &RequestHead, allowed: &[String]) -> Result<(), HandshakeError> {
+    let Some(value) = only(head, "Origin", HandshakeError::RepeatedOrigin)? else {
         return Ok(());
     };
     if allowed.is_empty() {
@@ -163,10 +163,10 @@ pub fn check_origin(head: &Head, allowed: &[String]) -> Result<(), Refusal> {
     }
     // §10.2: the server answers an origin that it does not want with 403.
     let origin = str::from_utf8(value).ok().and_then(|text| Origin::read(text).ok());
-    let origin = origin.ok_or(Refusal::OriginNotAllowed)?;
+    let origin = origin.ok_or(HandshakeError::OriginNotAllowed)?;
     let mut listed = allowed.iter().filter_map(|text| Origin::read(text).ok());
     let ours = listed.any(|other| other == origin) || origin.is_of(head);
-    if ours { Ok(()) } else { Err(Refusal::OriginNotAllowed) }
+    if ours { Ok(()) } else { Err(HandshakeError::OriginNotAllowed) }
 }
 
 impl InvalidOrigin {

@@ -14,7 +14,7 @@ use std::mem;
 
 use super::error::HeadError;
 use super::grammar;
-use super::head::{Field, Head, HeadLimits, Span};
+use super::head::{Field, HeadLimits, RequestHead, Span};
 use super::target::{TargetPart, target_byte};
 
 /// Reads one request head, in as many pieces as it comes.
@@ -22,9 +22,9 @@ use super::target::{TargetPart, target_byte};
 pub struct HeadParser {
     limits: HeadLimits,
     state: State,
-    /// The bytes of all calls before this one; its capacity stays within `limits.head`.
+    /// The bytes of all calls before this one; its capacity stays within `limits.max_head_size`.
     bytes: Vec<u8>,
-    /// Where the next byte belongs in the head; at most `limits.head`.
+    /// Where the next byte belongs in the head; at most `limits.max_head_size`.
     position: u32,
     /// Where the line begins that the next byte belongs to.
     line: u32,
@@ -42,7 +42,7 @@ impl HeadParser {
     /// A parser that has seen nothing yet, and allocates nothing until it does.
     pub fn new(mut limits: HeadLimits) -> HeadParser {
         // Positions are u32.
-        limits.head = limits.head.min(u32::MAX as usize);
+        limits.max_head_size = limits.max_head_size.min(u32::MAX as usize);
         HeadParser {
             limits,
             state: State::Request(RequestPart::Start),
@@ -67,7 +67,7 @@ impl HeadParser {
     ///
     /// A [`HeadError`] as soon as a byte comes that no good head within the limits could have in
     /// this place. What was kept is freed, and every further call gives the same error.
-    pub fn feed(&mut self, input: &[u8]) -> Result<(usize, Option<Head>), HeadError> {
+    pub fn feed(&mut self, input: &[u8]) -> Result<(usize, Option<RequestHead>), HeadError> {
         match self.state {
             State::Done => return Ok((0, None)),
             State::Failed(error) => return Err(error),
@@ -102,7 +102,7 @@ impl HeadParser {
 
     /// How many bytes the head may still have: one more shows that it is too large.
     pub fn room(&self) -> usize {
-        self.limits.head.saturating_sub(self.position as usize)
+        self.limits.max_head_size.saturating_sub(self.position as usize)
     }
 
     /// Whether the request line begins with `HEAD`. It stays so after an error: the answer to that
@@ -122,15 +122,15 @@ impl HeadParser {
     fn run(&mut self, input: &[u8]) -> usize {
         let (class, limit) = match self.state {
             State::Request(RequestPart::Target(TargetPart::Path)) => {
-                (grammar::TARGET, self.limits.request_line)
+                (grammar::TARGET, self.limits.max_request_line)
             }
-            State::Field(FieldPart::Name) => (grammar::TOKEN, self.limits.header_line),
-            State::Field(FieldPart::Value) => (grammar::VISIBLE, self.limits.header_line),
+            State::Field(FieldPart::Name) => (grammar::TOKEN, self.limits.max_header_line),
+            State::Field(FieldPart::Value) => (grammar::VISIBLE, self.limits.max_header_line),
             _ => return 0,
         };
         let line = (self.position - self.line) as usize;
         let room = limit.saturating_sub(line);
-        let room = room.min(self.limits.head.saturating_sub(self.position as usize));
+        let room = room.min(self.limits.max_head_size.saturating_sub(self.position as usize));
         let run = grammar::run(&input[..input.len().min(room)], class);
         // It fits: the head's limit does.
         let start = self.position;
@@ -149,19 +149,19 @@ impl HeadParser {
     /// Judges one byte and gives the state after it.
     fn step(&mut self, byte: u8) -> Result<State, HeadError> {
         // RFC 9110 §5.4: a server may refuse what is larger than it wishes to process.
-        if self.position as usize >= self.limits.head {
+        if self.position as usize >= self.limits.max_head_size {
             return Err(HeadError::HeadTooLarge);
         }
         let next = match self.state {
             State::Request(part) => match self.request_byte(part, byte)? {
                 // RFC 9112 §3: the same for a request line.
-                _ if self.overruns(self.limits.request_line, byte) => {
+                _ if self.overruns(self.limits.max_request_line, byte) => {
                     return Err(HeadError::RequestLineTooLong);
                 }
                 next => next,
             },
             State::Field(part) => match self.field_byte(part, byte)? {
-                _ if self.overruns(self.limits.header_line, byte) => {
+                _ if self.overruns(self.limits.max_header_line, byte) => {
                     return Err(HeadError::HeaderLineTooLong);
                 }
                 next => next,
@@ -267,7 +267,7 @@ impl HeadParser {
             // RFC 9112 §5: a line is a name that is a token, a colon and a value.
             (Start, b':') => return Err(HeadError::EmptyName),
             (Start, _) if grammar::is_token_byte(byte) => {
-                if self.fields.len() >= self.limits.headers {
+                if self.fields.len() >= self.limits.max_headers {
                     return Err(HeadError::TooManyHeaders);
                 }
                 self.field.name.start = self.position;
@@ -310,14 +310,14 @@ impl HeadParser {
         let needed = self.bytes.len() + passed.len();
         if needed > self.bytes.capacity() {
             let doubled = self.bytes.capacity().saturating_mul(2);
-            let capacity = doubled.min(self.limits.head).max(needed);
+            let capacity = doubled.min(self.limits.max_head_size).max(needed);
             self.bytes.reserve_exact(capacity - self.bytes.len());
         }
         self.bytes.extend_from_slice(passed);
     }
 
-    fn take_head(&mut self) -> Head {
-        Head {
+    fn take_head(&mut self) -> RequestHead {
+        RequestHead {
             bytes: mem::take(&mut self.bytes).into_boxed_slice(),
             fields: mem::take(&mut self.fields).as_slice().into(),
             method: self.method,

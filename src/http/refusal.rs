@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::error::HeadError;
-use super::head::Head;
+use super::head::RequestHead;
 use super::response::{Response, Status};
 
 /// Why a request is not upgraded.
@@ -11,7 +11,7 @@ use super::response::{Response, Status};
 /// Its text is one line in plain words, and is what the client is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Refusal {
+pub enum HandshakeError {
     /// The bytes are not a request head (RFC 9112).
     Head(HeadError),
     /// HTTP/1.1 without `Host` (RFC 9112 §3.2; §4.2.1 item 2).
@@ -70,46 +70,46 @@ pub enum Refusal {
     /// `Sec-WebSocket-Extensions` is not a list of extensions (§9.1).
     InvalidExtensions,
     /// `Origin` is not one that this server is configured to serve (§4.2.2 item 4, §10.2).
-    /// [`Refusal::reason`] names it.
+    /// [`HandshakeError::reason`] names it.
     OriginNotAllowed,
 }
 
-impl Refusal {
+impl HandshakeError {
     /// The status that answers it.
     pub fn status(self) -> Status {
         match self {
-            Refusal::Head(error) => error.status(),
+            HandshakeError::Head(error) => error.status(),
             // RFC 9110 §15.5.22: the client is to ask again, for WebSocket 13.
-            Refusal::MissingUpgrade
-            | Refusal::UpgradeNotWebSocket
-            | Refusal::ConnectionNotUpgrade
-            | Refusal::MissingVersion
-            | Refusal::UnsupportedVersion => Status::UPGRADE_REQUIRED,
-            Refusal::MethodNotGet => Status::METHOD_NOT_ALLOWED,
+            HandshakeError::MissingUpgrade
+            | HandshakeError::UpgradeNotWebSocket
+            | HandshakeError::ConnectionNotUpgrade
+            | HandshakeError::MissingVersion
+            | HandshakeError::UnsupportedVersion => Status::UPGRADE_REQUIRED,
+            HandshakeError::MethodNotGet => Status::METHOD_NOT_ALLOWED,
             // §4.2.2 item 4: a server that does not accept this origin.
-            Refusal::OriginNotAllowed => Status::FORBIDDEN,
+            HandshakeError::OriginNotAllowed => Status::FORBIDDEN,
             // RFC 9110 §10.1.1: an expectation that is not known.
-            Refusal::Expectation => Status::EXPECTATION_FAILED,
-            Refusal::MissingHost
-            | Refusal::RepeatedHost
-            | Refusal::InvalidHost
-            | Refusal::InvalidAuthority
-            | Refusal::TransferEncoding
-            | Refusal::RepeatedContentLength
-            | Refusal::InvalidContentLength
-            | Refusal::Body
-            | Refusal::RepeatedOrigin
-            | Refusal::NotWebSocket
-            | Refusal::HttpTooOld
-            | Refusal::InvalidUpgrade
-            | Refusal::InvalidConnection
-            | Refusal::RepeatedVersion
-            | Refusal::MissingKey
-            | Refusal::RepeatedKey
-            | Refusal::InvalidKey
-            | Refusal::InvalidProtocol
-            | Refusal::RepeatedProtocol
-            | Refusal::InvalidExtensions => Status::BAD_REQUEST,
+            HandshakeError::Expectation => Status::EXPECTATION_FAILED,
+            HandshakeError::MissingHost
+            | HandshakeError::RepeatedHost
+            | HandshakeError::InvalidHost
+            | HandshakeError::InvalidAuthority
+            | HandshakeError::TransferEncoding
+            | HandshakeError::RepeatedContentLength
+            | HandshakeError::InvalidContentLength
+            | HandshakeError::Body
+            | HandshakeError::RepeatedOrigin
+            | HandshakeError::NotWebSocket
+            | HandshakeError::HttpTooOld
+            | HandshakeError::InvalidUpgrade
+            | HandshakeError::InvalidConnection
+            | HandshakeError::RepeatedVersion
+            | HandshakeError::MissingKey
+            | HandshakeError::RepeatedKey
+            | HandshakeError::InvalidKey
+            | HandshakeError::InvalidProtocol
+            | HandshakeError::RepeatedProtocol
+            | HandshakeError::InvalidExtensions => Status::BAD_REQUEST,
         }
     }
 
@@ -121,16 +121,16 @@ impl Refusal {
     }
 
     /// The same for this request: the body is the [`reason`](Self::reason).
-    pub fn response_to(self, head: &Head) -> Response {
+    pub fn response_to(self, head: &RequestHead) -> Response {
         self.response_with(&self.reason(head))
     }
 
     /// Its text for this request: an origin that is not allowed is named, as far as it is short and
     /// of visible ASCII. One line, and fit for a log.
-    pub fn reason(self, head: &Head) -> String {
+    pub fn reason(self, head: &RequestHead) -> String {
         const LONGEST: usize = 100;
         let origin = head.header_values("Origin").next().unwrap_or_default();
-        if self != Refusal::OriginNotAllowed || origin.is_empty() {
+        if self != HandshakeError::OriginNotAllowed || origin.is_empty() {
             return self.to_string();
         }
         let visible = |&byte: &u8| if byte.is_ascii_graphic() { char::from(byte) } else { '?' };
@@ -145,7 +145,7 @@ impl Refusal {
         let response = Response::new(self.status(), format!("{reason}\n"));
         match self {
             // RFC 9110 §15.5.6: 405 tells which methods there are.
-            Refusal::MethodNotGet => response.header("Allow", "GET"),
+            HandshakeError::MethodNotGet => response.header("Allow", "GET"),
             _ => response,
         }
     }
@@ -153,10 +153,10 @@ impl Refusal {
 
 /// The value of a header that may be given once; `repeated` if it is given more often.
 pub(super) fn only<'a>(
-    head: &'a Head,
+    head: &'a RequestHead,
     name: &str,
-    repeated: Refusal,
-) -> Result<Option<&'a [u8]>, Refusal> {
+    repeated: HandshakeError,
+) -> Result<Option<&'a [u8]>, HandshakeError> {
     let mut values = head.header_values(name);
     match (values.next(), values.next()) {
         (_, Some(_)) => Err(repeated),
@@ -164,58 +164,58 @@ pub(super) fn only<'a>(
     }
 }
 
-impl From<HeadError> for Refusal {
-    fn from(error: HeadError) -> Refusal {
-        Refusal::Head(error)
+impl From<HeadError> for HandshakeError {
+    fn from(error: HeadError) -> HandshakeError {
+        HandshakeError::Head(error)
     }
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for HandshakeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Refusal::Head(error) => return error.fmt(f),
-            Refusal::MissingHost => "the Host header is missing",
-            Refusal::RepeatedHost => "there is more than one Host header",
-            Refusal::InvalidHost => "the Host header is malformed",
-            Refusal::InvalidAuthority => "the host in the request target is malformed",
-            Refusal::TransferEncoding => "a request with a body (Transfer-Encoding) is not accepted",
-            Refusal::RepeatedContentLength => "there is more than one Content-Length header",
-            Refusal::InvalidContentLength => "the Content-Length header is malformed",
-            Refusal::Body => "a request with a body (Content-Length) is not accepted",
-            Refusal::Expectation => "the Expect header asks for more than 100-continue",
-            Refusal::RepeatedOrigin => "there is more than one Origin header",
-            Refusal::NotWebSocket => "this is a WebSocket endpoint, and the request is plain HTTP",
-            Refusal::MethodNotGet => "a WebSocket handshake uses the method GET",
-            Refusal::HttpTooOld => {
+            HandshakeError::Head(error) => return error.fmt(f),
+            HandshakeError::MissingHost => "the Host header is missing",
+            HandshakeError::RepeatedHost => "there is more than one Host header",
+            HandshakeError::InvalidHost => "the Host header is malformed",
+            HandshakeError::InvalidAuthority => "the host in the request target is malformed",
+            HandshakeError::TransferEncoding => "a request with a body (Transfer-Encoding) is not accepted",
+            HandshakeError::RepeatedContentLength => "there is more than one Content-Length header",
+            HandshakeError::InvalidContentLength => "the Content-Length header is malformed",
+            HandshakeError::Body => "a request with a body (Content-Length) is not accepted",
+            HandshakeError::Expectation => "the Expect header asks for more than 100-continue",
+            HandshakeError::RepeatedOrigin => "there is more than one Origin header",
+            HandshakeError::NotWebSocket => "this is a WebSocket endpoint, and the request is plain HTTP",
+            HandshakeError::MethodNotGet => "a WebSocket handshake uses the method GET",
+            HandshakeError::HttpTooOld => {
                 "a WebSocket handshake needs HTTP/1.1 (a proxy on the way may speak HTTP/1.0)"
             },
-            Refusal::MissingUpgrade => {
+            HandshakeError::MissingUpgrade => {
                 "the Upgrade header is missing (a proxy on the way may have removed it)"
             }
-            Refusal::InvalidUpgrade => "the Upgrade header is malformed",
-            Refusal::UpgradeNotWebSocket => "the Upgrade header does not ask for websocket",
-            Refusal::InvalidConnection => "the Connection header is malformed",
-            Refusal::ConnectionNotUpgrade => {
+            HandshakeError::InvalidUpgrade => "the Upgrade header is malformed",
+            HandshakeError::UpgradeNotWebSocket => "the Upgrade header does not ask for websocket",
+            HandshakeError::InvalidConnection => "the Connection header is malformed",
+            HandshakeError::ConnectionNotUpgrade => {
                 "the Connection header does not say Upgrade (a proxy on the way may have removed it)"
             }
-            Refusal::MissingVersion => "the Sec-WebSocket-Version header is missing",
-            Refusal::RepeatedVersion => "there is more than one Sec-WebSocket-Version header",
-            Refusal::UnsupportedVersion => "this server speaks WebSocket version 13",
-            Refusal::MissingKey => "the Sec-WebSocket-Key header is missing",
-            Refusal::RepeatedKey => "there is more than one Sec-WebSocket-Key header",
-            Refusal::InvalidKey => "the Sec-WebSocket-Key header is not the base64 of 16 bytes",
-            Refusal::InvalidProtocol => "the Sec-WebSocket-Protocol header is not a list of tokens",
-            Refusal::RepeatedProtocol => "the same subprotocol is offered twice",
-            Refusal::InvalidExtensions => "the Sec-WebSocket-Extensions header is malformed",
-            Refusal::OriginNotAllowed => "this origin is not allowed",
+            HandshakeError::MissingVersion => "the Sec-WebSocket-Version header is missing",
+            HandshakeError::RepeatedVersion => "there is more than one Sec-WebSocket-Version header",
+            HandshakeError::UnsupportedVersion => "this server speaks WebSocket version 13",
+            HandshakeError::MissingKey => "the Sec-WebSocket-Key header is missing",
+            HandshakeError::RepeatedKey => "there is more than one Sec-WebSocket-Key header",
+            HandshakeError::InvalidKey => "the Sec-WebSocket-Key header is not the base64 of 16 bytes",
+            HandshakeError::InvalidProtocol => "the Sec-WebSocket-Protocol header is not a list of tokens",
+            HandshakeError::RepeatedProtocol => "the same subprotocol is offered twice",
+            HandshakeError::InvalidExtensions => "the Sec-WebSocket-Extensions header is malformed",
+            HandshakeError::OriginNotAllowed => "this origin is not allowed",
         })
     }
 }
 
-impl std::error::Error for Refusal {
+impl std::error::Error for HandshakeError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Refusal::Head(error) => Some(error),
+            HandshakeError::Head(error) => Some(error),
             _ => None,
         }
     }

@@ -3,7 +3,7 @@
 //!
 //! Much of a reply is not the caller's to choose: how its body is delimited, what becomes of the
 //! connection, and the handshake's own headers. Those are written here and nowhere else; a caller
-//! who names one of them, or whose text could end a line early, gets an [`InvalidReply`] and
+//! who names one of them, or whose text could end a line early, gets an [`InvalidResponse`] and
 //! nothing is sent.
 
 use std::fmt;
@@ -11,7 +11,7 @@ use std::fmt;
 use super::date::Date;
 use super::error::HeadError;
 use super::grammar;
-use super::head::Head;
+use super::head::RequestHead;
 
 /// An HTTP status code, 101 or a final one from 200 to 599 (RFC 9110 §15).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -119,7 +119,7 @@ impl HeadError {
 /// Why a reply that the program made was not sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum InvalidReply {
+pub enum InvalidResponse {
     /// A header name is not a token (RFC 9110 §5.1).
     HeaderName,
     /// A header value has a control character in it, such as CR or LF (RFC 9110 §5.5).
@@ -136,20 +136,20 @@ pub enum InvalidReply {
     ProtocolNotOffered,
 }
 
-impl fmt::Display for InvalidReply {
+impl fmt::Display for InvalidResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            InvalidReply::HeaderName => "a header name of the reply is not a token",
-            InvalidReply::HeaderValue => "a header value of the reply has a control character",
-            InvalidReply::ReservedHeader => "a header of the reply is the server's own to write",
-            InvalidReply::NotFinal => "a response cannot have status 101",
-            InvalidReply::BodyNotAllowed => "a response with this status cannot have a body",
-            InvalidReply::ProtocolNotOffered => "the client did not offer this subprotocol",
+            InvalidResponse::HeaderName => "a header name of the reply is not a token",
+            InvalidResponse::HeaderValue => "a header value of the reply has a control character",
+            InvalidResponse::ReservedHeader => "a header of the reply is the server's own to write",
+            InvalidResponse::NotFinal => "a response cannot have status 101",
+            InvalidResponse::BodyNotAllowed => "a response with this status cannot have a body",
+            InvalidResponse::ProtocolNotOffered => "the client did not offer this subprotocol",
         })
     }
 }
 
-impl std::error::Error for InvalidReply {}
+impl std::error::Error for InvalidResponse {}
 
 /// A whole HTTP response, after which the connection is closed.
 ///
@@ -202,9 +202,9 @@ impl Response {
     ///
     /// # Errors
     ///
-    /// [`InvalidReply`] if a header is not one that may be sent, or the status is 101, or the
+    /// [`InvalidResponse`] if a header is not one that may be sent, or the status is 101, or the
     /// status has no body and one was given.
-    pub fn encode(&self, date: Option<Date>) -> Result<Vec<u8>, InvalidReply> {
+    pub fn encode(&self, date: Option<Date>) -> Result<Vec<u8>, InvalidResponse> {
         let mut bytes = self.encode_head_only(date)?;
         bytes.extend_from_slice(&self.body);
         Ok(bytes)
@@ -216,14 +216,14 @@ impl Response {
     /// # Errors
     ///
     /// Those of [`Response::encode`].
-    pub fn encode_head_only(&self, date: Option<Date>) -> Result<Vec<u8>, InvalidReply> {
+    pub fn encode_head_only(&self, date: Option<Date>) -> Result<Vec<u8>, InvalidResponse> {
         if self.status == Status::SWITCHING_PROTOCOLS {
-            return Err(InvalidReply::NotFinal);
+            return Err(InvalidResponse::NotFinal);
         }
         // RFC 9110 §15.3.5, §15.3.6, §15.4.5: no content at all with these three.
         let bodiless = matches!(self.status.code(), 204 | 205 | 304);
         if bodiless && !self.body.is_empty() {
-            return Err(InvalidReply::BodyNotAllowed);
+            return Err(InvalidResponse::BodyNotAllowed);
         }
         let mut bytes = status_line(self.status);
         // "close" stands first, for those who look no further.
@@ -272,7 +272,7 @@ impl Accept {
 
     /// Chooses a subprotocol, which must be one that the client offered (§4.2.2 item 4).
     #[must_use]
-    pub fn protocol(mut self, protocol: impl Into<String>) -> Accept {
+    pub fn subprotocol(mut self, protocol: impl Into<String>) -> Accept {
         self.protocol = Some(protocol.into());
         self
     }
@@ -280,9 +280,9 @@ impl Accept {
     /// Chooses the first subprotocol in the client's order of preference that is `supported`, or
     /// none if there is none (§4.1 item 10). Upper and lower case differ.
     #[must_use]
-    pub fn choose_protocol(mut self, head: &Head, supported: &[&str]) -> Accept {
+    pub fn select_subprotocol(mut self, head: &RequestHead, supported: &[&str]) -> Accept {
         self.protocol = head
-            .elements("Sec-WebSocket-Protocol")
+            .header_list("Sec-WebSocket-Protocol")
             .find_map(|offer| supported.iter().find(|name| name.as_bytes() == offer))
             .map(|name| (*name).to_owned());
         self
@@ -296,21 +296,25 @@ impl Accept {
     }
 
     /// The subprotocol that was chosen.
-    pub fn chosen_protocol(&self) -> Option<&str> {
+    pub fn selected_subprotocol(&self) -> Option<&str> {
         self.protocol.as_deref()
     }
 
     /// The 101 that accepts the handshake of this head (§4.2.2 item 5).
-    pub(super) fn encode(&self, head: &Head, accept_key: &str) -> Result<Vec<u8>, InvalidReply> {
+    pub(super) fn encode(
+        &self,
+        head: &RequestHead,
+        accept_key: &str,
+    ) -> Result<Vec<u8>, InvalidResponse> {
         let mut bytes = status_line(Status::SWITCHING_PROTOCOLS);
         push_line(&mut bytes, "Upgrade", "websocket");
         push_line(&mut bytes, "Connection", "Upgrade");
         push_line(&mut bytes, "Sec-WebSocket-Accept", accept_key);
         if let Some(protocol) = &self.protocol {
             // §4.2.2 item 4, /subprotocol/: one of those in the client's handshake, or none.
-            let mut offers = head.elements("Sec-WebSocket-Protocol");
+            let mut offers = head.header_list("Sec-WebSocket-Protocol");
             if !offers.any(|offer| offer == protocol.as_bytes()) {
-                return Err(InvalidReply::ProtocolNotOffered);
+                return Err(InvalidResponse::ProtocolNotOffered);
             }
             push_line(&mut bytes, "Sec-WebSocket-Protocol", protocol);
         }
@@ -350,20 +354,20 @@ fn push_line(bytes: &mut Vec<u8>, name: &str, value: &str) {
 }
 
 /// Writes the caller's headers, and the empty line that ends the head.
-fn push_headers(bytes: &mut Vec<u8>, headers: &[(String, String)]) -> Result<(), InvalidReply> {
+fn push_headers(bytes: &mut Vec<u8>, headers: &[(String, String)]) -> Result<(), InvalidResponse> {
     for (name, value) in headers {
         // RFC 9110 §5.1: a name is a token.
         if !grammar::is_token(name.as_bytes()) {
-            return Err(InvalidReply::HeaderName);
+            return Err(InvalidResponse::HeaderName);
         }
         if grammar::is_websocket_field(name)
             || RESERVED.iter().any(|other| other.eq_ignore_ascii_case(name))
         {
-            return Err(InvalidReply::ReservedHeader);
+            return Err(InvalidResponse::ReservedHeader);
         }
         // RFC 9110 §5.5: a CR, LF or NUL here would let a value split the response.
         if !value.bytes().all(grammar::is_value_byte) {
-            return Err(InvalidReply::HeaderValue);
+            return Err(InvalidResponse::HeaderValue);
         }
         push_line(bytes, name, value);
     }

@@ -1,7 +1,7 @@
 //! What the tests of this module share.
 
 use super::error::HeadError;
-use super::head::{Head, HeadLimits};
+use super::head::{HeadLimits, RequestHead};
 use super::parser::HeadParser;
 
 /// A good handshake with the key of §1.3 and nothing that could be left out.
@@ -32,7 +32,7 @@ pub(super) fn without(name: &str) -> String {
 }
 
 /// The head in these bytes, which must not end before it does.
-pub(super) fn read(bytes: impl AsRef<[u8]>) -> Result<Head, HeadError> {
+pub(super) fn read(bytes: impl AsRef<[u8]>) -> Result<RequestHead, HeadError> {
     let mut parser = HeadParser::new(HeadLimits::default());
     let (_, head) = parser.feed(bytes.as_ref())?;
     Ok(head.expect("the head is not complete"))

@@ -1,16 +1,16 @@
 //! Absolute deadlines, made of a socket's per-call timeouts.
 //!
 //! A socket timeout bounds one call, and a call that makes a little progress starts it anew; so
-//! a peer that takes a byte now and then could hold a thread for ever. A [`Deadline`] is a point
+//! a peer that takes a byte now and then could hold a thread for ever. A [`Expiry`] is a point
 //! in time: what is left of it bounds the next call, and when nothing is left it is over.
 
 use std::time::{Duration, Instant};
 
 /// A point in time, or never.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Deadline(Option<Instant>);
+pub(crate) struct Expiry(Option<Instant>);
 
-impl Deadline {
+impl Expiry {
     /// No deadline at all.
     pub(crate) const NEVER: Self = Self(None);
 
@@ -45,10 +45,10 @@ mod tests {
 
     #[test]
     fn what_is_left_shrinks_and_ends() {
-        let left = Deadline::after(Duration::from_secs(60)).left().unwrap();
+        let left = Expiry::after(Duration::from_secs(60)).left().unwrap();
         assert!(left <= Duration::from_secs(60) && left > Duration::from_secs(30));
-        assert_eq!(Deadline::after(Duration::ZERO).left(), None);
-        assert_eq!(Deadline::after(Duration::MAX).left(), Some(Duration::MAX));
+        assert_eq!(Expiry::after(Duration::ZERO).left(), None);
+        assert_eq!(Expiry::after(Duration::MAX).left(), Some(Duration::MAX));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::os::fd::BorrowedFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::io::deadline::Deadline;
+use crate::io::deadline::Expiry;
 use crate::io::transport::Stream;
 
 /// Where frames go.
@@ -28,7 +28,7 @@ pub(crate) trait Sink {
 pub(crate) struct TimedStream {
     transport: Stream,
     peer_addr: Option<SocketAddr>,
-    begun: Instant,
+    accepted_at: Instant,
     read_timeout: CachedTimeout,
     write_timeout: CachedTimeout,
 }
@@ -59,7 +59,7 @@ impl TimedStream {
         // An earlier owner may have set anything.
         let [read_timeout, write_timeout] =
             [UNFIT; 2].map(|unfit| CachedTimeout(AtomicU64::new(unfit)));
-        Self { transport, peer_addr, begun: Instant::now(), read_timeout, write_timeout }
+        Self { transport, peer_addr, accepted_at: Instant::now(), read_timeout, write_timeout }
     }
 
     /// Reads what is there, waiting for it at most `wait`; `None` if nothing came, which may be
@@ -84,7 +84,7 @@ impl TimedStream {
     /// (§7.1.1).
     // Not inlined: the stack for it would be held by idle connections.
     #[inline(never)]
-    pub(crate) fn drain(&self, deadline: Deadline) {
+    pub(crate) fn drain(&self, deadline: Expiry) {
         // Nearly all peers have nothing more to say.
         let mut small = [0; 2048];
         let mut large = Vec::new();
@@ -109,8 +109,8 @@ impl TimedStream {
     }
 
     /// When the stream was accepted.
-    pub(crate) fn begun(&self) -> Instant {
-        self.begun
+    pub(crate) fn accepted_at(&self) -> Instant {
+        self.accepted_at
     }
 }
 
@@ -119,7 +119,7 @@ impl Sink for TimedStream {
     ///
     /// After an error, nobody knows how much was written: the stream is of no more use.
     fn write_all(&self, mut bufs: &mut [IoSlice<'_>], within: Duration) -> io::Result<()> {
-        let deadline = Deadline::after(within);
+        let deadline = Expiry::after(within);
         let mut wait = within;
         // Leading empty buffers would make a transport that only looks at the first write nothing.
         IoSlice::advance_slices(&mut bufs, 0);

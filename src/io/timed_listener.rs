@@ -105,7 +105,7 @@ mod options {
 
         /// What another owner has set since is left as it is. There is nobody to hear of an error.
         pub(super) fn put_back(&self, listener: &Listener) {
-            let is_ours = |timeout: &Duration| *timeout <= super::LONGEST_WAIT;
+            let is_ours = |timeout: &Duration| *timeout <= crate::io::timed_listener::LONGEST_WAIT;
             if self.socket.read_timeout().is_ok_and(|timeout| timeout.is_some_and(|t| is_ours(&t)))
             {
                 // If it was that of another server of our kind, that one may have ended since.

@@ -7,7 +7,7 @@
 //! ```
 
 use super::code::CloseCode;
-use super::error::Violation;
+use super::error::ProtocolError;
 use super::frame::MAX_CONTROL;
 
 /// The longest reason that a Close frame can carry, in bytes (§5.5, less the code).
@@ -29,20 +29,20 @@ impl CloseFrame {
     ///
     /// A payload of one byte, a code that must not be sent (§7.4), or a reason that is not
     /// UTF-8.
-    pub fn decode(payload: &[u8]) -> Result<Self, Violation> {
+    pub fn decode(payload: &[u8]) -> Result<Self, ProtocolError> {
         let (code, reason) = match payload.split_first_chunk() {
             Some((&code, reason)) => (CloseCode(u16::from_be_bytes(code)), reason),
             // §7.1.5: a Close frame without a code counts as 1005.
             None if payload.is_empty() => (CloseCode::NO_STATUS, payload),
             // §5.5.1: a body begins with a code of two bytes.
-            None => return Err(Violation::CloseTooShort),
+            None => return Err(ProtocolError::CloseTooShort),
         };
         // §7.4: codes that are reserved or not assigned stay off the wire.
         if !payload.is_empty() && !code.is_sendable() {
-            return Err(Violation::CloseCode(code.0));
+            return Err(ProtocolError::CloseCode(code.0));
         }
         // §5.5.1: what follows the code is UTF-8.
-        let reason = std::str::from_utf8(reason).map_err(|_| Violation::CloseReasonNotUtf8)?;
+        let reason = std::str::from_utf8(reason).map_err(|_| ProtocolError::CloseReasonNotUtf8)?;
         Ok(Self { code, reason: reason.to_owned() })
     }
 }
@@ -78,7 +78,7 @@ mod tests {
                 assert_eq!(decoded, Ok(expected));
                 assert_eq!(encoded(code, ""), code.to_be_bytes());
             } else {
-                assert_eq!(decoded, Err(Violation::CloseCode(code)));
+                assert_eq!(decoded, Err(ProtocolError::CloseCode(code)));
             }
         }
     }
@@ -93,7 +93,7 @@ mod tests {
     #[test]
     fn one_byte_is_too_short() {
         for byte in 0..=u8::MAX {
-            assert_eq!(CloseFrame::decode(&[byte]), Err(Violation::CloseTooShort));
+            assert_eq!(CloseFrame::decode(&[byte]), Err(ProtocolError::CloseTooShort));
         }
     }
 
@@ -101,7 +101,7 @@ mod tests {
     fn reasons_are_utf8() {
         let frame = CloseFrame::decode(b"\x03\xe8\xe2\x98\x83").unwrap();
         assert_eq!(frame.reason, "\u{2603}");
-        assert_eq!(CloseFrame::decode(b"\x03\xe8\xc3\x28"), Err(Violation::CloseReasonNotUtf8));
+        assert_eq!(CloseFrame::decode(b"\x03\xe8\xc3\x28"), Err(ProtocolError::CloseReasonNotUtf8));
     }
 
     #[test]

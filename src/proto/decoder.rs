@@ -1,6 +1,6 @@
 //! From bytes to events: the receiving half of the protocol.
 //!
-//! [`Receive::feed`] is the one door. It takes bytes as they come from the client, unmasks
+//! [`Decoder::feed`] is the one door. It takes bytes as they come from the client, unmasks
 //! them where they lie, and says what they mean; bytes may be cut anywhere and the events are
 //! the same. A header is judged as a whole, against the rules and the limits, before a byte of
 //! its payload is looked at; text is checked as it arrives. Payloads of messages are never
@@ -9,26 +9,26 @@
 use std::ops::Range;
 
 use super::close::CloseFrame;
-use super::error::Violation;
-use super::event::{Event, Kind};
+use super::error::ProtocolError;
+use super::event::{Event, MessageType};
 use super::frame::{Header, MAX_CONTROL, MAX_HEADER, OpCode};
 use super::mask;
 use super::utf8::Utf8;
 
 /// How much a peer may ask of us (§10.4).
 #[derive(Debug, Clone, Copy)]
-pub struct ReceiveLimits {
+pub struct DecoderLimits {
     /// The longest message, in bytes, all its fragments together; inclusive. More than 2^63 - 1,
     /// the longest frame (§5.2), counts as that.
-    pub message: u64,
+    pub max_message_size: u64,
     /// The most fragments of one message, empty ones counted; inclusive.
-    pub fragments: u32,
+    pub max_fragments: u32,
 }
 
 /// The receiving half of a server's connection, without any I/O.
 #[derive(Debug)]
-pub struct Receive {
-    limits: ReceiveLimits,
+pub struct Decoder {
+    limits: DecoderLimits,
     state: State,
     /// The frame whose payload is arriving, in [`State::Payload`].
     frame: Frame,
@@ -51,7 +51,7 @@ enum State {
     /// A Close was received: nothing that follows counts (§5.5.1).
     Closed,
     /// A rule was broken: nothing that follows is looked at (§7.1.7).
-    Failed(Violation),
+    Failed(ProtocolError),
 }
 
 /// The frame whose payload is arriving.
@@ -67,7 +67,7 @@ struct Frame {
 
 /// A message that has come as one whole frame.
 struct Whole {
-    kind: Kind,
+    kind: MessageType,
     key: [u8; 4],
     /// Where in the input it lies, behind its header.
     payload: Range<usize>,
@@ -77,7 +77,7 @@ struct Whole {
 #[derive(Debug)]
 struct Assembly {
     /// `None` unless its first header has come, and its last byte has not.
-    kind: Option<Kind>,
+    kind: Option<MessageType>,
     /// Bytes in all frames whose headers have come.
     len: u64,
     /// Frames whose headers have come.
@@ -86,13 +86,13 @@ struct Assembly {
     utf8: Utf8,
 }
 
-impl Receive {
+impl Decoder {
     /// The state of a connection that was just opened.
     #[must_use]
-    pub const fn new(mut limits: ReceiveLimits) -> Self {
+    pub const fn new(mut limits: DecoderLimits) -> Self {
         // The length of one more frame can be added to it then.
-        if limits.message > i64::MAX as u64 {
-            limits.message = i64::MAX as u64;
+        if limits.max_message_size > i64::MAX as u64 {
+            limits.max_message_size = i64::MAX as u64;
         }
         Self {
             limits,
@@ -113,7 +113,7 @@ impl Receive {
     /// The rule that was broken; then the connection has failed, and every later call gives
     /// the same error.
     #[inline]
-    pub fn feed(&mut self, input: &mut [u8]) -> Result<(usize, Event), Violation> {
+    pub fn feed(&mut self, input: &mut [u8]) -> Result<(usize, Event), ProtocolError> {
         self.advance(input).inspect_err(|&violation| self.state = State::Failed(violation))
     }
 
@@ -130,14 +130,14 @@ impl Receive {
         input: &[u8],
         most: usize,
         out: &mut Vec<u8>,
-    ) -> Option<(usize, Kind)> {
+    ) -> Option<(usize, MessageType)> {
         let whole = self.whole(input).filter(|whole| whole.payload.len() <= most)?;
         let payload = &input[whole.payload.clone()];
         if out.len() != payload.len() {
             out.resize(payload.len(), 0);
         }
         mask::copy(payload, out, whole.key);
-        if whole.kind == Kind::Text && !is_text(out) {
+        if whole.kind == MessageType::Text && !is_text(out) {
             out.clear();
             return None;
         }
@@ -148,17 +148,17 @@ impl Receive {
     #[inline(always)]
     fn whole(&self, input: &[u8]) -> Option<Whole> {
         let is_between = matches!(self.state, State::Header) && self.header_len == 0;
-        if !is_between || self.message.kind.is_some() || self.limits.fragments == 0 {
+        if !is_between || self.message.kind.is_some() || self.limits.max_fragments == 0 {
             return None;
         }
         let (header, start) = Header::decode(input).ok()??;
         let kind = match header.opcode {
-            OpCode::Text => Kind::Text,
-            OpCode::Binary => Kind::Binary,
+            OpCode::Text => MessageType::Text,
+            OpCode::Binary => MessageType::Binary,
             _ => return None,
         };
         let rest = (input.len() - start) as u64;
-        if !header.fin || header.len > self.limits.message || header.len > rest {
+        if !header.fin || header.len > self.limits.max_message_size || header.len > rest {
             return None;
         }
         let payload = start..start + header.len as usize;
@@ -183,7 +183,7 @@ impl Receive {
 
     /// The type of the message under way: its first header has come, its last byte has not.
     #[must_use]
-    pub fn message_kind(&self) -> Option<Kind> {
+    pub fn message_kind(&self) -> Option<MessageType> {
         self.message.kind
     }
 
@@ -195,15 +195,15 @@ impl Receive {
 
     /// [`feed`](Self::feed), but for what a violation leaves behind.
     #[inline]
-    fn advance(&mut self, input: &mut [u8]) -> Result<(usize, Event), Violation> {
+    fn advance(&mut self, input: &mut [u8]) -> Result<(usize, Event), ProtocolError> {
         // Most frames are such, and change no state.
         if let Some(Whole { kind, key, payload }) = self.whole(input) {
             let (used, len) = (payload.end, payload.len());
             let payload = &mut input[payload];
             mask::apply(payload, key, 0);
-            return match kind == Kind::Binary || is_text(payload) {
-                true => Ok((used, Event::Data { kind, len, end: true })),
-                false => Err(Violation::TextNotUtf8),
+            return match kind == MessageType::Binary || is_text(payload) {
+                true => Ok((used, Event::Data { kind, len, fin: true })),
+                false => Err(ProtocolError::TextNotUtf8),
             };
         }
         let mut used = 0;
@@ -234,7 +234,7 @@ impl Receive {
     /// Takes a header, if all of it is there, and tells how much of `input` it took; otherwise
     /// it took all.
     #[inline]
-    fn take_header(&mut self, input: &[u8]) -> Result<Option<usize>, Violation> {
+    fn take_header(&mut self, input: &[u8]) -> Result<Option<usize>, ProtocolError> {
         if self.header_len > 0 {
             return self.resume_header(input);
         }
@@ -253,7 +253,7 @@ impl Receive {
 
     /// Goes on with a header of which some bytes came before.
     #[inline(never)]
-    fn resume_header(&mut self, input: &[u8]) -> Result<Option<usize>, Violation> {
+    fn resume_header(&mut self, input: &[u8]) -> Result<Option<usize>, ProtocolError> {
         let had = usize::from(self.header_len);
         let more = input.len().min(MAX_HEADER - had);
         self.header[had..had + more].copy_from_slice(&input[..more]);
@@ -272,18 +272,18 @@ impl Receive {
 
     /// Judges a header by what came before it, and makes it the frame under way.
     #[inline]
-    fn admit(&mut self, header: &Header) -> Result<(), Violation> {
+    fn admit(&mut self, header: &Header) -> Result<(), ProtocolError> {
         // §5.1: a client masks every frame, an empty one too.
-        let key = header.mask.ok_or(Violation::Unmasked)?;
+        let key = header.mask.ok_or(ProtocolError::Unmasked)?;
         match header.opcode {
             OpCode::Text | OpCode::Binary => {
                 // §5.4: the fragments of two messages do not mix.
                 if self.message.kind.is_some() {
-                    return Err(Violation::UnfinishedMessage);
+                    return Err(ProtocolError::UnfinishedMessage);
                 }
                 let kind = match header.opcode {
-                    OpCode::Text => Kind::Text,
-                    _ => Kind::Binary,
+                    OpCode::Text => MessageType::Text,
+                    _ => MessageType::Binary,
                 };
                 self.message =
                     Assembly { kind: Some(kind), len: 0, fragments: 0, utf8: Utf8::new() };
@@ -292,7 +292,7 @@ impl Receive {
             OpCode::Continuation => {
                 // §5.4: only a message under way can be continued.
                 if self.message.kind.is_none() {
-                    return Err(Violation::UnexpectedContinuation);
+                    return Err(ProtocolError::UnexpectedContinuation);
                 }
                 self.extend(header.len)?;
             }
@@ -309,14 +309,14 @@ impl Receive {
 
     /// Takes one more frame of `len` bytes into the message, if the limits allow it (§10.4).
     #[inline]
-    fn extend(&mut self, len: u64) -> Result<(), Violation> {
+    fn extend(&mut self, len: u64) -> Result<(), ProtocolError> {
         let Self { limits, message, .. } = self;
         message.len += len;
-        if message.len > limits.message {
-            return Err(Violation::MessageTooBig(limits.message));
+        if message.len > limits.max_message_size {
+            return Err(ProtocolError::MessageTooBig(limits.max_message_size));
         }
-        if message.fragments >= limits.fragments {
-            return Err(Violation::TooManyFragments(limits.fragments));
+        if message.fragments >= limits.max_fragments {
+            return Err(ProtocolError::TooManyFragments(limits.max_fragments));
         }
         message.fragments += 1;
         Ok(())
@@ -324,7 +324,7 @@ impl Receive {
 
     /// Takes as much of a message's payload as is there.
     #[inline]
-    fn take_data(&mut self, input: &mut [u8]) -> Result<(usize, Event), Violation> {
+    fn take_data(&mut self, input: &mut [u8]) -> Result<(usize, Event), ProtocolError> {
         let Self { frame, message, .. } = self;
         let Some(kind) = message.kind else {
             unreachable!("a data frame is admitted with its message");
@@ -332,34 +332,34 @@ impl Receive {
         let len = usize::try_from(frame.left).map_or(input.len(), |left| left.min(input.len()));
         let payload = &mut input[..len];
         mask::apply(payload, frame.key, 0);
-        if kind == Kind::Text {
+        if kind == MessageType::Text {
             // §8.1: the first byte that no UTF-8 text could have here ends the connection.
-            message.utf8.feed(payload).map_err(|_| Violation::TextNotUtf8)?;
+            message.utf8.feed(payload).map_err(|_| ProtocolError::TextNotUtf8)?;
         }
         frame.left -= len as u64;
         if frame.left > 0 {
             frame.key.rotate_left(len % 4);
             let event = match len {
                 0 => Event::NeedMore,
-                _ => Event::Data { kind, len, end: false },
+                _ => Event::Data { kind, len, fin: false },
             };
             return Ok((len, event));
         }
         self.state = State::Header;
-        let end = frame.fin;
-        if end {
+        let fin = frame.fin;
+        if fin {
             // And so does a text that stops inside a character.
-            if kind == Kind::Text && !message.utf8.is_complete() {
-                return Err(Violation::TextNotUtf8);
+            if kind == MessageType::Text && !message.utf8.is_complete() {
+                return Err(ProtocolError::TextNotUtf8);
             }
             message.kind = None;
         }
-        Ok((len, Event::Data { kind, len, end }))
+        Ok((len, Event::Data { kind, len, fin }))
     }
 
     /// Takes as much of a control frame's payload as is there.
     #[inline(never)]
-    fn take_control(&mut self, input: &[u8]) -> Result<(usize, Event), Violation> {
+    fn take_control(&mut self, input: &[u8]) -> Result<(usize, Event), ProtocolError> {
         let frame = &mut self.frame;
         let len = usize::try_from(frame.left).map_or(input.len(), |left| left.min(input.len()));
         let had = self.control.len();

@@ -6,18 +6,18 @@
 
 use super::close;
 use super::code::CloseCode;
-use super::event::Kind;
+use super::event::MessageType;
 use super::frame::{Header, MAX_CONTROL, MAX_HEADER, OpCode};
 
 /// The header of an unmasked frame, ready to send.
 #[derive(Debug, Clone, Copy)]
-pub struct Head {
+pub struct FrameHeader {
     bytes: [u8; MAX_HEADER],
     /// 2, 4 or 10.
     len: usize,
 }
 
-impl Head {
+impl FrameHeader {
     /// The header of a frame with a payload of `len` bytes.
     #[inline]
     #[must_use]
@@ -36,7 +36,7 @@ impl Head {
     }
 }
 
-impl Kind {
+impl MessageType {
     /// The opcode of the first frame of a message of this type.
     #[must_use]
     pub const fn opcode(self) -> OpCode {
@@ -49,7 +49,7 @@ impl Kind {
 
 /// Appends a message of one frame.
 #[inline]
-pub fn message(kind: Kind, payload: &[u8], out: &mut Vec<u8>) {
+pub fn message(kind: MessageType, payload: &[u8], out: &mut Vec<u8>) {
     frame(kind.opcode(), payload, out);
 }
 
@@ -74,7 +74,7 @@ pub fn close(code: CloseCode, reason: &str, out: &mut Vec<u8>) {
 
 #[inline]
 fn frame(opcode: OpCode, payload: &[u8], out: &mut Vec<u8>) {
-    let head = Head::new(true, opcode, payload.len());
+    let head = FrameHeader::new(true, opcode, payload.len());
     out.reserve(MAX_HEADER + payload.len());
     // To copy as many bytes as ever is quicker than to copy as few as needed.
     let end = out.len() + head.len;
@@ -96,19 +96,19 @@ mod tests {
     #[test]
     fn the_unmasked_examples_of_section_5_7() {
         assert_eq!(
-            written(|out| message(Kind::Text, b"Hello", out)),
+            written(|out| message(MessageType::Text, b"Hello", out)),
             [0x81, 0x05, 0x48, 0x65, 0x6c, 0x6c, 0x6f]
         );
         assert_eq!(written(|out| ping(b"Hello", out)), [0x89, 0x05, 0x48, 0x65, 0x6c, 0x6c, 0x6f]);
         assert_eq!(written(|out| pong(b"Hello", out)), [0x8a, 0x05, 0x48, 0x65, 0x6c, 0x6c, 0x6f]);
-        let binary = written(|out| message(Kind::Binary, &[7; 256], out));
+        let binary = written(|out| message(MessageType::Binary, &[7; 256], out));
         assert_eq!((&binary[..4], binary.len()), (&[0x82, 0x7e, 0x01, 0x00][..], 260));
-        let binary = written(|out| message(Kind::Binary, &[7; 65_536], out));
+        let binary = written(|out| message(MessageType::Binary, &[7; 65_536], out));
         assert_eq!(binary[..10], [0x82, 0x7f, 0, 0, 0, 0, 0, 1, 0, 0]);
         assert_eq!(binary.len(), 10 + 65_536);
         // The two fragments of "Hel" and "lo".
-        assert_eq!(Head::new(false, OpCode::Text, 3).as_bytes(), [0x01, 0x03]);
-        assert_eq!(Head::new(true, OpCode::Continuation, 2).as_bytes(), [0x80, 0x02]);
+        assert_eq!(FrameHeader::new(false, OpCode::Text, 3).as_bytes(), [0x01, 0x03]);
+        assert_eq!(FrameHeader::new(true, OpCode::Continuation, 2).as_bytes(), [0x80, 0x02]);
     }
 
     #[test]

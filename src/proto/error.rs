@@ -10,7 +10,7 @@ use super::code::CloseCode;
 /// [`close_code`](Self::close_code), and then the end (§7.1.7).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Violation {
+pub enum ProtocolError {
     /// A reserved bit is set, and no extension was negotiated that gives it a meaning (§5.2).
     /// Holds the three bits, RSV1 being 4.
     ReservedBits(u8),
@@ -45,7 +45,7 @@ pub enum Violation {
     TooManyFragments(u32),
 }
 
-impl Violation {
+impl ProtocolError {
     /// The status code of the Close frame that answers this violation (§7.4.1).
     #[must_use]
     pub const fn close_code(self) -> CloseCode {
@@ -86,7 +86,7 @@ impl Violation {
     }
 }
 
-impl fmt::Display for Violation {
+impl fmt::Display for ProtocolError {
     /// One line that fits a close reason: at most 123 bytes (§5.5).
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -112,29 +112,29 @@ impl fmt::Display for Violation {
     }
 }
 
-impl std::error::Error for Violation {}
+impl std::error::Error for ProtocolError {}
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     /// One of each, with the largest numbers each can hold.
-    const ALL: [Violation; 15] = [
-        Violation::ReservedBits(7),
-        Violation::ReservedOpCode(15),
-        Violation::Unmasked,
-        Violation::FragmentedControl,
-        Violation::OversizedControl(127),
-        Violation::LengthNotMinimal(u64::MAX),
-        Violation::LengthTooLarge(u64::MAX),
-        Violation::UnexpectedContinuation,
-        Violation::UnfinishedMessage,
-        Violation::CloseTooShort,
-        Violation::CloseCode(u16::MAX),
-        Violation::CloseReasonNotUtf8,
-        Violation::TextNotUtf8,
-        Violation::MessageTooBig(u64::MAX),
-        Violation::TooManyFragments(u32::MAX),
+    const ALL: [ProtocolError; 15] = [
+        ProtocolError::ReservedBits(7),
+        ProtocolError::ReservedOpCode(15),
+        ProtocolError::Unmasked,
+        ProtocolError::FragmentedControl,
+        ProtocolError::OversizedControl(127),
+        ProtocolError::LengthNotMinimal(u64::MAX),
+        ProtocolError::LengthTooLarge(u64::MAX),
+        ProtocolError::UnexpectedContinuation,
+        ProtocolError::UnfinishedMessage,
+        ProtocolError::CloseTooShort,
+        ProtocolError::CloseCode(u16::MAX),
+        ProtocolError::CloseReasonNotUtf8,
+        ProtocolError::TextNotUtf8,
+        ProtocolError::MessageTooBig(u64::MAX),
+        ProtocolError::TooManyFragments(u32::MAX),
     ];
 
     #[test]
@@ -151,9 +151,9 @@ mod tests {
     fn each_has_the_code_of_its_kind() {
         for violation in ALL {
             let expected = match violation {
-                Violation::MessageTooBig(_) => 1009,
-                Violation::TooManyFragments(_) => 1008,
-                Violation::TextNotUtf8 | Violation::CloseReasonNotUtf8 => 1007,
+                ProtocolError::MessageTooBig(_) => 1009,
+                ProtocolError::TooManyFragments(_) => 1008,
+                ProtocolError::TextNotUtf8 | ProtocolError::CloseReasonNotUtf8 => 1007,
                 _ => 1002,
             };
             assert_eq!(violation.close_code(), CloseCode(expected), "{violation}");
@@ -162,7 +162,7 @@ mod tests {
 
     #[test]
     fn each_has_the_section_of_its_rule() {
-        let sections = ALL.map(Violation::section);
+        let sections = ALL.map(ProtocolError::section);
         let expected = [
             "5.2", "5.2", "5.1", "5.5", "5.5", "5.2", "5.2", "5.4", "5.4", "5.5.1", "7.4", "5.5.1",
             "8.1", "10.4", "10.4",

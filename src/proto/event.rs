@@ -1,12 +1,12 @@
 //! What bytes from the client mean.
 
 #[cfg(doc)]
-use super::Receive;
+use super::Decoder;
 use super::close::CloseFrame;
 
 /// The type of a message (§5.6).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Kind {
+pub enum MessageType {
     /// UTF-8 text.
     Text,
     /// Any bytes.
@@ -21,16 +21,16 @@ pub enum Event {
     /// The last `len` bytes that were used are, now unmasked, the next part of a message.
     Data {
         /// The type of the message.
-        kind: Kind,
+        kind: MessageType,
         /// How many bytes; zero only at an end.
         len: usize,
         /// Whether the message ends here.
-        end: bool,
+        fin: bool,
     },
-    /// A Ping, its payload in [`Receive::control`]; a Pong with the same is due (§5.5.3).
+    /// A Ping, its payload in [`Decoder::control`]; a Pong with the same is due (§5.5.3).
     Ping,
-    /// A Pong, its payload in [`Receive::control`].
+    /// A Pong, its payload in [`Decoder::control`].
     Pong,
-    /// A Close, its payload in [`Receive::control`]. Whatever follows it is thrown away.
+    /// A Close, its payload in [`Decoder::control`]. Whatever follows it is thrown away.
     Close(CloseFrame),
 }

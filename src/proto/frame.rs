@@ -4,7 +4,7 @@
 //! already wrong is refused before the rest has come, and the verdict does not depend on how
 //! the bytes were cut.
 
-use super::error::Violation;
+use super::error::ProtocolError;
 
 /// The longest a header can be: two bytes, a 64-bit length, a masking key.
 pub const MAX_HEADER: usize = 14;
@@ -31,7 +31,7 @@ pub enum OpCode {
 
 impl OpCode {
     /// Reads the lower half of a frame's first byte.
-    const fn decode(bits: u8) -> Result<Self, Violation> {
+    const fn decode(bits: u8) -> Result<Self, ProtocolError> {
         Ok(match bits {
             0x0 => Self::Continuation,
             0x1 => Self::Text,
@@ -39,7 +39,7 @@ impl OpCode {
             0x8 => Self::Close,
             0x9 => Self::Ping,
             0xa => Self::Pong,
-            _ => return Err(Violation::ReservedOpCode(bits)),
+            _ => return Err(ProtocolError::ReservedOpCode(bits)),
         })
     }
 
@@ -72,20 +72,20 @@ impl Header {
     ///
     /// The first rule of §5.2 or §5.5 that the header breaks, in the order of its bytes.
     #[inline]
-    pub fn decode(bytes: &[u8]) -> Result<Option<(Self, usize)>, Violation> {
+    pub fn decode(bytes: &[u8]) -> Result<Option<(Self, usize)>, ProtocolError> {
         let Some(&first) = bytes.first() else {
             return Ok(None);
         };
         // §5.2: RSV1 to RSV3 are zero unless an extension says otherwise; we accept none.
         let reserved = first >> 4 & 0x7;
         if reserved != 0 {
-            return Err(Violation::ReservedBits(reserved));
+            return Err(ProtocolError::ReservedBits(reserved));
         }
         let fin = first & 0x80 != 0;
         let opcode = OpCode::decode(first & 0xf)?;
         // §5.5: control frames are never fragmented.
         if opcode.is_control() && !fin {
-            return Err(Violation::FragmentedControl);
+            return Err(ProtocolError::FragmentedControl);
         }
 
         let Some(&second) = bytes.get(1) else {
@@ -94,7 +94,7 @@ impl Header {
         let short = second & 0x7f;
         // §5.5: and they carry 125 bytes at the most.
         if opcode.is_control() && usize::from(short) > MAX_CONTROL {
-            return Err(Violation::OversizedControl(short));
+            return Err(ProtocolError::OversizedControl(short));
         }
 
         let (len, at) = match short {
@@ -110,11 +110,11 @@ impl Header {
         };
         // §5.2: the shortest encoding that holds the length is the only one allowed.
         if at != 2 && len < 126 || at == 10 && len <= u64::from(u16::MAX) {
-            return Err(Violation::LengthNotMinimal(len));
+            return Err(ProtocolError::LengthNotMinimal(len));
         }
         // §5.2: the highest bit of a 64-bit length is zero.
         if len >> 63 != 0 {
-            return Err(Violation::LengthTooLarge(len));
+            return Err(ProtocolError::LengthTooLarge(len));
         }
 
         let (mask, end) = if second & 0x80 == 0 {
@@ -203,12 +203,12 @@ mod tests {
         for len in 0..=125u64 {
             let mut bytes = vec![0x82, 126];
             bytes.extend((len as u16).to_be_bytes());
-            assert_eq!(Header::decode(&bytes), Err(Violation::LengthNotMinimal(len)));
+            assert_eq!(Header::decode(&bytes), Err(ProtocolError::LengthNotMinimal(len)));
         }
         for len in 0..=65_535u64 {
             let mut bytes = vec![0x82, 127];
             bytes.extend(len.to_be_bytes());
-            assert_eq!(Header::decode(&bytes), Err(Violation::LengthNotMinimal(len)));
+            assert_eq!(Header::decode(&bytes), Err(ProtocolError::LengthNotMinimal(len)));
         }
     }
 
@@ -218,21 +218,21 @@ mod tests {
             let len = 1 << 63 | 1u64 << bit;
             let mut bytes = vec![0x82, 127];
             bytes.extend(len.to_be_bytes());
-            assert_eq!(Header::decode(&bytes), Err(Violation::LengthTooLarge(len)));
+            assert_eq!(Header::decode(&bytes), Err(ProtocolError::LengthTooLarge(len)));
         }
     }
 
     /// The rules of §5.2 and §5.5 on the first two bytes, written a second time.
-    fn oracle(first: u8, second: u8) -> Option<Violation> {
+    fn oracle(first: u8, second: u8) -> Option<ProtocolError> {
         let (rsv, opcode, len) = (first / 16 % 8, first % 16, second % 128);
         if rsv > 0 {
-            Some(Violation::ReservedBits(rsv))
+            Some(ProtocolError::ReservedBits(rsv))
         } else if (3..8).contains(&opcode) || opcode > 10 {
-            Some(Violation::ReservedOpCode(opcode))
+            Some(ProtocolError::ReservedOpCode(opcode))
         } else if opcode >= 8 && first < 128 {
-            Some(Violation::FragmentedControl)
+            Some(ProtocolError::FragmentedControl)
         } else if opcode >= 8 && len > 125 {
-            Some(Violation::OversizedControl(len))
+            Some(ProtocolError::OversizedControl(len))
         } else {
             None
         }

@@ -12,8 +12,8 @@
 //! +---------------------------------------------------------------+
 //! ```
 //!
-//! Bytes from the client go through [`Receive::feed`], which answers with an [`Event`] or the
-//! [`Violation`] that ends the connection. [`Closing`] knows what an event calls for and when
+//! Bytes from the client go through [`Decoder::feed`], which answers with an [`Event`] or the
+//! [`ProtocolError`] that ends the connection. [`Closing`] knows what an event calls for and when
 //! sending is over; [`send`] makes frames. None of them reads a clock or a socket, so all of
 //! it can be tested, fuzzed and read apart from the rest.
 
@@ -29,7 +29,7 @@ pub mod encoder;
 
 pub use close::CloseFrame;
 pub use code::CloseCode;
-pub use decoder::{Receive, ReceiveLimits};
-pub use error::Violation;
-pub use event::{Event, Kind};
+pub use decoder::{Decoder, DecoderLimits};
+pub use error::ProtocolError;
+pub use event::{Event, MessageType};
 pub use frame::{Header, OpCode};

@@ -21,7 +21,7 @@ use crate::connection::Connection;
 use crate::connection::Request;
 use crate::http::{Accept, Reject, Response};
 use crate::io::Listener;
-use crate::io::deadline::Deadline;
+use crate::io::deadline::Expiry;
 use crate::io::timed_listener::TimedListener;
 use crate::server::acceptor::Door;
 use crate::server::callbacks::Callbacks;
@@ -81,7 +81,7 @@ impl Server {
     /// it, which Linux needs.
     pub fn from_listener(listener: impl Into<Listener>) -> io::Result<Self> {
         let (listeners, config, callbacks, handle) = Default::default();
-        Self { listeners, config, callbacks, handle }.and_listener(listener)
+        Self { listeners, config, callbacks, handle }.with_listener(listener)
     }
 
     /// Adds a listener. All of a server's connections count against the same limits.
@@ -89,7 +89,7 @@ impl Server {
     /// # Errors
     ///
     /// As for [`from_listener`](Self::from_listener).
-    pub fn and_listener(mut self, listener: impl Into<Listener>) -> io::Result<Self> {
+    pub fn with_listener(mut self, listener: impl Into<Listener>) -> io::Result<Self> {
         let listener = listener.into();
         listener.addr()?;
         self.listeners.push(TimedListener::new(listener)?);
@@ -198,7 +198,7 @@ impl Server {
                 Err(error)
             }
             Err(_) => {
-                handle.registry.wait(Deadline::NEVER);
+                handle.registry.wait(Expiry::NEVER);
                 Ok(())
             }
         }
@@ -216,11 +216,11 @@ impl ShutdownHandle {
     /// listener's backlog is left to whoever else accepts there; if nobody does, the system resets
     /// it as the listener is closed.
     pub fn shutdown(&self, grace: Duration) {
-        let deadline = Deadline::after(grace);
+        let deadline = Expiry::after(grace);
         self.halt();
         self.registry.close();
         while let Some(left) = deadline.left()
-            && !self.registry.wait(Deadline::after(left.min(LOOK)))
+            && !self.registry.wait(Expiry::after(left.min(LOOK)))
         {
             self.registry.retry();
             self.registry.expire();

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use crate::connection::shared::{self, Shared};
 use crate::connection::writer::CloseAction;
-use crate::io::deadline::Deadline;
+use crate::io::deadline::Expiry;
 use crate::io::stream::Sink;
 use crate::io::stream::TimedStream;
 use crate::proto::CloseCode;
@@ -68,15 +68,15 @@ impl Registry {
         let limits = &shared.context.config.limits;
         let source = source(&shared.wire);
         let mut peers = self.lock();
-        if peers.closing || peers.count() >= limits.connections {
+        if peers.closing || peers.count() >= limits.max_connections {
             return None;
         }
         if let Some(source) = source {
             match peers.by_source.entry(source) {
-                Entry::Occupied(mut count) if *count.get() < limits.connections_per_ip => {
+                Entry::Occupied(mut count) if *count.get() < limits.max_connections_per_ip => {
                     *count.get_mut() += 1;
                 }
-                Entry::Vacant(first) if limits.connections_per_ip > 0 => drop(first.insert(1)),
+                Entry::Vacant(first) if limits.max_connections_per_ip > 0 => drop(first.insert(1)),
                 _ => return None,
             }
         }
@@ -125,7 +125,7 @@ impl Registry {
     }
 
     /// Waits until all handlers have ended; whether they have by the deadline.
-    pub(crate) fn wait(&self, deadline: Deadline) -> bool {
+    pub(crate) fn wait(&self, deadline: Expiry) -> bool {
         let mut peers = self.lock();
         peers.waiting += 1;
         while peers.slots > 0
@@ -306,7 +306,7 @@ mod tests {
 
     #[test]
     fn places_are_counted_in_all_and_by_source_and_given_back() {
-        let limits = Limits { connections: 3, connections_per_ip: 2, ..Limits::default() };
+        let limits = Limits { max_connections: 3, max_connections_per_ip: 2, ..Limits::default() };
         let context = Arc::new(Context::new(Config { limits, ..Config::default() }));
         let registry = Arc::new(Registry::default());
         let enter = |ip: &str| {
@@ -332,7 +332,7 @@ mod tests {
         // A handler that has ended is waited for no more, and counts while its stream is open.
         let (slot, shared) = enter("10.0.0.1").unwrap();
         drop(slot);
-        assert!(registry.wait(Deadline::after(Duration::ZERO)));
+        assert!(registry.wait(Expiry::after(Duration::ZERO)));
         assert_eq!(registry.lock().count(), 1);
         drop(shared);
         assert_eq!(registry.lock().count(), 0);

@@ -9,7 +9,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use crate::io::deadline::Deadline;
+use crate::io::deadline::Expiry;
 use crate::session::headroom::{self, Share};
 
 /// How long a thread should wait for another connection.
@@ -81,7 +81,7 @@ impl Threads {
 
     /// The next job, if one comes soon.
     fn wait(&self) -> Option<Job> {
-        let deadline = Deadline::after(self.linger);
+        let deadline = Expiry::after(self.linger);
         let mut waiting = self.lock();
         waiting.threads += 1;
         while waiting.jobs.is_empty()
@@ -120,7 +120,7 @@ mod tests {
 
     /// Turns round until it is so.
     fn until(is_so: impl Fn() -> bool) {
-        let patience = Deadline::after(Duration::from_secs(20));
+        let patience = Expiry::after(Duration::from_secs(20));
         while !is_so() {
             assert!(patience.left().is_some(), "it took too long");
             thread::yield_now();

@@ -11,9 +11,10 @@ use crate::connection::Request;
 use crate::connection::shared::{Context, Shared};
 use crate::error::UpgradeError;
 use crate::http::{
-    self, Accept, Date, Handshake, HeadParser, InvalidReply, Refusal, Reject, Response, Status,
+    self, Accept, Date, Handshake, HandshakeError, HeadParser, InvalidResponse, Reject, Response,
+    Status,
 };
-use crate::io::deadline::{Deadline, allowance};
+use crate::io::deadline::{Expiry, allowance};
 use crate::io::stream::Sink;
 use crate::io::stream::TimedStream;
 use crate::io::transport::{Stream, Transport};
@@ -32,7 +33,7 @@ const STEP: usize = 2048;
 /// fn main() -> Result<(), Box<dyn std::error::Error>> {
 ///     let listener = std::net::TcpListener::bind("127.0.0.1:9001")?;
 ///     let (stream, _) = listener.accept()?;
-///     let upgrade = Upgrade::read(stream, &Config::default())?;
+///     let upgrade = Upgrade::handshake(stream, &Config::default())?;
 ///     println!("asks for {}", upgrade.request().target());
 ///     let mut conn = upgrade.accept(&Accept::new())?;
 ///     conn.send("hello")?;
@@ -79,7 +80,7 @@ impl Upgrade {
     /// Whatever is wrong with the request or the stream; the peer has been answered then, where
     /// it could be, and the stream is closed. [`UpgradeError::Io`] with `InvalidInput`, and nothing
     /// of the stream read, for a [`Config`] that contradicts itself ([`Config::validate`]).
-    pub fn read(stream: impl Transport, config: &Config) -> Result<Self, UpgradeError> {
+    pub fn handshake(stream: impl Transport, config: &Config) -> Result<Self, UpgradeError> {
         config.validate()?;
         let peer = stream.peer_addr();
         let wire = TimedStream::new(Stream::Other(Box::new(stream)), peer);
@@ -105,7 +106,7 @@ impl Upgrade {
     ///
     /// # Errors
     ///
-    /// [`UpgradeError::InvalidReply`] if the answer cannot be sent as it is, for a header that
+    /// [`UpgradeError::InvalidResponse`] if the answer cannot be sent as it is, for a header that
     /// is malformed or ours to set, or a subprotocol that was not offered: the peer gets 500.
     pub fn accept(self, accept: &Accept) -> Result<Connection, UpgradeError> {
         self.accept_and(accept, || {})
@@ -124,7 +125,7 @@ impl Upgrade {
         };
         announce();
         exchange.shared.open(&reply).map_err(io::Error::from)?;
-        let protocol = accept.chosen_protocol().map(str::to_owned);
+        let protocol = accept.selected_subprotocol().map(str::to_owned);
         // What came behind the request is rare, and the answer's memory is of a good size.
         let mut received = reply;
         received.clear();
@@ -135,7 +136,7 @@ impl Upgrade {
     /// Answers with something else, and closes the stream. What is returned says so.
     pub fn reject(self, reject: &Reject) -> UpgradeError {
         match self.exchange.respond(reject) {
-            Ok(()) => UpgradeError::Answered(reject.status()),
+            Ok(()) => UpgradeError::Rejected(reject.status()),
             Err(error) => error,
         }
     }
@@ -160,14 +161,14 @@ impl Plain {
         self.exchange.respond(response)?;
         match response.status() {
             status if status.code() < 400 => Ok(()),
-            status => Err(UpgradeError::Answered(status)),
+            status => Err(UpgradeError::Rejected(status)),
         }
     }
 
     /// Answers that this is no place for plain requests.
     pub(crate) fn refuse(self) -> UpgradeError {
-        match self.exchange.respond(&Refusal::NotWebSocket.response()) {
-            Ok(()) => UpgradeError::Refused(Refusal::NotWebSocket),
+        match self.exchange.respond(&HandshakeError::NotWebSocket.response()) {
+            Ok(()) => UpgradeError::Refused(HandshakeError::NotWebSocket),
             Err(error) => error,
         }
     }
@@ -181,7 +182,7 @@ impl Plain {
 impl Exchange {
     /// # Errors
     ///
-    /// [`UpgradeError::InvalidReply`]; the peer got 500.
+    /// [`UpgradeError::InvalidResponse`]; the peer got 500.
     fn respond(self, response: &Response) -> Result<(), UpgradeError> {
         match encode(response, self.is_head_request()) {
             Ok(reply) => {
@@ -199,11 +200,11 @@ impl Exchange {
     }
 
     /// The application's answer is unfit to be sent.
-    fn fail(self, error: InvalidReply) -> UpgradeError {
+    fn fail(self, error: InvalidResponse) -> UpgradeError {
         let response = Response::new(Status::INTERNAL_SERVER_ERROR, "no valid answer\n");
         let reply = encode(&response, self.is_head_request()).unwrap_or_default();
         answer(&self.shared, &reply);
-        UpgradeError::InvalidReply(error)
+        UpgradeError::InvalidResponse(error)
     }
 
     fn is_head_request(&self) -> bool {
@@ -245,7 +246,7 @@ pub(crate) fn read(shared: Arc<Shared>) -> Result<Incoming, Unopened> {
     let exchange = Exchange { shared, request: Arc::new(request), rest };
     match judge(&exchange.request, &exchange.shared.context.config) {
         Ok(handshake) => Ok(Incoming::Upgrade(Upgrade { exchange, handshake })),
-        Err(Refusal::NotWebSocket) => Ok(Incoming::Plain(Plain { exchange })),
+        Err(HandshakeError::NotWebSocket) => Ok(Incoming::Plain(Plain { exchange })),
         Err(refusal) => {
             let request = Some(Arc::clone(&exchange.request));
             let response = refusal.response_to(&exchange.request);
@@ -257,7 +258,7 @@ pub(crate) fn read(shared: Arc<Shared>) -> Result<Incoming, Unopened> {
 }
 
 #[inline(never)]
-fn judge(request: &Request, config: &Config) -> Result<Handshake, Refusal> {
+fn judge(request: &Request, config: &Config) -> Result<Handshake, HandshakeError> {
     http::check_request(request)?;
     let handshake = http::check_upgrade(request)?;
     http::check_origin(request, &config.origins)?;
@@ -271,7 +272,7 @@ fn read_head(
     parser: &mut HeadParser,
 ) -> Result<(Request, Vec<u8>), UpgradeError> {
     // Not from now: the thread may have been slow to start.
-    let deadline = Deadline::since(wire.begun(), config.timeouts.handshake);
+    let deadline = Expiry::since(wire.accepted_at(), config.timeouts.handshake);
     // Not on the stack, where it would stay a used page for the life of the connection.
     let mut bytes = vec![0; STEP];
     let mut silent = true;
@@ -288,9 +289,9 @@ fn read_head(
             Err(error) => return Err(UpgradeError::Io(error)),
         };
         silent = false;
-        let (used, head) = parser.feed(&bytes[..len]).map_err(Refusal::from)?;
+        let (used, head) = parser.feed(&bytes[..len]).map_err(HandshakeError::from)?;
         if let Some(head) = head {
-            let request = Request::new(head, wire.peer_addr(), wire.begun());
+            let request = Request::new(head, wire.peer_addr(), wire.accepted_at());
             return Ok((request, bytes[used..len].to_vec()));
         }
         // It is a long one, and kept in a buffer that doubles.
@@ -306,9 +307,9 @@ fn is_reset(error: &io::Error) -> bool {
     matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | NotConnected)
 }
 
-fn refuse(shared: &Shared, refusal: Refusal, is_head_request: bool) -> UpgradeError {
+fn refuse(shared: &Shared, refusal: HandshakeError, is_head_request: bool) -> UpgradeError {
     let frame = match refusal {
-        Refusal::Head(error) => error.frame(),
+        HandshakeError::Head(error) => error.frame(),
         _ => None,
     };
     match frame {
@@ -332,7 +333,7 @@ fn answer(shared: &Shared, reply: &[u8]) {
 /// comes is thrown away until the peer's end or the close deadline.
 pub(crate) fn linger(shared: &Shared) {
     let Shared { wire, context, .. } = shared;
-    let deadline = Deadline::after(context.config.timeouts.close);
+    let deadline = Expiry::after(context.config.timeouts.close);
     wire.shutdown(Shutdown::Write);
     wire.drain(deadline);
     wire.shutdown(Shutdown::Both);
@@ -349,7 +350,7 @@ pub(crate) fn encoded(response: &Response) -> Vec<u8> {
 }
 
 /// The bytes of a response that is sent now. RFC 9110 §9.3.2: the answer to HEAD has no body.
-fn encode(response: &Response, is_head_request: bool) -> Result<Vec<u8>, InvalidReply> {
+fn encode(response: &Response, is_head_request: bool) -> Result<Vec<u8>, InvalidResponse> {
     let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     // RFC 9110 §6.6.1: no Date without a clock, as one is that stands before its own beginning.
     let date = since_1970.ok().map(|time| Date::from_unix(time.as_secs()));

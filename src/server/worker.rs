@@ -166,7 +166,7 @@ where
     fn admit(self: &Arc<Self>, door: &Arc<Door>, wire: TimedStream) -> Option<Admitted> {
         let shared = Arc::new(Shared::new(wire, Arc::clone(&self.context)));
         if self.is_stopping() {
-            let error = UpgradeError::Answered(Status::SERVICE_UNAVAILABLE);
+            let error = UpgradeError::Rejected(Status::SERVICE_UNAVAILABLE);
             self.turn_away(shared, "the server is shutting down\n", error);
             return None;
         }

@@ -1,7 +1,7 @@
 //! Conversations as tables: what the client sends, what the server answers, how it ends, and what
 //! the API says of that.
 
-use barews::{CloseCode, Violation};
+use barews::{CloseCode, ProtocolError};
 
 use super::{Ended, Frame, TestServer, close};
 
@@ -23,7 +23,7 @@ enum End {
     /// The server answers the client's Close with the same code and reason.
     Closed(u16, String),
     /// The server fails the connection with this code.
-    Failed(u16, Violation),
+    Failed(u16, ProtocolError),
 }
 
 /// A conversation in which nothing is wrong: a Close 1000 ends it.
@@ -47,7 +47,7 @@ pub fn fails(
     sent: impl AsRef<[u8]>,
     answers: impl Into<Vec<Frame>>,
     code: u16,
-    violation: Violation,
+    violation: ProtocolError,
 ) -> Case {
     let end = End::Failed(code, violation);
     Case { sent: sent.as_ref().to_vec(), answers: answers.into(), end }
@@ -71,7 +71,7 @@ impl Case {
             (End::Closed(code, reason), Ok(())) => {
                 assert_eq!(close_frame, Some((CloseCode(*code), reason.as_str())));
             }
-            (End::Failed(_, violation), Err(barews::Error::Violation(other))) => {
+            (End::Failed(_, violation), Err(barews::Error::Protocol(other))) => {
                 assert_eq!(violation, other);
                 assert_eq!(close_frame, None);
             }

@@ -1,6 +1,6 @@
 //! Opening handshakes as tables: those that the server refuses, and those that it accepts.
 
-use barews::http::{HeadError, Refusal};
+use barews::http::{HandshakeError, HeadError};
 
 use super::{
     Faults, Frame, RawClient, Request, TEXT, TestServer, Unopened, close, frame, unchanged,
@@ -14,11 +14,15 @@ const DRIBBLED: usize = 2 << 10;
 pub struct Refused {
     pub request: Vec<u8>,
     pub status: u16,
-    refusal: Refusal,
+    refusal: HandshakeError,
 }
 
 /// Bytes that are answered with this status, for this reason.
-pub fn refused(request: impl Into<Vec<u8>>, status: u16, refusal: impl Into<Refusal>) -> Refused {
+pub fn refused(
+    request: impl Into<Vec<u8>>,
+    status: u16,
+    refusal: impl Into<HandshakeError>,
+) -> Refused {
     Refused { request: request.into(), status, refusal: refusal.into() }
 }
 

@@ -134,7 +134,7 @@ impl Script {
 /// Serves the echo on a script.
 pub fn run_script(input: Vec<u8>, faults: Faults) -> Outcome {
     let script = Script::new(input, faults);
-    let result = Upgrade::read(script.clone(), &Config::default())
+    let result = Upgrade::handshake(script.clone(), &Config::default())
         .and_then(|upgrade| upgrade.accept(&Accept::new()))
         .map(|mut conn| echo(&mut conn));
     let state = script.state();

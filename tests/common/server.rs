@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use barews::http::{InvalidReply, Refusal};
+use barews::http::{HandshakeError, InvalidResponse};
 use barews::{
     Accept, BoxError, CloseFrame, Config, Connection, Error, Server, ShutdownHandle, Upgrade,
     UpgradeError,
@@ -51,10 +51,10 @@ pub enum Unopened {
     NoRequest,
     Accept(ErrorKind),
     TimedOut,
-    Refused(Refusal),
+    Refused(HandshakeError),
     Answered(u16),
     Panicked(String),
-    InvalidReply(InvalidReply),
+    InvalidResponse(InvalidResponse),
     TooManyConnections,
 }
 
@@ -217,9 +217,9 @@ impl Unopened {
             UpgradeError::Accept(error) => Self::Accept(error.kind()),
             UpgradeError::TimedOut => Self::TimedOut,
             UpgradeError::Refused(refusal) => Self::Refused(*refusal),
-            UpgradeError::Answered(status) => Self::Answered(status.code()),
+            UpgradeError::Rejected(status) => Self::Answered(status.code()),
             UpgradeError::Panicked(said) => Self::Panicked(said.clone()),
-            UpgradeError::InvalidReply(error) => Self::InvalidReply(*error),
+            UpgradeError::InvalidResponse(error) => Self::InvalidResponse(*error),
             UpgradeError::TooManyConnections => Self::TooManyConnections,
             other => panic!("a new kind of error: {other:?}"),
         }
@@ -235,8 +235,8 @@ pub fn pair(config: &Config) -> (Connection, RawClient) {
     stream.set_nodelay(true).expect("set_nodelay");
     // A call that waits in vain ends all the same, though the test has but one thread.
     let mut config = config.clone();
-    config.timeouts.idle = config.timeouts.idle.min(PATIENCE);
-    let upgrade = Upgrade::read(stream, &config).expect("a valid request");
+    config.timeouts.idle_timeout = config.timeouts.idle_timeout.min(PATIENCE);
+    let upgrade = Upgrade::handshake(stream, &config).expect("a valid request");
     let conn = upgrade.accept(&Accept::new()).expect("a valid answer");
     client.expect_upgrade();
     (conn, client)

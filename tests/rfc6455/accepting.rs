@@ -70,7 +70,7 @@ fn edge_n_errors_come_with_their_request() {
     let (server, heard) = overheard(|server| {
         server.on_upgrade(|request| match request.path() {
             "/rejected" => Err(Reject::new(Status::NOT_FOUND, "no\n")),
-            "/unfit" => Ok(Accept::new().protocol("never offered")),
+            "/unfit" => Ok(Accept::new().subprotocol("never offered")),
             _ => Ok(Accept::new()),
         })
     });
@@ -325,7 +325,7 @@ fn edge_p_a_handle_stops_listeners_that_were_added_later() {
     let [first, second, third] = listeners;
     let server = Server::from_listener(first).expect("a listener");
     let handle = server.shutdown_handle();
-    let server = server.and_listener(second).and_then(|server| server.and_listener(third));
+    let server = server.with_listener(second).and_then(|server| server.with_listener(third));
     let server = server.expect("listeners");
     let server = thread::spawn(move || server.run(|mut conn| Ok(echo(&mut conn).result?)));
     for addr in addrs {
@@ -340,7 +340,7 @@ fn edge_p_a_handle_stops_listeners_that_were_added_later() {
 /// One connection too many: the client may send all that it has, and then reads why.
 #[test]
 fn edge_ae_who_is_turned_away_can_read_why() {
-    let server = TestServer::echo(with_limits(|limits| limits.connections = 1));
+    let server = TestServer::echo(with_limits(|limits| limits.max_connections = 1));
     let mut first = server.open();
     // More than wait for the end of their clients at once.
     for _ in 0..3 {
@@ -389,7 +389,7 @@ fn edge_z_a_wrong_configuration_is_refused_at_the_start() {
     use barews::{Config, Upgrade};
 
     let mut config = Config::default();
-    config.timeouts.ping = config.timeouts.idle;
+    config.timeouts.ping_interval = config.timeouts.idle_timeout;
     let server = Server::bind("127.0.0.1:0").expect("a port").config(config.clone());
     let error = server.run(|_| Ok(())).expect_err("it makes no sense");
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
@@ -401,7 +401,7 @@ fn edge_z_a_wrong_configuration_is_refused_at_the_start() {
     client.send(r0().bytes());
     let (stream, _) = listener.accept().expect("a stream");
     let keep = stream.try_clone().expect("a descriptor");
-    match Upgrade::read(stream, &config).map(drop) {
+    match Upgrade::handshake(stream, &config).map(drop) {
         Err(UpgradeError::Io(error)) => assert_eq!(error.kind(), ErrorKind::InvalidInput),
         other => panic!("{other:?}"),
     }

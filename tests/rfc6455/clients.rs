@@ -135,7 +135,7 @@ fn other_ends() {
 fn a_subprotocol() {
     let server = TestServer::echo_with(|server| {
         server.on_upgrade(|request| {
-            Ok(barews::Accept::new().choose_protocol(request, &["chat", "superchat"]))
+            Ok(barews::Accept::new().select_subprotocol(request, &["chat", "superchat"]))
         })
     });
     let mut request = format!("ws://{}/", server.addr).into_client_request().expect("a request");

@@ -4,8 +4,8 @@ use std::io::ErrorKind;
 use std::sync::mpsc::channel;
 use std::time::Instant;
 
-use barews::Violation::{CloseCode as BadCode, CloseReasonNotUtf8, CloseTooShort};
-use barews::{CloseCode, Error, Wait};
+use barews::ProtocolError::{CloseCode as BadCode, CloseReasonNotUtf8, CloseTooShort};
+use barews::{CloseCode, Deadline, Error};
 
 use crate::common::{
     CLOSE, CONT, Case, Frame, PATIENCE, PING, PONG, PROMPT, TEXT, TestServer, close, closes, fails,
@@ -245,7 +245,7 @@ fn a_close_that_is_not_answered() {
         }
         client.expect_eof();
         let (result, spent) = results.recv_timeout(PATIENCE).unwrap();
-        assert!(matches!(result, Err(Error::Expired(Wait::Close))), "{result:?}");
+        assert!(matches!(result, Err(Error::DeadlineExceeded(Deadline::Close))), "{result:?}");
         assert!((ms(250)..ms(3000)).contains(&spent), "{spent:?}");
     }
 }
@@ -275,5 +275,5 @@ fn what_comes_before_the_answer_to_our_close() {
     client.expect_eof();
     drop(client);
     let result = results.recv_timeout(PATIENCE).unwrap();
-    assert!(matches!(result, Err(Error::Violation(_))), "{result:?}");
+    assert!(matches!(result, Err(Error::Protocol(_))), "{result:?}");
 }

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
-use barews::{Error, Wait};
+use barews::{Deadline, Error};
 
 use crate::common::{
     BINARY, Frame, PATIENCE, PING, PONG, RawClient, TEXT, TestServer, Unopened, close, frame, head,
@@ -29,11 +29,11 @@ fn trickle(client: &mut RawClient, pieces: impl IntoIterator<Item = Vec<u8>>) {
 }
 
 /// How a connection ended for the API.
-fn expired(server: &TestServer, client: RawClient) -> Wait {
+fn expired(server: &TestServer, client: RawClient) -> Deadline {
     let peer = client.addr;
     drop(client);
     match server.ended(peer).result {
-        Err(Error::Expired(wait)) => wait,
+        Err(Error::DeadlineExceeded(wait)) => wait,
         result => panic!("{result:?}"),
     }
 }
@@ -73,8 +73,8 @@ fn silence_before_the_head() {
 #[test]
 fn w53_silence() {
     let server = TestServer::echo(with_timeouts(|timeouts| {
-        timeouts.ping = DEADLINE / 2;
-        timeouts.idle = DEADLINE;
+        timeouts.ping_interval = DEADLINE / 2;
+        timeouts.idle_timeout = DEADLINE;
     }));
     // Between messages, and wherever a client may stop.
     for sent in [
@@ -96,7 +96,7 @@ fn w53_silence() {
         let spent = start.elapsed();
         assert!(pinged >= DEADLINE / 2 - ms(20), "{sent:?} {pinged:?}");
         assert!(IN_TIME.contains(&spent), "{sent:?} {spent:?}");
-        assert_eq!(expired(&server, client), Wait::Idle);
+        assert_eq!(expired(&server, client), Deadline::Idle);
     }
 }
 
@@ -105,8 +105,8 @@ fn w53_silence() {
 fn a_client_that_answers_pings_stays() {
     let idle = ms(1000);
     let server = TestServer::echo(with_timeouts(|timeouts| {
-        timeouts.ping = ms(50);
-        timeouts.idle = idle;
+        timeouts.ping_interval = ms(50);
+        timeouts.idle_timeout = idle;
     }));
     let mut client = server.open();
     let start = Instant::now();
@@ -134,8 +134,8 @@ fn a_client_that_answers_pings_stays() {
 #[test]
 fn a_client_that_talks_is_not_pinged() {
     let server = TestServer::echo(with_timeouts(|timeouts| {
-        timeouts.ping = ms(1500);
-        timeouts.idle = ms(3000);
+        timeouts.ping_interval = ms(1500);
+        timeouts.idle_timeout = ms(3000);
     }));
     let mut client = server.open();
     for _ in 0..10 {
@@ -172,7 +172,7 @@ fn a_message_that_comes_too_slowly() {
         client.expect_close(POLICY_VIOLATION);
         let spent = start.elapsed();
         assert!(IN_TIME.contains(&spent), "{spent:?}");
-        assert_eq!(expired(&server, client), Wait::Message);
+        assert_eq!(expired(&server, client), Deadline::Message);
     };
     start(&mut fragments());
     start(&mut bytes());
@@ -223,7 +223,7 @@ fn w58_pings_from_a_peer_that_never_reads() {
         let mut client = server.open();
         let batch = bytes.repeat(100_000 / bytes.len());
         client.flood(&batch, 1_000_000 * bytes.len() as u64, PATIENCE);
-        assert_eq!(expired(&server, client), Wait::Write);
+        assert_eq!(expired(&server, client), Deadline::Write);
     }
 }
 
@@ -252,14 +252,14 @@ fn edge_n_a_sender_whose_peer_never_reads() {
             });
             let end = receiver.recv(&mut Vec::new()).map(drop);
             // Not that the stream has ended, which is our own doing.
-            assert!(matches!(end, Err(Error::Expired(Wait::Write))), "{end:?}");
+            assert!(matches!(end, Err(Error::DeadlineExceeded(Deadline::Write))), "{end:?}");
             assert!(thread.join().expect("no panic") > 1);
             Ok(())
         },
     );
     let client = server.open();
     let (error, spent, later) = results.recv_timeout(PATIENCE).unwrap();
-    assert!(matches!(error, Error::Expired(Wait::Write)), "{error:?}");
+    assert!(matches!(error, Error::DeadlineExceeded(Deadline::Write)), "{error:?}");
     assert!(IN_TIME.contains(&spent), "{spent:?}");
     assert!(matches!(later, Err(Error::Closed)), "{later:?}");
     drop(client);
@@ -299,7 +299,7 @@ fn w52_end_of_stream_while_a_sender_is_blocked() {
 #[test]
 fn w62_a_bad_frame_while_a_sender_is_blocked() {
     let received = ends_a_blocked_sender(|client| client.send(hex("83 80 m")));
-    assert!(matches!(received, Err(Error::Violation(_))), "{received:?}");
+    assert!(matches!(received, Err(Error::Protocol(_))), "{received:?}");
 }
 
 #[test]
@@ -325,7 +325,7 @@ fn w62_a_bad_frame_and_then_a_gibibyte() {
         let peer = client.addr;
         drop(client);
         let result = server.ended(peer).result;
-        assert!(matches!(result, Err(Error::Violation(_))), "{result:?}");
+        assert!(matches!(result, Err(Error::Protocol(_))), "{result:?}");
         assert!(start.elapsed() < close + ms(2000), "{:?}", start.elapsed());
     }
 }

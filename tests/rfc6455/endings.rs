@@ -9,8 +9,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use barews::{
-    Accept, CloseCode, Config, Connection, Error, Kind, Limits, Receiver, Sender, ShutdownHandle,
-    Transport, Upgrade, Wait,
+    Accept, CloseCode, Config, Connection, Deadline, Error, Limits, MessageType, Receiver, Sender,
+    ShutdownHandle, Transport, Upgrade,
 };
 
 use crate::common::{
@@ -32,9 +32,9 @@ fn sends_without_a_look(client: &mut RawClient, first: &[u8], junk: usize) {
 #[test]
 fn edge_ae_who_is_still_sending_learns_why() {
     let limits = |limits: &mut Limits| {
-        limits.fragments = 2;
-        limits.assembling = 1 << 20;
-        limits.message = 8 << 20;
+        limits.max_fragments = 2;
+        limits.max_buffered_bytes = 1 << 20;
+        limits.max_message_size = 8 << 20;
     };
     let server = TestServer::echo(with_limits(limits));
     for (code, first) in [
@@ -218,7 +218,7 @@ fn edge_e_a_flood_is_no_answer() {
     let start = Instant::now();
     client.flood(&frame(BINARY, [0; 1000]).repeat(50), u64::MAX, PATIENCE);
     let result = results.recv_timeout(PATIENCE).expect("the handler ends");
-    assert!(matches!(result, Err(Error::Expired(Wait::Close))), "{result:?}");
+    assert!(matches!(result, Err(Error::DeadlineExceeded(Deadline::Close))), "{result:?}");
     assert!(start.elapsed() < ms(5000), "{:?}", start.elapsed());
 }
 
@@ -274,7 +274,7 @@ fn edge_n_a_receiver_outlives_its_handler_and_its_peer_says_nothing() {
     let mut receiver = receivers.recv_timeout(PATIENCE).expect("it is moved");
     let start = Instant::now();
     let result = receiver.recv(&mut Vec::new()).map(drop);
-    assert!(matches!(result, Err(Error::Expired(Wait::Close))), "{result:?}");
+    assert!(matches!(result, Err(Error::DeadlineExceeded(Deadline::Close))), "{result:?}");
     assert!((ms(200)..ms(3000)).contains(&start.elapsed()), "{:?}", start.elapsed());
     assert!(matches!(receiver.recv(&mut Vec::new()), Err(Error::Closed)), "told once");
     client.expect(&Frame::close(1000, ""));
@@ -303,7 +303,7 @@ fn edge_q_a_close_that_is_not_answered_wakes_the_reader() {
     sender.close(CloseCode::NORMAL, "").expect("a good code");
     client.expect(&Frame::close(1000, ""));
     let result = result.recv_timeout(PATIENCE).expect("it is woken");
-    assert!(matches!(result, Err(Error::Expired(Wait::Close))), "{result:?}");
+    assert!(matches!(result, Err(Error::DeadlineExceeded(Deadline::Close))), "{result:?}");
     assert!((ms(280)..ms(3000)).contains(&start.elapsed()), "{:?}", start.elapsed());
     client.expect_eof();
 }
@@ -314,7 +314,7 @@ fn edge_l_a_kept_sender_counts_against_the_cap() {
     const CAP: usize = 4;
     let (give, kept) = channel();
     let server = TestServer::with_handler(
-        |server| server.config(with_limits(|limits| limits.connections = CAP)),
+        |server| server.config(with_limits(|limits| limits.max_connections = CAP)),
         move |conn: Connection| {
             give.send(conn.split().1)?;
             Ok(())
@@ -345,14 +345,14 @@ fn edge_p_a_send_inside_a_message_of_ones_own() {
     });
     let (conn, mut client) = pair(&config);
     let (mut receiver, sender) = conn.split();
-    let mut writer = sender.writer(Kind::Text);
+    let mut writer = sender.writer(MessageType::Text);
     writer.write_all(b"a").expect("the client reads");
     let start = Instant::now();
     let sent = sender.send("inside");
-    assert!(matches!(sent, Err(Error::Expired(Wait::Write))), "{sent:?}");
+    assert!(matches!(sent, Err(Error::DeadlineExceeded(Deadline::Write))), "{sent:?}");
     assert!((ms(280)..ms(3000)).contains(&start.elapsed()), "{:?}", start.elapsed());
     // A second message of the same kind is no different.
-    let mut second = sender.writer(Kind::Binary);
+    let mut second = sender.writer(MessageType::Binary);
     let error = second.write(b"b").expect_err("the first is not finished");
     assert_eq!(error.kind(), std::io::ErrorKind::TimedOut);
     drop(second);
@@ -400,7 +400,7 @@ impl Transport for SlowWrites {
 fn edge_j_a_flush_does_not_use_up_the_time_to_receive() {
     let (ours, mut theirs) = std::os::unix::net::UnixStream::pair().expect("a pair");
     theirs.write_all(&r0().bytes()).expect("there is room");
-    let upgrade = Upgrade::read(SlowWrites(ours), &Config::default()).expect("a request");
+    let upgrade = Upgrade::handshake(SlowWrites(ours), &Config::default()).expect("a request");
     let mut conn = upgrade.accept(&Accept::new()).expect("a stream");
     conn.set_recv_timeout(Some(ms(30)));
     theirs.write_all(&[frame(TEXT, "one"), frame(TEXT, "two")].concat()).expect("there is room");
@@ -410,7 +410,7 @@ fn edge_j_a_flush_does_not_use_up_the_time_to_receive() {
         assert_eq!(conn.recv(&mut buf).expect("it is there"), Some(text.into()));
     }
     let start = Instant::now();
-    assert!(matches!(conn.recv(&mut buf), Err(Error::TimedOut)));
+    assert!(matches!(conn.recv(&mut buf), Err(Error::RecvTimeout)));
     assert!(start.elapsed() >= ms(100 + 20), "{:?}", start.elapsed());
     drop(theirs);
 }
@@ -425,9 +425,9 @@ fn edge_p_a_fragment_that_could_not_be_sent() {
     });
     let (ours, mut theirs) = std::os::unix::net::UnixStream::pair().expect("a pair");
     theirs.write_all(&r0().bytes()).expect("there is room");
-    let upgrade = Upgrade::read(SlowWrites(ours), &config).expect("a request");
+    let upgrade = Upgrade::handshake(SlowWrites(ours), &config).expect("a request");
     let (receiver, sender) = upgrade.accept(&Accept::new()).expect("a stream").split();
-    let mut writer = sender.writer(Kind::Text);
+    let mut writer = sender.writer(MessageType::Text);
     writer.write_all(b"one").expect("there is room");
     let other = sender.clone();
     let pinging = thread::spawn(move || other.ping(b""));

@@ -209,7 +209,7 @@ fn a_batch_is_answered_in_one_write() {
 #[test]
 fn a_queue_is_sent_when_it_is_due() {
     let script = Script::opened(&frame(TEXT, "unused"));
-    let upgrade = Upgrade::read(script.clone(), &Config::default()).unwrap();
+    let upgrade = Upgrade::handshake(script.clone(), &Config::default()).unwrap();
     let mut conn = upgrade.accept(&Accept::new()).unwrap();
     let response = script.output().len();
     let sent = || script.output()[response..].to_vec();
@@ -258,11 +258,11 @@ fn a_queue_is_sent_when_it_is_due() {
 #[test]
 fn a_writer_comes_behind_the_queue() {
     let script = Script::opened(b"");
-    let upgrade = Upgrade::read(script.clone(), &Config::default()).unwrap();
+    let upgrade = Upgrade::handshake(script.clone(), &Config::default()).unwrap();
     let mut conn = upgrade.accept(&Accept::new()).unwrap();
     let response = script.output().len();
     conn.write("queued").unwrap();
-    conn.writer(barews::Kind::Binary).finish().unwrap();
+    conn.writer(barews::MessageType::Binary).finish().unwrap();
     let expected = encoded(&[Frame::text("queued"), Frame::binary("")]);
     assert_eq!(script.output()[response..], expected);
 }
@@ -302,7 +302,7 @@ fn f11_a_panic_under_the_lock_of_the_writer() {
 
     let (ours, mut theirs) = UnixStream::pair().expect("a pair");
     io::Write::write_all(&mut theirs, &r0().bytes()).expect("send");
-    let upgrade = Upgrade::read(Panics(ours), &Config::default()).expect("a request");
+    let upgrade = Upgrade::handshake(Panics(ours), &Config::default()).expect("a request");
     let (mut receiver, sender) = upgrade.accept(&Accept::new()).expect("a stream").split();
     let other = sender.clone();
     assert!(std::thread::spawn(move || other.send("panic")).join().is_err());

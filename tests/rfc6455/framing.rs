@@ -1,6 +1,6 @@
 //! §5: frames, masking, fragmentation and control frames.
 
-use barews::Violation::*;
+use barews::ProtocolError::*;
 
 use crate::common::{
     BINARY, CONT, Frame, PING, PONG, TEXT, TestServer, close, echoes, fails, frame, head, hex,

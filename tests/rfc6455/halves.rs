@@ -6,7 +6,9 @@ use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Instant;
 
-use barews::{CloseCode, Config, Connection, Error, Kind, Message, Receiver, Sender, Wait};
+use barews::{
+    CloseCode, Config, Connection, Deadline, Error, Message, MessageType, Receiver, Sender,
+};
 
 use crate::common::{
     CONT, Frame, PATIENCE, PING, TEXT, TestServer, close, frame, ms, pair, with_timeouts,
@@ -40,7 +42,7 @@ fn several_senders_and_pongs_in_between() {
                         match number % 3 {
                             // In fragments, which nobody may get in between.
                             0 => {
-                                let mut writer = sender.writer(Kind::Text);
+                                let mut writer = sender.writer(MessageType::Text);
                                 for part in text.as_bytes().chunks(text.len() / 3 + 1) {
                                     writer.write_all(part)?;
                                 }
@@ -188,7 +190,7 @@ fn control_frames_pass_between_fragments() {
     let (conn, mut client) = pair(&Config::default());
     let (mut receiver, sender) = conn.split();
     let other = sender.clone();
-    let mut writer = sender.writer(Kind::Text);
+    let mut writer = sender.writer(MessageType::Text);
     writer.write_all(b"a").unwrap();
     client.expect(&Frame::new(0x01, "a"));
     other.ping(b"between").unwrap();
@@ -254,7 +256,7 @@ fn a_sender_that_closes_without_an_answer() {
         client.expect(&Frame::close(1000, ""));
         client.expect_eof();
         let result = receiving.join().expect("no panic");
-        assert!(matches!(result, Err(Error::Expired(Wait::Close))), "{result:?}");
+        assert!(matches!(result, Err(Error::DeadlineExceeded(Deadline::Close))), "{result:?}");
         assert!((ms(280)..ms(3000)).contains(&start.elapsed()), "{:?}", start.elapsed());
     });
 }

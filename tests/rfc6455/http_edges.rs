@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::time::SystemTime;
 
-use barews::http::{HeadError, Refusal};
+use barews::http::{HandshakeError, HeadError};
 use barews::{Accept, Config, Response, Status};
 
 use crate::common::client::Response as Answer;
@@ -126,7 +126,7 @@ fn edge_s_every_answer_is_dated() {
         assert_now(dates[0]);
     }
     // 101, and 503 to who is one too many.
-    let server = TestServer::echo(with_limits(|limits| limits.connections = 1));
+    let server = TestServer::echo(with_limits(|limits| limits.max_connections = 1));
     let mut client = server.connect();
     client.send(r0().bytes());
     assert_eq!(client.expect_upgrade().header("date"), None);
@@ -215,7 +215,7 @@ fn edge_t_options_asterisk_is_a_plain_request() {
     let (server, default) = (answering(), TestServer::start());
     assert_eq!(ask(&server, plain("OPTIONS * HTTP/1.1"), 200).body, b"OPTIONS *\n");
     let (_, unopened) = refused(&default, plain("OPTIONS * HTTP/1.1"), 400);
-    assert_eq!(unopened, Unopened::Refused(Refusal::NotWebSocket));
+    assert_eq!(unopened, Unopened::Refused(HandshakeError::NotWebSocket));
     // It is no target for others, and no way to a connection.
     ask(&server, plain("GET * HTTP/1.1"), 400);
     ask(&server, r0().line("OPTIONS * HTTP/1.1"), 405);
@@ -240,7 +240,7 @@ fn edge_t_handshakes_that_say_more_than_they_need_to() {
 #[test]
 fn edge_u_a_long_cookie_is_let_in() {
     accept([8_193, 8_700, 32_000].map(|len| r0().add(format!("Cookie: {}", "c".repeat(len - 8)))));
-    let server = TestServer::echo(with_limits(|limits| limits.header_line = 8_192));
+    let server = TestServer::echo(with_limits(|limits| limits.max_header_line = 8_192));
     ask(&server, r0().add(format!("Cookie: {}", "c".repeat(8_185))), 431);
 }
 
@@ -287,7 +287,7 @@ fn edge_w_http_2_is_told_to_come_back_in_http_1_1() {
             let mut answer = Vec::new();
             stream.read_to_end(&mut answer).expect("a good end");
             assert_eq!(answer, GOAWAY);
-            let refusal = Refusal::Head(HeadError::Http2Preface);
+            let refusal = HandshakeError::Head(HeadError::Http2Preface);
             let peer = stream.local_addr().unwrap();
             assert_eq!(server.unopened(peer), Unopened::Refused(refusal));
         }
@@ -325,6 +325,6 @@ fn edge_z_origins_on_a_list() {
     ] {
         let (body, unopened) = refused(&server, from(host, origin), 403);
         assert_eq!(body, format!("the origin {origin} is not allowed\n"));
-        assert_eq!(unopened, Unopened::Refused(Refusal::OriginNotAllowed));
+        assert_eq!(unopened, Unopened::Refused(HandshakeError::OriginNotAllowed));
     }
 }

@@ -2,8 +2,8 @@
 
 use std::time::Instant;
 
-use barews::http::{HeadError, Refusal};
-use barews::{Config, Error, Limits, Violation};
+use barews::http::{HandshakeError, HeadError};
+use barews::{Config, Error, Limits, ProtocolError};
 
 use crate::common::{
     BINARY, CONT, Faults, Frame, PING, Request, TEXT, TestServer, Unopened, accept, close, frame,
@@ -19,14 +19,14 @@ const BINARY_PART: u8 = 0x02;
 const CONT_PART: u8 = 0x00;
 
 /// Sends frames, and expects the connection to fail.
-fn fails(server: &TestServer, sent: &[u8], code: u16, violation: Violation) {
+fn fails(server: &TestServer, sent: &[u8], code: u16, violation: ProtocolError) {
     let mut client = server.open();
     client.send(sent);
     assert_eq!(client.expect_close(code), violation.to_string());
     let peer = client.addr;
     drop(client);
     match server.ended(peer).result {
-        Err(Error::Violation(other)) => assert_eq!(other, violation),
+        Err(Error::Protocol(other)) => assert_eq!(other, violation),
         result => panic!("{result:?}"),
     }
 }
@@ -115,7 +115,7 @@ fn h47_header_of_20_mb() {
     assert_eq!(response.status, 431);
     let peer = client.addr;
     drop(client);
-    let refusal = Refusal::Head(HeadError::HeadTooLarge);
+    let refusal = HandshakeError::Head(HeadError::HeadTooLarge);
     assert_eq!(server.unopened(peer), Unopened::Refused(refusal));
     assert!(start.elapsed() < ms(5000), "{:?}", start.elapsed());
 }
@@ -134,8 +134,13 @@ fn h47_no_more_than_33_kib_are_buffered() {
 #[test]
 fn limits_of_a_head_can_be_set() {
     let server = TestServer::echo(with_limits(|limits| {
-        *limits =
-            Limits { request_line: 30, header_line: 50, headers: 6, head: 200, ..limits.clone() };
+        *limits = Limits {
+            max_request_line: 30,
+            max_header_line: 50,
+            max_headers: 6,
+            max_head_size: 200,
+            ..limits.clone()
+        };
     }));
     for (request, status) in [
         (r0(), 101),
@@ -174,7 +179,7 @@ fn w21_a_message_of_exactly_the_maximum() {
 
 #[test]
 fn w22_one_more_than_the_maximum() {
-    let server = TestServer::echo(with_limits(|limits| limits.message = 1000));
+    let server = TestServer::echo(with_limits(|limits| limits.max_message_size = 1000));
     let mut client = server.open();
     client.send(frame(TEXT, "x".repeat(1000)));
     client.expect(&Frame::text("x".repeat(1000)));
@@ -182,7 +187,7 @@ fn w22_one_more_than_the_maximum() {
     client.expect(&Frame::text("x".repeat(1000)));
     client.finish();
 
-    let too_big = Violation::MessageTooBig(1000);
+    let too_big = ProtocolError::MessageTooBig(1000);
     fails(&server, &head(TEXT, 1001), TOO_BIG, too_big);
     let part = frame(BINARY_PART, vec![0; 1000]);
     fails(&server, &[part.clone(), head(CONT, 1)].concat(), TOO_BIG, too_big);
@@ -202,7 +207,7 @@ fn w22_one_more_than_the_maximum() {
 /// With no limit but the arithmetic's, a declared length takes no memory.
 #[test]
 fn a_declared_length_reserves_nothing() {
-    let server = TestServer::echo(with_limits(|limits| limits.message = u64::MAX));
+    let server = TestServer::echo(with_limits(|limits| limits.max_message_size = u64::MAX));
     let mut client = server.open();
     client.send([head(BINARY, i64::MAX as u64), vec![0; 100_000]].concat());
     client.send_eof();
@@ -211,14 +216,14 @@ fn a_declared_length_reserves_nothing() {
         result => panic!("{result:?}"),
     }
     // No message passes the limit of the wire (§5.2).
-    let too_big = Violation::MessageTooBig(i64::MAX as u64);
+    let too_big = ProtocolError::MessageTooBig(i64::MAX as u64);
     let more = [frame(BINARY_PART, "x"), head(CONT, i64::MAX as u64)].concat();
     fails(&server, &more, TOO_BIG, too_big);
 }
 
 #[test]
 fn fragments_up_to_the_maximum() {
-    let server = TestServer::echo(with_limits(|limits| limits.fragments = 3));
+    let server = TestServer::echo(with_limits(|limits| limits.max_fragments = 3));
     let mut client = server.open();
     let three = [frame(0x01, "a"), frame(CONT_PART, ""), frame(CONT, "b")].concat();
     for _ in 0..2 {
@@ -226,7 +231,7 @@ fn fragments_up_to_the_maximum() {
         client.expect(&Frame::text("ab"));
     }
     client.finish();
-    let too_many = Violation::TooManyFragments(3);
+    let too_many = ProtocolError::TooManyFragments(3);
     let four = [frame(0x01, "a"), frame(CONT_PART, ""), frame(CONT_PART, ""), frame(CONT, "")];
     fails(&server, &four.concat(), POLICY_VIOLATION, too_many);
 }
@@ -240,7 +245,7 @@ fn w60_empty_continuations() {
     client.send([continued(131_070), frame(CONT, "")].concat());
     client.expect(&Frame::text(""));
     client.finish();
-    let too_many = Violation::TooManyFragments(131_072);
+    let too_many = ProtocolError::TooManyFragments(131_072);
     fails(&server, &continued(131_072), POLICY_VIOLATION, too_many);
     // More than is drained: the Close may be lost to the reset that follows.
     let mut client = server.open();
@@ -250,7 +255,7 @@ fn w60_empty_continuations() {
     let peer = client.addr;
     drop(client);
     let result = server.ended(peer).result;
-    assert!(matches!(result, Err(Error::Violation(other)) if other == too_many), "{result:?}");
+    assert!(matches!(result, Err(Error::Protocol(other)) if other == too_many), "{result:?}");
 }
 
 #[test]
@@ -263,8 +268,8 @@ fn w59_1_mib_in_1_byte_fragments() {
     let peer = client.addr;
     drop(client);
     let result = server.ended(peer).result;
-    let too_many = Violation::TooManyFragments(131_072);
-    assert!(matches!(result, Err(Error::Violation(other)) if other == too_many), "{result:?}");
+    let too_many = ProtocolError::TooManyFragments(131_072);
+    assert!(matches!(result, Err(Error::Protocol(other)) if other == too_many), "{result:?}");
 }
 
 /// The budget of unfinished messages is for all connections together, and given back.
@@ -272,7 +277,7 @@ fn w59_1_mib_in_1_byte_fragments() {
 fn unfinished_messages_within_the_budget() {
     // Less than is drained, so that a refusal ends without a reset.
     const PART: usize = 60_000;
-    let server = TestServer::echo(with_limits(|limits| limits.assembling = 100_000));
+    let server = TestServer::echo(with_limits(|limits| limits.max_buffered_bytes = 100_000));
     // The answer to the Ping tells that the part was received.
     let part = [frame(BINARY_PART, vec![1; PART]), frame(PING, "")].concat();
     let mut first = server.open();
@@ -321,8 +326,8 @@ fn unfinished_messages_within_the_budget() {
 #[test]
 fn connections_up_to_the_maximum() {
     for limits in [
-        Limits { connections: 2, ..Limits::default() },
-        Limits { connections_per_ip: 2, ..Limits::default() },
+        Limits { max_connections: 2, ..Limits::default() },
+        Limits { max_connections_per_ip: 2, ..Limits::default() },
     ] {
         let server = TestServer::echo(Config { limits, ..Config::default() });
         let mut first = server.open();

@@ -14,7 +14,7 @@ fn several_listeners() {
     let listeners = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
     let addrs = listeners.each_ref().map(|listener| listener.local_addr().unwrap());
     let [first, second] = listeners;
-    let server = Server::from_listener(first).unwrap().and_listener(second).unwrap();
+    let server = Server::from_listener(first).unwrap().with_listener(second).unwrap();
     assert_eq!(server.local_addr(), Some(addrs[0]));
     let handle = server.shutdown_handle();
     let thread = thread::spawn(move || server.run(|mut conn| Ok(echo(&mut conn).result?)));

@@ -30,7 +30,7 @@ fn leave_the_budget(server: &TestServer, begin: impl Fn(&mut RawClient)) -> Vec<
 }
 
 fn budget() -> TestServer {
-    TestServer::echo(with_limits(|limits| limits.assembling = BUDGET))
+    TestServer::echo(with_limits(|limits| limits.max_buffered_bytes = BUDGET))
 }
 
 /// Sends what begins a message. The answer to a Ping tells that it has come, since it goes out when
@@ -106,7 +106,7 @@ fn edge_i_a_header_behind_a_message_takes_nothing_of_the_budget() {
 /// Nor by calls that end before anything has come.
 #[test]
 fn edge_i_a_recv_that_times_out_takes_nothing_of_the_budget() {
-    let config = with_limits(|limits| limits.assembling = BUDGET);
+    let config = with_limits(|limits| limits.max_buffered_bytes = BUDGET);
     let echo = |mut conn: Connection| {
         let mut buf = Vec::new();
         conn.set_recv_timeout(Some(ms(5)));
@@ -114,7 +114,7 @@ fn edge_i_a_recv_that_times_out_takes_nothing_of_the_budget() {
             match conn.recv(&mut buf) {
                 Ok(Some(message)) => conn.send(message)?,
                 Ok(None) => return Ok(()),
-                Err(Error::TimedOut) => {}
+                Err(Error::RecvTimeout) => {}
                 Err(error) => return Err(error.into()),
             }
         }

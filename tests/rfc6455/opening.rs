@@ -1,7 +1,7 @@
 //! §4.2: the server's side of the opening handshake.
 
 use barews::Config;
-use barews::http::{HeadError, Refusal};
+use barews::http::{HandshakeError, HeadError};
 
 use crate::common::{
     Frame, Request, TEXT, TestServer, Unopened, accept, frame, malformed, r0, refused,
@@ -11,165 +11,165 @@ use crate::common::{
 const UPGRADE: u16 = 426;
 
 refusals! {
-    h7_no_host => [refused(r0().without("Host"), 400, Refusal::MissingHost)];
+    h7_no_host => [refused(r0().without("Host"), 400, HandshakeError::MissingHost)];
     h8_two_hosts => [
-        refused(r0().add("Host: localhost"), 400, Refusal::RepeatedHost),
-        refused(r0().add("host: other"), 400, Refusal::RepeatedHost),
-        refused(r0().set("Host", "").add("Host: localhost"), 400, Refusal::RepeatedHost),
+        refused(r0().add("Host: localhost"), 400, HandshakeError::RepeatedHost),
+        refused(r0().add("host: other"), 400, HandshakeError::RepeatedHost),
+        refused(r0().set("Host", "").add("Host: localhost"), 400, HandshakeError::RepeatedHost),
     ];
     a_host_that_is_none => [
-        refused(r0().set("Host", ""), 400, Refusal::InvalidHost),
-        refused(r0().set("Host", "a b"), 400, Refusal::InvalidHost),
-        refused(r0().set("Host", "a, b"), 400, Refusal::InvalidHost),
-        refused(r0().set("Host", "a,b"), 400, Refusal::InvalidHost),
-        refused(r0().set("Host", "a/b"), 400, Refusal::InvalidHost),
-        refused(r0().set("Host", "user@a"), 400, Refusal::InvalidHost),
-        refused(r0().set("Host", "http://a"), 400, Refusal::InvalidHost),
-        refused(r0().set("Host", "a:b"), 400, Refusal::InvalidHost),
-        refused(r0().set("Host", "a:65536"), 400, Refusal::InvalidHost),
-        refused(r0().set("Host", "a:-1"), 400, Refusal::InvalidHost),
-        refused(r0().set("Host", "a:80:80"), 400, Refusal::InvalidHost),
-        refused(r0().set("Host", ":80"), 400, Refusal::InvalidHost),
-        refused(r0().set("Host", "::1"), 400, Refusal::InvalidHost),
-        refused(r0().set("Host", "[::1"), 400, Refusal::InvalidHost),
-        refused(r0().set("Host", "[::1]x"), 400, Refusal::InvalidHost),
-        refused(r0().set("Host", "[]"), 400, Refusal::InvalidHost),
-        refused(r0().set("Host", "[::1::2]"), 400, Refusal::InvalidHost),
-        refused(r0().set("Host", "[1.2.3.4]"), 400, Refusal::InvalidHost),
-        refused(r0().set("Host", "a%4"), 400, Refusal::InvalidHost),
-        refused(r0().set("Host", "\u{e9}"), 400, Refusal::InvalidHost),
-        refused(r0().set("Host", "a\tb"), 400, Refusal::InvalidHost),
+        refused(r0().set("Host", ""), 400, HandshakeError::InvalidHost),
+        refused(r0().set("Host", "a b"), 400, HandshakeError::InvalidHost),
+        refused(r0().set("Host", "a, b"), 400, HandshakeError::InvalidHost),
+        refused(r0().set("Host", "a,b"), 400, HandshakeError::InvalidHost),
+        refused(r0().set("Host", "a/b"), 400, HandshakeError::InvalidHost),
+        refused(r0().set("Host", "user@a"), 400, HandshakeError::InvalidHost),
+        refused(r0().set("Host", "http://a"), 400, HandshakeError::InvalidHost),
+        refused(r0().set("Host", "a:b"), 400, HandshakeError::InvalidHost),
+        refused(r0().set("Host", "a:65536"), 400, HandshakeError::InvalidHost),
+        refused(r0().set("Host", "a:-1"), 400, HandshakeError::InvalidHost),
+        refused(r0().set("Host", "a:80:80"), 400, HandshakeError::InvalidHost),
+        refused(r0().set("Host", ":80"), 400, HandshakeError::InvalidHost),
+        refused(r0().set("Host", "::1"), 400, HandshakeError::InvalidHost),
+        refused(r0().set("Host", "[::1"), 400, HandshakeError::InvalidHost),
+        refused(r0().set("Host", "[::1]x"), 400, HandshakeError::InvalidHost),
+        refused(r0().set("Host", "[]"), 400, HandshakeError::InvalidHost),
+        refused(r0().set("Host", "[::1::2]"), 400, HandshakeError::InvalidHost),
+        refused(r0().set("Host", "[1.2.3.4]"), 400, HandshakeError::InvalidHost),
+        refused(r0().set("Host", "a%4"), 400, HandshakeError::InvalidHost),
+        refused(r0().set("Host", "\u{e9}"), 400, HandshakeError::InvalidHost),
+        refused(r0().set("Host", "a\tb"), 400, HandshakeError::InvalidHost),
     ];
-    h10_no_upgrade => [refused(r0().without("Upgrade"), UPGRADE, Refusal::MissingUpgrade)];
+    h10_no_upgrade => [refused(r0().without("Upgrade"), UPGRADE, HandshakeError::MissingUpgrade)];
     h12_another_protocol => [
-        refused(r0().set("Upgrade", "notwebsocket"), UPGRADE, Refusal::UpgradeNotWebSocket),
-        refused(r0().set("Upgrade", "websocket2"), UPGRADE, Refusal::UpgradeNotWebSocket),
-        refused(r0().set("Upgrade", "web socket"), 400, Refusal::InvalidUpgrade),
-        refused(r0().set("Upgrade", "h2c"), UPGRADE, Refusal::UpgradeNotWebSocket),
-        refused(r0().set("Upgrade", "h2c, x-websocket"), UPGRADE, Refusal::UpgradeNotWebSocket),
-        refused(r0().set("Upgrade", ""), UPGRADE, Refusal::UpgradeNotWebSocket),
-        refused(r0().set("Upgrade", ","), UPGRADE, Refusal::UpgradeNotWebSocket),
-        refused(r0().set("Upgrade", "\"websocket\""), 400, Refusal::InvalidUpgrade),
-        refused(r0().set("Upgrade", "websocket;q=1"), 400, Refusal::InvalidUpgrade),
-        refused(r0().set("Upgrade", "websocket, (x)"), 400, Refusal::InvalidUpgrade),
+        refused(r0().set("Upgrade", "notwebsocket"), UPGRADE, HandshakeError::UpgradeNotWebSocket),
+        refused(r0().set("Upgrade", "websocket2"), UPGRADE, HandshakeError::UpgradeNotWebSocket),
+        refused(r0().set("Upgrade", "web socket"), 400, HandshakeError::InvalidUpgrade),
+        refused(r0().set("Upgrade", "h2c"), UPGRADE, HandshakeError::UpgradeNotWebSocket),
+        refused(r0().set("Upgrade", "h2c, x-websocket"), UPGRADE, HandshakeError::UpgradeNotWebSocket),
+        refused(r0().set("Upgrade", ""), UPGRADE, HandshakeError::UpgradeNotWebSocket),
+        refused(r0().set("Upgrade", ","), UPGRADE, HandshakeError::UpgradeNotWebSocket),
+        refused(r0().set("Upgrade", "\"websocket\""), 400, HandshakeError::InvalidUpgrade),
+        refused(r0().set("Upgrade", "websocket;q=1"), 400, HandshakeError::InvalidUpgrade),
+        refused(r0().set("Upgrade", "websocket, (x)"), 400, HandshakeError::InvalidUpgrade),
     ];
     h13_a_version_of_the_protocol => [
-        refused(r0().set("Upgrade", "websocket/13"), UPGRADE, Refusal::UpgradeNotWebSocket),
-        refused(r0().set("Upgrade", "WebSocket/13, h2c"), UPGRADE, Refusal::UpgradeNotWebSocket),
-        refused(r0().set("Upgrade", "websocket/"), 400, Refusal::InvalidUpgrade),
+        refused(r0().set("Upgrade", "websocket/13"), UPGRADE, HandshakeError::UpgradeNotWebSocket),
+        refused(r0().set("Upgrade", "WebSocket/13, h2c"), UPGRADE, HandshakeError::UpgradeNotWebSocket),
+        refused(r0().set("Upgrade", "websocket/"), 400, HandshakeError::InvalidUpgrade),
     ];
     h15_connection_without_upgrade => [
-        refused(r0().set("Connection", "x-upgrade"), UPGRADE, Refusal::ConnectionNotUpgrade),
-        refused(r0().without("Connection"), UPGRADE, Refusal::ConnectionNotUpgrade),
-        refused(r0().set("Connection", ""), UPGRADE, Refusal::ConnectionNotUpgrade),
-        refused(r0().set("Connection", "keep-alive"), UPGRADE, Refusal::ConnectionNotUpgrade),
-        refused(r0().set("Connection", "upgrades"), UPGRADE, Refusal::ConnectionNotUpgrade),
-        refused(r0().set("Connection", "Upgrade-Insecure"), UPGRADE, Refusal::ConnectionNotUpgrade),
-        refused(r0().set("Connection", "keep-alive Upgrade"), 400, Refusal::InvalidConnection),
-        refused(r0().set("Connection", "\"Upgrade\""), 400, Refusal::InvalidConnection),
-        refused(r0().set("Connection", "Upgrade;x"), 400, Refusal::InvalidConnection),
+        refused(r0().set("Connection", "x-upgrade"), UPGRADE, HandshakeError::ConnectionNotUpgrade),
+        refused(r0().without("Connection"), UPGRADE, HandshakeError::ConnectionNotUpgrade),
+        refused(r0().set("Connection", ""), UPGRADE, HandshakeError::ConnectionNotUpgrade),
+        refused(r0().set("Connection", "keep-alive"), UPGRADE, HandshakeError::ConnectionNotUpgrade),
+        refused(r0().set("Connection", "upgrades"), UPGRADE, HandshakeError::ConnectionNotUpgrade),
+        refused(r0().set("Connection", "Upgrade-Insecure"), UPGRADE, HandshakeError::ConnectionNotUpgrade),
+        refused(r0().set("Connection", "keep-alive Upgrade"), 400, HandshakeError::InvalidConnection),
+        refused(r0().set("Connection", "\"Upgrade\""), 400, HandshakeError::InvalidConnection),
+        refused(r0().set("Connection", "Upgrade;x"), 400, HandshakeError::InvalidConnection),
     ];
-    h17_no_key => [refused(r0().without("Sec-WebSocket-Key"), 400, Refusal::MissingKey)];
+    h17_no_key => [refused(r0().without("Sec-WebSocket-Key"), 400, HandshakeError::MissingKey)];
     h18_two_keys => [
         refused(
-            r0().add("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="), 400, Refusal::RepeatedKey,
+            r0().add("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="), 400, HandshakeError::RepeatedKey,
         ),
         refused(
-            r0().add("sec-websocket-key: AQIDBAUGBwgJCgsMDQ4PEA=="), 400, Refusal::RepeatedKey,
+            r0().add("sec-websocket-key: AQIDBAUGBwgJCgsMDQ4PEA=="), 400, HandshakeError::RepeatedKey,
         ),
-        refused(r0().add("Sec-WebSocket-Key:"), 400, Refusal::RepeatedKey),
+        refused(r0().add("Sec-WebSocket-Key:"), 400, HandshakeError::RepeatedKey),
     ];
     h19_a_key_of_another_length => [
         // 15, 17, 18, 24, 0 and 1 bytes.
-        refused(key("AAAAAAAAAAAAAAAAAAAA"), 400, Refusal::InvalidKey),
-        refused(key("AAAAAAAAAAAAAAAAAAAAAAA="), 400, Refusal::InvalidKey),
-        refused(key("AAAAAAAAAAAAAAAAAAAAAAAA"), 400, Refusal::InvalidKey),
-        refused(key("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"), 400, Refusal::InvalidKey),
-        refused(key(""), 400, Refusal::InvalidKey),
-        refused(key("AA=="), 400, Refusal::InvalidKey),
-        refused(key(&"A".repeat(4096)), 400, Refusal::InvalidKey),
+        refused(key("AAAAAAAAAAAAAAAAAAAA"), 400, HandshakeError::InvalidKey),
+        refused(key("AAAAAAAAAAAAAAAAAAAAAAA="), 400, HandshakeError::InvalidKey),
+        refused(key("AAAAAAAAAAAAAAAAAAAAAAAA"), 400, HandshakeError::InvalidKey),
+        refused(key("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"), 400, HandshakeError::InvalidKey),
+        refused(key(""), 400, HandshakeError::InvalidKey),
+        refused(key("AA=="), 400, HandshakeError::InvalidKey),
+        refused(key(&"A".repeat(4096)), 400, HandshakeError::InvalidKey),
     ];
     h20_a_key_that_is_not_base64 => [
-        refused(key("not base64 of any kind!!"), 400, Refusal::InvalidKey),
+        refused(key("not base64 of any kind!!"), 400, HandshakeError::InvalidKey),
         // The alphabet that is safe in URLs.
-        refused(key("_-_-_-_-_-_-_-_-_-_-_w=="), 400, Refusal::InvalidKey),
+        refused(key("_-_-_-_-_-_-_-_-_-_-_w=="), 400, HandshakeError::InvalidKey),
         // Padding that is missing, short, long, or in the middle.
-        refused(key("dGhlIHNhbXBsZSBub25jZQ"), 400, Refusal::InvalidKey),
-        refused(key("dGhlIHNhbXBsZSBub25jZQ="), 400, Refusal::InvalidKey),
-        refused(key("dGhlIHNhbXBsZSBub25jZQ==="), 400, Refusal::InvalidKey),
-        refused(key("dGhlIHNhbXBsZSBub25jZ==="), 400, Refusal::InvalidKey),
-        refused(key("dGhlIHNhbXBs==ZSBub25jZQ"), 400, Refusal::InvalidKey),
-        refused(key("dGhlIHNhbXBsZSBub25jZQ=A"), 400, Refusal::InvalidKey),
-        refused(key("========================"), 400, Refusal::InvalidKey),
+        refused(key("dGhlIHNhbXBsZSBub25jZQ"), 400, HandshakeError::InvalidKey),
+        refused(key("dGhlIHNhbXBsZSBub25jZQ="), 400, HandshakeError::InvalidKey),
+        refused(key("dGhlIHNhbXBsZSBub25jZQ==="), 400, HandshakeError::InvalidKey),
+        refused(key("dGhlIHNhbXBsZSBub25jZ==="), 400, HandshakeError::InvalidKey),
+        refused(key("dGhlIHNhbXBs==ZSBub25jZQ"), 400, HandshakeError::InvalidKey),
+        refused(key("dGhlIHNhbXBsZSBub25jZQ=A"), 400, HandshakeError::InvalidKey),
+        refused(key("========================"), 400, HandshakeError::InvalidKey),
         // White space inside it, and what else cannot be.
-        refused(key("dGhlIHNhbXBs ZSBub25jZQ=="), 400, Refusal::InvalidKey),
-        refused(key("dGhlIHNhbXB ZSBub25jZQ=="), 400, Refusal::InvalidKey),
-        refused(key("\"dGhlIHNhbXBsZSBub25jZQ==\""), 400, Refusal::InvalidKey),
-        refused(key("dGhlIHNhbXBsZSBub25jZQ==,"), 400, Refusal::InvalidKey),
-        refused(key("dGhlIHNhbXBsZSBub25jZ\u{e9}="), 400, Refusal::InvalidKey),
+        refused(key("dGhlIHNhbXBs ZSBub25jZQ=="), 400, HandshakeError::InvalidKey),
+        refused(key("dGhlIHNhbXB ZSBub25jZQ=="), 400, HandshakeError::InvalidKey),
+        refused(key("\"dGhlIHNhbXBsZSBub25jZQ==\""), 400, HandshakeError::InvalidKey),
+        refused(key("dGhlIHNhbXBsZSBub25jZQ==,"), 400, HandshakeError::InvalidKey),
+        refused(key("dGhlIHNhbXBsZSBub25jZ\u{e9}="), 400, HandshakeError::InvalidKey),
     ];
     h22_no_version => [
-        refused(r0().without("Sec-WebSocket-Version"), UPGRADE, Refusal::MissingVersion),
+        refused(r0().without("Sec-WebSocket-Version"), UPGRADE, HandshakeError::MissingVersion),
     ];
     h23_another_version => [
-        refused(version("0"), UPGRADE, Refusal::UnsupportedVersion),
-        refused(version("8"), UPGRADE, Refusal::UnsupportedVersion),
-        refused(version("14"), UPGRADE, Refusal::UnsupportedVersion),
-        refused(version("99"), UPGRADE, Refusal::UnsupportedVersion),
-        refused(version("13, 8"), UPGRADE, Refusal::UnsupportedVersion),
-        refused(version("8, 13"), UPGRADE, Refusal::UnsupportedVersion),
-        refused(version("013"), UPGRADE, Refusal::UnsupportedVersion),
-        refused(version("+13"), UPGRADE, Refusal::UnsupportedVersion),
-        refused(version("-13"), UPGRADE, Refusal::UnsupportedVersion),
-        refused(version("13.0"), UPGRADE, Refusal::UnsupportedVersion),
-        refused(version("1 3"), UPGRADE, Refusal::UnsupportedVersion),
-        refused(version("13;"), UPGRADE, Refusal::UnsupportedVersion),
-        refused(version("269"), UPGRADE, Refusal::UnsupportedVersion),
-        refused(version(""), UPGRADE, Refusal::UnsupportedVersion),
+        refused(version("0"), UPGRADE, HandshakeError::UnsupportedVersion),
+        refused(version("8"), UPGRADE, HandshakeError::UnsupportedVersion),
+        refused(version("14"), UPGRADE, HandshakeError::UnsupportedVersion),
+        refused(version("99"), UPGRADE, HandshakeError::UnsupportedVersion),
+        refused(version("13, 8"), UPGRADE, HandshakeError::UnsupportedVersion),
+        refused(version("8, 13"), UPGRADE, HandshakeError::UnsupportedVersion),
+        refused(version("013"), UPGRADE, HandshakeError::UnsupportedVersion),
+        refused(version("+13"), UPGRADE, HandshakeError::UnsupportedVersion),
+        refused(version("-13"), UPGRADE, HandshakeError::UnsupportedVersion),
+        refused(version("13.0"), UPGRADE, HandshakeError::UnsupportedVersion),
+        refused(version("1 3"), UPGRADE, HandshakeError::UnsupportedVersion),
+        refused(version("13;"), UPGRADE, HandshakeError::UnsupportedVersion),
+        refused(version("269"), UPGRADE, HandshakeError::UnsupportedVersion),
+        refused(version(""), UPGRADE, HandshakeError::UnsupportedVersion),
         // Another version's key is not ours to judge.
-        refused(version("8").set("Sec-WebSocket-Key", "?"), UPGRADE, Refusal::UnsupportedVersion),
-        refused(version("8").without("Sec-WebSocket-Key"), UPGRADE, Refusal::UnsupportedVersion),
+        refused(version("8").set("Sec-WebSocket-Key", "?"), UPGRADE, HandshakeError::UnsupportedVersion),
+        refused(version("8").without("Sec-WebSocket-Key"), UPGRADE, HandshakeError::UnsupportedVersion),
     ];
     h25_two_versions => [
-        refused(r0().add("Sec-WebSocket-Version: 13"), 400, Refusal::RepeatedVersion),
-        refused(r0().add("Sec-WebSocket-Version: 8"), 400, Refusal::RepeatedVersion),
-        refused(r0().add("Sec-WebSocket-Version:"), 400, Refusal::RepeatedVersion),
+        refused(r0().add("Sec-WebSocket-Version: 13"), 400, HandshakeError::RepeatedVersion),
+        refused(r0().add("Sec-WebSocket-Version: 8"), 400, HandshakeError::RepeatedVersion),
+        refused(r0().add("Sec-WebSocket-Version:"), 400, HandshakeError::RepeatedVersion),
     ];
     h65_a_protocol_with_spaces_inside => [
-        refused(protocols(&format!("b{}x", " ".repeat(8000))), 400, Refusal::InvalidProtocol),
+        refused(protocols(&format!("b{}x", " ".repeat(8000))), 400, HandshakeError::InvalidProtocol),
     ];
     h68_protocols_that_are_no_list_of_tokens => [
         malformed(protocols("a\0"), HeadError::InvalidValue),
-        refused(protocols("a,a"), 400, Refusal::RepeatedProtocol),
-        refused(protocols("a, b, a"), 400, Refusal::RepeatedProtocol),
-        refused(protocols("a").add("Sec-WebSocket-Protocol: a"), 400, Refusal::RepeatedProtocol),
-        refused(protocols(""), 400, Refusal::InvalidProtocol),
-        refused(protocols(","), 400, Refusal::InvalidProtocol),
-        refused(protocols("a b"), 400, Refusal::InvalidProtocol),
-        refused(protocols("a;b"), 400, Refusal::InvalidProtocol),
-        refused(protocols("\"a\""), 400, Refusal::InvalidProtocol),
-        refused(protocols("a, \u{e9}"), 400, Refusal::InvalidProtocol),
+        refused(protocols("a,a"), 400, HandshakeError::RepeatedProtocol),
+        refused(protocols("a, b, a"), 400, HandshakeError::RepeatedProtocol),
+        refused(protocols("a").add("Sec-WebSocket-Protocol: a"), 400, HandshakeError::RepeatedProtocol),
+        refused(protocols(""), 400, HandshakeError::InvalidProtocol),
+        refused(protocols(","), 400, HandshakeError::InvalidProtocol),
+        refused(protocols("a b"), 400, HandshakeError::InvalidProtocol),
+        refused(protocols("a;b"), 400, HandshakeError::InvalidProtocol),
+        refused(protocols("\"a\""), 400, HandshakeError::InvalidProtocol),
+        refused(protocols("a, \u{e9}"), 400, HandshakeError::InvalidProtocol),
     ];
     extensions_that_break_the_grammar => [
-        refused(extensions("a;"), 400, Refusal::InvalidExtensions),
-        refused(extensions(";a"), 400, Refusal::InvalidExtensions),
-        refused(extensions("a; b="), 400, Refusal::InvalidExtensions),
-        refused(extensions("a; =b"), 400, Refusal::InvalidExtensions),
-        refused(extensions("a b"), 400, Refusal::InvalidExtensions),
-        refused(extensions("a=b"), 400, Refusal::InvalidExtensions),
-        refused(extensions("a; b=\"c"), 400, Refusal::InvalidExtensions),
-        refused(extensions("a; b=\"\""), 400, Refusal::InvalidExtensions),
-        refused(extensions("a; b=\"c d\""), 400, Refusal::InvalidExtensions),
-        refused(extensions("a; b=\"c\"d"), 400, Refusal::InvalidExtensions),
-        refused(extensions("a; b=\"\\"), 400, Refusal::InvalidExtensions),
+        refused(extensions("a;"), 400, HandshakeError::InvalidExtensions),
+        refused(extensions(";a"), 400, HandshakeError::InvalidExtensions),
+        refused(extensions("a; b="), 400, HandshakeError::InvalidExtensions),
+        refused(extensions("a; =b"), 400, HandshakeError::InvalidExtensions),
+        refused(extensions("a b"), 400, HandshakeError::InvalidExtensions),
+        refused(extensions("a=b"), 400, HandshakeError::InvalidExtensions),
+        refused(extensions("a; b=\"c"), 400, HandshakeError::InvalidExtensions),
+        refused(extensions("a; b=\"\""), 400, HandshakeError::InvalidExtensions),
+        refused(extensions("a; b=\"c d\""), 400, HandshakeError::InvalidExtensions),
+        refused(extensions("a; b=\"c\"d"), 400, HandshakeError::InvalidExtensions),
+        refused(extensions("a; b=\"\\"), 400, HandshakeError::InvalidExtensions),
         refused(
-            extensions("a").add("Sec-WebSocket-Extensions: ;"), 400, Refusal::InvalidExtensions,
+            extensions("a").add("Sec-WebSocket-Extensions: ;"), 400, HandshakeError::InvalidExtensions,
         ),
     ];
     a_plain_request => [
-        refused(Request::new("GET / HTTP/1.1").add("Host: a"), 400, Refusal::NotWebSocket),
-        refused(Request::new("GET / HTTP/1.0"), 400, Refusal::NotWebSocket),
-        refused(Request::new("POST / HTTP/1.1").add("Host: a"), 400, Refusal::NotWebSocket),
+        refused(Request::new("GET / HTTP/1.1").add("Host: a"), 400, HandshakeError::NotWebSocket),
+        refused(Request::new("GET / HTTP/1.0"), 400, HandshakeError::NotWebSocket),
+        refused(Request::new("POST / HTTP/1.1").add("Host: a"), 400, HandshakeError::NotWebSocket),
     ];
 }
 
@@ -294,7 +294,7 @@ fn h26_origins() {
         client.expect_refusal(403);
         let peer = client.addr;
         drop(client);
-        assert_eq!(server.unopened(peer), Unopened::Refused(Refusal::OriginNotAllowed));
+        assert_eq!(server.unopened(peer), Unopened::Refused(HandshakeError::OriginNotAllowed));
     }
 }
 
@@ -304,8 +304,8 @@ fn h27_origin_null_or_twice() {
     let server = TestServer::echo(Config { origins, ..Config::default() });
     let twice = r0().add("Origin: https://example.com").add("Origin: https://example.com");
     for (request, status, refusal) in [
-        (r0().add("Origin: null"), 403, Refusal::OriginNotAllowed),
-        (twice, 400, Refusal::RepeatedOrigin),
+        (r0().add("Origin: null"), 403, HandshakeError::OriginNotAllowed),
+        (twice, 400, HandshakeError::RepeatedOrigin),
     ] {
         let mut client = server.connect();
         client.send(request.bytes());

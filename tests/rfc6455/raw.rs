@@ -45,7 +45,7 @@ fn a_stream_without_its_connection() {
             let mut buf = Vec::new();
             let message = conn.recv(&mut buf)?.expect("a message");
             conn.write(message)?;
-            let mut raw = conn.into_raw()?;
+            let mut raw = conn.into_stream()?;
             let mut ahead = [0; 7];
             raw.read_exact(&mut ahead)?;
             raw.write_all(&ahead)?;
@@ -70,7 +70,7 @@ fn a_bare_stream_ends_with_its_server() {
     let mut server = TestServer::with_handler(
         |server| server,
         move |conn| {
-            let mut raw = conn.into_raw()?;
+            let mut raw = conn.into_stream()?;
             note.send(()).unwrap();
             // Until the server cuts it.
             assert_eq!(raw.read(&mut [0; 9])?, 0);
@@ -97,7 +97,7 @@ fn a_shutdown_leaves_a_bare_stream_its_grace() {
                 conn.recv(&mut Vec::new())?;
                 return Ok(());
             }
-            let mut raw = conn.into_raw()?;
+            let mut raw = conn.into_stream()?;
             note.send(()).unwrap();
             let mut byte = [0];
             while raw.read(&mut byte)? > 0 {

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use barews::{Chunk, Config, Connection, Error, Kind, Message};
+use barews::{Chunk, Config, Connection, Error, Message, MessageType};
 
 use crate::common::{
     BINARY, CONT, Frame, PATIENCE, PING, RawClient, TEXT, close, frame, head, ms, pair,
@@ -26,13 +26,13 @@ fn finish(mut conn: Connection, mut client: RawClient) {
 }
 
 /// A message by parts of at most `size` bytes.
-fn by_chunks(conn: &mut Connection, size: usize) -> (Kind, Vec<u8>) {
+fn by_chunks(conn: &mut Connection, size: usize) -> (MessageType, Vec<u8>) {
     let (mut out, mut message) = (vec![0; size], Vec::new());
     loop {
         let chunk = conn.recv_chunk(&mut out).expect("a part").expect("not the end");
         assert!(chunk.len <= size);
         message.extend(&out[..chunk.len]);
-        if chunk.end {
+        if chunk.fin {
             return (chunk.kind, message);
         }
         assert!(chunk.len > 0, "a part of nothing that ends nothing");
@@ -46,7 +46,7 @@ fn a_message_replaces_what_was_in_the_buffer() {
     let mut buf = b"something from before".to_vec();
     let message = conn.recv(&mut buf).unwrap().unwrap();
     assert_eq!(message, Message::from("first"));
-    assert_eq!((message.kind(), message.len(), message.is_empty()), (Kind::Text, 5, false));
+    assert_eq!((message.kind(), message.len(), message.is_empty()), (MessageType::Text, 5, false));
     let Message::Text(text) = message else { panic!("{message:?}") };
     assert_eq!((text.as_str(), text.to_string()), ("first", "first".to_owned()));
     assert_eq!(buf, b"first");
@@ -74,11 +74,11 @@ fn messages_by_chunks_of_every_small_size() {
     .concat();
     for size in [1, 2, 3, 5, 7, 100, 4096, 20_000] {
         client.send(&sent);
-        assert_eq!(by_chunks(&mut conn, size), (Kind::Text, b"Hello".to_vec()));
-        assert_eq!(by_chunks(&mut conn, size), (Kind::Text, vec![]));
-        assert_eq!(by_chunks(&mut conn, size), (Kind::Text, snowmen.clone().into_bytes()));
-        assert_eq!(by_chunks(&mut conn, size), (Kind::Binary, b"a".to_vec()));
-        assert_eq!(by_chunks(&mut conn, size), (Kind::Binary, vec![7; 10_000]));
+        assert_eq!(by_chunks(&mut conn, size), (MessageType::Text, b"Hello".to_vec()));
+        assert_eq!(by_chunks(&mut conn, size), (MessageType::Text, vec![]));
+        assert_eq!(by_chunks(&mut conn, size), (MessageType::Text, snowmen.clone().into_bytes()));
+        assert_eq!(by_chunks(&mut conn, size), (MessageType::Binary, b"a".to_vec()));
+        assert_eq!(by_chunks(&mut conn, size), (MessageType::Binary, vec![7; 10_000]));
         // The answer to a Ping waits for the next call that waits, or that sends.
         conn.flush().unwrap();
         client.expect(&Frame::pong("in between"));
@@ -90,8 +90,8 @@ fn messages_by_chunks_of_every_small_size() {
 #[test]
 fn a_message_of_any_size_by_chunks() {
     let config = with_limits(|limits| {
-        limits.message = 100 << 20;
-        limits.assembling = 0;
+        limits.max_message_size = 100 << 20;
+        limits.max_buffered_bytes = 0;
     });
     let (mut conn, mut client) = pair(&config);
     let len = 20 << 20;
@@ -102,7 +102,7 @@ fn a_message_of_any_size_by_chunks() {
             let chunk = conn.recv_chunk(&mut out).unwrap().unwrap();
             assert!(out[..chunk.len].iter().all(|&byte| byte == 0xa5));
             got += chunk.len;
-            if chunk.end {
+            if chunk.fin {
                 break;
             }
         }
@@ -119,8 +119,8 @@ fn chunks_of_bad_text() {
     drop_later(client, 1007);
     let mut out = [0; 10];
     let first = conn.recv_chunk(&mut out).unwrap();
-    assert_eq!(first, Some(Chunk { kind: Kind::Text, len: 4, end: false }));
-    assert!(matches!(conn.recv_chunk(&mut out), Err(Error::Violation(_))));
+    assert_eq!(first, Some(Chunk { kind: MessageType::Text, len: 4, fin: false }));
+    assert!(matches!(conn.recv_chunk(&mut out), Err(Error::Protocol(_))));
     assert!(matches!(conn.recv_chunk(&mut out), Err(Error::Closed)));
     assert!(matches!(conn.recv(&mut Vec::new()), Err(Error::Closed)));
 }
@@ -138,7 +138,7 @@ fn recv_after_chunks_gives_the_rest() {
         let message: Vec<u8> = (0..len).map(|n| n as u8).collect();
         client.send([frame(BINARY, &message), frame(TEXT, "next")].concat());
         let chunk = conn.recv_chunk(&mut [0; 3]).unwrap();
-        assert_eq!(chunk, Some(Chunk { kind: Kind::Binary, len: 3, end: false }));
+        assert_eq!(chunk, Some(Chunk { kind: MessageType::Binary, len: 3, fin: false }));
         assert_eq!(conn.recv(&mut buf).unwrap(), Some(Message::Binary(&message[3..])));
         assert_eq!(conn.recv(&mut buf).unwrap(), Some(Message::from("next")));
     }
@@ -152,7 +152,7 @@ fn recv_after_chunks_of_a_text() {
     let mut buf = Vec::new();
     client.send([frame(TEXT, "\u{e9}"), frame(TEXT, "\u{e9}")].concat());
     let chunk = conn.recv_chunk(&mut [0; 1]).unwrap();
-    assert_eq!(chunk, Some(Chunk { kind: Kind::Text, len: 1, end: false }));
+    assert_eq!(chunk, Some(Chunk { kind: MessageType::Text, len: 1, fin: false }));
     assert_eq!(conn.recv(&mut buf).unwrap(), Some(Message::Binary(&[0xa9])));
     assert_eq!(conn.recv(&mut buf).unwrap(), Some(Message::from("\u{e9}")), "a whole one is text");
     finish(conn, client);
@@ -164,7 +164,7 @@ fn close_after_a_recv_that_timed_out() {
     let (mut conn, mut client) = pair(&Config::default());
     conn.set_recv_timeout(Some(ms(50)));
     client.send([head(BINARY, 200_001), vec![0; 200_000]].concat());
-    assert!(matches!(conn.recv(&mut Vec::new()), Err(Error::TimedOut)));
+    assert!(matches!(conn.recv(&mut Vec::new()), Err(Error::RecvTimeout)));
     let peer = std::thread::spawn(move || {
         assert_eq!(client.read_frame().expect("a Close").close_parts().0, 1000);
         client.send([&[0][..], &close(1000, "")].concat());
@@ -190,7 +190,7 @@ fn edge_o_chunks_of_no_bytes() {
             assert!(matches!(nothing, Err(Error::EmptyBuffer)), "{nothing:?}");
             let chunk = conn.recv_chunk(&mut out).unwrap().unwrap();
             got.extend(&out[..chunk.len]);
-            if chunk.end {
+            if chunk.fin {
                 break;
             }
         }
@@ -214,10 +214,10 @@ fn a_timeout_loses_nothing() {
     ]
     .concat();
     let expected = [
-        (Kind::Text, b"first".to_vec()),
-        (Kind::Text, b"one message".to_vec()),
-        (Kind::Binary, long),
-        (Kind::Text, vec![]),
+        (MessageType::Text, b"first".to_vec()),
+        (MessageType::Text, b"one message".to_vec()),
+        (MessageType::Binary, long),
+        (MessageType::Text, vec![]),
     ];
     let (mut conn, mut client) = pair(&Config::default());
     conn.set_recv_timeout(Some(ms(5)));
@@ -234,7 +234,7 @@ fn a_timeout_loses_nothing() {
                     let message = message.expect("not the end");
                     messages.push((message.kind(), message.as_bytes().to_vec()));
                 }
-                Err(Error::TimedOut) => break,
+                Err(Error::RecvTimeout) => break,
                 Err(error) => panic!("{error}"),
             }
         }
@@ -261,16 +261,16 @@ fn calls_of_both_kinds_after_a_timeout() {
         let mut got: Vec<u8> = Vec::new();
         let mut out = [0; 700];
         conn.set_recv_timeout(Some(ms(20)));
-        assert!(matches!(conn.recv(&mut Vec::new()), Err(Error::TimedOut)));
+        assert!(matches!(conn.recv(&mut Vec::new()), Err(Error::RecvTimeout)));
         while got.len() < cut {
             match conn.recv_chunk(&mut out) {
                 Ok(chunk) => got.extend(&out[..chunk.unwrap().len]),
                 // On a slow machine, what was sent may come later.
-                Err(error) => assert!(matches!(error, Error::TimedOut), "{error}"),
+                Err(error) => assert!(matches!(error, Error::RecvTimeout), "{error}"),
             }
         }
         assert_eq!(got, start);
-        assert!(matches!(conn.recv_chunk(&mut out), Err(Error::TimedOut)));
+        assert!(matches!(conn.recv_chunk(&mut out), Err(Error::RecvTimeout)));
         client.send(rest);
         conn.set_recv_timeout(None);
         let mut buf = Vec::new();
@@ -285,15 +285,15 @@ fn timeouts_of_zero_and_none() {
     let (mut conn, mut client) = pair(&Config::default());
     let mut buf = Vec::new();
     conn.set_recv_timeout(Some(Duration::ZERO));
-    assert!(matches!(conn.recv(&mut buf), Err(Error::TimedOut)));
-    assert!(matches!(conn.recv_chunk(&mut [0; 10]), Err(Error::TimedOut)));
+    assert!(matches!(conn.recv(&mut buf), Err(Error::RecvTimeout)));
+    assert!(matches!(conn.recv_chunk(&mut [0; 10]), Err(Error::RecvTimeout)));
     // What has come is received without a wait; when it has, is the system's business.
     client.send(frame(TEXT, "there"));
     let start = Instant::now();
     loop {
         match conn.recv(&mut buf) {
             Ok(message) => break assert_eq!(message, Some(Message::from("there"))),
-            Err(error) => assert!(matches!(error, Error::TimedOut), "{error}"),
+            Err(error) => assert!(matches!(error, Error::RecvTimeout), "{error}"),
         }
         assert!(start.elapsed() < PATIENCE);
     }
@@ -310,8 +310,8 @@ fn timeouts_of_zero_and_none() {
 #[test]
 fn the_keepalive_goes_on_over_timeouts() {
     let (mut conn, mut client) = pair(&with_timeouts(|timeouts| {
-        timeouts.ping = ms(100);
-        timeouts.idle = ms(300);
+        timeouts.ping_interval = ms(100);
+        timeouts.idle_timeout = ms(300);
     }));
     conn.set_recv_timeout(Some(ms(10)));
     let (start, mut timeouts) = (Instant::now(), 0);
@@ -323,8 +323,10 @@ fn the_keepalive_goes_on_over_timeouts() {
         });
         loop {
             match conn.recv(&mut Vec::new()) {
-                Err(Error::TimedOut) => timeouts += 1,
-                Err(Error::Expired(wait)) => break assert_eq!(wait, barews::Wait::Idle),
+                Err(Error::RecvTimeout) => timeouts += 1,
+                Err(Error::DeadlineExceeded(wait)) => {
+                    break assert_eq!(wait, barews::Deadline::Idle);
+                }
                 other => panic!("{other:?}"),
             }
         }
@@ -337,13 +339,13 @@ fn the_keepalive_goes_on_over_timeouts() {
 #[test]
 fn time_spent_elsewhere_does_not_count() {
     let (mut conn, mut client) = pair(&with_timeouts(|timeouts| {
-        timeouts.ping = ms(200);
-        timeouts.idle = ms(400);
+        timeouts.ping_interval = ms(200);
+        timeouts.idle_timeout = ms(400);
         timeouts.message = ms(400);
     }));
     client.send(frame(TEXT_PART, "a"));
     conn.set_recv_timeout(Some(ms(20)));
-    assert!(matches!(conn.recv(&mut Vec::new()), Err(Error::TimedOut)));
+    assert!(matches!(conn.recv(&mut Vec::new()), Err(Error::RecvTimeout)));
     // The wait is the subject: longer than every deadline.
     assert!(!client.heard_within(ms(600)));
     conn.set_recv_timeout(None);

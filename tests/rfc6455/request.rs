@@ -3,8 +3,8 @@
 //! All errors here are of the kind that makes two parties disagree about where a request ends or
 //! what it says, so nothing is repaired.
 
+use barews::http::HandshakeError;
 use barews::http::HeadError::*;
-use barews::http::Refusal;
 
 use crate::common::{Request, TestServer, accept, malformed, r0, refuse, refused};
 
@@ -13,18 +13,18 @@ const NOT_GET: u16 = 405;
 
 refusals! {
     h1_post => [
-        refused(r0().line("POST / HTTP/1.1"), NOT_GET, Refusal::MethodNotGet),
-        refused(r0().line("PUT / HTTP/1.1"), NOT_GET, Refusal::MethodNotGet),
-        refused(r0().line("OPTIONS / HTTP/1.1"), NOT_GET, Refusal::MethodNotGet),
-        refused(r0().line("GETS / HTTP/1.1"), NOT_GET, Refusal::MethodNotGet),
-        refused(r0().line("GE / HTTP/1.1"), NOT_GET, Refusal::MethodNotGet),
+        refused(r0().line("POST / HTTP/1.1"), NOT_GET, HandshakeError::MethodNotGet),
+        refused(r0().line("PUT / HTTP/1.1"), NOT_GET, HandshakeError::MethodNotGet),
+        refused(r0().line("OPTIONS / HTTP/1.1"), NOT_GET, HandshakeError::MethodNotGet),
+        refused(r0().line("GETS / HTTP/1.1"), NOT_GET, HandshakeError::MethodNotGet),
+        refused(r0().line("GE / HTTP/1.1"), NOT_GET, HandshakeError::MethodNotGet),
         refused(
-            r0().line("POST / HTTP/1.1").add("Content-Length: 0"), NOT_GET, Refusal::MethodNotGet,
+            r0().line("POST / HTTP/1.1").add("Content-Length: 0"), NOT_GET, HandshakeError::MethodNotGet,
         ),
     ];
     h2_lower_case_get => [
-        refused(r0().line("get / HTTP/1.1"), NOT_GET, Refusal::MethodNotGet),
-        refused(r0().line("Get / HTTP/1.1"), NOT_GET, Refusal::MethodNotGet),
+        refused(r0().line("get / HTTP/1.1"), NOT_GET, HandshakeError::MethodNotGet),
+        refused(r0().line("Get / HTTP/1.1"), NOT_GET, HandshakeError::MethodNotGet),
     ];
     a_method_that_is_no_token => [
         malformed(r0().line("G(T / HTTP/1.1"), InvalidMethod),
@@ -33,8 +33,8 @@ refusals! {
         malformed(r0().line(": / HTTP/1.1"), InvalidMethod),
     ];
     h3_http_1_0 => [
-        refused(r0().line("GET / HTTP/1.0"), 400, Refusal::HttpTooOld),
-        refused(r0().line("GET / HTTP/1.0").without("Host"), 400, Refusal::HttpTooOld),
+        refused(r0().line("GET / HTTP/1.0"), 400, HandshakeError::HttpTooOld),
+        refused(r0().line("GET / HTTP/1.0").without("Host"), 400, HandshakeError::HttpTooOld),
     ];
     http_0_9 => [
         malformed("GET /\r\n\r\n", InvalidVersion),
@@ -77,9 +77,9 @@ refusals! {
         malformed(r0().target("ws://user@localhost/"), UserInfo),
         malformed(r0().target("ws://user:secret@localhost/"), UserInfo),
         malformed(r0().target("ws://@localhost/"), UserInfo),
-        refused(r0().target("ws://a:b/"), 400, Refusal::InvalidAuthority),
-        refused(r0().target("ws://[::1/"), 400, Refusal::InvalidAuthority),
-        refused(r0().target("ws://a,b/"), 400, Refusal::InvalidAuthority),
+        refused(r0().target("ws://a:b/"), 400, HandshakeError::InvalidAuthority),
+        refused(r0().target("ws://[::1/"), 400, HandshakeError::InvalidAuthority),
+        refused(r0().target("ws://a,b/"), 400, HandshakeError::InvalidAuthority),
     ];
     a_target_with_a_byte_that_no_uri_has => [
         malformed(r0().target("/\u{e9}"), InvalidTarget),
@@ -157,51 +157,51 @@ refusals! {
     ];
     h51_content_length_and_a_body => [
         refused(
-            [r0().add("Content-Length: 5").bytes(), b"Hello".to_vec()].concat(), 400, Refusal::Body,
+            [r0().add("Content-Length: 5").bytes(), b"Hello".to_vec()].concat(), 400, HandshakeError::Body,
         ),
-        refused(r0().add("Content-Length: 5"), 400, Refusal::Body),
-        refused(r0().add("Content-Length: 05"), 400, Refusal::Body),
-        refused(r0().add("content-length: 18446744073709551617"), 400, Refusal::Body),
-        refused(r0().add("Content-Length: +5"), 400, Refusal::InvalidContentLength),
-        refused(r0().add("Content-Length: -0"), 400, Refusal::InvalidContentLength),
-        refused(r0().add("Content-Length: 0x0"), 400, Refusal::InvalidContentLength),
-        refused(r0().add("Content-Length: 0, 0"), 400, Refusal::InvalidContentLength),
-        refused(r0().add("Content-Length: 0 0"), 400, Refusal::InvalidContentLength),
-        refused(r0().add("Content-Length:"), 400, Refusal::InvalidContentLength),
+        refused(r0().add("Content-Length: 5"), 400, HandshakeError::Body),
+        refused(r0().add("Content-Length: 05"), 400, HandshakeError::Body),
+        refused(r0().add("content-length: 18446744073709551617"), 400, HandshakeError::Body),
+        refused(r0().add("Content-Length: +5"), 400, HandshakeError::InvalidContentLength),
+        refused(r0().add("Content-Length: -0"), 400, HandshakeError::InvalidContentLength),
+        refused(r0().add("Content-Length: 0x0"), 400, HandshakeError::InvalidContentLength),
+        refused(r0().add("Content-Length: 0, 0"), 400, HandshakeError::InvalidContentLength),
+        refused(r0().add("Content-Length: 0 0"), 400, HandshakeError::InvalidContentLength),
+        refused(r0().add("Content-Length:"), 400, HandshakeError::InvalidContentLength),
         refused(
             r0().add("Content-Length: 0").add("Content-Length: 0"),
             400,
-            Refusal::RepeatedContentLength,
+            HandshakeError::RepeatedContentLength,
         ),
         refused(
             r0().add("Content-Length: 0").add("Content-Length: 5"),
             400,
-            Refusal::RepeatedContentLength,
+            HandshakeError::RepeatedContentLength,
         ),
     ];
     h54_transfer_encoding => [
-        refused(r0().add("Transfer-Encoding: chunked"), 400, Refusal::TransferEncoding),
-        refused(r0().add("transfer-encoding: CHUNKED"), 400, Refusal::TransferEncoding),
-        refused(r0().add("Transfer-Encoding: identity"), 400, Refusal::TransferEncoding),
-        refused(r0().add("Transfer-Encoding: xchunked"), 400, Refusal::TransferEncoding),
-        refused(r0().add("Transfer-Encoding:"), 400, Refusal::TransferEncoding),
+        refused(r0().add("Transfer-Encoding: chunked"), 400, HandshakeError::TransferEncoding),
+        refused(r0().add("transfer-encoding: CHUNKED"), 400, HandshakeError::TransferEncoding),
+        refused(r0().add("Transfer-Encoding: identity"), 400, HandshakeError::TransferEncoding),
+        refused(r0().add("Transfer-Encoding: xchunked"), 400, HandshakeError::TransferEncoding),
+        refused(r0().add("Transfer-Encoding:"), 400, HandshakeError::TransferEncoding),
     ];
     h55_transfer_encoding_and_content_length => [
         refused(
             r0().add("Transfer-Encoding: chunked").add("Content-Length: 5"),
             400,
-            Refusal::TransferEncoding,
+            HandshakeError::TransferEncoding,
         ),
         refused(
             r0().add("Content-Length: 0").add("Transfer-Encoding: chunked"),
             400,
-            Refusal::TransferEncoding,
+            HandshakeError::TransferEncoding,
         ),
     ];
     an_expectation_of_something_else => [
-        refused(r0().add("Expect: 200-ok"), 417, Refusal::Expectation),
-        refused(r0().add("Expect: 100-continue, 200-ok"), 417, Refusal::Expectation),
-        refused(r0().add("Expect: \"100-continue\""), 417, Refusal::Expectation),
+        refused(r0().add("Expect: 200-ok"), 417, HandshakeError::Expectation),
+        refused(r0().add("Expect: 100-continue, 200-ok"), 417, HandshakeError::Expectation),
+        refused(r0().add("Expect: \"100-continue\""), 417, HandshakeError::Expectation),
     ];
     h59_two_empty_lines_ahead_of_the_request => [
         malformed([b"\r\n\r\n".to_vec(), r0().bytes()].concat(), EmptyLines),
@@ -305,9 +305,9 @@ fn h56_a_second_request_behind_a_bad_one() {
     let bad = r0().set("Sec-WebSocket-Version", "777").bytes();
     let plain = Request::new("GET / HTTP/1.1").add("Host: localhost").bytes();
     let cases = [
-        refused([bad.clone(), r0().bytes()].concat(), 426, Refusal::UnsupportedVersion),
-        refused([bad, plain.clone()].concat(), 426, Refusal::UnsupportedVersion),
-        refused([plain, r0().bytes()].concat(), 400, Refusal::NotWebSocket),
+        refused([bad.clone(), r0().bytes()].concat(), 426, HandshakeError::UnsupportedVersion),
+        refused([bad, plain.clone()].concat(), 426, HandshakeError::UnsupportedVersion),
+        refused([plain, r0().bytes()].concat(), 400, HandshakeError::NotWebSocket),
     ];
     refuse("h56", &cases);
 }

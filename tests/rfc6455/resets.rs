@@ -73,7 +73,7 @@ fn half_a_message(client: &mut RawClient) {
 /// Room for few connections, and for one message of 64 KiB.
 fn small() -> Config {
     with_limits(|limits| {
-        *limits = Limits { connections: 4, assembling: 64 << 10, ..limits.clone() }
+        *limits = Limits { max_connections: 4, max_buffered_bytes: 64 << 10, ..limits.clone() }
     })
 }
 

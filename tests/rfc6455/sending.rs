@@ -3,7 +3,7 @@
 use std::io::{BufWriter, ErrorKind, Write};
 use std::thread;
 
-use barews::{CloseCode, Config, Connection, Error, Kind, Message};
+use barews::{CloseCode, Config, Connection, Error, Message, MessageType};
 
 use crate::common::{
     BINARY, CONT, Frame, PING, RawClient, TEXT, close, frame, ms, pair, with_timeouts,
@@ -62,7 +62,7 @@ fn messages_of_every_type() {
 #[test]
 fn a_message_in_fragments() {
     let (mut conn, mut client) = pair(&Config::default());
-    let mut writer = conn.writer(Kind::Text);
+    let mut writer = conn.writer(MessageType::Text);
     // Cut inside a character, which is the sender's right.
     for part in [&b"a\xe2"[..], b"", b"\x98", b"\x83", b"z"] {
         assert_eq!(writer.write(part).unwrap(), part.len());
@@ -76,11 +76,11 @@ fn a_message_in_fragments() {
     client.expect(&Frame::new(CONT, ""));
 
     // Of nothing: one frame.
-    conn.writer(Kind::Binary).finish().unwrap();
+    conn.writer(MessageType::Binary).finish().unwrap();
     client.expect(&Frame::binary(""));
 
     // Gathered into larger fragments, each in its shortest encoding.
-    let mut writer = BufWriter::with_capacity(1000, conn.writer(Kind::Binary));
+    let mut writer = BufWriter::with_capacity(1000, conn.writer(MessageType::Binary));
     for _ in 0..250 {
         writer.write_all(b"0123456789").unwrap();
     }
@@ -101,8 +101,8 @@ fn a_message_in_fragments() {
 #[test]
 fn a_message_that_was_not_begun() {
     let (mut conn, mut client) = pair(&Config::default());
-    drop(conn.writer(Kind::Text));
-    let mut writer = conn.writer(Kind::Text);
+    drop(conn.writer(MessageType::Text));
+    let mut writer = conn.writer(MessageType::Text);
     let error = writer.write(b"\xff").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidData);
     drop(writer);
@@ -115,15 +115,15 @@ fn a_message_that_was_not_begun() {
 #[test]
 fn a_message_that_was_left_unfinished() {
     let dropped = |conn: &mut Connection| {
-        conn.writer(Kind::Binary).write_all(b"part").unwrap();
+        conn.writer(MessageType::Binary).write_all(b"part").unwrap();
     };
     let not_text = |conn: &mut Connection| {
-        let mut writer = conn.writer(Kind::Text);
+        let mut writer = conn.writer(MessageType::Text);
         writer.write_all(b"part").unwrap();
         assert_eq!(writer.write(b"\xff").unwrap_err().kind(), ErrorKind::InvalidData);
     };
     let cut = |conn: &mut Connection| {
-        let mut writer = conn.writer(Kind::Text);
+        let mut writer = conn.writer(MessageType::Text);
         writer.write_all(b"part\xe2").unwrap();
         match writer.finish() {
             Err(Error::Io(error)) => assert_eq!(error.kind(), ErrorKind::InvalidData),
@@ -177,7 +177,7 @@ fn a_close_of_our_own() {
     assert!(matches!(conn.send("late"), Err(Error::Closed)));
     assert!(matches!(conn.write("late"), Err(Error::Closed)));
     assert!(matches!(conn.ping(b"late"), Err(Error::Closed)));
-    assert!(matches!(conn.writer(Kind::Text).finish(), Err(Error::Closed)));
+    assert!(matches!(conn.writer(MessageType::Text).finish(), Err(Error::Closed)));
     conn.close(CloseCode::NORMAL, "").unwrap();
 }
 

@@ -6,7 +6,7 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::mpsc::channel;
 use std::thread;
 
-use barews::http::InvalidReply;
+use barews::http::InvalidResponse;
 use barews::{Accept, Config, Message, Reject, Response, Server, Status, Upgrade, UpgradeError};
 
 use crate::common::{
@@ -21,7 +21,7 @@ fn plain(line: &str) -> Vec<u8> {
 fn h67_one_subprotocol_is_chosen() {
     let server = TestServer::with_handler(
         |server| {
-            server.on_upgrade(|request| Ok(Accept::new().choose_protocol(request, &["b", "c"])))
+            server.on_upgrade(|request| Ok(Accept::new().select_subprotocol(request, &["b", "c"])))
         },
         |mut conn| {
             let chosen = conn.subprotocol().map(str::to_owned);
@@ -67,13 +67,13 @@ fn headers_of_the_answer() {
 /// An answer that would break the response is not sent: 500, and the server's owner hears why.
 #[test]
 fn answers_that_cannot_be_sent() {
-    let bad: [(fn() -> Accept, InvalidReply); 6] = [
-        (|| Accept::new().protocol("never offered"), InvalidReply::ProtocolNotOffered),
-        (|| Accept::new().header("X", "a\r\nY: b"), InvalidReply::HeaderValue),
-        (|| Accept::new().header("X y", "a"), InvalidReply::HeaderName),
-        (|| Accept::new().header("Connection", "close"), InvalidReply::ReservedHeader),
-        (|| Accept::new().header("sec-websocket-accept", "a"), InvalidReply::ReservedHeader),
-        (|| Accept::new().header("Content-Length", "5"), InvalidReply::ReservedHeader),
+    let bad: [(fn() -> Accept, InvalidResponse); 6] = [
+        (|| Accept::new().subprotocol("never offered"), InvalidResponse::ProtocolNotOffered),
+        (|| Accept::new().header("X", "a\r\nY: b"), InvalidResponse::HeaderValue),
+        (|| Accept::new().header("X y", "a"), InvalidResponse::HeaderName),
+        (|| Accept::new().header("Connection", "close"), InvalidResponse::ReservedHeader),
+        (|| Accept::new().header("sec-websocket-accept", "a"), InvalidResponse::ReservedHeader),
+        (|| Accept::new().header("Content-Length", "5"), InvalidResponse::ReservedHeader),
     ];
     for (accept, error) in bad {
         let server = TestServer::echo_with(|server| server.on_upgrade(move |_| Ok(accept())));
@@ -82,7 +82,7 @@ fn answers_that_cannot_be_sent() {
         client.expect_refusal(500);
         let peer = client.addr;
         drop(client);
-        assert_eq!(server.unopened(peer), Unopened::InvalidReply(error));
+        assert_eq!(server.unopened(peer), Unopened::InvalidResponse(error));
     }
     let response = Response::new(Status::OK, "").header("X", "a\nb");
     let server = TestServer::echo_with(|server| server.on_request(move |_| response.clone()));
@@ -91,7 +91,7 @@ fn answers_that_cannot_be_sent() {
     client.expect_refusal(500);
     let peer = client.addr;
     drop(client);
-    assert_eq!(server.unopened(peer), Unopened::InvalidReply(InvalidReply::HeaderValue));
+    assert_eq!(server.unopened(peer), Unopened::InvalidResponse(InvalidResponse::HeaderValue));
 }
 
 #[test]
@@ -268,7 +268,7 @@ fn f11_a_panic_under_the_lock_of_a_message() {
         |server| server,
         |conn| {
             let (_receiver, sender) = conn.split();
-            let mut writer = sender.writer(barews::Kind::Text);
+            let mut writer = sender.writer(barews::MessageType::Text);
             writer.write_all(b"part")?;
             panic!("as the test has it");
         },
@@ -372,7 +372,7 @@ fn an_upgrade_of_ones_own() {
         client.send(request);
         let (stream, peer) = listener.accept().unwrap();
         assert_eq!(peer, client.addr);
-        (client, thread::spawn(move || Upgrade::read(stream, &Config::default())))
+        (client, thread::spawn(move || Upgrade::handshake(stream, &Config::default())))
     };
     let (mut client, reading) = upgrade(r0().target("/a").bytes());
     let accepted = reading.join().unwrap().unwrap();
@@ -395,7 +395,7 @@ fn an_upgrade_of_ones_own() {
     client.expect_refusal(403);
     drop(client);
     let error = refusing.join().unwrap();
-    assert!(matches!(error, UpgradeError::Answered(Status::FORBIDDEN)), "{error:?}");
+    assert!(matches!(error, UpgradeError::Rejected(Status::FORBIDDEN)), "{error:?}");
 
     let (mut client, reading) = upgrade(plain("GET / HTTP/1.1"));
     client.expect_refusal(400);
@@ -413,7 +413,7 @@ fn an_upgrade_over_a_unix_stream() {
     ours.set_read_timeout(Some(PATIENCE)).unwrap();
     let sent = [r0().bytes(), frame(TEXT, "a"), frame(0x82, vec![9; 9_000]), close(1000, "")];
     let thread = thread::spawn(move || {
-        let upgrade = Upgrade::read(theirs, &Config::default()).unwrap();
+        let upgrade = Upgrade::handshake(theirs, &Config::default()).unwrap();
         assert_eq!(upgrade.request().peer_addr(), None);
         let mut conn = upgrade.accept(&Accept::new()).unwrap();
         assert_eq!(conn.peer_addr(), None);

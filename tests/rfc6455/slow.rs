@@ -9,7 +9,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
-use barews::{Accept, Config, Connection, Error, Transport, Upgrade, Wait};
+use barews::{Accept, Config, Connection, Deadline, Error, Transport, Upgrade};
 
 use crate::common::{Frame, PATIENCE, PING, frame, ms, r0, with_timeouts};
 
@@ -45,7 +45,7 @@ impl Slow {
     fn opened(then: Vec<u8>, only_to_writers: bool, config: &Config) -> (Self, Connection) {
         let state = State { first: r0().bytes(), then, only_to_writers, ..State::default() };
         let slow = Self(Arc::new((Mutex::new(state), Condvar::new())));
-        let upgrade = Upgrade::read(slow.clone(), config).expect("a request");
+        let upgrade = Upgrade::handshake(slow.clone(), config).expect("a request");
         let conn = upgrade.accept(&Accept::new()).expect("a stream");
         (slow, conn)
     }
@@ -149,7 +149,9 @@ fn a_sender_is_not_held_by_pings() {
     assert!(IN_TIME.contains(&spent), "{spent:?}");
     let received = receiving.join().expect("no panic");
     // Whoever asks first is told.
-    let expired = |result: &Result<(), Error>| matches!(result, Err(Error::Expired(Wait::Write)));
+    let expired = |result: &Result<(), Error>| {
+        matches!(result, Err(Error::DeadlineExceeded(Deadline::Write)))
+    };
     assert!(received.is_err() && late.is_err(), "{received:?}, {late:?}");
     assert!(expired(&received) || expired(&late), "{received:?}, {late:?}");
 }
@@ -172,7 +174,7 @@ fn a_message_between_pings(receive: impl FnOnce(Connection) -> Result<(), Error>
         let _ = done.send((result, start.elapsed()));
     });
     let (result, spent) = results.recv_timeout(IN_TIME.end).expect("the message expires");
-    assert!(matches!(result, Err(Error::Expired(Wait::Message))), "{result:?}");
+    assert!(matches!(result, Err(Error::DeadlineExceeded(Deadline::Message))), "{result:?}");
     assert!(IN_TIME.contains(&spent), "{spent:?}");
     assert!(slow.ends_with(&Frame::close(1008, "the message took too long")));
 }

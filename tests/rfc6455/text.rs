@@ -1,6 +1,6 @@
 //! §8.1: text is UTF-8, and a connection fails on the first byte that cannot be.
 
-use barews::Violation::TextNotUtf8;
+use barews::ProtocolError::TextNotUtf8;
 
 use crate::common::{CONT, Case, Frame, PING, TEXT, TestServer, echoes, fails, frame, hex};
 

@@ -5,7 +5,7 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use barews::{Connection, Error, Kind, Wait};
+use barews::{Connection, Deadline, Error, MessageType};
 
 use crate::common::{PATIENCE, RawClient, TestServer, close, ms, with_timeouts};
 
@@ -20,7 +20,7 @@ fn edge_d_fragments_to_a_slow_but_honest_reader() {
         |server| server.config(with_timeouts(|timeouts| timeouts.write = ms(4000))),
         move |mut conn: Connection| {
             let part = [7; 4096];
-            let mut writer = conn.writer(Kind::Binary);
+            let mut writer = conn.writer(MessageType::Binary);
             let sent = (0..LEN / part.len()).try_for_each(|_| writer.write_all(&part));
             done.send(sent.map_err(|error| error.to_string()))?;
             writer.finish()?;
@@ -52,7 +52,7 @@ fn edge_d_fragments_to_a_reader_that_is_too_slow() {
         |server| server.config(with_timeouts(|timeouts| timeouts.write = ms(1000))),
         move |mut conn: Connection| {
             let start = Instant::now();
-            let mut writer = conn.writer(Kind::Binary);
+            let mut writer = conn.writer(MessageType::Binary);
             let error = loop {
                 if let Err(error) = writer.write_all(&[7; 4096]) {
                     break error;
@@ -71,7 +71,7 @@ fn edge_d_fragments_to_a_reader_that_is_too_slow() {
             Err(error) => assert_eq!(error, RecvTimeoutError::Timeout),
         }
     };
-    assert_eq!(error, Error::Expired(Wait::Write).to_string());
+    assert_eq!(error, Error::DeadlineExceeded(Deadline::Write).to_string());
     assert!(spent < Duration::from_secs(75), "{spent:?}");
 }
 
@@ -89,7 +89,7 @@ fn edge_a_the_write_deadline_holds_for_unix_sockets() {
     let config = with_timeouts(|timeouts| timeouts.write = ms(1000));
     let (ours, mut theirs) = UnixStream::pair().expect("a pair");
     theirs.write_all(&r0().bytes()).expect("there is room");
-    let mut conn = Upgrade::read(ours, &config)
+    let mut conn = Upgrade::handshake(ours, &config)
         .and_then(|upgrade| upgrade.accept(&Accept::new()))
         .expect("a request");
     let reader = thread::spawn(move || {
@@ -101,7 +101,7 @@ fn edge_a_the_write_deadline_holds_for_unix_sockets() {
     let start = Instant::now();
     let sent = conn.send(&vec![7; LEN]);
     let spent = start.elapsed();
-    assert!(matches!(sent, Err(Error::Expired(Wait::Write))), "{sent:?}");
+    assert!(matches!(sent, Err(Error::DeadlineExceeded(Deadline::Write))), "{sent:?}");
     let allowed = Duration::from_secs(1 + (LEN as u64 >> 16));
     assert!((allowed - ms(100)..allowed + ms(2000)).contains(&spent), "{spent:?}");
     drop(conn);

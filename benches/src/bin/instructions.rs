@@ -6,9 +6,9 @@
 use std::hint::black_box;
 use std::process::ExitCode;
 
-use barews::Kind;
+use barews::MessageType;
 use barews::http::{Accept, HeadLimits, HeadParser, check};
-use barews::proto::{Event, Header, OpCode, Receive, ReceiveLimits, mask};
+use barews::proto::{Decoder, DecoderLimits, Event, Header, OpCode, mask};
 use barews_benches::sample::{ACCEPT_KEY, CHROME, KEY, Payload, client_frame};
 
 fn main() -> ExitCode {
@@ -17,8 +17,8 @@ fn main() -> ExitCode {
     let Ok(iterations) = iterations.parse() else { return ExitCode::from(2) };
     match case.as_str() {
         "header-decode" => header_decode(iterations),
-        "feed-binary-20" => feed(Kind::Binary, iterations),
-        "feed-text-20" => feed(Kind::Text, iterations),
+        "feed-binary-20" => feed(MessageType::Binary, iterations),
+        "feed-text-20" => feed(MessageType::Text, iterations),
         "unmask-1024" => unmask(iterations),
         "handshake" => handshake(iterations),
         _ => return ExitCode::from(2),
@@ -42,18 +42,19 @@ fn measured_decode(bytes: &[u8]) -> Option<(Header, usize)> {
 
 /// A whole message of 20 bytes, in one call. It is unmasked in place, so the next round finds it
 /// as it was before masking: ASCII too, with this key.
-fn feed(kind: Kind, iterations: usize) {
+fn feed(kind: MessageType, iterations: usize) {
     let mut frame = client_frame(kind.opcode(), &Payload::Ascii.bytes(20), KEY);
-    let mut receive = Receive::new(ReceiveLimits { message: 16 << 20, fragments: 131_072 });
+    let mut receive =
+        Decoder::new(DecoderLimits { max_message_size: 16 << 20, max_fragments: 131_072 });
     for _ in 0..iterations {
         let (used, event) = measured_feed(&mut receive, black_box(&mut frame));
         assert_eq!(used, 26);
-        assert_eq!(event, Event::Data { kind, len: 20, end: true });
+        assert_eq!(event, Event::Data { kind, len: 20, fin: true });
     }
 }
 
 #[inline(never)]
-fn measured_feed(receive: &mut Receive, bytes: &mut [u8]) -> (usize, Event) {
+fn measured_feed(receive: &mut Decoder, bytes: &mut [u8]) -> (usize, Event) {
     receive.feed(bytes).expect("a valid frame")
 }
 

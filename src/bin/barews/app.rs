@@ -62,15 +62,15 @@ impl App {
             rooms: Rooms::default(),
             budget: Budget::new(),
             accepting: Throttle::default(),
-            idle: timeouts.idle,
-            ping: timeouts.ping,
+            idle: timeouts.idle_timeout,
+            ping: timeouts.ping_interval,
         }
     }
 
     /// Whether a path may be had.
     pub(crate) fn decide(&self, request: &Request) -> Result<Accept, Reject> {
         let refuse = |status, wrong: String| {
-            self.metrics.refused(&UpgradeError::Answered(status));
+            self.metrics.refused(&UpgradeError::Rejected(status));
             self.refuse(request.peer_addr(), Some(request), &wrong);
             Reject::new(status, format!("{wrong}\n"))
         };
@@ -84,7 +84,7 @@ impl App {
         let subprotocols =
             if route == Route::Subprotocol { &first } else { &self.behaviour.subprotocols };
         let agreed = subprotocols.choose(request).map_err(bad)?;
-        Ok(agreed.map_or_else(Accept::new, |name| Accept::new().protocol(name)))
+        Ok(agreed.map_or_else(Accept::new, |name| Accept::new().subprotocol(name)))
     }
 
     /// Answers plain HTTP.
@@ -116,7 +116,7 @@ impl App {
         let Some(error) = error.downcast_ref::<UpgradeError>() else { return };
         match error {
             // Our own answers were counted and logged when they were given.
-            UpgradeError::Answered(_) => {}
+            UpgradeError::Rejected(_) => {}
             // Nobody asked for anything.
             UpgradeError::NoRequest => self.metrics.probed(),
             UpgradeError::Accept(_) => {

@@ -6,7 +6,7 @@ use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use barews::{Kind, Message};
+use barews::{Message, MessageType};
 
 /// How much may wait in all, in bytes.
 const MOST: usize = 256 << 20;
@@ -32,7 +32,7 @@ pub(crate) struct Charge {
 /// A message that counts against the budget until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Held {
-    kind: Kind,
+    kind: MessageType,
     bytes: Vec<u8>,
     _charge: Charge,
 }
@@ -56,7 +56,7 @@ impl Budget {
     }
 
     /// Keeps a message as it was received, if there is room for it.
-    pub(crate) fn hold(&self, kind: Kind, bytes: Vec<u8>) -> Option<Held> {
+    pub(crate) fn hold(&self, kind: MessageType, bytes: Vec<u8>) -> Option<Held> {
         let charge = self.charge(bytes.capacity().saturating_add(OVERHEAD))?;
         Some(Held { kind, bytes, _charge: charge })
     }
@@ -89,10 +89,10 @@ impl Held {
     pub(crate) fn message(&self) -> Message<'_> {
         match self.kind {
             // The price of text that is kept: it is looked at once more.
-            Kind::Text => {
+            MessageType::Text => {
                 std::str::from_utf8(&self.bytes).expect("it was checked as it came").into()
             }
-            Kind::Binary => Message::from(&self.bytes),
+            MessageType::Binary => Message::from(&self.bytes),
         }
     }
 
@@ -171,7 +171,7 @@ mod tests {
     #[test]
     fn what_is_held_is_given_back() {
         let budget = Budget::new();
-        let hold = |bytes| budget.hold(Kind::Binary, bytes);
+        let hold = |bytes| budget.hold(MessageType::Binary, bytes);
         let rest = OVERHEAD + 1;
         let most = MOST - OVERHEAD - rest;
         let held = hold(Vec::with_capacity(most)).expect("there is room");

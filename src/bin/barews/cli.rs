@@ -257,22 +257,22 @@ mod tests {
         let Config { limits, timeouts, origins, stack_size } = options(&args, &[]).config;
         assert_eq!((origins, stack_size), (vec!["https://a".to_owned()], Some(77 << 10)));
         let Limits {
-            request_line,
-            header_line,
-            headers,
-            head,
-            message,
-            fragments,
-            assembling,
-            connections,
-            connections_per_ip,
+            max_request_line,
+            max_header_line,
+            max_headers,
+            max_head_size,
+            max_message_size,
+            max_fragments,
+            max_buffered_bytes,
+            max_connections,
+            max_connections_per_ip,
         } = limits;
-        assert_eq!([request_line, header_line, head], [77 << 10; 3]);
-        assert_eq!([message, assembling], [77 << 10; 2]);
-        assert_eq!([headers, connections, connections_per_ip], [7; 3]);
-        assert_eq!(fragments, 7);
-        let Timeouts { handshake, message, ping, idle, write, close } = timeouts;
-        let times = [handshake, message, ping, idle, write, close];
+        assert_eq!([max_request_line, max_header_line, max_head_size], [77 << 10; 3]);
+        assert_eq!([max_message_size, max_buffered_bytes], [77 << 10; 2]);
+        assert_eq!([max_headers, max_connections, max_connections_per_ip], [7; 3]);
+        assert_eq!(max_fragments, 7);
+        let Timeouts { handshake, message, ping_interval, idle_timeout, write, close } = timeouts;
+        let times = [handshake, message, ping_interval, idle_timeout, write, close];
         assert_eq!(times, [Duration::from_secs(7); 6]);
     }
 
@@ -289,11 +289,11 @@ mod tests {
     #[test]
     fn units() {
         let limits = options(&["--max-message", "2G", "--max-assembling=3M"], &[]).config.limits;
-        assert_eq!((limits.message, limits.assembling), (2 << 30, 3 << 20));
+        assert_eq!((limits.max_message_size, limits.max_buffered_bytes), (2 << 30, 3 << 20));
         let args = ["--ping-after", "250ms", "--idle-timeout", "2m", "--close-timeout", "off"];
         let timeouts = options(&args, &[]).config.timeouts;
-        assert_eq!(timeouts.ping, Duration::from_millis(250));
-        assert_eq!(timeouts.idle, Duration::from_secs(120));
+        assert_eq!(timeouts.ping_interval, Duration::from_millis(250));
+        assert_eq!(timeouts.idle_timeout, Duration::from_secs(120));
         assert_eq!(timeouts.close, Duration::MAX);
     }
 
@@ -301,10 +301,10 @@ mod tests {
     fn arguments_come_before_the_environment() {
         let env = [("BAREWS_MAX_MESSAGE", "1K"), ("BAREWS_ORIGIN", "https://a https://b")];
         let config = options(&[], &env).config;
-        assert_eq!(config.limits.message, 1024);
+        assert_eq!(config.limits.max_message_size, 1024);
         assert_eq!(config.origins, ["https://a", "https://b"]);
         let config = options(&["--max-message=2K", "--origin", "https://c"], &env).config;
-        assert_eq!(config.limits.message, 2048);
+        assert_eq!(config.limits.max_message_size, 2048);
         assert_eq!(config.origins, ["https://c"]);
     }
 

@@ -44,7 +44,7 @@ pub(crate) fn from(request: Option<&Request>) -> String {
 
 /// How many subprotocols are offered.
 pub(crate) fn offers(request: &Request) -> usize {
-    request.elements("Sec-WebSocket-Protocol").count()
+    request.header_list("Sec-WebSocket-Protocol").count()
 }
 
 /// All of this for a line in JSON.

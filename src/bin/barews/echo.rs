@@ -5,7 +5,7 @@ use std::io::Write;
 use std::mem;
 use std::time::{Duration, Instant};
 
-use barews::{CloseCode, Connection, Error, Kind, Message};
+use barews::{CloseCode, Connection, Error, Message, MessageType};
 
 use crate::budget::{Budget, Held, Queue};
 use crate::metrics::Tally;
@@ -58,7 +58,7 @@ pub(crate) fn echo(mut conn: Connection, tally: &Tally) -> End {
 /// Sends a text, then every message back. The text is let go of before.
 #[inline(never)]
 pub(crate) fn greet(mut conn: Connection, tally: &Tally, budget: &Budget, text: String) -> End {
-    let Some(held) = budget.hold(Kind::Text, text.into_bytes()) else {
+    let Some(held) = budget.hold(MessageType::Text, text.into_bytes()) else {
         let result = visit::close(&mut conn, tally, CloseCode::TRY_AGAIN_LATER, CROWDED);
         return End::of(&conn, result);
     };
@@ -151,7 +151,7 @@ pub(crate) fn later(
                     break visit::close(&mut conn, tally, CloseCode::TRY_AGAIN_LATER, CROWDED);
                 }
             }
-            Err(Error::TimedOut) => {}
+            Err(Error::RecvTimeout) => {}
             Err(error) => break Err(error),
         }
     };

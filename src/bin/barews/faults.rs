@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::time::{Duration, Instant};
 
-use barews::proto::{Event, Receive, ReceiveLimits};
+use barews::proto::{Decoder, DecoderLimits, Event};
 use barews::{CloseFrame, Connection, Error, RawStream};
 
 use crate::echo;
@@ -45,7 +45,7 @@ pub(crate) fn cut(mut conn: Connection, tally: &Tally, after: u64, how: Cut) -> 
             return End::of(&conn, result);
         }
     }
-    let result = conn.into_raw().map(|raw| {
+    let result = conn.into_stream().map(|raw| {
         if how == Cut::Reset {
             reset(&raw);
         }
@@ -70,11 +70,11 @@ fn reset(raw: &RawStream) {
 #[inline(never)]
 pub(crate) fn violate(conn: Connection, kind: Invalid) -> End {
     let answer = || -> Result<Option<CloseFrame>, Error> {
-        let mut raw = conn.into_raw()?;
+        let mut raw = conn.into_stream()?;
         raw.write_all(kind.bytes())?;
         // Nothing is kept, so nothing is too long.
-        let limits = ReceiveLimits { message: u64::MAX, fragments: u32::MAX };
-        let mut core = Receive::new(limits);
+        let limits = DecoderLimits { max_message_size: u64::MAX, max_fragments: u32::MAX };
+        let mut core = Decoder::new(limits);
         let mut bytes = [0; 4096];
         let (mut read, start) = (0, Instant::now());
         while read < DRAIN && start.elapsed() < ANSWER {

@@ -3,19 +3,19 @@
 use std::fmt::Debug;
 
 use barews::UpgradeError;
-use barews::http::{HeadError, Refusal};
+use barews::http::{HandshakeError, HeadError};
 
 /// Why a connection did not open.
 pub(crate) fn refused(error: &UpgradeError) -> String {
     match error {
         // The other version that is not supported is the one of WebSocket.
-        UpgradeError::Refused(Refusal::Head(HeadError::UnsupportedVersion)) => {
+        UpgradeError::Refused(HandshakeError::Head(HeadError::UnsupportedVersion)) => {
             "unsupported_http_version".to_owned()
         }
-        UpgradeError::Refused(Refusal::Head(error)) => variant(error),
+        UpgradeError::Refused(HandshakeError::Head(error)) => variant(error),
         UpgradeError::Refused(refusal) => variant(refusal),
         // The application has but a few of its own.
-        UpgradeError::Answered(status) => format!("answered_{}", status.code()),
+        UpgradeError::Rejected(status) => format!("answered_{}", status.code()),
         error => variant(error),
     }
 }
@@ -36,9 +36,9 @@ pub(crate) fn variant(variant: &impl Debug) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use barews::Violation;
+    use barews::ProtocolError;
 
-    fn refusal_name(refusal: Refusal) -> String {
+    fn refusal_name(refusal: HandshakeError) -> String {
         refused(&UpgradeError::Refused(refusal))
     }
 
@@ -69,9 +69,9 @@ mod tests {
             (MissingColon, "missing_colon"),
             (InvalidValue, "invalid_value"),
         ] {
-            assert_eq!(refusal_name(Refusal::Head(refusal)), name);
+            assert_eq!(refusal_name(HandshakeError::Head(refusal)), name);
         }
-        use Refusal::*;
+        use HandshakeError::*;
         for (refusal, name) in [
             (MissingHost, "missing_host"),
             (RepeatedHost, "repeated_host"),
@@ -93,7 +93,7 @@ mod tests {
             (ConnectionNotUpgrade, "connection_not_upgrade"),
             (MissingVersion, "missing_version"),
             (RepeatedVersion, "repeated_version"),
-            (Refusal::UnsupportedVersion, "unsupported_version"),
+            (HandshakeError::UnsupportedVersion, "unsupported_version"),
             (MissingKey, "missing_key"),
             (RepeatedKey, "repeated_key"),
             (InvalidKey, "invalid_key"),
@@ -104,7 +104,7 @@ mod tests {
         ] {
             assert_eq!(refusal_name(refusal), name);
         }
-        use Violation::*;
+        use ProtocolError::*;
         for (violation, name) in [
             (ReservedBits(4), "reserved_bits"),
             (ReservedOpCode(3), "reserved_op_code"),
@@ -116,7 +116,7 @@ mod tests {
             (UnexpectedContinuation, "unexpected_continuation"),
             (UnfinishedMessage, "unfinished_message"),
             (CloseTooShort, "close_too_short"),
-            (Violation::CloseCode(999), "close_code"),
+            (ProtocolError::CloseCode(999), "close_code"),
             (CloseReasonNotUtf8, "close_reason_not_utf8"),
             (TextNotUtf8, "text_not_utf8"),
             (MessageTooBig(1), "message_too_big"),

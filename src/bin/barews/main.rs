@@ -155,7 +155,7 @@ fn listeners(
 
 /// What to say if a limit of descriptors does not hold all connections.
 fn too_few(limit: u64, config: &Config, listeners: usize) -> Option<String> {
-    let most = config.limits.connections;
+    let most = config.limits.max_connections;
     let others = SPARE_DESCRIPTORS + listeners as u64;
     let needed = (most as u64).saturating_add(others);
     let fit = limit.saturating_sub(others).max(1);
@@ -179,7 +179,7 @@ fn run(
     let first = listeners.next().ok_or(io::ErrorKind::InvalidInput)?;
     let mut server = Server::from_listener(first)?;
     for listener in listeners {
-        server = server.and_listener(listener)?;
+        server = server.with_listener(listener)?;
     }
     let [decide, answer, hear, serve] = [(); 4].map(|()| Arc::clone(app));
     let server = server

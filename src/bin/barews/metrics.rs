@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use barews::{CloseCode, CloseFrame, Error, Kind, Message, Status, UpgradeError};
+use barews::{CloseCode, CloseFrame, Error, Message, MessageType, Status, UpgradeError};
 
 use crate::label;
 use crate::trace::{Direction, Trace};
@@ -98,7 +98,7 @@ impl Tally {
 
     /// The same for one of which only the start is at hand.
     #[inline]
-    pub(crate) fn count_received_part(&self, kind: Kind, len: usize, start: &[u8]) {
+    pub(crate) fn count_received_part(&self, kind: MessageType, len: usize, start: &[u8]) {
         self.received.count(len);
         if let Some(trace) = &self.trace {
             trace.log(Direction::In, kind, len, start);
@@ -172,7 +172,7 @@ impl Metrics {
             code => code,
         };
         *state.closed.entry(code).or_default() += 1;
-        if let Some(Error::Violation(violation)) = error {
+        if let Some(Error::Protocol(violation)) = error {
             *state.violations.entry(label::variant(violation)).or_default() += 1;
         }
     }
@@ -288,8 +288,8 @@ fn line(text: &mut String, name: &str, value: impl std::fmt::Display) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use barews::Violation;
-    use barews::http::{HeadError, Refusal};
+    use barews::ProtocolError;
+    use barews::http::{HandshakeError, HeadError};
 
     #[test]
     fn counts_of_open_and_ended_connections_add_up() {
@@ -299,7 +299,7 @@ mod tests {
         one.received.count(5);
         one.sent.count(7);
         two.received.count(10);
-        let error = Error::Violation(Violation::TextNotUtf8);
+        let error = Error::Protocol(ProtocolError::TextNotUtf8);
         metrics.ended(first, Duration::from_secs(1), CloseCode(3999), Some(&error));
         let text = metrics.text();
         for line in [
@@ -327,13 +327,13 @@ mod tests {
     #[test]
     fn refusals_are_counted_by_their_reason() {
         let metrics = Metrics::new();
-        metrics.refused(&UpgradeError::Refused(Refusal::MissingKey));
-        metrics.refused(&UpgradeError::Refused(Refusal::Head(HeadError::BareLf)));
+        metrics.refused(&UpgradeError::Refused(HandshakeError::MissingKey));
+        metrics.refused(&UpgradeError::Refused(HandshakeError::Head(HeadError::BareLf)));
         metrics.refused(&UpgradeError::TimedOut);
         metrics.refused(&UpgradeError::TooManyConnections);
         metrics.refused(&UpgradeError::TooManyConnections);
-        metrics.refused(&UpgradeError::Answered(barews::Status::FORBIDDEN));
-        metrics.refused(&UpgradeError::Answered(barews::Status::BAD_REQUEST));
+        metrics.refused(&UpgradeError::Rejected(barews::Status::FORBIDDEN));
+        metrics.refused(&UpgradeError::Rejected(barews::Status::BAD_REQUEST));
         metrics.refused(&UpgradeError::Io(std::io::ErrorKind::UnexpectedEof.into()));
         let text = metrics.text();
         let refused: Vec<_> = text

@@ -232,7 +232,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use barews::Kind;
+    use barews::MessageType;
 
     /// What waits for a member costs its places too, and all of it is given back.
     #[test]
@@ -241,7 +241,7 @@ mod tests {
         let left = budget.left();
         let members = [(); 50].map(|()| Member::new(&budget));
         for _ in 0..16_000 {
-            let post = Arc::new(budget.hold(Kind::Text, Vec::new()).expect("there is room"));
+            let post = Arc::new(budget.hold(MessageType::Text, Vec::new()).expect("there is room"));
             members.iter().for_each(|member| member.push(&post));
         }
         let taken = left - budget.left();

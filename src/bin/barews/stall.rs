@@ -63,7 +63,7 @@ pub(crate) fn stall(
             return End::of(&conn, result);
         }
         if start.elapsed() >= idle {
-            return End { result: conn.into_raw().map(drop), close: None };
+            return End { result: conn.into_stream().map(drop), close: None };
         }
         if conn.ping(b"").is_err() {
             let result = rest(&mut conn);

@@ -97,7 +97,7 @@ fn ignore(receiver: &mut Receiver, tally: &Tally) -> Result<(), Error> {
         if tally.trace.is_some() && start.len() < sink.len() {
             start.extend_from_slice(&sink[..chunk.len]);
         }
-        if chunk.end {
+        if chunk.fin {
             tally.count_received_part(chunk.kind, len, &start);
             len = 0;
             start.clear();
@@ -136,7 +136,7 @@ pub(crate) fn ping(conn: Connection, tally: &Arc<Tally>, every: Duration) -> End
                     break Err(error);
                 }
             }
-            Err(Error::TimedOut) => {}
+            Err(Error::RecvTimeout) => {}
             Err(error) => break Err(error),
         }
     };

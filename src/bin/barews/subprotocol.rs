@@ -42,7 +42,7 @@ impl Subprotocols {
     /// the options do.
     pub(crate) fn choose(&self, request: &Request) -> Result<Option<String>, String> {
         // The handshake let nothing through but tokens, which are ASCII.
-        let offered = request.elements("Sec-WebSocket-Protocol");
+        let offered = request.header_list("Sec-WebSocket-Protocol");
         let mut offered = offered.map(|name| String::from_utf8_lossy(name).into_owned());
         Ok(match asked(request.query())? {
             Some(name) if name == NONE => None,

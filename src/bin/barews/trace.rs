@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use barews::Kind;
+use barews::MessageType;
 
 use crate::json;
 use crate::log::Log;
@@ -28,13 +28,13 @@ impl Trace {
     /// Logs a message of so many bytes, of which these are at least the first 64.
     #[cold]
     #[inline(never)]
-    pub(crate) fn log(&self, direction: Direction, kind: Kind, len: usize, bytes: &[u8]) {
+    pub(crate) fn log(&self, direction: Direction, kind: MessageType, len: usize, bytes: &[u8]) {
         let Self { log, peer, path } = self;
         let (way, kind_name) = (direction.name(), name(kind));
         let start = start(kind, bytes);
         let shown = match kind {
-            Kind::Text => format!("{start:?}"),
-            Kind::Binary => start.clone(),
+            MessageType::Text => format!("{start:?}"),
+            MessageType::Binary => start.clone(),
         };
         let more = if len > SHOWN { "…" } else { "" };
         log.event(
@@ -47,7 +47,7 @@ impl Trace {
                     ("direction", json::string(way)),
                     ("type", json::string(kind_name)),
                     ("bytes", len.to_string()),
-                    (if kind == Kind::Text { "text" } else { "hex" }, json::string(&start)),
+                    (if kind == MessageType::Text { "text" } else { "hex" }, json::string(&start)),
                 ]
             },
         );
@@ -63,23 +63,23 @@ impl Direction {
     }
 }
 
-fn name(kind: Kind) -> &'static str {
+fn name(kind: MessageType) -> &'static str {
     match kind {
-        Kind::Text => "text",
-        Kind::Binary => "binary",
+        MessageType::Text => "text",
+        MessageType::Binary => "binary",
     }
 }
 
 /// The first bytes: of text whole characters, of binary as hex digits.
-fn start(kind: Kind, bytes: &[u8]) -> String {
+fn start(kind: MessageType, bytes: &[u8]) -> String {
     let start = &bytes[..bytes.len().min(SHOWN)];
     match kind {
         // It may be cut inside a character.
-        Kind::Text => {
+        MessageType::Text => {
             let text = String::from_utf8_lossy(start);
             text.trim_end_matches(char::REPLACEMENT_CHARACTER).to_owned()
         }
-        Kind::Binary => start.iter().fold(String::new(), |mut hex, byte| {
+        MessageType::Binary => start.iter().fold(String::new(), |mut hex, byte| {
             // Writing to a string does not fail.
             let _ = write!(hex, "{byte:02x}");
             hex
@@ -93,10 +93,10 @@ mod tests {
 
     #[test]
     fn edge_ac_the_start_of_a_message() {
-        assert_eq!(start(Kind::Text, "aü".as_bytes()), "aü");
+        assert_eq!(start(MessageType::Text, "aü".as_bytes()), "aü");
         let long = format!("{}ü", "x".repeat(63));
-        assert_eq!(start(Kind::Text, long.as_bytes()), "x".repeat(63));
-        assert_eq!(start(Kind::Binary, b"\x00\xff\n"), "00ff0a");
-        assert_eq!(start(Kind::Binary, &[1; 1000]).len(), 2 * SHOWN);
+        assert_eq!(start(MessageType::Text, long.as_bytes()), "x".repeat(63));
+        assert_eq!(start(MessageType::Binary, b"\x00\xff\n"), "00ff0a");
+        assert_eq!(start(MessageType::Binary, &[1; 1000]).len(), 2 * SHOWN);
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use barews::{CloseCode, CloseFrame, Connection, Error, Sender, Wait};
+use barews::{CloseCode, CloseFrame, Connection, Deadline, Error, Sender};
 
 use crate::app::App;
 use crate::describe::{self, Field};
@@ -46,11 +46,13 @@ impl End {
     fn code(&self, ours: Option<&CloseFrame>) -> CloseCode {
         match (&self.result, ours, &self.close) {
             // What did not go out was not heard. Other errors are of the time after it.
-            (Err(Error::Expired(Wait::Write)), ..) => CloseCode::ABNORMAL,
+            (Err(Error::DeadlineExceeded(Deadline::Write)), ..) => CloseCode::ABNORMAL,
             (_, Some(frame), _) => frame.code,
-            (Err(Error::Violation(violation)), ..) => violation.close_code(),
+            (Err(Error::Protocol(violation)), ..) => violation.close_code(),
             (Err(Error::Overloaded), ..) => CloseCode::TRY_AGAIN_LATER,
-            (Err(Error::Expired(Wait::Idle | Wait::Message)), ..) => CloseCode::POLICY_VIOLATION,
+            (Err(Error::DeadlineExceeded(Deadline::Idle | Deadline::Message)), ..) => {
+                CloseCode::POLICY_VIOLATION
+            }
             (_, _, Some(frame)) => frame.code,
             _ => CloseCode::ABNORMAL,
         }
@@ -85,7 +87,7 @@ impl<'a> Visit<'a> {
             let (log, peer, path) = (app.log.clone(), peer.clone(), path.clone());
             Box::new(Trace { log, peer, path })
         });
-        let (number, tally) = app.metrics.opened(start - request.begun(), trace);
+        let (number, tally) = app.metrics.opened(start - request.accepted_at(), trace);
         let subprotocol =
             conn.subprotocol().map(|name| escape::start(name, escape::MOST).into_owned());
         let visit =
@@ -135,7 +137,7 @@ impl<'a> Visit<'a> {
             (Ok(()), None) => false,
             // Nobody else is asked to go away by the one who goes.
             (_, Some(theirs)) => theirs.code == CloseCode::GOING_AWAY,
-            (Err(Error::Io(_) | Error::Expired(Wait::Close)), None) => true,
+            (Err(Error::Io(_) | Error::DeadlineExceeded(Deadline::Close)), None) => true,
             (Err(_), None) => false,
         };
         let is_last = is_last && !self.is_raw && self.app.stop.is_set();
@@ -150,11 +152,11 @@ impl<'a> Visit<'a> {
             return Some(CloseFrame { code: CloseCode::INTERNAL_ERROR, reason: String::new() });
         };
         match (result, ours) {
-            (Err(Error::Expired(Wait::Write)), _) => None,
+            (Err(Error::DeadlineExceeded(Deadline::Write)), _) => None,
             (_, Some(frame)) => Some(frame.clone()),
-            (Err(error @ Error::Violation(violation)), _) => told(violation.close_code(), error),
+            (Err(error @ Error::Protocol(violation)), _) => told(violation.close_code(), error),
             (Err(error @ Error::Overloaded), _) => told(CloseCode::TRY_AGAIN_LATER, error),
-            (Err(error @ Error::Expired(Wait::Idle | Wait::Message)), _) => {
+            (Err(error @ Error::DeadlineExceeded(Deadline::Idle | Deadline::Message)), _) => {
                 told(CloseCode::POLICY_VIOLATION, error)
             }
             (Err(_), _) => None,
@@ -169,7 +171,7 @@ impl<'a> Visit<'a> {
             return format!("failed {code}: the handler panicked");
         };
         match (result, ours, close) {
-            (Err(error @ Error::Expired(Wait::Write)), Some(ours), _) => {
+            (Err(error @ Error::DeadlineExceeded(Deadline::Write)), Some(ours), _) => {
                 format!("failed {code}: {error}, nor the close {}", said(ours))
             }
             (Err(error), Some(ours), _) => format!("closed {}, then: {error}", said(ours)),

@@ -237,7 +237,7 @@ fn the_stream_is_read_by_one_at_a_time() {
             |both| {
                 assert!(both.0.finish());
                 initiate(both);
-                assert!(both.0.wait_for_receiver(Deadline::NEVER));
+                assert!(both.0.wait_for_receiver(Expiry::NEVER));
                 assert!(!reading.load(Ordering::SeqCst), "it still reads");
             },
         );

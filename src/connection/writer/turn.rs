@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use super::atomic::Ordering;
 use super::{CloseAction, Failure, MutexGuard, Phase, State, Writer};
-use crate::error::{Error, Wait};
-use crate::io::deadline::Deadline;
+use crate::error::{Deadline, Error};
+use crate::io::deadline::Expiry;
 use crate::io::stream::Sink;
 use crate::proto::Event;
 use crate::session::Closing;
@@ -73,8 +73,8 @@ impl<S: Sink> Turn<'_, S> {
         Self: 'a,
     {
         let deadline = match patience {
-            Patience::Within(within) => Deadline::after(within),
-            Patience::None => Deadline::NEVER,
+            Patience::Within(within) => Expiry::after(within),
+            Patience::None => Expiry::NEVER,
         };
         let mut again = false;
         while let State { phase: Phase::Open(closing), outbox, .. } = &mut *state
@@ -140,7 +140,7 @@ impl<S: Sink> Turn<'_, S> {
         };
         self.writer.fail_state(state, failure);
         self.sink.shutdown(Shutdown::Both);
-        if timed_out { Error::Expired(Wait::Write) } else { Error::Io(error) }
+        if timed_out { Error::DeadlineExceeded(Deadline::Write) } else { Error::Io(error) }
     }
 }
 

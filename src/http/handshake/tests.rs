@@ -4,12 +4,12 @@ use super::super::testing::{R0, changed, read, with, without};
 use super::*;
 
 /// What becomes of a request, as far as this layer decides: the 101 or the response.
-fn judge(request: impl AsRef<[u8]>) -> Result<Handshake, Refusal> {
+fn judge(request: impl AsRef<[u8]>) -> Result<Handshake, HandshakeError> {
     check(&read(request)?)
 }
 
 /// The bytes of the answer to a request that is refused.
-fn refused(refusal: Refusal) -> String {
+fn refused(refusal: HandshakeError) -> String {
     String::from_utf8(refusal.response().encode(None).unwrap()).unwrap()
 }
 
@@ -31,7 +31,7 @@ fn assert_passes(requests: &[String]) {
 }
 
 #[track_caller]
-fn assert_refused(refusal: Refusal, requests: &[String]) {
+fn assert_refused(refusal: HandshakeError, requests: &[String]) {
     for request in requests {
         assert_eq!(judge(request), Err(refusal), "{request}");
     }
@@ -46,7 +46,7 @@ fn the_example_of_the_rfc_is_accepted() {
         Sec-WebSocket-Version: 13\r\n\r\n";
     let head = read(request).unwrap();
     let handshake = check(&head).unwrap();
-    let accept = Accept::new().choose_protocol(&head, &["chat"]);
+    let accept = Accept::new().select_subprotocol(&head, &["chat"]);
     let reply = handshake.encode(&head, &accept).unwrap();
     assert_eq!(
         String::from_utf8(reply).unwrap(),
@@ -72,39 +72,39 @@ fn accept_keys() {
 fn http_rules_hold_for_every_request() {
     for (refusal, change) in [
         // H7, H8.
-        (Refusal::MissingHost, ("Host: a\r\n", "")),
-        (Refusal::RepeatedHost, ("Host: a", "Host: a\r\nhost: a")),
-        (Refusal::RepeatedHost, ("Host: a", "Host: a\r\nHost:")),
-        (Refusal::InvalidHost, ("Host: a", "Host: ")),
-        (Refusal::InvalidHost, ("Host: a", "Host: a, b")),
-        (Refusal::InvalidHost, ("Host: a", "Host: u@a")),
-        (Refusal::InvalidHost, ("Host: a", "Host: a:65536")),
-        (Refusal::InvalidAuthority, (" / ", " http://a,b/ ")),
-        (Refusal::InvalidAuthority, (" / ", " http://:80/ ")),
-        (Refusal::InvalidAuthority, (" / ", " http://a:x ")),
+        (HandshakeError::MissingHost, ("Host: a\r\n", "")),
+        (HandshakeError::RepeatedHost, ("Host: a", "Host: a\r\nhost: a")),
+        (HandshakeError::RepeatedHost, ("Host: a", "Host: a\r\nHost:")),
+        (HandshakeError::InvalidHost, ("Host: a", "Host: ")),
+        (HandshakeError::InvalidHost, ("Host: a", "Host: a, b")),
+        (HandshakeError::InvalidHost, ("Host: a", "Host: u@a")),
+        (HandshakeError::InvalidHost, ("Host: a", "Host: a:65536")),
+        (HandshakeError::InvalidAuthority, (" / ", " http://a,b/ ")),
+        (HandshakeError::InvalidAuthority, (" / ", " http://:80/ ")),
+        (HandshakeError::InvalidAuthority, (" / ", " http://a:x ")),
         // H51, H54, H55.
-        (Refusal::TransferEncoding, ("Host", "Transfer-Encoding: chunked\r\nHost")),
-        (Refusal::TransferEncoding, ("Host", "Transfer-Encoding:\r\nHost")),
+        (HandshakeError::TransferEncoding, ("Host", "Transfer-Encoding: chunked\r\nHost")),
+        (HandshakeError::TransferEncoding, ("Host", "Transfer-Encoding:\r\nHost")),
         (
-            Refusal::TransferEncoding,
+            HandshakeError::TransferEncoding,
             ("Host", "Content-Length: 5\r\nTransfer-Encoding: identity\r\nHost"),
         ),
-        (Refusal::Body, ("Host", "Content-Length: 5\r\nHost")),
-        (Refusal::Body, ("Host", "content-length: 00010\r\nHost")),
-        (Refusal::Body, ("Host", "Content-Length: 18446744073709551616\r\nHost")),
-        (Refusal::InvalidContentLength, ("Host", "Content-Length:\r\nHost")),
-        (Refusal::InvalidContentLength, ("Host", "Content-Length: +0\r\nHost")),
-        (Refusal::InvalidContentLength, ("Host", "Content-Length: -1\r\nHost")),
-        (Refusal::InvalidContentLength, ("Host", "Content-Length: 0, 0\r\nHost")),
-        (Refusal::InvalidContentLength, ("Host", "Content-Length: 0x0\r\nHost")),
+        (HandshakeError::Body, ("Host", "Content-Length: 5\r\nHost")),
+        (HandshakeError::Body, ("Host", "content-length: 00010\r\nHost")),
+        (HandshakeError::Body, ("Host", "Content-Length: 18446744073709551616\r\nHost")),
+        (HandshakeError::InvalidContentLength, ("Host", "Content-Length:\r\nHost")),
+        (HandshakeError::InvalidContentLength, ("Host", "Content-Length: +0\r\nHost")),
+        (HandshakeError::InvalidContentLength, ("Host", "Content-Length: -1\r\nHost")),
+        (HandshakeError::InvalidContentLength, ("Host", "Content-Length: 0, 0\r\nHost")),
+        (HandshakeError::InvalidContentLength, ("Host", "Content-Length: 0x0\r\nHost")),
         (
-            Refusal::RepeatedContentLength,
+            HandshakeError::RepeatedContentLength,
             ("Host", "Content-Length: 0\r\nContent-Length: 0\r\nHost"),
         ),
-        (Refusal::Expectation, ("Host", "Expect: 100-continue, a\r\nHost")),
-        (Refusal::Expectation, ("Host", "Expect: 200-ok\r\nHost")),
-        (Refusal::Expectation, ("Host", "Expect: 100-continue=1\r\nHost")),
-        (Refusal::RepeatedOrigin, ("Host", "Origin: http://a\r\nOrigin: http://a\r\nHost")),
+        (HandshakeError::Expectation, ("Host", "Expect: 100-continue, a\r\nHost")),
+        (HandshakeError::Expectation, ("Host", "Expect: 200-ok\r\nHost")),
+        (HandshakeError::Expectation, ("Host", "Expect: 100-continue=1\r\nHost")),
+        (HandshakeError::RepeatedOrigin, ("Host", "Origin: http://a\r\nOrigin: http://a\r\nHost")),
     ] {
         for request in [
             "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
@@ -115,7 +115,7 @@ fn http_rules_hold_for_every_request() {
             let head = read(&request).unwrap();
             assert_eq!(check_request(&head), Err(refusal), "{request}");
             assert_eq!(check(&head), Err(refusal), "{request}");
-            let unexpected = refusal == Refusal::Expectation;
+            let unexpected = refusal == HandshakeError::Expectation;
             assert_eq!(refusal.status().code(), if unexpected { 417 } else { 400 });
         }
     }
@@ -138,7 +138,7 @@ fn http_rules_let_good_requests_pass() {
         assert_eq!(check_request(&read(request).unwrap()), Ok(()));
     }
     let twice = read("GET / HTTP/1.0\r\nHost: a\r\nHost: a\r\n\r\n").unwrap();
-    assert_eq!(check_request(&twice), Err(Refusal::RepeatedHost));
+    assert_eq!(check_request(&twice), Err(HandshakeError::RepeatedHost));
 }
 
 #[test]
@@ -148,10 +148,10 @@ fn an_ordinary_request_is_told_from_a_handshake() {
         "POST / HTTP/1.1\r\nHost: a\r\nConnection: keep-alive\r\n\r\n",
         "HEAD / HTTP/1.0\r\n\r\n",
     ] {
-        assert_eq!(judge(request), Err(Refusal::NotWebSocket));
+        assert_eq!(judge(request), Err(HandshakeError::NotWebSocket));
     }
     // H10: what lost its Upgrade on the way is still meant as a handshake.
-    assert_refused(Refusal::MissingUpgrade, &[without("Upgrade")]);
+    assert_refused(HandshakeError::MissingUpgrade, &[without("Upgrade")]);
 }
 
 #[test]
@@ -160,7 +160,7 @@ fn edge_t_a_plain_request_may_have_what_a_handshake_has_not_alone() {
         format!("GET /healthz HTTP/{version}\r\nHost: a\r\nConnection: Upgrade\r\n{lines}\r\n\r\n")
     };
     assert_refused(
-        Refusal::NotWebSocket,
+        HandshakeError::NotWebSocket,
         &[
             // RFC 9110 §7.8: to be ignored.
             plain("1.0", "Upgrade: websocket"),
@@ -176,12 +176,12 @@ fn edge_t_a_plain_request_may_have_what_a_handshake_has_not_alone() {
     // What a handshake is never without tells what was meant.
     let key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==";
     assert_refused(
-        Refusal::MissingUpgrade,
+        HandshakeError::MissingUpgrade,
         &[plain("1.1", key), plain("1.1", "sec-websocket-version: 13")],
     );
-    assert_refused(Refusal::HttpTooOld, &[plain("1.0", key)]);
+    assert_refused(HandshakeError::HttpTooOld, &[plain("1.0", key)]);
     let all = plain("1.0", &format!("Upgrade: websocket\r\n{key}\r\nSec-WebSocket-Version: 13"));
-    assert_refused(Refusal::HttpTooOld, &[all]);
+    assert_refused(HandshakeError::HttpTooOld, &[all]);
 }
 
 #[test]
@@ -198,10 +198,10 @@ fn the_request_line_of_a_handshake() {
     // H1, H2.
     let methods = ["POST", "get", "HEAD", "GETT", "G"];
     let methods = methods.map(|method| changed("GET", method));
-    assert_refused(Refusal::MethodNotGet, &methods);
-    assert!(refused(Refusal::MethodNotGet).contains("\r\nAllow: GET\r\n"));
+    assert_refused(HandshakeError::MethodNotGet, &methods);
+    assert!(refused(HandshakeError::MethodNotGet).contains("\r\nAllow: GET\r\n"));
     // H3.
-    assert_refused(Refusal::HttpTooOld, &[changed("HTTP/1.1", "HTTP/1.0")]);
+    assert_refused(HandshakeError::HttpTooOld, &[changed("HTTP/1.1", "HTTP/1.0")]);
 }
 
 #[test]
@@ -215,10 +215,10 @@ fn upgrade_asks_for_websocket() {
     ]);
     // H12, H13.
     let others = ["notwebsocket", "websocket2", "websocket/13", "web, socket", "", ",", "h2c"];
-    assert_refused(Refusal::UpgradeNotWebSocket, &others.map(upgrade));
+    assert_refused(HandshakeError::UpgradeNotWebSocket, &others.map(upgrade));
     let malformed =
         ["web socket", "websocket;q=1", "\"a, websocket, b\"", "websocket, a/", "a/b/c"];
-    assert_refused(Refusal::InvalidUpgrade, &malformed.map(upgrade));
+    assert_refused(HandshakeError::InvalidUpgrade, &malformed.map(upgrade));
 }
 
 #[test]
@@ -231,27 +231,27 @@ fn connection_has_upgrade() {
     ]);
     // H15.
     let others = ["x-upgrade", "upgrade-x", "keep-alive", "", ", ,"].map(connection);
-    assert_refused(Refusal::ConnectionNotUpgrade, &others);
-    assert_refused(Refusal::ConnectionNotUpgrade, &[without("Connection")]);
+    assert_refused(HandshakeError::ConnectionNotUpgrade, &others);
+    assert_refused(HandshakeError::ConnectionNotUpgrade, &[without("Connection")]);
     let malformed = ["up grade", "upgrade;a", "\"a, upgrade, b\"", "upgrade, a/b"];
-    assert_refused(Refusal::InvalidConnection, &malformed.map(connection));
+    assert_refused(HandshakeError::InvalidConnection, &malformed.map(connection));
 }
 
 #[test]
 fn the_version_is_13() {
     // H22, H23, H25.
-    assert_refused(Refusal::MissingVersion, &[without("Sec-WebSocket-Version")]);
+    assert_refused(HandshakeError::MissingVersion, &[without("Sec-WebSocket-Version")]);
     let others = ["0", "8", "14", "99", "777", "", "013", "+13", "1 3", "13, 8", "13,13", "a"];
     let others = others.map(|version| set("Sec-WebSocket-Version", version));
-    assert_refused(Refusal::UnsupportedVersion, &others);
+    assert_refused(HandshakeError::UnsupportedVersion, &others);
     assert_refused(
-        Refusal::RepeatedVersion,
+        HandshakeError::RepeatedVersion,
         &[with("Sec-WebSocket-Version: 13\r\n"), with("sec-websocket-version: 8\r\n")],
     );
     assert_passes(&[set("Sec-WebSocket-Version", " 13\t")]);
     // The version is judged before the key.
     let old = without("Sec-WebSocket-Key").replace(": 13", ": 7");
-    assert_refused(Refusal::UnsupportedVersion, &[old]);
+    assert_refused(HandshakeError::UnsupportedVersion, &[old]);
 }
 
 #[test]
@@ -265,9 +265,9 @@ fn the_key_is_base64_of_16_bytes() {
         key("++++////++++////++++/w=="),
     ]);
     // H17, H18.
-    assert_refused(Refusal::MissingKey, &[without("Sec-WebSocket-Key")]);
+    assert_refused(HandshakeError::MissingKey, &[without("Sec-WebSocket-Key")]);
     let again = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
-    assert_refused(Refusal::RepeatedKey, &[with(again)]);
+    assert_refused(HandshakeError::RepeatedKey, &[with(again)]);
     let malformed = [
         "",
         // H19: 15, 17, 18 and 24 bytes, and 15 with four of padding.
@@ -289,7 +289,7 @@ fn the_key_is_base64_of_16_bytes() {
         "\u{e9}\u{e9}lIHNhbXBsZSBub25jZQ==",
         "dGhlIHNhbXBsZSBub25jZQ==, dGhlIHNhbXBsZSBub25jZQ==",
     ];
-    assert_refused(Refusal::InvalidKey, &malformed.map(key));
+    assert_refused(HandshakeError::InvalidKey, &malformed.map(key));
 }
 
 #[test]
@@ -305,11 +305,11 @@ fn subprotocols_are_tokens_and_all_different() {
     // H65 among them.
     let gap = format!("b{}x", " ".repeat(8_000));
     for malformed in ["", " ", ", ,", "a b", "a/b", "a;b", "\"a\"", "a, \u{e9}", &gap] {
-        assert_refused(Refusal::InvalidProtocol, &[offer(malformed)]);
+        assert_refused(HandshakeError::InvalidProtocol, &[offer(malformed)]);
     }
     let repeated = format!("{},p500", many.join(","));
     for twice in ["a,a", "a, b, c, a", "a\r\nSec-WebSocket-Protocol: a", &repeated] {
-        assert_refused(Refusal::RepeatedProtocol, &[offer(twice)]);
+        assert_refused(HandshakeError::RepeatedProtocol, &[offer(twice)]);
     }
 }
 
@@ -325,16 +325,16 @@ fn extensions_are_read_and_declined() {
     ]);
     let endless = format!("a; b=\"{}", "\\c".repeat(4_000));
     for malformed in [";", "a;", "a b", "a\r\nSec-WebSocket-Extensions: ;", &endless] {
-        assert_refused(Refusal::InvalidExtensions, &[offer(malformed)]);
+        assert_refused(HandshakeError::InvalidExtensions, &[offer(malformed)]);
     }
 }
 
 #[test]
 fn the_broader_rule_is_named_first() {
     let all_wrong = "POST http://a,b/ HTTP/1.0\r\nHost: a\r\nHost: b\r\nUpgrade: x\r\n\r\n";
-    assert_refused(Refusal::RepeatedHost, &[all_wrong.to_owned()]);
+    assert_refused(HandshakeError::RepeatedHost, &[all_wrong.to_owned()]);
     let upgrade = set("Upgrade", "x").replace("GET", "POST");
-    assert_refused(Refusal::MethodNotGet, &[upgrade]);
+    assert_refused(HandshakeError::MethodNotGet, &[upgrade]);
 }
 
 #[test]
@@ -350,19 +350,19 @@ fn origins() {
     // H26, H27.
     for bad in ["null", "https://b.example", "https://a.example:80", "", "*"] {
         let head = origin(&format!("Origin: {bad}\r\n"));
-        assert_eq!(check_origin(&head, &allowed), Err(Refusal::OriginNotAllowed), "{bad}");
+        assert_eq!(check_origin(&head, &allowed), Err(HandshakeError::OriginNotAllowed), "{bad}");
         assert_eq!(check_origin(&head, &[]), Ok(()), "{bad}");
     }
     let twice = origin("Origin: https://a.example\r\nOrigin: https://a.example\r\n");
     for list in [&allowed[..], &[]] {
-        assert_eq!(check_origin(&twice, list), Err(Refusal::RepeatedOrigin));
+        assert_eq!(check_origin(&twice, list), Err(HandshakeError::RepeatedOrigin));
     }
-    assert_eq!(Refusal::OriginNotAllowed.status(), Status::FORBIDDEN);
+    assert_eq!(HandshakeError::OriginNotAllowed.status(), Status::FORBIDDEN);
 }
 
 #[test]
 fn each_refusal_is_a_response_that_closes() {
-    use Refusal::*;
+    use HandshakeError::*;
     let mut all = vec![
         MissingHost,
         RepeatedHost,

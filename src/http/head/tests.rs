@@ -1,6 +1,6 @@
 use super::super::testing::{R0, read};
 
-fn target(target: &str) -> super::Head {
+fn target(target: &str) -> super::RequestHead {
     let method = if target == "*" { "OPTIONS" } else { "GET" };
     read(format!("{method} {target} HTTP/1.1\r\n\r\n")).unwrap()
 }
@@ -40,9 +40,9 @@ fn headers_are_found_in_any_case() {
     assert_eq!(head.header("d"), None);
     let lines: Vec<&[u8]> = head.header_values("A").collect();
     assert_eq!(lines, [b"1, 2".as_slice(), b",3"]);
-    let elements: Vec<&[u8]> = head.elements("a").collect();
+    let elements: Vec<&[u8]> = head.header_list("a").collect();
     assert_eq!(elements, [b"1", b"2", b"3"]);
-    assert_eq!(head.elements("d").count(), 0);
+    assert_eq!(head.header_list("d").count(), 0);
 }
 
 #[test]
@@ -55,7 +55,8 @@ fn bytes_that_are_not_utf8_are_kept_and_shown() {
 #[test]
 fn debug_shows_the_request() {
     let head = read("GET /a HTTP/1.1\r\nHost: b\r\n\r\n").unwrap();
-    let shown = r#"Head { method: "GET", target: "/a", minor_version: 1, headers: {"Host": "b"} }"#;
+    let shown =
+        r#"RequestHead { method: "GET", target: "/a", minor_version: 1, headers: {"Host": "b"} }"#;
     assert_eq!(format!("{:?}", head.clone()), shown);
 }
 

@@ -2,7 +2,7 @@ use super::super::testing::{changed, read};
 use super::*;
 
 /// A request to this host, from a page of this origin.
-fn request(host: &str, origin: &str) -> Head {
+fn request(host: &str, origin: &str) -> RequestHead {
     let lines = format!("Host: {host}\r\nOrigin: {origin}");
     read(changed("Host: server.example.com", &lines)).unwrap()
 }
@@ -103,7 +103,7 @@ fn edge_z_what_no_browser_sends_is_refused_with_what_would_be_right() {
         // And it matches nobody, itself included.
         let head = request("a", wrong);
         let list = list(&[wrong, "https://other.example"]);
-        assert_eq!(check_origin(&head, &list), Err(Refusal::OriginNotAllowed), "{wrong}");
+        assert_eq!(check_origin(&head, &list), Err(HandshakeError::OriginNotAllowed), "{wrong}");
     }
 }
 
@@ -137,7 +137,7 @@ fn edge_z_the_servers_own_page_is_let_in() {
     };
     assert_eq!(check_origin(&absolute("http://localhost:9001"), &listed), Ok(()));
     let other = check_origin(&absolute("https://server.example.com"), &listed);
-    assert_eq!(other, Err(Refusal::OriginNotAllowed));
+    assert_eq!(other, Err(HandshakeError::OriginNotAllowed));
 }
 
 #[test]
@@ -156,7 +156,7 @@ fn edge_z_a_page_of_another_server_is_not_let_in() {
         ("localhost:9001", "http://localhost:9001/"),
     ] {
         let result = check_origin(&request(host, origin), &listed);
-        assert_eq!(result, Err(Refusal::OriginNotAllowed), "{host} {origin}");
+        assert_eq!(result, Err(HandshakeError::OriginNotAllowed), "{host} {origin}");
         // Who lists none lets in all.
         assert_eq!(check_origin(&request(host, origin), &[]), Ok(()), "{host} {origin}");
     }
@@ -167,10 +167,13 @@ fn edge_z_a_refused_origin_is_named() {
     let reason = |origin: &[u8]| {
         let (start, end) = (b"GET / HTTP/1.1\r\nHost: a\r\nOrigin: ", b"\r\n\r\n");
         let head = read([start, origin, end].concat()).unwrap();
-        let reason = Refusal::OriginNotAllowed.reason(&head);
-        let response = Refusal::OriginNotAllowed.response_to(&head);
+        let reason = HandshakeError::OriginNotAllowed.reason(&head);
+        let response = HandshakeError::OriginNotAllowed.response_to(&head);
         assert_eq!(response.body(), format!("{reason}\n").as_bytes());
-        assert_eq!(Refusal::NotWebSocket.reason(&head), Refusal::NotWebSocket.to_string());
+        assert_eq!(
+            HandshakeError::NotWebSocket.reason(&head),
+            HandshakeError::NotWebSocket.to_string()
+        );
         reason
     };
     assert_eq!(reason(b"https://evil.example"), "the origin https://evil.example is not allowed");

@@ -261,7 +261,7 @@ fn the_request_line_may_have_8192_bytes() {
 
 #[test]
 fn a_header_line_may_have_as_many_bytes_as_its_limit() {
-    let limits = HeadLimits { header_line: 8_192, ..HeadLimits::default() };
+    let limits = HeadLimits { max_header_line: 8_192, ..HeadLimits::default() };
     let start = "GET / HTTP/1.1\r\n";
     for (name, value) in [("N: ", "v"), ("N:", " "), ("", "n")] {
         let line = format!("{name}{}", value.repeat(8_192 - name.len()));
@@ -326,7 +326,7 @@ fn there_may_be_100_headers() {
     assert!(matches!(feed(head(100)), Ok((_, Some(_)))));
     let place = head(100).len() - 2;
     assert_eq!(failure(head(101)), Some((place, HeadError::TooManyHeaders)));
-    let none = HeadLimits { headers: 0, ..HeadLimits::default() };
+    let none = HeadLimits { max_headers: 0, ..HeadLimits::default() };
     assert!(matches!(feed_all(none, [head(0).as_bytes()]), Ok((_, Some(_)))));
     assert_eq!(feed_all(none, [head(1).as_bytes()]), Err(HeadError::TooManyHeaders));
 }
@@ -359,10 +359,14 @@ fn the_head_may_have_32_kib() {
 
 #[test]
 fn limits_may_be_anything() {
-    let all =
-        |limit| HeadLimits { request_line: limit, header_line: limit, headers: limit, head: limit };
+    let all = |limit| HeadLimits {
+        max_request_line: limit,
+        max_header_line: limit,
+        max_headers: limit,
+        max_head_size: limit,
+    };
     assert_eq!(feed_all(all(0), [b"G".as_slice()]), Err(HeadError::HeadTooLarge));
-    let without_request_line = HeadLimits { request_line: 0, ..HeadLimits::default() };
+    let without_request_line = HeadLimits { max_request_line: 0, ..HeadLimits::default() };
     assert_eq!(
         feed_all(without_request_line, [b"G".as_slice()]),
         Err(HeadError::RequestLineTooLong)
@@ -372,7 +376,7 @@ fn limits_may_be_anything() {
 
 #[test]
 fn memory_stays_within_the_limit_and_is_exact_in_the_end() {
-    let limits = HeadLimits { head: 5_000, ..HeadLimits::default() };
+    let limits = HeadLimits { max_head_size: 5_000, ..HeadLimits::default() };
     let mut parser = HeadParser::new(limits);
     for (position, byte) in head_of(5_000).as_bytes().chunks(1).enumerate() {
         let capacity = parser.bytes.capacity();

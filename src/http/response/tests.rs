@@ -85,11 +85,11 @@ fn some_statuses_have_no_body() {
         let wanted = format!("HTTP/1.1 {code} {reason}\r\nConnection: close\r\n{length}\r\n");
         assert_eq!(encoded, wanted);
         let with_body = Response::new(status, "a");
-        assert_eq!(with_body.encode(None), Err(InvalidReply::BodyNotAllowed));
-        assert_eq!(with_body.encode_head_only(None), Err(InvalidReply::BodyNotAllowed));
+        assert_eq!(with_body.encode(None), Err(InvalidResponse::BodyNotAllowed));
+        assert_eq!(with_body.encode_head_only(None), Err(InvalidResponse::BodyNotAllowed));
     }
     let interim = Response::new(Status::SWITCHING_PROTOCOLS, "");
-    assert_eq!(interim.encode(None), Err(InvalidReply::NotFinal));
+    assert_eq!(interim.encode(None), Err(InvalidResponse::NotFinal));
 }
 
 #[test]
@@ -113,15 +113,15 @@ fn no_header_can_split_a_reply_or_take_the_servers_place() {
     for byte in 0..=127_u8 {
         let token = byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
         let name = format!("X{}Y", char::from(byte));
-        assert_eq!(both(&name, "v"), (!token).then_some(InvalidReply::HeaderName));
+        assert_eq!(both(&name, "v"), (!token).then_some(InvalidResponse::HeaderName));
         let value = format!("x{}y", char::from(byte));
         let control = byte.is_ascii_control() && byte != b'\t';
-        assert_eq!(both("X", &value), control.then_some(InvalidReply::HeaderValue));
+        assert_eq!(both("X", &value), control.then_some(InvalidResponse::HeaderValue));
     }
-    assert_eq!(both("", "v"), Some(InvalidReply::HeaderName));
-    assert_eq!(both("X\u{e9}", "v"), Some(InvalidReply::HeaderName));
+    assert_eq!(both("", "v"), Some(InvalidResponse::HeaderName));
+    assert_eq!(both("X\u{e9}", "v"), Some(InvalidResponse::HeaderName));
     assert_eq!(both("X", "\u{e9}"), None);
-    assert_eq!(both("X", "a\r\nSet-Cookie: b"), Some(InvalidReply::HeaderValue));
+    assert_eq!(both("X", "a\r\nSet-Cookie: b"), Some(InvalidResponse::HeaderValue));
     for name in RESERVED.iter().copied().chain([
         "Sec-WebSocket-Accept",
         "Sec-WebSocket-Extensions",
@@ -129,7 +129,7 @@ fn no_header_can_split_a_reply_or_take_the_servers_place() {
         "Sec-WebSocket-Version",
     ]) {
         for name in [name.to_owned(), name.to_lowercase(), name.to_uppercase()] {
-            assert_eq!(both(&name, "v"), Some(InvalidReply::ReservedHeader));
+            assert_eq!(both(&name, "v"), Some(InvalidResponse::ReservedHeader));
         }
     }
 }
@@ -138,7 +138,7 @@ fn no_header_can_split_a_reply_or_take_the_servers_place() {
 fn the_101_is_that_of_the_rfc() {
     // §1.3, with an extra header behind it.
     let head = read(with("Sec-WebSocket-Protocol: chat, superchat\r\n")).unwrap();
-    let accept = Accept::new().protocol("chat");
+    let accept = Accept::new().subprotocol("chat");
     let wanted = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\
         Connection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\
         Sec-WebSocket-Protocol: chat\r\n\r\n";
@@ -160,8 +160,8 @@ fn the_client_s_first_choice_that_is_supported_is_chosen() {
         (&["B", "a "], None),
         (&[], None),
     ] {
-        let accept = Accept::new().protocol("x").choose_protocol(&head, supported);
-        assert_eq!(accept.chosen_protocol(), chosen);
+        let accept = Accept::new().subprotocol("x").select_subprotocol(&head, supported);
+        assert_eq!(accept.selected_subprotocol(), chosen);
         let encoded = String::from_utf8(accept.encode(&head, "").unwrap()).unwrap();
         assert_eq!(
             encoded.matches("Sec-WebSocket-Protocol").count(),
@@ -176,13 +176,13 @@ fn only_what_was_offered_can_be_chosen() {
     let offers = read(with("Sec-WebSocket-Protocol: a, b\r\n")).unwrap();
     let none = read(R0).unwrap();
     for protocol in ["A", "c", "a, b", "", "a\r\nX: y"] {
-        let accept = Accept::new().protocol(protocol);
+        let accept = Accept::new().subprotocol(protocol);
         for head in [&offers, &none] {
             let encoded = accept.encode(head, "key");
-            assert_eq!(encoded, Err(InvalidReply::ProtocolNotOffered));
+            assert_eq!(encoded, Err(InvalidResponse::ProtocolNotOffered));
         }
     }
-    assert!(Accept::new().protocol("b").encode(&offers, "key").is_ok());
+    assert!(Accept::new().subprotocol("b").encode(&offers, "key").is_ok());
 }
 
 #[test]
@@ -210,12 +210,12 @@ fn every_status_has_its_words_and_others_have_none() {
 fn what_is_wrong_with_a_reply_is_told_in_a_line_of_its_own() {
     use std::collections::HashSet;
     let all = [
-        InvalidReply::HeaderName,
-        InvalidReply::HeaderValue,
-        InvalidReply::ReservedHeader,
-        InvalidReply::NotFinal,
-        InvalidReply::BodyNotAllowed,
-        InvalidReply::ProtocolNotOffered,
+        InvalidResponse::HeaderName,
+        InvalidResponse::HeaderValue,
+        InvalidResponse::ReservedHeader,
+        InvalidResponse::NotFinal,
+        InvalidResponse::BodyNotAllowed,
+        InvalidResponse::ProtocolNotOffered,
     ];
     let lines: HashSet<_> = all.iter().map(ToString::to_string).collect();
     assert_eq!(lines.len(), all.len());

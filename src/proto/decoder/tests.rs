@@ -1,7 +1,7 @@
 use super::*;
 use crate::proto::CloseCode;
 
-const LIMITS: ReceiveLimits = ReceiveLimits { message: 1 << 20, fragments: 100 };
+const LIMITS: DecoderLimits = DecoderLimits { max_message_size: 1 << 20, max_fragments: 100 };
 const KEY: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 
 /// A frame as a client sends it; `first` is its first byte.
@@ -30,19 +30,19 @@ fn frames(list: &[(u8, &[u8])]) -> Vec<u8> {
 /// What a caller gets to know, with the parts of a message joined.
 #[derive(Debug, PartialEq, Eq, Clone)]
 enum Got {
-    Message(Kind, Vec<u8>),
+    Message(MessageType, Vec<u8>),
     Ping(Vec<u8>),
     Pong(Vec<u8>),
     Close(u16, String),
-    Failed(Violation),
+    Failed(ProtocolError),
     /// A message that was not finished.
-    Part(Kind, Vec<u8>),
+    Part(MessageType, Vec<u8>),
 }
 
-fn receive<'a>(limits: ReceiveLimits, pieces: impl Iterator<Item = &'a [u8]>) -> Vec<Got> {
-    let mut core = Receive::new(limits);
+fn receive<'a>(limits: DecoderLimits, pieces: impl Iterator<Item = &'a [u8]>) -> Vec<Got> {
+    let mut core = Decoder::new(limits);
     let mut got = Vec::new();
-    let mut part: Option<(Kind, Vec<u8>)> = None;
+    let mut part: Option<(MessageType, Vec<u8>)> = None;
     'pieces: for piece in pieces {
         let mut piece = piece.to_vec();
         let mut rest = &mut piece[..];
@@ -62,7 +62,7 @@ fn receive<'a>(limits: ReceiveLimits, pieces: impl Iterator<Item = &'a [u8]>) ->
                 }
             };
             match event {
-                Event::Data { kind, len, end: true } if is_between && is_last => {
+                Event::Data { kind, len, fin: true } if is_between && is_last => {
                     assert_eq!(taken, Some((used, kind)));
                     assert_eq!(whole, rest[used - len..used]);
                 }
@@ -73,12 +73,12 @@ fn receive<'a>(limits: ReceiveLimits, pieces: impl Iterator<Item = &'a [u8]>) ->
                     assert_eq!(used, rest.len());
                     continue 'pieces;
                 }
-                Event::Data { kind, len, end } => {
-                    assert!(len > 0 || end);
+                Event::Data { kind, len, fin } => {
+                    assert!(len > 0 || fin);
                     let (of, bytes) = part.get_or_insert((kind, Vec::new()));
                     assert_eq!(*of, kind);
                     bytes.extend_from_slice(&rest[used - len..used]);
-                    if end {
+                    if fin {
                         assert_eq!(core.message_kind(), None);
                         let (kind, bytes) = part.take().unwrap();
                         got.push(Got::Message(kind, bytes));
@@ -100,7 +100,7 @@ fn receive<'a>(limits: ReceiveLimits, pieces: impl Iterator<Item = &'a [u8]>) ->
 
 /// Receives `bytes` whole, byte by byte, and in every two pieces, and finds no difference.
 #[track_caller]
-fn received_with(limits: ReceiveLimits, bytes: &[u8]) -> Vec<Got> {
+fn received_with(limits: DecoderLimits, bytes: &[u8]) -> Vec<Got> {
     let whole = receive(limits, [bytes].into_iter());
     assert_eq!(receive(limits, bytes.chunks(1)), whole, "byte by byte");
     let cuts = bytes.len().min(200);
@@ -117,11 +117,11 @@ fn received(bytes: &[u8]) -> Vec<Got> {
 }
 
 fn text(payload: &str) -> Got {
-    Got::Message(Kind::Text, payload.as_bytes().to_vec())
+    Got::Message(MessageType::Text, payload.as_bytes().to_vec())
 }
 
 fn binary(payload: &[u8]) -> Got {
-    Got::Message(Kind::Binary, payload.to_vec())
+    Got::Message(MessageType::Binary, payload.to_vec())
 }
 
 #[test]
@@ -134,10 +134,10 @@ fn the_masked_examples_of_section_5_7() {
 
 #[test]
 fn what_is_longer_than_is_wanted_is_not_taken() {
-    let core = Receive::new(LIMITS);
+    let core = Decoder::new(LIMITS);
     let mut out = Vec::new();
     assert_eq!(core.take_whole(&frame(0x81, b"Hello"), 4, &mut out), None);
-    assert_eq!(core.take_whole(&frame(0x81, b"Hello"), 5, &mut out), Some((11, Kind::Text)));
+    assert_eq!(core.take_whole(&frame(0x81, b"Hello"), 5, &mut out), Some((11, MessageType::Text)));
     assert_eq!(out, b"Hello");
 }
 
@@ -167,22 +167,22 @@ fn fragments_join_and_control_frames_pass_between_them() {
 }
 
 /// What the rules say of a frame with these first two bytes and a key, written a second time.
-fn oracle(first: u8, second: u8, in_message: bool) -> Option<Violation> {
+fn oracle(first: u8, second: u8, in_message: bool) -> Option<ProtocolError> {
     let (opcode, len) = (first & 15, second & 127);
     if first & 0x70 != 0 {
-        Some(Violation::ReservedBits(first >> 4 & 7))
+        Some(ProtocolError::ReservedBits(first >> 4 & 7))
     } else if ![0, 1, 2, 8, 9, 10].contains(&opcode) {
-        Some(Violation::ReservedOpCode(opcode))
+        Some(ProtocolError::ReservedOpCode(opcode))
     } else if opcode >= 8 && first & 0x80 == 0 {
-        Some(Violation::FragmentedControl)
+        Some(ProtocolError::FragmentedControl)
     } else if opcode >= 8 && len > 125 {
-        Some(Violation::OversizedControl(len))
+        Some(ProtocolError::OversizedControl(len))
     } else if second & 0x80 == 0 {
-        Some(Violation::Unmasked)
+        Some(ProtocolError::Unmasked)
     } else if opcode == 0 && !in_message {
-        Some(Violation::UnexpectedContinuation)
+        Some(ProtocolError::UnexpectedContinuation)
     } else if [1, 2].contains(&opcode) && in_message {
-        Some(Violation::UnfinishedMessage)
+        Some(ProtocolError::UnfinishedMessage)
     } else {
         None
     }
@@ -193,7 +193,7 @@ fn all_65536_first_two_bytes_in_each_fragmentation_state() {
     for before in [None, Some(0x01), Some(0x02)] {
         for first in 0..=u8::MAX {
             for second in 0..=u8::MAX {
-                let mut core = Receive::new(LIMITS);
+                let mut core = Decoder::new(LIMITS);
                 if let Some(before) = before {
                     assert!(core.feed(&mut frame(before, b"")).is_ok());
                 }
@@ -216,27 +216,27 @@ fn all_65536_first_two_bytes_in_each_fragmentation_state() {
 
 #[test]
 fn a_header_is_judged_before_its_payload() {
-    let judged = |header: &[u8]| Receive::new(LIMITS).feed(&mut header.to_vec());
+    let judged = |header: &[u8]| Decoder::new(LIMITS).feed(&mut header.to_vec());
     // Nothing of these has a payload, or even a key: what is wrong shows before.
-    assert_eq!(judged(&[0xc1]), Err(Violation::ReservedBits(4)));
-    assert_eq!(judged(&[0x83]), Err(Violation::ReservedOpCode(3)));
-    assert_eq!(judged(&[0x09]), Err(Violation::FragmentedControl));
-    assert_eq!(judged(&[0x89, 0xfe]), Err(Violation::OversizedControl(126)));
-    assert_eq!(judged(&[0x81, 0x05]), Err(Violation::Unmasked));
-    assert_eq!(judged(&[0x81, 0xfe, 0, 125]), Err(Violation::LengthNotMinimal(125)));
+    assert_eq!(judged(&[0xc1]), Err(ProtocolError::ReservedBits(4)));
+    assert_eq!(judged(&[0x83]), Err(ProtocolError::ReservedOpCode(3)));
+    assert_eq!(judged(&[0x09]), Err(ProtocolError::FragmentedControl));
+    assert_eq!(judged(&[0x89, 0xfe]), Err(ProtocolError::OversizedControl(126)));
+    assert_eq!(judged(&[0x81, 0x05]), Err(ProtocolError::Unmasked));
+    assert_eq!(judged(&[0x81, 0xfe, 0, 125]), Err(ProtocolError::LengthNotMinimal(125)));
     let mut long = vec![0x82, 0xff];
     long.extend(u64::MAX.to_be_bytes());
-    assert_eq!(judged(&long), Err(Violation::LengthTooLarge(u64::MAX)));
+    assert_eq!(judged(&long), Err(ProtocolError::LengthTooLarge(u64::MAX)));
     let mut long = vec![0x82, 0xff];
-    long.extend((LIMITS.message + 1).to_be_bytes());
+    long.extend((LIMITS.max_message_size + 1).to_be_bytes());
     long.extend(KEY);
-    assert_eq!(judged(&long), Err(Violation::MessageTooBig(LIMITS.message)));
+    assert_eq!(judged(&long), Err(ProtocolError::MessageTooBig(LIMITS.max_message_size)));
 }
 
 #[test]
 fn the_length_limit_is_inclusive_and_counts_all_fragments() {
-    let limits = ReceiveLimits { message: 10, fragments: 100 };
-    let too_big = Got::Failed(Violation::MessageTooBig(10));
+    let limits = DecoderLimits { max_message_size: 10, max_fragments: 100 };
+    let too_big = Got::Failed(ProtocolError::MessageTooBig(10));
     assert_eq!(received_with(limits, &frame(0x82, &[1; 10])), [binary(&[1; 10])]);
     assert_eq!(received_with(limits, &frame(0x82, &[1; 11])), std::slice::from_ref(&too_big));
     let exact = frames(&[(0x02, &[1; 4]), (0x00, &[1; 3]), (0x80, &[1; 3]), (0x82, &[2; 10])]);
@@ -247,22 +247,22 @@ fn the_length_limit_is_inclusive_and_counts_all_fragments() {
 
 #[test]
 fn no_length_overflows_the_count() {
-    let limits = ReceiveLimits { message: u64::MAX, fragments: 100 };
-    let mut core = Receive::new(limits);
+    let limits = DecoderLimits { max_message_size: u64::MAX, max_fragments: 100 };
+    let mut core = Decoder::new(limits);
     assert!(core.feed(&mut frame(0x02, b"x")).is_ok());
     let mut header = vec![0x00, 0xff];
     header.extend((i64::MAX as u64).to_be_bytes());
     header.extend(KEY);
-    assert_eq!(core.feed(&mut header), Err(Violation::MessageTooBig(i64::MAX as u64)));
+    assert_eq!(core.feed(&mut header), Err(ProtocolError::MessageTooBig(i64::MAX as u64)));
 }
 
 #[test]
 fn the_fragment_limit_is_inclusive_and_counts_empty_ones() {
-    let limits = ReceiveLimits { message: 100, fragments: 3 };
+    let limits = DecoderLimits { max_message_size: 100, max_fragments: 3 };
     let three = frames(&[(0x01, b""), (0x00, b""), (0x80, b"")]);
     assert_eq!(received_with(limits, &[&three[..], &three].concat()), [text(""), text("")]);
     let four = frames(&[(0x01, b""), (0x00, b""), (0x00, b""), (0x80, b"")]);
-    let expected = [Got::Failed(Violation::TooManyFragments(3))];
+    let expected = [Got::Failed(ProtocolError::TooManyFragments(3))];
     assert_eq!(received_with(limits, &four), expected);
 }
 
@@ -271,7 +271,7 @@ fn text_is_checked_across_frames_and_to_its_end() {
     let snowman = "\u{2603}".as_bytes();
     let bytes = frames(&[(0x01, &snowman[..1]), (0x89, b"\xff"), (0x80, &snowman[1..])]);
     assert_eq!(received(&bytes), [Got::Ping(b"\xff".to_vec()), text("\u{2603}")]);
-    let bad = [Got::Failed(Violation::TextNotUtf8)];
+    let bad = [Got::Failed(ProtocolError::TextNotUtf8)];
     assert_eq!(received(&frame(0x81, b"\xff")), bad);
     assert_eq!(received(&frame(0x81, &snowman[..2])), bad);
     assert_eq!(received(&frames(&[(0x01, &snowman[..2]), (0x80, b"")])), bad);
@@ -284,20 +284,20 @@ fn text_is_checked_across_frames_and_to_its_end() {
 
 #[test]
 fn a_bad_byte_fails_before_its_frame_has_ended() {
-    let mut core = Receive::new(LIMITS);
+    let mut core = Decoder::new(LIMITS);
     let bytes = frame(0x81, b"a\xed\xa0zzzzzzzz");
     // The header, the first two bytes of the payload, and then the surrogate's second byte.
     let (mut good, mut bad) = (bytes[..6 + 2].to_vec(), bytes[6 + 2..6 + 3].to_vec());
     let (header, _) = core.feed(&mut good).unwrap();
     assert_eq!(header, 8);
-    assert_eq!(core.feed(&mut bad), Err(Violation::TextNotUtf8));
+    assert_eq!(core.feed(&mut bad), Err(ProtocolError::TextNotUtf8));
 }
 
 #[test]
 fn nothing_counts_after_a_close() {
     let bytes = frames(&[(0x01, b"part"), (0x88, b"\x03\xe8bye"), (0x81, b"late"), (0x83, b"")]);
     assert_eq!(received(&bytes), [Got::Close(1000, "bye".into())]);
-    let mut core = Receive::new(LIMITS);
+    let mut core = Decoder::new(LIMITS);
     let mut bytes = bytes;
     let (part, _) = core.feed(&mut bytes).unwrap();
     let (used, event) = core.feed(&mut bytes[part..]).unwrap();
@@ -311,17 +311,17 @@ fn nothing_counts_after_a_close() {
 fn close_payloads() {
     assert_eq!(received(&frame(0x88, b"")), [Got::Close(1005, String::new())]);
     let failed = |violation| [Got::Failed(violation)];
-    assert_eq!(received(&frame(0x88, b"\x03")), failed(Violation::CloseTooShort));
+    assert_eq!(received(&frame(0x88, b"\x03")), failed(ProtocolError::CloseTooShort));
     let bad = b"\x03\xe8\xc3\x28";
-    assert_eq!(received(&frame(0x88, bad)), failed(Violation::CloseReasonNotUtf8));
+    assert_eq!(received(&frame(0x88, bad)), failed(ProtocolError::CloseReasonNotUtf8));
     let long = [&[0x03, 0xe8][..], &[b'x'; 123]].concat();
     assert_eq!(received(&frame(0x88, &long)), [Got::Close(1000, "x".repeat(123))]);
     for code in 0..=u16::MAX {
         let mut bytes = frame(0x88, &code.to_be_bytes());
-        let verdict = Receive::new(LIMITS).feed(&mut bytes);
+        let verdict = Decoder::new(LIMITS).feed(&mut bytes);
         match CloseCode(code).is_sendable() {
             true => assert!(matches!(verdict, Ok((8, Event::Close(_)))), "{code}"),
-            false => assert_eq!(verdict, Err(Violation::CloseCode(code))),
+            false => assert_eq!(verdict, Err(ProtocolError::CloseCode(code))),
         }
     }
 }
@@ -336,17 +336,17 @@ fn control_payloads_of_every_length() {
 
 #[test]
 fn tells_what_is_unfinished_and_what_payload_comes_next() {
-    let mut core = Receive::new(LIMITS);
+    let mut core = Decoder::new(LIMITS);
     assert!(!core.is_unfinished());
     let bytes = frame(0x02, &[0; 300]);
-    let feed = |core: &mut Receive, from: usize, to: usize| {
+    let feed = |core: &mut Decoder, from: usize, to: usize| {
         core.feed(&mut bytes[from..to].to_vec()).unwrap();
     };
     feed(&mut core, 0, 1);
     assert!(core.is_unfinished());
     assert_eq!((core.payload_left(), core.message_kind()), (0, None));
     feed(&mut core, 1, 8);
-    assert_eq!((core.payload_left(), core.message_kind()), (300, Some(Kind::Binary)));
+    assert_eq!((core.payload_left(), core.message_kind()), (300, Some(MessageType::Binary)));
     feed(&mut core, 8, 108);
     assert_eq!(core.payload_left(), 200);
     feed(&mut core, 108, 308);
@@ -358,5 +358,5 @@ fn tells_what_is_unfinished_and_what_payload_comes_next() {
 
 #[test]
 fn holds_no_payload() {
-    assert!(size_of::<Receive>() <= 256, "{}", size_of::<Receive>());
+    assert!(size_of::<Decoder>() <= 256, "{}", size_of::<Decoder>());
 }

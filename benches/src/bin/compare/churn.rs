@@ -5,7 +5,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use barews::Kind;
+use barews::MessageType;
 use barews::proto::OpCode;
 use barews_benches::sample::{self, KEY, Payload};
 use nix::sys::epoll::EpollEvent;
@@ -84,7 +84,7 @@ impl<'a> Churn<'a> {
         let message = sample::client_frame(OpCode::Binary, &payload, KEY);
         let reply = match server.contestant.is_raw() {
             true => message.clone(),
-            false => sample::server_frame(Kind::Binary, &payload),
+            false => sample::server_frame(MessageType::Binary, &payload),
         };
         let mut churn = Self {
             server,

@@ -38,13 +38,13 @@ fn main() -> std::io::Result<()> {
         let timeouts = &mut config.timeouts;
         let timeout = match arg.as_str() {
             "--max-connections" => {
-                config.limits.connections = number as usize;
+                config.limits.max_connections = number as usize;
                 continue;
             }
             "--handshake-timeout" => &mut timeouts.handshake,
             "--message-timeout" => &mut timeouts.message,
-            "--ping-after" => &mut timeouts.ping,
-            "--idle-timeout" => &mut timeouts.idle,
+            "--ping-after" => &mut timeouts.ping_interval,
+            "--idle-timeout" => &mut timeouts.idle_timeout,
             "--write-timeout" => &mut timeouts.write,
             "--close-timeout" => &mut timeouts.close,
             _ => panic!("no option {arg}"),
@@ -57,8 +57,8 @@ fn main() -> std::io::Result<()> {
             config.timeouts =
                 Timeouts { handshake: ever, message: ever, write: ever, ..config.timeouts };
         }
-        "no-ping" => config.timeouts.ping = Duration::MAX,
-        "no-cap" => config.limits.connections = usize::MAX,
+        "no-ping" => config.timeouts.ping_interval = Duration::MAX,
+        "no-cap" => config.limits.max_connections = usize::MAX,
         _ => {}
     }
     let server = Server::bind(addr)?.config(config);
