@@ -10,7 +10,7 @@ use std::mem;
 use std::sync::Arc;
 
 use crate::connection::read_buffer::grow;
-use crate::connection::shared::Context;
+use crate::connection::shared::ServerShared;
 use crate::error::Error;
 
 /// A message up to this length is not charged, in bytes.
@@ -31,8 +31,8 @@ const FIRST: usize = 4 << 10;
 const STRIDE: usize = 256 << 10;
 
 /// See the top of the file.
-pub(crate) struct Partial {
-    context: Arc<Context>,
+pub(crate) struct MessageAssembler {
+    context: Arc<ServerShared>,
     /// The message's bytes as far as `filled`; those behind are room, from messages before.
     bytes: Vec<u8>,
     filled: usize,
@@ -46,8 +46,8 @@ pub(crate) struct Partial {
     kept: u64,
 }
 
-impl Partial {
-    pub(crate) fn new(context: Arc<Context>) -> Self {
+impl MessageAssembler {
+    pub(crate) fn new(context: Arc<ServerShared>) -> Self {
         Self { context, bytes: Vec::new(), filled: 0, taken: 0, last: 0, charged: 0, kept: 0 }
     }
 
@@ -229,7 +229,7 @@ impl Partial {
     }
 }
 
-impl Drop for Partial {
+impl Drop for MessageAssembler {
     fn drop(&mut self) {
         self.uncharge();
         self.keep(0);
@@ -241,17 +241,21 @@ mod tests {
     use super::*;
     use crate::config::{Config, Limits};
 
-    fn partial(max_buffered_bytes: u64) -> Partial {
+    fn partial(max_buffered_bytes: u64) -> MessageAssembler {
         let limits = Limits { max_buffered_bytes, ..Limits::default() };
-        Partial::new(Arc::new(Context::new(Config { limits, ..Config::default() })))
+        MessageAssembler::new(Arc::new(ServerShared::new(Config { limits, ..Config::default() })))
     }
 
-    fn add(partial: &mut Partial, bytes: &[u8]) {
+    fn add(partial: &mut MessageAssembler, bytes: &[u8]) {
         partial.append(bytes).unwrap();
     }
 
     /// Reads as a stream would that always has so many bytes at hand, until so many have come.
-    fn read(partial: &mut Partial, message: usize, at_hand: usize) -> Result<usize, Error> {
+    fn read(
+        partial: &mut MessageAssembler,
+        message: usize,
+        at_hand: usize,
+    ) -> Result<usize, Error> {
         let mut reads = 0;
         while partial.filled < message {
             let room = partial.room((message - partial.filled) as u64)?;
@@ -266,7 +270,7 @@ mod tests {
     #[test]
     fn the_budget_is_charged_while_a_long_message_grows_and_given_back_at_its_end() {
         let mut one = partial(128 << 10);
-        let mut other = Partial::new(Arc::clone(&one.context));
+        let mut other = MessageAssembler::new(Arc::clone(&one.context));
         add(&mut one, &[1; 16 << 10]);
         assert_eq!(one.charged, 0);
         add(&mut one, &[1; 1]);
@@ -379,13 +383,13 @@ mod tests {
     fn edge_i_a_mere_header_leaves_the_budget_to_others() {
         let mut idle: Vec<_> = vec![partial(1 << 20)];
         for _ in 1..1024 {
-            idle.push(Partial::new(Arc::clone(&idle[0].context)));
+            idle.push(MessageAssembler::new(Arc::clone(&idle[0].context)));
         }
         for one in &mut idle {
             one.begin(&mut Vec::with_capacity(64 << 10), 16 << 20);
             assert!(one.room(16 << 20).is_ok());
         }
-        let mut other = Partial::new(Arc::clone(&idle[0].context));
+        let mut other = MessageAssembler::new(Arc::clone(&idle[0].context));
         add(&mut other, &[7; 1 << 20]);
         // What has come in vain is refused when it comes.
         idle[0].room(16 << 20).unwrap();
@@ -415,7 +419,7 @@ mod tests {
     #[test]
     fn memory_is_kept_while_nothing_comes_as_far_as_all_may() {
         let mut one = partial(16 << 20);
-        let mut other = Partial::new(Arc::clone(&one.context));
+        let mut other = MessageAssembler::new(Arc::clone(&one.context));
         let mut long = vec![7; 600 << 10];
         let at = long.as_ptr();
         for _ in 0..2 {
@@ -432,10 +436,10 @@ mod tests {
 
         // It goes with its connection's silence, with its buffer, with its next message and its end.
         for give_back in [
-            |one: &mut Partial| one.begin(&mut vec![7; 600 << 10], 1),
-            |one: &mut Partial| one.clear(),
-            |one: &mut Partial| one.rest(&mut Vec::new()),
-            |one: &mut Partial| *one = Partial::new(Arc::clone(&one.context)),
+            |one: &mut MessageAssembler| one.begin(&mut vec![7; 600 << 10], 1),
+            |one: &mut MessageAssembler| one.clear(),
+            |one: &mut MessageAssembler| one.rest(&mut Vec::new()),
+            |one: &mut MessageAssembler| *one = MessageAssembler::new(Arc::clone(&one.context)),
         ] {
             give_back(&mut one);
             assert_eq!(one.kept, 0);

@@ -16,15 +16,15 @@ const LARGEST: usize = 128 << 10;
 
 /// See the top of the file.
 #[derive(Debug, Default)]
-pub(crate) struct Spare {
+pub(crate) struct BufferPool {
     blocks: Mutex<Vec<Vec<u8>>>,
 }
 
-impl Spare {
+impl BufferPool {
     /// Gives memory to an empty `block` that has none, if there is some at hand: the one that was
     /// used last.
     #[inline]
-    pub(crate) fn lend(&self, block: &mut Vec<u8>) {
+    pub(crate) fn get(&self, block: &mut Vec<u8>) {
         // Nobody waits: to allocate is no slower.
         if block.capacity() == 0
             && let Ok(mut blocks) = self.blocks.try_lock()
@@ -35,7 +35,7 @@ impl Spare {
     }
 
     /// Empties `block`, and takes its memory back if there is room for it.
-    pub(crate) fn take_back(&self, block: &mut Vec<u8>) {
+    pub(crate) fn put(&self, block: &mut Vec<u8>) {
         block.clear();
         if (1..=LARGEST).contains(&block.capacity())
             && let Ok(mut blocks) = self.blocks.try_lock()
@@ -52,33 +52,33 @@ mod tests {
 
     #[test]
     fn the_last_block_is_lent_first() {
-        let spare = Spare::default();
+        let spare = BufferPool::default();
         let mut blocks = [10, 20].map(Vec::with_capacity);
         for block in &mut blocks {
             block.push(1);
-            spare.take_back(block);
+            spare.put(block);
             assert_eq!(block.capacity(), 0);
         }
         for capacity in [20, 10, 0] {
             let mut block = Vec::new();
-            spare.lend(&mut block);
+            spare.get(&mut block);
             assert_eq!((block.len(), block.capacity()), (0, capacity));
         }
     }
 
     #[test]
     fn few_are_kept_and_no_large_ones() {
-        let spare = Spare::default();
+        let spare = BufferPool::default();
         let mut large = Vec::with_capacity(LARGEST + 1);
-        spare.take_back(&mut large);
+        spare.put(&mut large);
         assert!(large.capacity() > LARGEST);
         for kept in (0..=BLOCKS).map(|i| i < BLOCKS) {
             let mut block = Vec::with_capacity(1);
-            spare.take_back(&mut block);
+            spare.put(&mut block);
             assert_eq!(block.capacity() == 0, kept);
         }
         let mut own = vec![1];
-        spare.lend(&mut own);
+        spare.get(&mut own);
         assert_eq!(own, [1]);
     }
 }

@@ -25,7 +25,7 @@ use std::time::Duration;
 
 use crate::connection::read_buffer::reserve;
 use crate::connection::reader::QUEUE;
-use crate::connection::shared::Shared;
+use crate::connection::shared::ConnectionShared;
 use crate::error::Error;
 use crate::proto::frame::MAX_HEADER;
 use crate::proto::{CloseCode, CloseFrame, MessageType, encoder};
@@ -51,7 +51,7 @@ pub struct Connection {
 
 impl Connection {
     pub(crate) fn new(
-        shared: Arc<Shared>,
+        shared: Arc<ConnectionShared>,
         request: Arc<Request>,
         protocol: Option<String>,
         rest: Vec<u8>,
@@ -61,8 +61,8 @@ impl Connection {
     }
 
     /// Leaves the end of the connection to somebody else.
-    pub(crate) fn chaperoned(&mut self) -> Arc<Shared> {
-        self.receiver.chaperoned = true;
+    pub(crate) fn closed_by_server(&mut self) -> Arc<ConnectionShared> {
+        self.receiver.closed_by_server = true;
         Arc::clone(&self.sender.shared)
     }
 
@@ -136,15 +136,15 @@ impl Connection {
     pub fn write<'a>(&mut self, message: impl Into<Message<'a>>) -> Result<(), Error> {
         let message = message.into();
         // The message that fills the queue goes out with it, and so need not be copied.
-        let queued = self.receiver.inbound.queue.len();
+        let queued = self.receiver.reader.queue.len();
         if message.len() > QUEUED || queued + message.len() >= QUEUE {
             return self.transmit(message);
         }
         if self.sender.shared.is_closing() {
             return Err(Error::Closed);
         }
-        let queue = &mut self.receiver.inbound.queue;
-        self.sender.shared.context.spare.lend(queue);
+        let queue = &mut self.receiver.reader.queue;
+        self.sender.shared.context.buffers.get(queue);
         if !reserve(queue, MAX_HEADER + message.len()) {
             // No memory: it goes out from where it lies.
             return self.transmit(message);
@@ -227,7 +227,7 @@ impl Connection {
     #[must_use]
     pub fn split(mut self) -> (Receiver, Sender) {
         let _ = self.flush();
-        self.receiver.inbound.split = true;
+        self.receiver.reader.split = true;
         (self.receiver, self.sender)
     }
 
@@ -239,7 +239,7 @@ impl Connection {
     /// As for [`flush`](Self::flush).
     pub fn into_stream(mut self) -> Result<RawStream, Error> {
         self.flush()?;
-        let rest = self.receiver.inbound.give_up();
+        let rest = self.receiver.reader.give_up();
         Ok(RawStream::new(Arc::clone(&self.sender.shared), rest))
     }
 

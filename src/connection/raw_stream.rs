@@ -6,7 +6,7 @@ use std::net::Shutdown;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
-use crate::connection::shared::Shared;
+use crate::connection::shared::ConnectionShared;
 use crate::io::deadline::{Expiry, allowance};
 use crate::io::stream::Sink;
 
@@ -18,20 +18,20 @@ use crate::io::stream::Sink;
 /// a handler, a server that shuts down still cuts it in the end; one that is taken out of its
 /// handler is the taker's own.
 pub struct RawStream {
-    shared: Arc<Shared>,
+    shared: Arc<ConnectionShared>,
     /// What the connection has received and not used.
     rest: Cursor<Vec<u8>>,
 }
 
 impl RawStream {
-    pub(crate) fn new(shared: Arc<Shared>, rest: Vec<u8>) -> Self {
+    pub(crate) fn new(shared: Arc<ConnectionShared>, rest: Vec<u8>) -> Self {
         shared.detach();
         Self { shared, rest: Cursor::new(rest) }
     }
 
     /// Ends one direction or both; that it may be over already is no error.
     pub fn shutdown(&self, how: Shutdown) {
-        self.shared.wire.shutdown(how);
+        self.shared.stream.shutdown(how);
     }
 
     /// The descriptor of the socket underneath, for options that std does not know; `None` if the
@@ -40,7 +40,7 @@ impl RawStream {
     #[cfg(unix)]
     #[must_use]
     pub fn as_fd(&self) -> Option<BorrowedFd<'_>> {
-        self.shared.wire.as_fd()
+        self.shared.stream.as_fd()
     }
 }
 
@@ -53,7 +53,7 @@ impl Read for RawStream {
         }
         let deadline = Expiry::after(self.shared.context.config.timeouts.idle_timeout);
         while let Some(wait) = deadline.left() {
-            if let Some(len) = self.shared.wire.read(buf, wait)? {
+            if let Some(len) = self.shared.stream.read(buf, wait)? {
                 return Ok(len);
             }
         }
@@ -65,7 +65,7 @@ impl Write for RawStream {
     /// Writes all of `buf` within the write timeout. After an error, nobody knows how much.
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
         let within = allowance(self.shared.context.config.timeouts.write, buf.len() as u64);
-        self.shared.wire.write_all(&mut [IoSlice::new(buf)], within)?;
+        self.shared.stream.write_all(&mut [IoSlice::new(buf)], within)?;
         Ok(buf.len())
     }
 

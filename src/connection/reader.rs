@@ -18,8 +18,8 @@ use std::time::{Duration, Instant};
 
 use crate::connection::message::Chunk;
 use crate::connection::read_buffer::{LARGEST, ReadBuffer, reserve};
-use crate::connection::shared::Shared;
-use crate::connection::timers::{Bounds, CallDeadline, Patience, QUIET};
+use crate::connection::shared::ConnectionShared;
+use crate::connection::timers::{Bounds, CallDeadline, QUIET, ReadTimers};
 use crate::connection::writer::{CloseAction, Unit};
 use crate::error::{Deadline, Error};
 use crate::proto::frame::{MAX_CONTROL, MAX_HEADER};
@@ -39,8 +39,8 @@ const LOOK_UP: Duration = Duration::from_millis(100);
 const SPARE: usize = 64 << 10;
 
 /// See the top of the file.
-pub(crate) struct Inbound {
-    pub(crate) shared: Arc<Shared>,
+pub(crate) struct FrameReader {
+    pub(crate) shared: Arc<ConnectionShared>,
     core: Decoder,
     buffer: ReadBuffer,
     /// Bytes of it that are charged to the budget for memory that is kept.
@@ -53,7 +53,7 @@ pub(crate) struct Inbound {
     received: u64,
     /// Whole frames to send before the next read.
     pub(crate) queue: Vec<u8>,
-    patience: Patience,
+    timers: ReadTimers,
     /// Whether senders of their own exist, which may start to close at any time.
     pub(crate) split: bool,
     pub(crate) close_frame: Option<Box<CloseFrame>>,
@@ -87,15 +87,15 @@ pub(crate) enum Next {
     Ready(Ready),
     /// The buffer is empty, and a payload goes on for this much.
     Direct(u64),
-    /// The buffer is used up: [`Inbound::refill`] goes on.
+    /// The buffer is used up: [`FrameReader::refill`] goes on.
     Empty,
     /// No more messages: the closing handshake is done.
     End,
 }
 
-impl Inbound {
+impl FrameReader {
     /// The receiving side of a connection that has just opened; `rest` came behind the request.
-    pub(crate) fn new(shared: Arc<Shared>, rest: Vec<u8>) -> Self {
+    pub(crate) fn new(shared: Arc<ConnectionShared>, rest: Vec<u8>) -> Self {
         let core = Decoder::new(shared.context.config.limits.for_decoder());
         Self {
             shared,
@@ -106,7 +106,7 @@ impl Inbound {
             direct: false,
             received: 0,
             queue: Vec::new(),
-            patience: Patience::default(),
+            timers: ReadTimers::default(),
             split: false,
             close_frame: None,
             on_pong: None,
@@ -163,12 +163,12 @@ impl Inbound {
         let held = held + self.queue.capacity() + self.buffer.excess();
         let mut bounds = self.bounds(call, held);
         let most = self.keep();
-        match self.patience.read(&self.shared, self.buffer.room(most), &mut bounds)? {
+        match self.timers.read(&self.shared, self.buffer.room(most), &mut bounds)? {
             Some(0) => return Err(Error::Io(ErrorKind::UnexpectedEof.into())),
             Some(len) => self.buffer.filled(len),
             None => {}
         }
-        let quiet = self.patience.is_quiet();
+        let quiet = self.timers.is_idle();
         if quiet {
             self.give_back();
         }
@@ -185,7 +185,7 @@ impl Inbound {
         self.buffer.consume(used);
         // Nothing was under way, so no count of it runs.
         debug_assert_eq!(self.received, 0);
-        self.patience.busy();
+        self.timers.message_received();
         Some(kind)
     }
 
@@ -215,7 +215,7 @@ impl Inbound {
         debug_assert!(self.queue.is_empty());
         self.buffer.bypassed();
         let mut bounds = self.bounds(call, 0);
-        let len = match self.patience.read(&self.shared, out, &mut bounds)? {
+        let len = match self.timers.read(&self.shared, out, &mut bounds)? {
             None => return Ok(None),
             Some(0) => return Err(Error::Io(ErrorKind::UnexpectedEof.into())),
             Some(len) => len,
@@ -245,7 +245,7 @@ impl Inbound {
     pub(crate) fn transmit(&mut self, [head, payload]: [&[u8]; 2]) -> Result<(), Error> {
         let mut frames = [&self.queue, head, payload].map(IoSlice::new);
         let result = self.shared.transmit(&mut frames);
-        self.shared.context.spare.take_back(&mut self.queue);
+        self.shared.context.buffers.put(&mut self.queue);
         result
     }
 
@@ -256,7 +256,7 @@ impl Inbound {
             return Ok(());
         }
         let result = self.shared.transmit(&mut [IoSlice::new(&self.queue)]);
-        self.shared.context.spare.take_back(&mut self.queue);
+        self.shared.context.buffers.put(&mut self.queue);
         result
     }
 
@@ -347,11 +347,11 @@ impl Inbound {
 
     /// Takes note of payload that has come.
     fn count(&mut self, len: usize, fin: bool) {
-        self.patience.busy();
+        self.timers.message_received();
         self.received += len as u64;
         if fin {
             self.received = 0;
-            self.patience.next_message();
+            self.timers.next_message();
         }
     }
 
@@ -359,7 +359,7 @@ impl Inbound {
     fn answer(&mut self, event: &Event) -> Result<(), Error> {
         let mut closing = self.shared.closing();
         if *event == Event::Ping && closing.may_send() {
-            self.shared.context.spare.lend(&mut self.queue);
+            self.shared.context.buffers.get(&mut self.queue);
             if !reserve(&mut self.queue, MAX_HEADER + MAX_CONTROL) {
                 self.send_queue()?;
             }
@@ -369,12 +369,12 @@ impl Inbound {
             self.timed(Self::tell_of_pong);
         }
         if self.core.message_kind().is_none() {
-            self.patience.next_message();
+            self.timers.next_message();
         }
         if self.split && !self.queue.is_empty() {
             // It holds nothing else then, and must not wait for a blocked sender.
-            self.timed(|inbound| inbound.shared.push_control(&inbound.queue));
-            self.shared.context.spare.take_back(&mut self.queue);
+            self.timed(|reader| reader.shared.push_control(&reader.queue));
+            self.shared.context.buffers.put(&mut self.queue);
         } else if self.queue.len() >= QUEUE {
             self.send_queue()?;
         }
@@ -393,7 +393,7 @@ impl Inbound {
         let before = (unfinished || closing).then(Instant::now);
         let done = work(self);
         if let Some(before) = before {
-            self.patience.add_wait(before.elapsed(), unfinished, closing);
+            self.timers.add_wait(before.elapsed(), unfinished, closing);
         }
         done
     }
@@ -418,7 +418,7 @@ impl Inbound {
     }
 }
 
-impl Drop for Inbound {
+impl Drop for FrameReader {
     fn drop(&mut self) {
         self.shared.context.keeping.give_back(self.kept);
         self.shared.stop_receiving();

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::{mem, thread};
 
-use crate::connection::assembler::Partial;
+use crate::connection::assembler::MessageAssembler;
 use crate::connection::message::{Chunk, Message};
-use crate::connection::reader::{Inbound, Next};
-use crate::connection::shared::Shared;
+use crate::connection::reader::{FrameReader, Next};
+use crate::connection::shared::ConnectionShared;
 use crate::connection::timers::CallDeadline;
 use crate::connection::writer::CloseAction;
 use crate::error::{Deadline, Error};
@@ -25,20 +25,20 @@ use crate::proto::{CloseCode, CloseFrame, MessageType};
 pub struct Receiver {
     /// In a box, since connections are passed from function to function, and what is copied on
     /// the way stays as a used page at the bottom of each thread's stack.
-    pub(crate) inbound: Box<Inbound>,
-    partial: Partial,
+    pub(crate) reader: Box<FrameReader>,
+    assembler: MessageAssembler,
     recv_timeout: Option<Duration>,
     /// Whether `recv_chunk` has handed out the start of the message under way.
-    torn: bool,
+    partly_read: bool,
     /// Whether somebody else ends the connection when this is dropped.
-    pub(crate) chaperoned: bool,
+    pub(crate) closed_by_server: bool,
 }
 
 impl Receiver {
-    pub(crate) fn new(shared: Arc<Shared>, rest: Vec<u8>) -> Self {
-        let partial = Partial::new(Arc::clone(&shared.context));
-        let inbound = Box::new(Inbound::new(shared, rest));
-        Self { inbound, partial, recv_timeout: None, torn: false, chaperoned: false }
+    pub(crate) fn new(shared: Arc<ConnectionShared>, rest: Vec<u8>) -> Self {
+        let assembler = MessageAssembler::new(Arc::clone(&shared.context));
+        let reader = Box::new(FrameReader::new(shared, rest));
+        Self { reader, assembler, recv_timeout: None, partly_read: false, closed_by_server: false }
     }
 
     /// Waits for the next message and receives it into `buf`, whose contents it replaces.
@@ -52,11 +52,12 @@ impl Receiver {
         match self.assemble(buf) {
             Ok(Some(kind)) => {
                 // Text without its start may begin inside a character, and is no text.
-                let kind = if mem::take(&mut self.torn) { MessageType::Binary } else { kind };
+                let kind =
+                    if mem::take(&mut self.partly_read) { MessageType::Binary } else { kind };
                 Ok(Some(Message::new(kind, buf)))
             }
             Ok(None) => {
-                self.partial.clear();
+                self.assembler.clear();
                 Ok(None)
             }
             Err(error) => Err(self.failed(error)),
@@ -78,7 +79,7 @@ impl Receiver {
         let call = &mut CallDeadline::new(self.recv_timeout);
         let chunk = self.chunk(out, call).map_err(|error| self.failed(error))?;
         if let Some(chunk) = &chunk {
-            self.torn = !chunk.fin && (self.torn || chunk.len > 0);
+            self.partly_read = !chunk.fin && (self.partly_read || chunk.len > 0);
         }
         Ok(chunk)
     }
@@ -93,35 +94,35 @@ impl Receiver {
     /// Has `note` hear of the payload of each Pong (§5.5.3), asked for or not, from inside the
     /// calls that receive. Take a [`Sender`](crate::Sender) along to answer.
     pub fn on_pong(&mut self, note: impl FnMut(&[u8]) + Send + 'static) {
-        self.inbound.on_pong = Some(Box::new(note));
+        self.reader.on_pong = Some(Box::new(note));
     }
 
     /// What the peer's Close frame said, once it has come (§7.1.5, §7.1.6).
     #[must_use]
     pub fn close_frame(&self) -> Option<&CloseFrame> {
-        self.inbound.close_frame.as_deref()
+        self.reader.close_frame.as_deref()
     }
 
     /// Sends what is queued.
     pub(crate) fn flush(&mut self) -> Result<(), Error> {
-        self.inbound.flush().map_err(|error| self.failed(error))
+        self.reader.flush().map_err(|error| self.failed(error))
     }
 
     /// Sends what is queued, and behind it a frame of a head and a payload.
     pub(crate) fn transmit(&mut self, frame: [&[u8]; 2]) -> Result<(), Error> {
-        self.inbound.transmit(frame).map_err(|error| self.failed(error))
+        self.reader.transmit(frame).map_err(|error| self.failed(error))
     }
 
     /// Starts the closing handshake, and sees it through: until the peer's Close, the close
     /// deadline, or more data than is worth waiting for.
     pub(crate) fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), Error> {
-        if !self.inbound.is_open() {
+        if !self.reader.is_open() {
             return Ok(());
         }
         // What has come of a message is thrown away with the rest.
-        self.partial.clear();
-        self.inbound.send_queue().map_err(|error| self.failed(error))?;
-        let shared = &self.inbound.shared;
+        self.assembler.clear();
+        self.reader.send_queue().map_err(|error| self.failed(error))?;
+        let shared = &self.reader.shared;
         let timeouts = &shared.context.config.timeouts;
         let (write, close) = (timeouts.write, timeouts.close);
         shared.close(CloseAction::Initiate(code, reason.to_owned()), write);
@@ -141,38 +142,38 @@ impl Receiver {
     /// Puts a message together in `buf`; the type of a whole one, or `None` at the end.
     fn assemble(&mut self, buf: &mut Vec<u8>) -> Result<Option<MessageType>, Error> {
         let call = &mut CallDeadline::new(self.recv_timeout);
-        let Self { inbound, partial, .. } = self;
+        let Self { reader, assembler, .. } = self;
         // The message before is no longer in use.
-        partial.uncharge_if_empty();
+        assembler.uncharge_if_empty();
         loop {
-            if let Some(most) = partial.bypass(buf)
-                && let Some(kind) = inbound.take_whole(most, buf)
+            if let Some(most) = assembler.bypass(buf)
+                && let Some(kind) = reader.take_whole(most, buf)
             {
                 return Ok(Some(kind));
             }
-            let (kind, end) = match inbound.next()? {
+            let (kind, end) = match reader.next()? {
                 Next::End => return Ok(None),
                 Next::Ready(ready) => {
-                    let bytes = inbound.bytes(&ready);
-                    partial.begin(buf, bytes.len() as u64 + inbound.payload_left());
-                    partial.append(bytes)?;
+                    let bytes = reader.bytes(&ready);
+                    assembler.begin(buf, bytes.len() as u64 + reader.payload_left());
+                    assembler.append(bytes)?;
                     (ready.kind, ready.fin)
                 }
                 Next::Direct(left) => {
                     // First, since the answers to send may be held up.
-                    partial.begin(buf, left);
-                    inbound.send_queue()?;
-                    let room = partial.room(left)?;
-                    let Some(chunk) = inbound.read_direct(room, call)? else { continue };
-                    partial.add(chunk.len)?;
+                    assembler.begin(buf, left);
+                    reader.send_queue()?;
+                    let room = assembler.room(left)?;
+                    let Some(chunk) = reader.read_direct(room, call)? else { continue };
+                    assembler.add(chunk.len)?;
                     (chunk.kind, chunk.fin)
                 }
                 Next::Empty => {
-                    partial.rest(buf);
-                    inbound.send_queue()?;
-                    if inbound.refill(partial.capacity() + buf.capacity(), call)? {
-                        if partial.is_empty() {
-                            partial.clear();
+                    assembler.rest(buf);
+                    reader.send_queue()?;
+                    if reader.refill(assembler.capacity() + buf.capacity(), call)? {
+                        if assembler.is_empty() {
+                            assembler.clear();
                         }
                         *buf = Vec::new();
                     }
@@ -180,47 +181,47 @@ impl Receiver {
                 }
             };
             if end {
-                partial.finish(buf);
+                assembler.finish(buf);
                 return Ok(Some(kind));
             }
         }
     }
 
     fn chunk(&mut self, out: &mut [u8], call: &mut CallDeadline) -> Result<Option<Chunk>, Error> {
-        let Self { inbound, partial, .. } = self;
-        partial.uncharge_if_empty();
-        if let Some(kind) = inbound.kind()
-            && !partial.is_empty()
+        let Self { reader, assembler, .. } = self;
+        assembler.uncharge_if_empty();
+        if let Some(kind) = reader.kind()
+            && !assembler.is_empty()
         {
             // What a `recv` that timed out has gathered comes first.
-            let len = partial.take(out);
+            let len = assembler.take(out);
             return Ok(Some(Chunk { kind, len, fin: false }));
         }
         loop {
-            match inbound.next()? {
+            match reader.next()? {
                 Next::End => return Ok(None),
                 Next::Ready(ready) => {
-                    let bytes = inbound.bytes(&ready);
+                    let bytes = reader.bytes(&ready);
                     let len = bytes.len().min(out.len());
                     out[..len].copy_from_slice(&bytes[..len]);
                     let whole = len == bytes.len();
                     let chunk = Chunk { kind: ready.kind, len, fin: ready.fin && whole };
                     if !whole {
-                        inbound.put_back(ready, len);
+                        reader.put_back(ready, len);
                     }
                     return Ok(Some(chunk));
                 }
                 Next::Direct(left) => {
-                    inbound.send_queue()?;
+                    reader.send_queue()?;
                     let len = usize::try_from(left).map_or(out.len(), |left| left.min(out.len()));
-                    if let Some(chunk) = inbound.read_direct(&mut out[..len], call)? {
+                    if let Some(chunk) = reader.read_direct(&mut out[..len], call)? {
                         return Ok(Some(chunk));
                     }
                 }
                 Next::Empty => {
-                    inbound.send_queue()?;
-                    if inbound.refill(partial.capacity(), call)? {
-                        partial.clear();
+                    reader.send_queue()?;
+                    if reader.refill(assembler.capacity(), call)? {
+                        assembler.clear();
                     }
                 }
             }
@@ -230,25 +231,25 @@ impl Receiver {
     fn failed(&mut self, error: Error) -> Error {
         if error.is_fatal() {
             // First, since the peer is waited for then.
-            self.partial.clear();
+            self.assembler.clear();
         }
-        self.inbound.failed(error)
+        self.reader.failed(error)
     }
 }
 
 impl Drop for Receiver {
     fn drop(&mut self) {
-        if !self.inbound.is_open() {
+        if !self.reader.is_open() {
             return;
         }
-        let _ = self.inbound.send_queue();
-        self.inbound.leave();
-        if !self.chaperoned {
+        let _ = self.reader.send_queue();
+        self.reader.leave();
+        if !self.closed_by_server {
             let code = match thread::panicking() {
                 true => CloseCode::INTERNAL_ERROR,
                 false => CloseCode::NORMAL,
             };
-            self.inbound.shared.finish(CloseAction::Initiate(code, String::new()));
+            self.reader.shared.finish(CloseAction::Initiate(code, String::new()));
         }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::connection::message::Message;
-use crate::connection::shared::Shared;
+use crate::connection::shared::ConnectionShared;
 use crate::connection::writer::{CloseAction, Unit};
 use crate::error::Error;
 use crate::proto::frame::MAX_CONTROL;
@@ -20,7 +20,7 @@ use crate::proto::{CloseCode, MessageType, OpCode, encoder};
 /// deadline ends the connection. Dropping a `Sender` closes nothing.
 #[derive(Clone)]
 pub struct Sender {
-    pub(crate) shared: Arc<Shared>,
+    pub(crate) shared: Arc<ConnectionShared>,
 }
 
 impl Sender {
@@ -118,7 +118,7 @@ impl Sender {
 /// the whole. Dropping one half-way ends the connection with 1011.
 #[must_use = "a message has to be written and finished"]
 pub struct MessageWriter<'a> {
-    shared: &'a Arc<Shared>,
+    shared: &'a Arc<ConnectionShared>,
     kind: MessageType,
     utf8: Utf8,
     stage: Stage,

@@ -13,7 +13,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use crate::config::Config;
-use crate::connection::buffer_pool::Spare;
+use crate::connection::buffer_pool::BufferPool;
 use crate::connection::writer::{CloseAction, Failure, Unit, Writer};
 use crate::error::Error;
 use crate::io::deadline::{Expiry, allowance};
@@ -24,7 +24,7 @@ use crate::session::budget::Budget;
 
 /// What all connections of a server share.
 #[derive(Debug)]
-pub(crate) struct Context {
+pub(crate) struct ServerShared {
     pub(crate) config: Config,
     /// For long messages that are being received or handled.
     pub(crate) assembling: Budget,
@@ -32,16 +32,16 @@ pub(crate) struct Context {
     /// sixteenth.
     pub(crate) keeping: Budget,
     /// For the queues.
-    pub(crate) spare: Spare,
+    pub(crate) buffers: BufferPool,
 }
 
 /// See the top of the file.
-pub(crate) struct Shared {
+pub(crate) struct ConnectionShared {
     /// Where a server counts the connection for as long as its descriptor is open. Before the
     /// stream, so that who sees the end of it and comes again finds the place free.
     place: OnceLock<Box<dyn Place>>,
-    pub(crate) wire: TimedStream,
-    pub(crate) context: Arc<Context>,
+    pub(crate) stream: TimedStream,
+    pub(crate) context: Arc<ServerShared>,
     writer: Writer,
     /// One of the constants below.
     reading: AtomicU8,
@@ -50,7 +50,7 @@ pub(crate) struct Shared {
 /// A place among a server's connections, given back when it is dropped.
 pub(crate) trait Place: Send + Sync {
     /// Has somebody look whether a Close of ours is answered in time.
-    fn watch(&self, shared: &Arc<Shared>);
+    fn watch(&self, shared: &Arc<ConnectionShared>);
 }
 
 /// Nobody is in a read.
@@ -60,19 +60,19 @@ const READING: u8 = 1;
 /// Somebody is, for no longer than the close deadline leaves.
 const READING_TO_CLOSE: u8 = 2;
 
-impl Context {
+impl ServerShared {
     pub(crate) fn new(config: Config) -> Self {
         let assembling = Budget::new(config.limits.max_buffered_bytes);
         let keeping = Budget::new(config.limits.max_buffered_bytes / 16);
-        Self { config, assembling, keeping, spare: Spare::default() }
+        Self { config, assembling, keeping, buffers: BufferPool::default() }
     }
 }
 
-impl Shared {
+impl ConnectionShared {
     /// Of a stream that has been accepted; no frame may be sent on it yet.
-    pub(crate) fn new(wire: TimedStream, context: Arc<Context>) -> Self {
+    pub(crate) fn new(stream: TimedStream, context: Arc<ServerShared>) -> Self {
         let (reading, place) = (AtomicU8::new(NOT_READING), OnceLock::new());
-        Self { place, wire, context, writer: Writer::new(), reading }
+        Self { place, stream, context, writer: Writer::new(), reading }
     }
 
     /// Has a server count the connection until it is dropped.
@@ -92,7 +92,7 @@ impl Shared {
     ///
     /// What a failed write gives.
     pub(crate) fn open(&self, reply: &[u8]) -> Result<(), Error> {
-        self.writer.open(&self.wire, reply, self.time_to_write(0))
+        self.writer.open(&self.stream, reply, self.time_to_write(0))
     }
 
     /// Writes whole frames of messages, waiting for whoever else writes.
@@ -118,7 +118,7 @@ impl Shared {
         unit: Unit,
         within: Duration,
     ) -> Result<(), Error> {
-        self.writer.send(&self.wire, frames, unit, within, self.time_to_write(0))
+        self.writer.send(&self.stream, frames, unit, within, self.time_to_write(0))
     }
 
     /// Begins a message in fragments; others wait for [`end_message`](Self::end_message).
@@ -137,19 +137,19 @@ impl Shared {
 
     /// Sends whole control frames, without waiting for a writer that is blocked.
     pub(crate) fn push_control(&self, frames: &[u8]) {
-        self.writer.push_control(&self.wire, frames, self.time_to_write(0));
+        self.writer.push_control(&self.stream, frames, self.time_to_write(0));
     }
 
     /// Sends a Close, unless one has passed, without waiting for a writer that is blocked.
     pub(crate) fn close(self: &Arc<Self>, action: CloseAction, within: Duration) {
-        self.writer.close(&self.wire, action, within);
+        self.writer.close(&self.stream, action, within);
         self.watch();
     }
 
     /// The same, without waiting for the peer either. What it has no room for is sent by a later
     /// [`retry`](Self::retry).
     pub(crate) fn try_close(self: &Arc<Self>, action: CloseAction) {
-        self.writer.try_close(&self.wire, action);
+        self.writer.try_close(&self.stream, action);
         self.watch();
     }
 
@@ -165,7 +165,7 @@ impl Shared {
 
     /// Sends what still waits; whether nothing is left.
     pub(crate) fn retry(&self) -> bool {
-        self.writer.retry(&self.wire)
+        self.writer.retry(&self.stream)
     }
 
     /// Whether answers may still be sent, as far as can be told without the lock.
@@ -212,7 +212,7 @@ impl Shared {
     /// Ends the stream in the middle of whatever is going on.
     pub(crate) fn cut(&self) {
         self.writer.fail(Failure::CloseTimeout);
-        self.wire.shutdown(Shutdown::Both);
+        self.stream.shutdown(Shutdown::Both);
     }
 
     /// Ends the connection: all the four steps at the top of this file. If the receiving half is
@@ -224,12 +224,12 @@ impl Shared {
         let within = self.context.config.timeouts.close;
         let deadline = Expiry::after(within);
         // Whoever writes the Close ends our side behind it.
-        self.writer.close(&self.wire, action, within);
+        self.writer.close(&self.stream, action, within);
         match self.writer.wait_for_receiver(deadline) {
-            true => self.wire.drain(deadline),
+            true => self.stream.drain(deadline),
             false => self.writer.fail(Failure::CloseTimeout),
         }
-        self.wire.shutdown(Shutdown::Both);
+        self.stream.shutdown(Shutdown::Both);
     }
 
     /// The receiving half reads no more: what still comes is [`finish`](Self::finish)'s.
@@ -241,7 +241,7 @@ impl Shared {
     pub(crate) fn abandon(&self) {
         self.writer.finish();
         self.writer.fail(Failure::Write(ErrorKind::NotConnected));
-        self.wire.shutdown(Shutdown::Both);
+        self.stream.shutdown(Shutdown::Both);
     }
 
     /// Hands the stream over to somebody who will speak for themselves.

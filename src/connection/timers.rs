@@ -8,7 +8,7 @@
 use std::mem;
 use std::time::{Duration, Instant};
 
-use crate::connection::shared::Shared;
+use crate::connection::shared::ConnectionShared;
 use crate::error::{Deadline, Error};
 use crate::io::deadline::{Expiry, allowance};
 use crate::proto::encoder;
@@ -22,7 +22,7 @@ const BEFORE_CLOSE: u64 = 16 << 20;
 
 /// The clocks of one connection.
 #[derive(Debug, Default)]
-pub(crate) struct Patience {
+pub(crate) struct ReadTimers {
     /// Time waited since the last byte from the peer.
     silent: Duration,
     /// Whether a Ping was sent in this silence.
@@ -72,7 +72,7 @@ impl CallDeadline {
     }
 }
 
-impl Patience {
+impl ReadTimers {
     /// Reads once into `buf`, within all bounds: so many bytes, zero at the end of the stream, or
     /// `None` if nothing came.
     ///
@@ -83,14 +83,14 @@ impl Patience {
     #[inline(always)]
     pub(crate) fn read(
         &mut self,
-        shared: &Shared,
+        shared: &ConnectionShared,
         buf: &mut [u8],
         bounds: &mut Bounds<'_>,
     ) -> Result<Option<usize>, Error> {
         let closing = shared.begin_read();
         let read = self.wait(shared, bounds, closing).and_then(|wait| {
             let before = Instant::now();
-            let heard = shared.wire.read(buf, wait)?;
+            let heard = shared.stream.read(buf, wait)?;
             self.count(heard, bounds, closing, || before.elapsed());
             Ok(heard)
         });
@@ -150,13 +150,13 @@ impl Patience {
     }
 
     /// Part of a message has come.
-    pub(crate) fn busy(&mut self) {
+    pub(crate) fn message_received(&mut self) {
         self.quiet = Duration::ZERO;
         self.fresh = true;
     }
 
     /// Whether no message has come for a while; asked again, only after another while.
-    pub(crate) fn is_quiet(&mut self) -> bool {
+    pub(crate) fn is_idle(&mut self) -> bool {
         let quiet = self.quiet >= QUIET;
         if quiet {
             self.quiet = Duration::ZERO;
@@ -168,7 +168,7 @@ impl Patience {
     #[inline(always)]
     fn wait(
         &mut self,
-        shared: &Shared,
+        shared: &ConnectionShared,
         bounds: &mut Bounds<'_>,
         closing: bool,
     ) -> Result<Duration, Error> {
@@ -222,47 +222,47 @@ mod tests {
 
     /// Counts a read; `None` where nobody may ask how long it took.
     fn count(
-        patience: &mut Patience,
+        timers: &mut ReadTimers,
         heard: Option<usize>,
         (unfinished, tick, closing): (Option<u64>, Duration, bool),
         waited: Option<Duration>,
     ) {
         let call = &mut CallDeadline::new(None);
         let bounds = Bounds { unfinished, call, tick };
-        patience.count(heard, &bounds, closing, || waited.expect("nobody has to know"));
+        timers.count(heard, &bounds, closing, || waited.expect("nobody has to know"));
     }
 
     const IDLE: (Option<u64>, Duration, bool) = (None, Duration::MAX, false);
 
     #[test]
     fn only_between_messages_is_the_time_not_asked() {
-        let mut patience = Patience::default();
+        let mut timers = ReadTimers::default();
         for _ in 0..3 {
-            patience.busy();
-            count(&mut patience, Some(1), IDLE, None);
+            timers.message_received();
+            count(&mut timers, Some(1), IDLE, None);
         }
         for bounds in [(Some(1), Duration::MAX, false), (None, QUIET, false), (None, QUIET, true)] {
-            patience.busy();
-            count(&mut patience, Some(1), bounds, Some(LONG));
-            assert_eq!(patience.message, if bounds.0.is_some() { LONG } else { Duration::ZERO });
-            assert!(patience.is_quiet());
-            patience.next_message();
+            timers.message_received();
+            count(&mut timers, Some(1), bounds, Some(LONG));
+            assert_eq!(timers.message, if bounds.0.is_some() { LONG } else { Duration::ZERO });
+            assert!(timers.is_idle());
+            timers.next_message();
         }
-        assert_eq!(patience.closing, (LONG, 1));
-        patience.busy();
-        count(&mut patience, None, IDLE, Some(LONG));
-        assert_eq!(patience.silent, LONG);
+        assert_eq!(timers.closing, (LONG, 1));
+        timers.message_received();
+        count(&mut timers, None, IDLE, Some(LONG));
+        assert_eq!(timers.silent, LONG);
     }
 
     /// Else a peer could keep memory from being given back.
     #[test]
     fn pings_do_not_break_the_quiet() {
-        let mut patience = Patience::default();
-        patience.busy();
-        count(&mut patience, Some(1), IDLE, None);
-        count(&mut patience, Some(1), IDLE, Some(LONG));
-        assert!(patience.is_quiet());
-        assert_eq!(patience.silent, Duration::ZERO);
-        assert!(!patience.is_quiet(), "until another while has passed");
+        let mut timers = ReadTimers::default();
+        timers.message_received();
+        count(&mut timers, Some(1), IDLE, None);
+        count(&mut timers, Some(1), IDLE, Some(LONG));
+        assert!(timers.is_idle());
+        assert_eq!(timers.silent, Duration::ZERO);
+        assert!(!timers.is_idle(), "until another while has passed");
     }
 }

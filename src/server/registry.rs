@@ -10,7 +10,7 @@ use std::net::{IpAddr, Ipv6Addr, Shutdown};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use crate::connection::shared::{self, Shared};
+use crate::connection::shared::{self, ConnectionShared};
 use crate::connection::writer::CloseAction;
 use crate::io::deadline::Expiry;
 use crate::io::stream::Sink;
@@ -24,7 +24,7 @@ pub(crate) struct Registry {
     /// Signalled whenever a handler ends, if somebody waits for that.
     ended: Condvar,
     /// Those to which a Close was sent that they have yet to answer, and since when.
-    closing: Mutex<VecDeque<(Instant, Weak<Shared>)>>,
+    closing: Mutex<VecDeque<(Instant, Weak<ConnectionShared>)>>,
 }
 
 #[derive(Default)]
@@ -44,7 +44,7 @@ struct Peers {
 }
 
 struct Peer {
-    shared: Weak<Shared>,
+    shared: Weak<ConnectionShared>,
     /// Whether the request is accepted.
     open: bool,
 }
@@ -64,9 +64,9 @@ struct Place {
 
 impl Registry {
     /// A place and a slot for a stream, if the limits allow one more.
-    pub(crate) fn enter(self: &Arc<Self>, shared: &Arc<Shared>) -> Option<Slot> {
+    pub(crate) fn enter(self: &Arc<Self>, shared: &Arc<ConnectionShared>) -> Option<Slot> {
         let limits = &shared.context.config.limits;
-        let source = source(&shared.wire);
+        let source = source(&shared.stream);
         let mut peers = self.lock();
         if peers.closing || peers.count() >= limits.max_connections {
             return None;
@@ -113,7 +113,7 @@ impl Registry {
             going_away(shared);
         }
         for shared in opening {
-            shared.wire.shutdown(Shutdown::Both);
+            shared.stream.shutdown(Shutdown::Both);
         }
     }
 
@@ -174,11 +174,11 @@ impl Registry {
         }
     }
 
-    fn watch(&self, shared: &Arc<Shared>) {
+    fn watch(&self, shared: &Arc<ConnectionShared>) {
         self.watch_since(Instant::now(), shared);
     }
 
-    fn watch_since(&self, since: Instant, shared: &Arc<Shared>) {
+    fn watch_since(&self, since: Instant, shared: &Arc<ConnectionShared>) {
         if shared.context.config.timeouts.close == Duration::MAX {
             return;
         }
@@ -191,7 +191,7 @@ impl Registry {
     }
 
     /// All connections. They are dropped outside the lock, which that takes.
-    fn all(&self) -> Vec<Arc<Shared>> {
+    fn all(&self) -> Vec<Arc<ConnectionShared>> {
         let peers = self.lock();
         peers.places.iter().flatten().filter_map(|peer| peer.shared.upgrade()).collect()
     }
@@ -200,7 +200,7 @@ impl Registry {
         self.peers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn closing(&self) -> MutexGuard<'_, VecDeque<(Instant, Weak<Shared>)>> {
+    fn closing(&self) -> MutexGuard<'_, VecDeque<(Instant, Weak<ConnectionShared>)>> {
         self.closing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -239,7 +239,7 @@ impl Drop for Slot {
 }
 
 impl shared::Place for Place {
-    fn watch(&self, shared: &Arc<Shared>) {
+    fn watch(&self, shared: &Arc<ConnectionShared>) {
         self.registry.watch(shared);
     }
 }
@@ -260,15 +260,15 @@ impl Drop for Place {
 }
 
 /// What counts as one source: an IPv4 address, or the /64 of an IPv6 one.
-fn source(wire: &TimedStream) -> Option<IpAddr> {
-    Some(match wire.peer_addr()?.ip().to_canonical() {
+fn source(stream: &TimedStream) -> Option<IpAddr> {
+    Some(match stream.peer_addr()?.ip().to_canonical() {
         IpAddr::V4(ip) => ip.into(),
         IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64).into(),
     })
 }
 
 /// §7.4.1: 1001 is for a server that goes down.
-fn going_away(shared: &Arc<Shared>) {
+fn going_away(shared: &Arc<ConnectionShared>) {
     let reason = "the server is shutting down".to_owned();
     shared.try_close(CloseAction::Initiate(CloseCode::GOING_AWAY, reason));
 }
@@ -277,7 +277,7 @@ fn going_away(shared: &Arc<Shared>) {
 mod tests {
     use super::*;
     use crate::config::{Config, Limits};
-    use crate::connection::shared::Context;
+    use crate::connection::shared::ServerShared;
     use crate::io::transport::{Stream, Transport};
     use std::io::{self, IoSlice};
     use std::net::SocketAddr;
@@ -307,12 +307,12 @@ mod tests {
     #[test]
     fn places_are_counted_in_all_and_by_source_and_given_back() {
         let limits = Limits { max_connections: 3, max_connections_per_ip: 2, ..Limits::default() };
-        let context = Arc::new(Context::new(Config { limits, ..Config::default() }));
+        let context = Arc::new(ServerShared::new(Config { limits, ..Config::default() }));
         let registry = Arc::new(Registry::default());
         let enter = |ip: &str| {
             let peer = SocketAddr::new(ip.parse().unwrap(), 1);
-            let wire = TimedStream::new(Stream::Other(Box::new(Nothing)), Some(peer));
-            let shared = Arc::new(Shared::new(wire, Arc::clone(&context)));
+            let stream = TimedStream::new(Stream::Other(Box::new(Nothing)), Some(peer));
+            let shared = Arc::new(ConnectionShared::new(stream, Arc::clone(&context)));
             registry.enter(&shared).map(|slot| (slot, shared))
         };
         let first = enter("10.0.0.1").unwrap();
@@ -376,12 +376,12 @@ mod tests {
     /// Those who have no room hold up nobody, and have their Close as soon as they have room.
     #[test]
     fn edge_k_peers_with_full_sockets_do_not_hold_up_the_others() {
-        let context = Arc::new(Context::new(Config::default()));
+        let context = Arc::new(ServerShared::new(Config::default()));
         let registry = Arc::new(Registry::default());
         let open = || {
             let full = Full::default();
-            let wire = TimedStream::new(Stream::Other(Box::new(full.clone())), None);
-            let shared = Arc::new(Shared::new(wire, Arc::clone(&context)));
+            let stream = TimedStream::new(Stream::Other(Box::new(full.clone())), None);
+            let shared = Arc::new(ConnectionShared::new(stream, Arc::clone(&context)));
             let slot = registry.enter(&shared).unwrap();
             slot.open();
             shared.open(b"101").unwrap();

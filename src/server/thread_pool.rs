@@ -1,4 +1,4 @@
-//! Threads for connections, each kept for another if one comes soon.
+//! ThreadPool for connections, each kept for another if one comes soon.
 //!
 //! To start a thread and end it takes about as long as a handshake, an echo and a close together.
 //! So one whose connection has ended waits a moment for the next.
@@ -13,7 +13,7 @@ use crate::io::deadline::Expiry;
 use crate::session::headroom::{self, Share};
 
 /// How long a thread should wait for another connection.
-pub(crate) const LINGER: Duration = Duration::from_millis(100);
+pub(crate) const THREAD_KEEPALIVE: Duration = Duration::from_millis(100);
 
 /// std's own stack size, in bytes.
 const STACK: usize = 2 << 20;
@@ -22,7 +22,7 @@ const STACK: usize = 2 << 20;
 type Job = Box<dyn FnOnce() + Send>;
 
 /// The threads of a server.
-pub(crate) struct Threads {
+pub(crate) struct ThreadPool {
     stack_size: Option<usize>,
     /// How long one waits for another job.
     linger: Duration,
@@ -38,7 +38,7 @@ struct Waiting {
     jobs: VecDeque<Job>,
 }
 
-impl Threads {
+impl ThreadPool {
     /// None yet; their stacks in bytes, std's default for `None`.
     pub(crate) fn new(stack_size: Option<usize>, linger: Duration) -> Self {
         Self { stack_size, linger, waiting: Mutex::default(), called: Condvar::new() }
@@ -106,7 +106,7 @@ mod tests {
     use std::thread::ThreadId;
 
     /// Starts a job that says in which thread it runs, and ends when it is told to.
-    fn start(threads: &Arc<Threads>) -> (ThreadId, impl FnOnce()) {
+    fn start(threads: &Arc<ThreadPool>) -> (ThreadId, impl FnOnce()) {
         let (say, said) = channel();
         let (end, ended) = channel::<()>();
         threads
@@ -129,7 +129,7 @@ mod tests {
 
     #[test]
     fn a_thread_serves_again() {
-        let threads = Arc::new(Threads::new(None, Duration::from_secs(60)));
+        let threads = Arc::new(ThreadPool::new(None, Duration::from_secs(60)));
         let (first, end_first) = start(&threads);
         let (second, end_second) = start(&threads);
         assert_ne!(first, second);
@@ -144,7 +144,7 @@ mod tests {
 
     #[test]
     fn a_thread_does_not_stay() {
-        let threads = Arc::new(Threads::new(None, Duration::from_millis(1)));
+        let threads = Arc::new(ThreadPool::new(None, Duration::from_millis(1)));
         let (_, end) = start(&threads);
         end();
         // Each holds the pool as long as it lives.

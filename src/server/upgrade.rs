@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use crate::config::Config;
 use crate::connection::Connection;
 use crate::connection::Request;
-use crate::connection::shared::{Context, Shared};
+use crate::connection::shared::{ConnectionShared, ServerShared};
 use crate::error::UpgradeError;
 use crate::http::{
     self, Accept, Date, Handshake, HandshakeError, HeadParser, InvalidResponse, Reject, Response,
@@ -65,7 +65,7 @@ pub(crate) struct Unopened {
 
 /// A request and the stream to answer it on.
 struct Exchange {
-    shared: Arc<Shared>,
+    shared: Arc<ConnectionShared>,
     request: Arc<Request>,
     /// What came behind the head in the same segment.
     rest: Vec<u8>,
@@ -83,9 +83,9 @@ impl Upgrade {
     pub fn handshake(stream: impl Transport, config: &Config) -> Result<Self, UpgradeError> {
         config.validate()?;
         let peer = stream.peer_addr();
-        let wire = TimedStream::new(Stream::Other(Box::new(stream)), peer);
-        let context = Arc::new(Context::new(config.clone()));
-        match read(Arc::new(Shared::new(wire, context))) {
+        let stream = TimedStream::new(Stream::Other(Box::new(stream)), peer);
+        let context = Arc::new(ServerShared::new(config.clone()));
+        match read(Arc::new(ConnectionShared::new(stream, context))) {
             Ok(Incoming::Upgrade(upgrade)) => Ok(upgrade),
             Ok(Incoming::Plain(plain)) => Err(plain.refuse()),
             Err(unopened) => Err(unopened.error),
@@ -220,10 +220,10 @@ impl From<UpgradeError> for Unopened {
 }
 
 /// Reads a request head and judges it.
-pub(crate) fn read(shared: Arc<Shared>) -> Result<Incoming, Unopened> {
+pub(crate) fn read(shared: Arc<ConnectionShared>) -> Result<Incoming, Unopened> {
     let config = &shared.context.config;
     let mut parser = HeadParser::new(config.limits.for_head());
-    let (request, rest) = match read_head(&shared.wire, config, &mut parser) {
+    let (request, rest) = match read_head(&shared.stream, config, &mut parser) {
         Ok(read) => read,
         Err(UpgradeError::Refused(refusal)) => {
             return Err(refuse(&shared, refusal, parser.is_head_request()).into());
@@ -232,7 +232,7 @@ pub(crate) fn read(shared: Arc<Shared>) -> Result<Incoming, Unopened> {
             let response = Response::new(Status::REQUEST_TIMEOUT, "the request took too long\n");
             let reply = encode(&response, parser.is_head_request()).unwrap_or_default();
             // The peer had its time, so no more of it is given than a close has.
-            send(&shared.wire, &reply, config.timeouts.close);
+            send(&shared.stream, &reply, config.timeouts.close);
             linger(&shared);
             return Err(UpgradeError::TimedOut.into());
         }
@@ -267,12 +267,12 @@ fn judge(request: &Request, config: &Config) -> Result<Handshake, HandshakeError
 
 #[inline(never)]
 fn read_head(
-    wire: &TimedStream,
+    stream: &TimedStream,
     config: &Config,
     parser: &mut HeadParser,
 ) -> Result<(Request, Vec<u8>), UpgradeError> {
     // Not from now: the thread may have been slow to start.
-    let deadline = Expiry::since(wire.accepted_at(), config.timeouts.handshake);
+    let deadline = Expiry::since(stream.accepted_at(), config.timeouts.handshake);
     // Not on the stack, where it would stay a used page for the life of the connection.
     let mut bytes = vec![0; STEP];
     let mut silent = true;
@@ -280,7 +280,7 @@ fn read_head(
         let wait = deadline.left().ok_or(UpgradeError::TimedOut)?;
         // Of a head that is too large, no more is read than shows it.
         let most = STEP.min(parser.room().saturating_add(1));
-        let len = match wire.read(&mut bytes[..most], wait) {
+        let len = match stream.read(&mut bytes[..most], wait) {
             Ok(None) => continue,
             Ok(Some(0)) if silent => return Err(UpgradeError::NoRequest),
             Ok(Some(0)) => return Err(UpgradeError::Io(ErrorKind::UnexpectedEof.into())),
@@ -291,7 +291,7 @@ fn read_head(
         silent = false;
         let (used, head) = parser.feed(&bytes[..len]).map_err(HandshakeError::from)?;
         if let Some(head) = head {
-            let request = Request::new(head, wire.peer_addr(), wire.accepted_at());
+            let request = Request::new(head, stream.peer_addr(), stream.accepted_at());
             return Ok((request, bytes[used..len].to_vec()));
         }
         // It is a long one, and kept in a buffer that doubles.
@@ -307,7 +307,11 @@ fn is_reset(error: &io::Error) -> bool {
     matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | NotConnected)
 }
 
-fn refuse(shared: &Shared, refusal: HandshakeError, is_head_request: bool) -> UpgradeError {
+fn refuse(
+    shared: &ConnectionShared,
+    refusal: HandshakeError,
+    is_head_request: bool,
+) -> UpgradeError {
     let frame = match refusal {
         HandshakeError::Head(error) => error.frame(),
         _ => None,
@@ -323,25 +327,25 @@ fn refuse(shared: &Shared, refusal: HandshakeError, is_head_request: bool) -> Up
 }
 
 /// Answers and closes the stream.
-fn answer(shared: &Shared, reply: &[u8]) {
+fn answer(shared: &ConnectionShared, reply: &[u8]) {
     let timeouts = &shared.context.config.timeouts;
-    send(&shared.wire, reply, allowance(timeouts.write, reply.len() as u64));
+    send(&shared.stream, reply, allowance(timeouts.write, reply.len() as u64));
     linger(shared);
 }
 
 /// Closes the stream in a way that lets the answer arrive even if the peer is still sending: what
 /// comes is thrown away until the peer's end or the close deadline.
-pub(crate) fn linger(shared: &Shared) {
-    let Shared { wire, context, .. } = shared;
+pub(crate) fn linger(shared: &ConnectionShared) {
+    let ConnectionShared { stream, context, .. } = shared;
     let deadline = Expiry::after(context.config.timeouts.close);
-    wire.shutdown(Shutdown::Write);
-    wire.drain(deadline);
-    wire.shutdown(Shutdown::Both);
+    stream.shutdown(Shutdown::Write);
+    stream.drain(deadline);
+    stream.shutdown(Shutdown::Both);
 }
 
-fn send(wire: &TimedStream, reply: &[u8], within: Duration) {
+fn send(stream: &TimedStream, reply: &[u8], within: Duration) {
     // The peer may be gone; then nobody misses the answer.
-    let _ = wire.write_all(&mut [IoSlice::new(reply)], within);
+    let _ = stream.write_all(&mut [IoSlice::new(reply)], within);
 }
 
 /// A response of our own, whose headers are fit to be sent.

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use crate::config::Config;
 use crate::connection::Connection;
 use crate::connection::Request;
-use crate::connection::shared::{Context, Shared};
+use crate::connection::shared::{ConnectionShared, ServerShared};
 use crate::connection::writer::CloseAction;
 use crate::error::UpgradeError;
 use crate::http::{Response, Status};
@@ -25,7 +25,7 @@ use crate::proto::CloseCode;
 use crate::server::acceptor::{Door, PLACES, Pace};
 use crate::server::callbacks::{BoxError, Callbacks, ErrorContext, guarded};
 use crate::server::registry::{Registry, Slot};
-use crate::server::thread_pool::{LINGER, Threads};
+use crate::server::thread_pool::{THREAD_KEEPALIVE, ThreadPool};
 use crate::server::upgrade::{self, Incoming, Plain, Unopened};
 
 /// How often peers are looked for that do not answer our Close in time. With the longest wait of an
@@ -37,9 +37,9 @@ const LINGERING: usize = 64;
 
 /// What the threads of the connections share.
 pub(crate) struct Service<H> {
-    context: Arc<Context>,
+    context: Arc<ServerShared>,
     callbacks: Callbacks,
-    threads: Arc<Threads>,
+    threads: Arc<ThreadPool>,
     handler: H,
     /// Set when the server is to stop.
     stop: Arc<AtomicBool>,
@@ -54,7 +54,7 @@ pub(crate) struct Service<H> {
 struct Lingering(Arc<AtomicUsize>);
 
 /// An accepted stream that has its place.
-type Admitted = (Arc<Shared>, Slot);
+type Admitted = (Arc<ConnectionShared>, Slot);
 
 /// A connection and the request that it came of, which outlives it.
 type Opened = (Connection, Arc<Request>);
@@ -70,8 +70,8 @@ where
         stop: Arc<AtomicBool>,
         registry: Arc<Registry>,
     ) -> Arc<Self> {
-        let threads = Arc::new(Threads::new(config.stack_size, LINGER));
-        let context = Arc::new(Context::new(config));
+        let threads = Arc::new(ThreadPool::new(config.stack_size, THREAD_KEEPALIVE));
+        let context = Arc::new(ServerShared::new(config));
         let (looked, lingering) = Default::default();
         let begun = Instant::now();
         Arc::new(Self {
@@ -131,9 +131,9 @@ where
             self.look();
             match listener.accept(pace.wait()) {
                 Ok(None) => pace.fine(),
-                Ok(Some(wire)) => {
+                Ok(Some(stream)) => {
                     pace = Pace::new();
-                    let admitted = self.admit(door, wire);
+                    let admitted = self.admit(door, stream);
                     if admitted.is_some() {
                         return admitted;
                     }
@@ -163,8 +163,8 @@ where
     }
 
     /// Gives a stream its place, and if this thread is to serve it, returns it.
-    fn admit(self: &Arc<Self>, door: &Arc<Door>, wire: TimedStream) -> Option<Admitted> {
-        let shared = Arc::new(Shared::new(wire, Arc::clone(&self.context)));
+    fn admit(self: &Arc<Self>, door: &Arc<Door>, stream: TimedStream) -> Option<Admitted> {
+        let shared = Arc::new(ConnectionShared::new(stream, Arc::clone(&self.context)));
         if self.is_stopping() {
             let error = UpgradeError::Rejected(Status::SERVICE_UNAVAILABLE);
             self.turn_away(shared, "the server is shutting down\n", error);
@@ -186,14 +186,14 @@ where
 
     /// Answers 503 without a wait: there is no place, or no thread to be had. The request is read
     /// and thrown away, so that the answer is not lost to a reset, if there is a thread for that.
-    fn turn_away(self: &Arc<Self>, shared: Arc<Shared>, why: &str, error: UpgradeError) {
+    fn turn_away(self: &Arc<Self>, shared: Arc<ConnectionShared>, why: &str, error: UpgradeError) {
         let response = Response::new(Status::SERVICE_UNAVAILABLE, why).header("Retry-After", "1");
         let reply = upgrade::encoded(&response);
-        let wire = &shared.wire;
+        let stream = &shared.stream;
         // Nothing was sent before, so the socket has room for this.
-        let _ = wire.write_all(&mut [IoSlice::new(&reply)], Duration::from_millis(10));
-        wire.shutdown(Shutdown::Write);
-        let context = ErrorContext { peer_addr: wire.peer_addr(), request: None };
+        let _ = stream.write_all(&mut [IoSlice::new(&reply)], Duration::from_millis(10));
+        stream.shutdown(Shutdown::Write);
+        let context = ErrorContext { peer_addr: stream.peer_addr(), request: None };
         self.callbacks.note(&context, &error.into());
         if let Some(place) = Lingering::enter(&self.lingering) {
             // Without a thread, the stream is dropped as it is.
@@ -230,8 +230,8 @@ where
     }
 
     /// The life of a connection.
-    fn serve(&self, shared: Arc<Shared>, slot: Slot) {
-        let peer_addr = shared.wire.peer_addr();
+    fn serve(&self, shared: Arc<ConnectionShared>, slot: Slot) {
+        let peer_addr = shared.stream.peer_addr();
         let (request, result) = match self.upgrade(shared, &slot) {
             Ok(None) => return,
             Ok(Some((conn, request))) => (Some(request), self.handle(conn)),
@@ -246,7 +246,11 @@ where
     /// The opening handshake, with the application's say in it; `None` if a plain request was
     /// served instead.
     #[inline(never)]
-    fn upgrade(&self, shared: Arc<Shared>, slot: &Slot) -> Result<Option<Opened>, Unopened> {
+    fn upgrade(
+        &self,
+        shared: Arc<ConnectionShared>,
+        slot: &Slot,
+    ) -> Result<Option<Opened>, Unopened> {
         let upgrade = match upgrade::read(shared)? {
             Incoming::Upgrade(upgrade) => upgrade,
             Incoming::Plain(plain) => {
@@ -287,7 +291,7 @@ where
 
     #[inline(never)]
     fn handle(&self, mut conn: Connection) -> Result<(), BoxError> {
-        let shared = conn.chaperoned();
+        let shared = conn.closed_by_server();
         let result = guarded(|| (self.handler)(conn));
         let result =
             result.unwrap_or_else(|said| Err(format!("the handler panicked: {said}").into()));
