@@ -1,6 +1,9 @@
 //! Every order in which a few threads can take the writer's steps, tried by `loom`:
 //! `RUSTFLAGS="--cfg loom" cargo test --release --lib writer`.
 
+use std::io;
+use std::net::Shutdown;
+
 use super::*;
 use loom::sync::Arc;
 use loom::thread;
