@@ -5,6 +5,7 @@ use std::io;
 
 use crate::http::{HandshakeError, InvalidResponse, Status};
 use crate::proto::{CloseCode, ProtocolError};
+use crate::session::{Deadline, Overloaded};
 
 /// Why a call on a connection failed.
 ///
@@ -36,19 +37,6 @@ pub enum Error {
     InvalidCloseCode(CloseCode),
     /// The slice to receive into is empty: nothing could ever be received. Nothing was.
     EmptyBuffer,
-}
-
-/// A deadline of [`Timeouts`](crate::Timeouts) that passed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Deadline {
-    /// `message`: a message took too long to arrive.
-    Message,
-    /// `idle`: nothing came, not even the answer to a Ping.
-    Idle,
-    /// `write`: the peer did not take what was sent.
-    Write,
-    /// `close`: the peer did not answer our Close.
-    Close,
 }
 
 /// Why a stream did not become a connection. The peer has been answered, where it could be and had
@@ -102,6 +90,40 @@ impl fmt::Display for Error {
 }
 
 impl Error {
+    /// The close code that the peer was told (§7.4), if this ended the connection and it could be
+    /// told anything.
+    #[must_use]
+    pub fn close_code(&self) -> Option<CloseCode> {
+        match self {
+            Self::Protocol(error) => Some(error.close_code()),
+            Self::DeadlineExceeded(deadline) => deadline.close_code(),
+            Self::Overloaded => Some(CloseCode::TRY_AGAIN_LATER),
+            Self::Io(_)
+            | Self::RecvTimeout
+            | Self::Closed
+            | Self::TooLong
+            | Self::InvalidCloseCode(_)
+            | Self::EmptyBuffer => None,
+        }
+    }
+
+    /// Whether the peer is simply gone: it reset the stream, or ended it with no Close frame, or the
+    /// connection was closed before.
+    #[must_use]
+    pub fn is_disconnect(&self) -> bool {
+        use io::ErrorKind::{
+            BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected, UnexpectedEof,
+        };
+        match self {
+            Self::Closed => true,
+            Self::Io(error) => matches!(
+                error.kind(),
+                BrokenPipe | ConnectionAborted | ConnectionReset | NotConnected | UnexpectedEof
+            ),
+            _ => false,
+        }
+    }
+
     /// Whether it ends the connection.
     pub(crate) fn is_fatal(&self) -> bool {
         match self {
@@ -109,18 +131,6 @@ impl Error {
             // The closing handshake goes on.
             Self::EmptyBuffer | Self::Closed => false,
             Self::Io(_) | Self::Protocol(_) | Self::DeadlineExceeded(_) | Self::Overloaded => true,
-        }
-    }
-}
-
-impl Deadline {
-    /// One line, fit for a close reason.
-    pub(crate) const fn reason(self) -> &'static str {
-        match self {
-            Self::Message => "the message took too long",
-            Self::Idle => "nothing was heard for too long",
-            Self::Write => "what was sent was not taken in time",
-            Self::Close => "the close was not answered in time",
         }
     }
 }
@@ -175,6 +185,18 @@ impl From<io::Error> for Error {
 impl From<ProtocolError> for Error {
     fn from(violation: ProtocolError) -> Self {
         Self::Protocol(violation)
+    }
+}
+
+impl From<Deadline> for Error {
+    fn from(deadline: Deadline) -> Self {
+        Self::DeadlineExceeded(deadline)
+    }
+}
+
+impl From<Overloaded> for Error {
+    fn from(_: Overloaded) -> Self {
+        Self::Overloaded
     }
 }
 

@@ -53,11 +53,12 @@ pub use config::{Config, Limits, Timeouts};
 pub use connection::{
     Chunk, Connection, Message, MessageWriter, RawStream, Receiver, Request, Sender, Text,
 };
-pub use error::{Deadline, Error, UpgradeError};
+pub use error::{Error, UpgradeError};
 pub use http::{Accept, Reject, Response, Status};
 pub use io::{Listener, Transport};
 pub use proto::{CloseCode, CloseFrame, MessageType, ProtocolError};
 pub use server::{BoxError, ErrorContext, Server, ShutdownHandle, Upgrade};
+pub use session::Deadline;
 
 /// The README's examples are tested with those of the documentation.
 #[cfg(doctest)]

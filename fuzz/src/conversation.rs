@@ -7,7 +7,7 @@
 
 use barews::proto::encoder::{self, FrameHeader};
 use barews::proto::{CloseCode, Event, MessageType, OpCode, ProtocolError};
-use barews::session::Closing;
+use barews::session::{CloseAction, Closing};
 
 use super::bytes::{Bytes, pieces};
 use super::receive_split::LIMITS;
@@ -32,7 +32,7 @@ pub fn check(data: &[u8]) {
 /// A server that echoes, and what it is to have sent, kept by hand.
 #[derive(Default)]
 struct Server {
-    closing: Closing,
+    closing: Closing<()>,
     out: Vec<u8>,
     wanted: Vec<u8>,
     /// Whether a Close is in `wanted`.
@@ -54,23 +54,27 @@ impl Server {
                     self.want(if *kind == MessageType::Text { 0x81 } else { 0x82 }, payload);
                 }
             }
-            Ok(event) => {
-                self.closing.answer(event, payload, &mut self.out);
-                match event {
-                    Event::Ping => self.want(0x8a, payload),
-                    Event::Close(_) => {
-                        self.want(0x88, payload);
-                        assert_eq!(self.closing, Closing::Closed);
+            Ok(event) => match event {
+                Event::Ping => {
+                    if self.closing.may_send() {
+                        encoder::pong(payload, &mut self.out);
                     }
-                    _ => {}
+                    self.want(0x8a, payload);
                 }
-            }
+                Event::Close(theirs) => {
+                    self.closing.close(CloseAction::Reply(theirs.clone()), &mut self.out);
+                    self.want(0x88, payload);
+                    assert!(matches!(self.closing, Closing::Closed { .. }));
+                }
+                _ => {}
+            },
             Err(violation) => {
                 let reason = violation.to_string();
-                self.closing.fail(violation.close_code(), &reason, &mut self.out);
+                let action = CloseAction::Abort(violation.close_code(), reason.clone());
+                self.closing.close(action, &mut self.out);
                 let code = code_of(violation).to_be_bytes();
                 self.want(0x88, &[&code, reason.as_bytes()].concat());
-                assert_eq!(self.closing, Closing::Closed);
+                assert!(matches!(self.closing, Closing::Closed { .. }));
             }
         }
         assert_eq!(self.closing.may_send(), !self.closed);
@@ -80,6 +84,7 @@ impl Server {
     fn act(&mut self, what: u8) {
         let out = &mut self.out;
         let may_send = self.closing.may_send();
+        let initiate = |code, reason: &str| CloseAction::Initiate(code, reason.to_owned());
         match what {
             8 if may_send => encoder::ping(b"there?", out),
             9 if may_send => encoder::pong(&[what; 125], out),
@@ -94,9 +99,17 @@ impl Server {
             12 if may_send && self.streaming => {
                 out.extend_from_slice(FrameHeader::new(true, OpCode::Continuation, 0).as_bytes());
             }
-            13 => self.closing.start(CloseCode(1000), "", out),
-            14 => self.closing.start(CloseCode::NO_STATUS, "no room for words", out),
-            15 => self.closing.fail(CloseCode(4999), &"\u{2603}".repeat(42), out),
+            13 => {
+                self.closing.close(initiate(CloseCode(1000), ""), out);
+            }
+            14 => {
+                let action = initiate(CloseCode::NO_STATUS, "no room for words");
+                self.closing.close(action, out);
+            }
+            15 => {
+                let action = CloseAction::Abort(CloseCode(4999), "\u{2603}".repeat(42));
+                self.closing.close(action, out);
+            }
             _ => return,
         }
         match what {

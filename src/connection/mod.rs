@@ -3,11 +3,10 @@
 mod message;
 mod request;
 mod buffer_pool;
-pub(crate) mod writer;
+mod write_lock;
+mod writer;
 pub(crate) mod shared;
-mod timers;
 mod read_buffer;
-mod assembler;
 mod reader;
 mod sender;
 mod receiver;
@@ -23,16 +22,16 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::connection::read_buffer::reserve;
-use crate::connection::reader::QUEUE;
+use crate::connection::reader::MAX_QUEUED;
 use crate::connection::shared::ConnectionShared;
 use crate::error::Error;
 use crate::proto::frame::MAX_HEADER;
 use crate::proto::{CloseCode, CloseFrame, MessageType, encoder};
+use crate::session::headroom::reserve;
 
 /// Messages up to this length are copied to the queue by `write`, if it has room; longer ones are
 /// sent from where they lie. In bytes.
-const QUEUED: usize = 16 << 10;
+const MAX_QUEUEDD: usize = 16 << 10;
 
 /// An open WebSocket connection, for use by one thread; [`split`](Self::split) it for two.
 ///
@@ -137,14 +136,14 @@ impl Connection {
         let message = message.into();
         // The message that fills the queue goes out with it, and so need not be copied.
         let queued = self.receiver.reader.queue.len();
-        if message.len() > QUEUED || queued + message.len() >= QUEUE {
+        if message.len() > MAX_QUEUEDD || queued + message.len() >= MAX_QUEUED {
             return self.transmit(message);
         }
-        if self.sender.shared.is_closing() {
+        if self.sender.shared.writer.is_closed() {
             return Err(Error::Closed);
         }
         let queue = &mut self.receiver.reader.queue;
-        self.sender.shared.context.buffers.get(queue);
+        self.sender.shared.server.buffers.get(queue);
         if !reserve(queue, MAX_HEADER + message.len()) {
             // No memory: it goes out from where it lies.
             return self.transmit(message);

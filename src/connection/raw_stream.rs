@@ -7,7 +7,7 @@ use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
 use crate::connection::shared::ConnectionShared;
-use crate::io::deadline::{Expiry, allowance};
+use crate::io::deadline::Expiry;
 use crate::io::stream::Sink;
 
 /// The bare stream of a connection, from [`Connection::into_stream`](crate::Connection::into_stream):
@@ -25,13 +25,13 @@ pub struct RawStream {
 
 impl RawStream {
     pub(crate) fn new(shared: Arc<ConnectionShared>, rest: Vec<u8>) -> Self {
-        shared.detach();
+        shared.writer.detach();
         Self { shared, rest: Cursor::new(rest) }
     }
 
     /// Ends one direction or both; that it may be over already is no error.
     pub fn shutdown(&self, how: Shutdown) {
-        self.shared.stream.shutdown(how);
+        self.shared.stream().shutdown(how);
     }
 
     /// The descriptor of the socket underneath, for options that std does not know; `None` if the
@@ -40,7 +40,7 @@ impl RawStream {
     #[cfg(unix)]
     #[must_use]
     pub fn as_fd(&self) -> Option<BorrowedFd<'_>> {
-        self.shared.stream.as_fd()
+        self.shared.stream().as_fd()
     }
 }
 
@@ -51,9 +51,9 @@ impl Read for RawStream {
         if len > 0 || buf.is_empty() {
             return Ok(len);
         }
-        let deadline = Expiry::after(self.shared.context.config.timeouts.idle_timeout);
+        let deadline = Expiry::after(self.shared.server.config.timeouts.idle_timeout);
         while let Some(wait) = deadline.left() {
-            if let Some(len) = self.shared.stream.read(buf, wait)? {
+            if let Some(len) = self.shared.stream().read(buf, wait)? {
                 return Ok(len);
             }
         }
@@ -64,8 +64,8 @@ impl Read for RawStream {
 impl Write for RawStream {
     /// Writes all of `buf` within the write timeout. After an error, nobody knows how much.
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        let within = allowance(self.shared.context.config.timeouts.write, buf.len() as u64);
-        self.shared.stream.write_all(&mut [IoSlice::new(buf)], within)?;
+        let within = self.shared.writer.timeout(buf.len() as u64);
+        self.shared.stream().write_all(&mut [IoSlice::new(buf)], within)?;
         Ok(buf.len())
     }
 

@@ -1,12 +1,12 @@
-//! Memory for what is received: the read buffer, and room for a message; and how it grows.
+//! The read buffer.
 //!
-//! Both follow what really arrives and never what a header announces. An idle connection holds
-//! next to nothing; one that streams gets room enough to make system calls rare.
+//! Its size follows what really arrives. An idle connection holds next to nothing; one that streams
+//! gets room enough to make system calls rare.
 
 use std::mem;
 use std::ops::{Index, Range};
 
-use crate::session::headroom::{self, SMALL};
+use crate::session::headroom::grow;
 
 /// The smallest read buffer, in bytes: enough for a message of a chat, next to nothing for an idle
 /// connection.
@@ -139,43 +139,6 @@ impl Index<Range<usize>> for ReadBuffer {
     }
 }
 
-/// Makes `message` at least `len` bytes long, what is new being zero, if there is memory for it.
-/// It will not be longer than `most`, as far as anybody knows.
-#[must_use]
-pub(crate) fn grow(message: &mut Vec<u8>, len: usize, most: usize) -> bool {
-    if message.len() >= len {
-        return true;
-    }
-    if message.capacity() < len {
-        // Twice as much each time, but for the last: what is beyond the end is never used.
-        let capacity = most.min(message.capacity().saturating_mul(2)).max(len);
-        if !allocate(message, capacity) {
-            return false;
-        }
-    }
-    message.resize(len, 0);
-    true
-}
-
-/// Makes room for `more` bytes behind those of `block`, if there is memory for it.
-#[inline]
-#[must_use]
-pub(crate) fn reserve(block: &mut Vec<u8>, more: usize) -> bool {
-    block.capacity() - block.len() >= more || {
-        let len = block.len().saturating_add(more);
-        let capacity = len.max(block.capacity().saturating_mul(2));
-        allocate(block, capacity)
-    }
-}
-
-/// Gives `block` a capacity that it does not have yet, in bytes, if there is memory for it.
-#[inline(never)]
-fn allocate(block: &mut Vec<u8>, capacity: usize) -> bool {
-    let more = capacity - block.len();
-    let mut allocate = || block.try_reserve_exact(more).is_ok();
-    if capacity < SMALL { allocate() } else { headroom::allocate(capacity, allocate) == Some(true) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -257,27 +220,5 @@ mod tests {
         buffer.consume(2 * SMALLEST);
         buffer.room(LARGEST);
         assert!(buffer.unread().is_empty());
-    }
-
-    #[test]
-    fn a_message_that_does_not_fit_memory_is_refused() {
-        let mut message = vec![1; 10];
-        assert!(!grow(&mut message, usize::MAX / 2, usize::MAX));
-        assert_eq!(message, [1; 10]);
-        assert!(grow(&mut message, 12, 12));
-        assert_eq!(message.len(), 12);
-    }
-
-    #[test]
-    fn a_long_message_grows_by_doubling_to_its_end() {
-        let mut message = Vec::new();
-        let mut capacities = Vec::new();
-        for len in 1..=20 {
-            assert!(grow(&mut message, len << 18, 20 << 18));
-            capacities.push(message.capacity() >> 18);
-        }
-        capacities.dedup();
-        assert_eq!(capacities, [1, 2, 4, 8, 16, 20]);
-        assert!(message.iter().all(|byte| *byte == 0));
     }
 }

@@ -4,47 +4,47 @@
 //! side by side. When the buffer is empty in the middle of a payload, the socket is read straight
 //! into the memory where the message belongs. Either way [`Decoder::feed`] sees every byte once,
 //! in place, but for those of short messages that have come whole: they are unmasked while they
-//! are copied. Control frames are answered here, violations too; parts of messages are handed on.
+//! are copied. Control frames are answered here, errors too; parts of messages are handed on.
 //!
 //! Before a read can block, all that is queued for sending goes out. The two are calls side by
 //! side, with what they call inlined: where many connections take turns, each line of the stack
 //! that a message touches has left the cache.
 
 use std::io::{ErrorKind, IoSlice};
-use std::mem;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::connection::message::Chunk;
-use crate::connection::read_buffer::{LARGEST, ReadBuffer, reserve};
+use crate::connection::read_buffer::{LARGEST, ReadBuffer};
 use crate::connection::shared::ConnectionShared;
-use crate::connection::timers::{Bounds, CallDeadline, QUIET, ReadTimers};
-use crate::connection::writer::{CloseAction, Unit};
-use crate::error::{Deadline, Error};
+use crate::connection::writer::Unit;
+use crate::error::Error;
+use crate::io::deadline::Expiry;
 use crate::proto::frame::{MAX_CONTROL, MAX_HEADER};
-use crate::proto::{CloseCode, CloseFrame, Decoder, Event, MessageType};
+use crate::proto::{CloseFrame, Decoder, Event, MessageType, encoder};
+use crate::session::assembler::MAX_RETAINED_FREE;
+use crate::session::headroom::reserve;
+use crate::session::timers::{MEMORY_KEEPALIVE, Next as Step};
+use crate::session::{Charge, CloseAction, Pending, ReadTimers};
 
 /// How much may be queued for sending before it is sent, in bytes.
-pub(crate) const QUEUE: usize = 64 << 10;
+pub(crate) const MAX_QUEUED: usize = 64 << 10;
 
 /// The shortest rest of a payload that is worth a read of its own, in bytes. A shorter one costs
 /// less to copy than a system call takes.
-const DIRECT: u64 = 64 << 10;
+const MIN_DIRECT: u64 = 64 << 10;
 
-/// How often to look up at the most.
-const LOOK_UP: Duration = Duration::from_millis(100);
-
-/// How much memory may be held through a silence, in bytes.
-const SPARE: usize = 64 << 10;
+/// How often at the most a read ends to see whether a sender has started to close.
+const CLOSE_CHECK_INTERVAL: Duration = Duration::from_millis(100);
 
 /// See the top of the file.
 pub(crate) struct FrameReader {
     pub(crate) shared: Arc<ConnectionShared>,
-    core: Decoder,
+    decoder: Decoder,
     buffer: ReadBuffer,
-    /// Bytes of it that are charged to the budget for memory that is kept.
-    kept: u64,
+    /// For the buffer while it is large.
+    charge: Charge,
     /// A part of a message that was put back.
     ready: Option<Ready>,
     /// Whether the payload under way is read straight to where it belongs.
@@ -57,7 +57,7 @@ pub(crate) struct FrameReader {
     /// Whether senders of their own exist, which may start to close at any time.
     pub(crate) split: bool,
     pub(crate) close_frame: Option<Box<CloseFrame>>,
-    /// Hears of each Pong's payload.
+    /// Called with each Pong's payload.
     pub(crate) on_pong: Option<Box<OnPong>>,
     state: State,
 }
@@ -71,6 +71,14 @@ enum State {
     Closed,
     /// It ended otherwise.
     Failed,
+}
+
+/// When a call that receives has waited long enough, counted from its first read: what has arrived
+/// by then is received, however long it took to send what had to go first.
+#[derive(Debug)]
+pub(crate) struct CallExpiry {
+    timeout: Option<Duration>,
+    expiry: Option<Expiry>,
 }
 
 /// A part of a message in the buffer, unmasked and checked.
@@ -96,12 +104,11 @@ pub(crate) enum Next {
 impl FrameReader {
     /// The receiving side of a connection that has just opened; `rest` came behind the request.
     pub(crate) fn new(shared: Arc<ConnectionShared>, rest: Vec<u8>) -> Self {
-        let core = Decoder::new(shared.context.config.limits.for_decoder());
         Self {
+            decoder: Decoder::new(shared.server.config.limits.for_decoder()),
+            charge: Charge::new(&shared.server.budget),
             shared,
-            core,
             buffer: ReadBuffer::new(rest),
-            kept: 0,
             ready: None,
             direct: false,
             received: 0,
@@ -120,7 +127,7 @@ impl FrameReader {
 
     /// The type of the message under way.
     pub(crate) fn kind(&self) -> Option<MessageType> {
-        self.core.message_kind()
+        self.decoder.message_kind()
     }
 
     /// Goes on until there is something to hand on.
@@ -135,12 +142,12 @@ impl FrameReader {
                 return Ok(Next::Ready(ready));
             }
             if self.buffer.is_empty() {
-                let left = self.core.payload_left();
+                let left = self.decoder.payload_left();
                 // Once begun, it goes on so to the end of the payload.
-                self.direct = left > 0 && (self.direct || left >= DIRECT);
+                self.direct = left > 0 && (self.direct || left >= MIN_DIRECT);
                 return Ok(if self.direct { Next::Direct(left) } else { Next::Empty });
             }
-            let (used, event) = self.core.feed(self.buffer.unread())?;
+            let (used, event) = self.decoder.feed(self.buffer.unread())?;
             let used = self.buffer.consume(used);
             match event {
                 Event::Data { kind, len, fin } => {
@@ -158,21 +165,26 @@ impl FrameReader {
     /// that memory can be given back. `held` is how many bytes of it the caller could. What is
     /// queued has been sent.
     #[inline(never)]
-    pub(crate) fn refill(&mut self, held: usize, call: &mut CallDeadline) -> Result<bool, Error> {
+    pub(crate) fn refill(&mut self, held: usize, call: &mut CallExpiry) -> Result<bool, Error> {
         debug_assert!(self.queue.is_empty());
         let held = held + self.queue.capacity() + self.buffer.excess();
-        let mut bounds = self.bounds(call, held);
-        let most = self.keep();
-        match self.timers.read(&self.shared, self.buffer.room(most), &mut bounds)? {
+        let (message, tick, most) = (self.unfinished(), self.tick(held), self.max_buffer_size());
+        let Self { shared, timers, buffer, .. } = self;
+        match read(shared, timers, buffer.room(most), (message, tick), call)? {
             Some(0) => return Err(Error::Io(ErrorKind::UnexpectedEof.into())),
             Some(len) => self.buffer.filled(len),
             None => {}
         }
-        let quiet = self.timers.is_idle();
-        if quiet {
-            self.give_back();
+        let is_idle = self.timers.is_idle();
+        if is_idle {
+            if self.buffer.is_empty() {
+                self.buffer.reset();
+            }
+            if self.queue.is_empty() {
+                self.queue = Vec::new();
+            }
         }
-        Ok(quiet)
+        Ok(is_idle)
     }
 
     /// Puts a message of at most `most` bytes that lies whole in the buffer into `buf`; its type.
@@ -181,7 +193,7 @@ impl FrameReader {
         if !self.is_open() || self.ready.is_some() {
             return None;
         }
-        let (used, kind) = self.core.take_whole(self.buffer.unread(), most, buf)?;
+        let (used, kind) = self.decoder.take_whole(self.buffer.unread(), most, buf)?;
         self.buffer.consume(used);
         // Nothing was under way, so no count of it runs.
         debug_assert_eq!(self.received, 0);
@@ -196,7 +208,7 @@ impl FrameReader {
 
     /// For how much longer the payload under way goes on, in bytes.
     pub(crate) fn payload_left(&self) -> u64 {
-        self.core.payload_left()
+        self.decoder.payload_left()
     }
 
     /// Puts back a part of which only the first `len` bytes were taken.
@@ -210,17 +222,17 @@ impl FrameReader {
     pub(crate) fn read_direct(
         &mut self,
         out: &mut [u8],
-        call: &mut CallDeadline,
+        call: &mut CallExpiry,
     ) -> Result<Option<Chunk>, Error> {
         debug_assert!(self.queue.is_empty());
         self.buffer.bypassed();
-        let mut bounds = self.bounds(call, 0);
-        let len = match self.timers.read(&self.shared, out, &mut bounds)? {
+        let bounds = (self.unfinished(), self.tick(0));
+        let len = match read(&self.shared, &mut self.timers, out, bounds, call)? {
             None => return Ok(None),
             Some(0) => return Err(Error::Io(ErrorKind::UnexpectedEof.into())),
             Some(len) => len,
         };
-        match self.core.feed(&mut out[..len])? {
+        match self.decoder.feed(&mut out[..len])? {
             (_, Event::Data { kind, len, fin }) => {
                 self.count(len, fin);
                 Ok(Some(Chunk { kind, len, fin }))
@@ -241,11 +253,11 @@ impl FrameReader {
         rest
     }
 
-    /// Sends what is queued, and behind it a frame of a head and a payload.
-    pub(crate) fn transmit(&mut self, [head, payload]: [&[u8]; 2]) -> Result<(), Error> {
-        let mut frames = [&self.queue, head, payload].map(IoSlice::new);
-        let result = self.shared.transmit(&mut frames);
-        self.shared.context.buffers.put(&mut self.queue);
+    /// Sends what is queued, and behind it a frame of a header and a payload.
+    pub(crate) fn transmit(&mut self, [header, payload]: [&[u8]; 2]) -> Result<(), Error> {
+        let mut frames = [&self.queue, header, payload].map(IoSlice::new);
+        let result = self.shared.writer.send(&mut frames);
+        self.shared.server.buffers.put(&mut self.queue);
         result
     }
 
@@ -255,8 +267,8 @@ impl FrameReader {
         if self.queue.is_empty() {
             return Ok(());
         }
-        let result = self.shared.transmit(&mut [IoSlice::new(&self.queue)]);
-        self.shared.context.buffers.put(&mut self.queue);
+        let result = self.shared.writer.send(&mut [IoSlice::new(&self.queue)]);
+        self.shared.server.buffers.put(&mut self.queue);
         result
     }
 
@@ -275,74 +287,53 @@ impl FrameReader {
 
     /// Does what an error calls for, and passes it on.
     pub(crate) fn failed(&mut self, error: Error) -> Error {
-        if !self.is_open() {
+        if !self.is_open() || !error.is_fatal() {
             return error;
         }
-        let (code, reason) = match &error {
-            // The connection goes on, or its closing handshake does.
-            Error::RecvTimeout
-            | Error::TooLong
-            | Error::EmptyBuffer
-            | Error::InvalidCloseCode(_)
-            | Error::Closed => return error,
-            Error::Protocol(violation) => (violation.close_code(), violation.to_string()),
-            Error::DeadlineExceeded(wait @ (Deadline::Message | Deadline::Idle)) => {
-                (CloseCode::POLICY_VIOLATION, wait.reason().to_owned())
-            }
-            Error::Overloaded => (CloseCode::TRY_AGAIN_LATER, error.to_string()),
-            Error::Io(_) | Error::DeadlineExceeded(Deadline::Write | Deadline::Close) => {
-                // If we have ended the stream ourselves, the reason for that is the news.
-                let error = self.shared.cause_of(error);
-                self.shared.abandon();
-                self.end(State::Failed);
-                return error;
-            }
+        let Some(code) = error.close_code() else {
+            // If we have ended the stream ourselves, the reason for that is the news.
+            let error = self.shared.writer.cause_of(error);
+            self.shared.abandon();
+            self.end(State::Failed);
+            return error;
         };
         // Answers to what was right come before the answer to what was wrong.
         if !self.queue.is_empty() {
-            let within = self.shared.context.config.timeouts.close;
+            let within = self.shared.server.config.timeouts.close;
             let queue = &mut [IoSlice::new(&self.queue)];
-            let _ = self.shared.transmit_within(queue, Unit::Messages, within);
+            let _ = self.shared.writer.send_within(queue, Unit::Messages, within);
         }
         // First, since to throw away what still comes takes no memory but for one buffer.
         self.end(State::Failed);
-        self.shared.finish(CloseAction::Abort(code, reason));
+        self.shared.finish(CloseAction::Abort(code, error.to_string()));
         error
     }
 
-    /// How large the buffer may be while it waits: beyond the spare, all connections share.
-    fn keep(&mut self) -> usize {
-        let keeping = &self.shared.context.keeping;
-        if self.buffer.wanted() <= SPARE {
-            keeping.give_back(mem::take(&mut self.kept));
-        } else if self.kept == 0 && keeping.take(LARGEST as u64) {
-            self.kept = LARGEST as u64;
+    /// How large the buffer may be while it waits, in bytes: beyond what is free, all connections
+    /// share a budget.
+    fn max_buffer_size(&mut self) -> usize {
+        if self.buffer.wanted() <= MAX_RETAINED_FREE {
+            self.charge.clear();
+        } else if self.charge.retain(LARGEST as u64) {
+            return LARGEST;
         }
-        if self.kept > 0 { LARGEST } else { SPARE }
+        MAX_RETAINED_FREE
     }
 
-    /// Gives back memory that is not in use.
-    fn give_back(&mut self) {
-        if self.buffer.is_empty() {
-            self.buffer.reset();
-        }
-        if self.queue.is_empty() {
-            self.queue = Vec::new();
-        }
+    /// Payload bytes that have come of what the peer has begun, if it has begun anything.
+    fn unfinished(&self) -> Option<u64> {
+        self.decoder.is_unfinished().then_some(self.received)
     }
 
-    fn bounds<'a>(&self, call: &'a mut CallDeadline, held: usize) -> Bounds<'a> {
+    /// The longest that a read may take if so much memory is held that could be given back.
+    fn tick(&self, held: usize) -> Duration {
         let mut tick = Duration::MAX;
         if self.split && !self.shared.is_watched() {
             // Nothing wakes a blocked read but the end of the stream, and no server is there to end
             // it, so look up now and then whether a sender has started to close.
-            tick = self.shared.context.config.timeouts.close.max(LOOK_UP);
+            tick = self.shared.server.config.timeouts.close.max(CLOSE_CHECK_INTERVAL);
         }
-        if held > SPARE {
-            tick = tick.min(QUIET);
-        }
-        let unfinished = self.core.is_unfinished().then_some(self.received);
-        Bounds { unfinished, call, tick }
+        if held > MAX_RETAINED_FREE { tick.min(MEMORY_KEEPALIVE) } else { tick }
     }
 
     /// Takes note of payload that has come.
@@ -351,49 +342,47 @@ impl FrameReader {
         self.received += len as u64;
         if fin {
             self.received = 0;
-            self.timers.next_message();
+            self.timers.message_ended();
         }
     }
 
-    /// Answers a control frame other than Close.
+    /// Answers a control frame other than Close (§5.5.2).
     fn answer(&mut self, event: &Event) -> Result<(), Error> {
-        let mut closing = self.shared.closing();
-        if *event == Event::Ping && closing.may_send() {
-            self.shared.context.buffers.get(&mut self.queue);
+        if *event == Event::Ping {
+            self.shared.server.buffers.get(&mut self.queue);
             if !reserve(&mut self.queue, MAX_HEADER + MAX_CONTROL) {
                 self.send_queue()?;
             }
+            encoder::pong(self.decoder.control(), &mut self.queue);
+        } else {
+            self.timed(|reader| {
+                if let Some(on_pong) = &mut reader.on_pong {
+                    on_pong(reader.decoder.control());
+                }
+            });
         }
-        closing.answer(event, self.core.control(), &mut self.queue);
-        if *event == Event::Pong {
-            self.timed(Self::tell_of_pong);
-        }
-        if self.core.message_kind().is_none() {
-            self.timers.next_message();
+        if self.decoder.message_kind().is_none() {
+            self.timers.message_ended();
         }
         if self.split && !self.queue.is_empty() {
-            // It holds nothing else then, and must not wait for a blocked sender.
-            self.timed(|reader| reader.shared.push_control(&reader.queue));
-            self.shared.context.buffers.put(&mut self.queue);
-        } else if self.queue.len() >= QUEUE {
+            // It holds nothing else then, and must not wait for a blocked sender. Once our Close is
+            // due, nothing is answered any more.
+            self.timed(|reader| drop(reader.shared.writer.push_control(&reader.queue)));
+            self.shared.server.buffers.put(&mut self.queue);
+        } else if self.queue.len() >= MAX_QUEUED {
             self.send_queue()?;
         }
         Ok(())
     }
 
-    fn tell_of_pong(&mut self) {
-        if let Some(on_pong) = &mut self.on_pong {
-            on_pong(self.core.control());
-        }
-    }
-
     /// Does what a peer has called for, in time that its deadlines count.
     fn timed<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> T {
-        let (unfinished, closing) = (self.core.is_unfinished(), self.shared.is_closing());
-        let before = (unfinished || closing).then(Instant::now);
+        let pending =
+            Pending { message: self.unfinished(), closing: self.shared.writer.is_closed() };
+        let before = (pending.message.is_some() || pending.closing).then(Instant::now);
         let done = work(self);
         if let Some(before) = before {
-            self.timers.add_wait(before.elapsed(), unfinished, closing);
+            self.timers.add_wait(pending, before.elapsed());
         }
         done
     }
@@ -410,17 +399,74 @@ impl FrameReader {
     /// The connection is over: its memory is of no more use, and the stream is read by others.
     fn end(&mut self, state: State) {
         self.state = state;
-        self.shared.stop_receiving();
+        self.shared.writer.release_reader();
         self.ready = None;
         self.buffer.reset();
+        self.charge.clear();
         self.queue = Vec::new();
-        self.keep();
     }
 }
 
 impl Drop for FrameReader {
     fn drop(&mut self) {
-        self.shared.context.keeping.give_back(self.kept);
-        self.shared.stop_receiving();
+        self.shared.writer.release_reader();
+    }
+}
+
+impl CallExpiry {
+    /// A shorter timeout than a millisecond counts as one; `None` is never.
+    pub(crate) fn new(timeout: Option<Duration>) -> Self {
+        Self { timeout, expiry: None }
+    }
+
+    fn left(&mut self) -> Result<Duration, Error> {
+        let Some(timeout) = self.timeout else { return Ok(Duration::MAX) };
+        let timeout = timeout.max(Duration::from_millis(1));
+        let expiry = self.expiry.get_or_insert_with(|| Expiry::after(timeout));
+        expiry.left().ok_or(Error::RecvTimeout)
+    }
+}
+
+/// Reads once into `buf`: so many bytes, zero at the end of the stream, or `None` if nothing came.
+/// Bounds are the connection's timers, the call's, and the tick; an unfinished message has the first
+/// of them count.
+#[inline(always)]
+fn read(
+    shared: &ConnectionShared,
+    timers: &mut ReadTimers,
+    buf: &mut [u8],
+    (message, tick): (Option<u64>, Duration),
+    call: &mut CallExpiry,
+) -> Result<Option<usize>, Error> {
+    let pending = Pending { message, closing: shared.begin_read() };
+    let read = wait_time(shared, timers, pending).and_then(|(now, wait)| {
+        let wait = wait.min(call.left()?).min(tick);
+        let received = shared.stream().read(buf, wait)?;
+        timers.read_done(received, pending, tick < Duration::MAX, || now.elapsed());
+        Ok(received)
+    });
+    shared.end_read();
+    read
+}
+
+/// The time, and how long the next read may take; sends the Ping that is due.
+#[inline(always)]
+fn wait_time(
+    shared: &ConnectionShared,
+    timers: &mut ReadTimers,
+    pending: Pending,
+) -> Result<(Instant, Duration), Error> {
+    let timeouts = &shared.server.config.timeouts;
+    loop {
+        let now = Instant::now();
+        match timers.next(timeouts, pending, now, || shared.writer.is_writing())? {
+            Step::Wait(wait) => return Ok((now, wait)),
+            Step::Ping => {
+                let mut frame = Vec::new();
+                encoder::ping(b"", &mut frame);
+                // Once our Close is due, its answer is waited for, and no other.
+                let _ = shared.writer.push_control(&frame);
+            }
+        }
     }
 }

@@ -4,15 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::{mem, thread};
 
-use crate::connection::assembler::MessageAssembler;
 use crate::connection::message::{Chunk, Message};
-use crate::connection::reader::{FrameReader, Next};
+use crate::connection::reader::{CallExpiry, FrameReader, Next};
 use crate::connection::shared::ConnectionShared;
-use crate::connection::timers::CallDeadline;
-use crate::connection::writer::CloseAction;
-use crate::error::{Deadline, Error};
+use crate::error::Error;
 use crate::io::deadline::Expiry;
 use crate::proto::{CloseCode, CloseFrame, MessageType};
+use crate::session::{CloseAction, Deadline, MessageAssembler};
 
 /// The receiving half of a connection, from [`Connection::split`](crate::Connection::split).
 ///
@@ -36,7 +34,7 @@ pub struct Receiver {
 
 impl Receiver {
     pub(crate) fn new(shared: Arc<ConnectionShared>, rest: Vec<u8>) -> Self {
-        let assembler = MessageAssembler::new(Arc::clone(&shared.context));
+        let assembler = MessageAssembler::new(&shared.server.budget);
         let reader = Box::new(FrameReader::new(shared, rest));
         Self { reader, assembler, recv_timeout: None, partly_read: false, closed_by_server: false }
     }
@@ -76,7 +74,7 @@ impl Receiver {
         if out.is_empty() {
             return Err(Error::EmptyBuffer);
         }
-        let call = &mut CallDeadline::new(self.recv_timeout);
+        let call = &mut CallExpiry::new(self.recv_timeout);
         let chunk = self.chunk(out, call).map_err(|error| self.failed(error))?;
         if let Some(chunk) = &chunk {
             self.partly_read = !chunk.fin && (self.partly_read || chunk.len > 0);
@@ -123,14 +121,14 @@ impl Receiver {
         self.assembler.clear();
         self.reader.send_queue().map_err(|error| self.failed(error))?;
         let shared = &self.reader.shared;
-        let timeouts = &shared.context.config.timeouts;
+        let timeouts = &shared.server.config.timeouts;
         let (write, close) = (timeouts.write, timeouts.close);
         shared.close(CloseAction::Initiate(code, reason.to_owned()), write);
         // However much comes before it.
         let deadline = Expiry::after(close);
         let mut sink = [0; 4096];
         while let Some(left) = deadline.left() {
-            match self.chunk(&mut sink, &mut CallDeadline::new(Some(left))) {
+            match self.chunk(&mut sink, &mut CallExpiry::new(Some(left))) {
                 Ok(None) => return Ok(()),
                 Ok(Some(_)) | Err(Error::RecvTimeout) => {}
                 Err(error) => return Err(self.failed(error)),
@@ -141,10 +139,10 @@ impl Receiver {
 
     /// Puts a message together in `buf`; the type of a whole one, or `None` at the end.
     fn assemble(&mut self, buf: &mut Vec<u8>) -> Result<Option<MessageType>, Error> {
-        let call = &mut CallDeadline::new(self.recv_timeout);
+        let call = &mut CallExpiry::new(self.recv_timeout);
         let Self { reader, assembler, .. } = self;
         // The message before is no longer in use.
-        assembler.uncharge_if_empty();
+        assembler.release();
         loop {
             if let Some(most) = assembler.bypass(buf)
                 && let Some(kind) = reader.take_whole(most, buf)
@@ -187,9 +185,9 @@ impl Receiver {
         }
     }
 
-    fn chunk(&mut self, out: &mut [u8], call: &mut CallDeadline) -> Result<Option<Chunk>, Error> {
+    fn chunk(&mut self, out: &mut [u8], call: &mut CallExpiry) -> Result<Option<Chunk>, Error> {
         let Self { reader, assembler, .. } = self;
-        assembler.uncharge_if_empty();
+        assembler.release();
         if let Some(kind) = reader.kind()
             && !assembler.is_empty()
         {
@@ -249,7 +247,7 @@ impl Drop for Receiver {
                 true => CloseCode::INTERNAL_ERROR,
                 false => CloseCode::NORMAL,
             };
-            self.reader.shared.finish(CloseAction::Initiate(code, String::new()));
+            self.reader.shared.finish(CloseAction::Abort(code, String::new()));
         }
     }
 }

@@ -7,11 +7,12 @@ use std::time::{Duration, Instant};
 
 use crate::connection::message::Message;
 use crate::connection::shared::ConnectionShared;
-use crate::connection::writer::{CloseAction, Unit};
+use crate::connection::writer::Unit;
 use crate::error::Error;
 use crate::proto::frame::MAX_CONTROL;
 use crate::proto::utf8::Utf8;
 use crate::proto::{CloseCode, MessageType, OpCode, encoder};
+use crate::session::CloseAction;
 
 /// The sending half of a connection, from [`Connection::split`](crate::Connection::split).
 ///
@@ -36,7 +37,7 @@ impl Sender {
         let message = message.into();
         let head = encoder::FrameHeader::new(true, message.kind().opcode(), message.len());
         let mut frame = [IoSlice::new(head.as_bytes()), IoSlice::new(message.as_bytes())];
-        self.shared.transmit(&mut frame)
+        self.shared.writer.send(&mut frame)
     }
 
     /// A message that is sent in fragments as it is written (§5.4): for one whose length is not
@@ -44,8 +45,8 @@ impl Sender {
     /// timeout at the most, and so does this one for those before it; if that is too long, the
     /// writer's first call fails with [`Error::DeadlineExceeded`]. Control frames do not wait.
     pub fn writer(&self, kind: MessageType) -> MessageWriter<'_> {
-        let begun = self.shared.begin_message();
-        let left = self.shared.time_to_write(0);
+        let begun = self.shared.writer.begin_message();
+        let left = self.shared.writer.timeout(0);
         let stage = match begun {
             Ok(()) => Stage::First,
             Err(error) => Stage::Refused(error),
@@ -65,13 +66,9 @@ impl Sender {
         if payload.len() > MAX_CONTROL {
             return Err(Error::TooLong);
         }
-        if self.shared.is_closing() {
-            return Err(Error::Closed);
-        }
         let mut frame = Vec::new();
         encoder::ping(payload, &mut frame);
-        self.shared.push_control(&frame);
-        Ok(())
+        self.shared.writer.push_control(&frame)
     }
 
     /// Starts the closing handshake (§7.1.2) and returns; the [`Receiver`](crate::Receiver)
@@ -85,7 +82,7 @@ impl Sender {
         if !code.is_sendable() {
             return Err(Error::InvalidCloseCode(code));
         }
-        let within = self.shared.context.config.timeouts.write;
+        let within = self.shared.server.config.timeouts.write;
         self.shared.close(CloseAction::Initiate(code, reason.to_owned()), within);
         Ok(())
     }
@@ -180,14 +177,14 @@ impl MessageWriter<'_> {
         let mut frame = [IoSlice::new(head.as_bytes()), IoSlice::new(payload)];
         let before = Instant::now();
         let within = self.time_for(payload.len(), before);
-        let result = self.shared.transmit_within(&mut frame, Unit::Fragment, within);
+        let result = self.shared.writer.send_within(&mut frame, Unit::Fragment, within);
         // One that fails leaves a message behind that is begun and not ended.
         if opcode == OpCode::Continuation && result.is_err() || !fin && result.is_ok() {
             self.stage = Stage::Further;
         }
         result?;
         let after = Instant::now();
-        let timeout = self.shared.time_to_write(0);
+        let timeout = self.shared.writer.timeout(0);
         self.left = within.saturating_sub(after - before).min(timeout.saturating_add(UNREAD));
         self.idle = Some(after);
         Ok(())
@@ -196,7 +193,7 @@ impl MessageWriter<'_> {
     /// How long a fragment of `len` bytes may take: for the peer it is as if all came in one frame,
     /// so time that earlier ones have left is there for this one too.
     fn time_for(&self, len: usize, now: Instant) -> Duration {
-        let timeout = self.shared.time_to_write(0);
+        let timeout = self.shared.writer.timeout(0);
         // While we had nothing to send, the peer could catch up.
         let idle = self.idle.map_or(Duration::ZERO, |since| now - since);
         let left = self.left.max(self.left.saturating_add(idle).min(timeout));
@@ -228,14 +225,14 @@ impl Drop for MessageWriter<'_> {
         match self.stage {
             Stage::Further => {
                 let reason = "a message was left unfinished".to_owned();
-                let within = self.shared.context.config.timeouts.close;
+                let within = self.shared.server.config.timeouts.close;
                 self.shared.close(CloseAction::Abort(CloseCode::INTERNAL_ERROR, reason), within);
             }
             // It waits for another, or has ended.
             Stage::Refused(_) => return,
             Stage::First | Stage::Over => {}
         }
-        self.shared.end_message();
+        self.shared.writer.end_message();
     }
 }
 

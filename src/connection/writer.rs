@@ -1,104 +1,41 @@
 //! Who may write to the stream, and in which order.
 //!
-//! One thread at a time has the *turn*, for whole frames, so that frames never mix. A control frame
-//! must not wait for a thread that is blocked in a long write: it goes to the outbox, and whoever
-//! has the turn sends what is there before passing the turn on.
-//!
 //! ```text
-//!   send ───── waits for the turn ────▶ turn ── writes, no lock held ──▶ outbox empty? ──▶ free
-//!   push_control, close ─▶ outbox ──── takes the turn only if it is free ──▲    │ no: writes that
-//!                                                                          └────┘
+//!   send ── waits for the right to write ──▶ writes, no lock held ──▶ release: outbox empty? ──▶ free
+//!   push_control, close ──▶ outbox ── only if nobody writes ──────────▲    │ no: writes that
+//!                                                                     └────┘
 //! ```
 //!
-//! All of it is one state under one lock, which nobody holds while they write. So the outbox is
-//! found empty in the same step in which the turn is given up, and nothing that is posted can be
-//! missed. `loom` tries every order of these steps, in `writer/models.rs`.
+//! A control frame must not wait for a thread that is blocked in a long write: it goes to the
+//! outbox, and whoever may write sends what is there before giving that up. `loom` tries every order
+//! of these steps, in `writer/models.rs`.
 
-use std::io::{ErrorKind, IoSlice};
+use std::io::IoSlice;
 use std::mem;
-use std::sync::PoisonError;
+use std::net::Shutdown;
 use std::time::{Duration, Instant};
 
-#[cfg(loom)]
-use loom::sync::{Condvar, Mutex, MutexGuard, atomic};
-#[cfg(not(loom))]
-use std::sync::{Condvar, Mutex, MutexGuard, atomic};
+use crate::config::Timeouts;
+use crate::connection::write_lock::{
+    Failure, FlushLimit, ReadSide, StateGuard, WriteLock, WriteState,
+};
+use crate::error::Error;
+use crate::io::deadline::Expiry;
+use crate::io::stream::Sink;
+use crate::session::timers::allowance;
+use crate::session::{CloseAction, Closing, Deadline};
 
 #[cfg(all(test, loom))]
 mod models;
-mod turn;
 
-use atomic::{AtomicBool, Ordering};
-
-use crate::error::{Deadline, Error};
-use crate::io::deadline::Expiry;
-use crate::io::stream::Sink;
-use crate::proto::{CloseCode, CloseFrame};
-use crate::session::Closing;
-use turn::{Outbox, Patience, Turn};
-
-/// How much of Pongs waits for a blocked writer before the older ones are dropped, in bytes.
-const OUTBOX: usize = 4 << 10;
+/// How much of Pings and Pongs waits for a blocked writer before the older ones are dropped, in
+/// bytes.
+const MAX_CONTROL_QUEUED: usize = 4 << 10;
 
 /// See the top of the file.
-pub(crate) struct Writer {
-    state: Mutex<State>,
-    /// Signalled when something has changed that somebody waits for.
-    changed: Condvar,
-    /// Whether our Close has passed, or none can: what [`Phase`] says, without the lock.
-    closing: AtomicBool,
-}
-
-struct State {
-    /// Whether somebody has the turn.
-    turn: bool,
-    /// Whether a message is being sent in fragments, so that no other may begin (§5.4).
-    message: bool,
-    /// Whether the connection is to end behind our Close (§7.1.1).
-    finished: bool,
-    /// Whether a receiving half may still read the stream.
-    receiving: bool,
-    /// How many threads wait for a change.
-    waiting: u32,
-    phase: Phase,
-    /// When the last byte of our Close was written.
-    closed_at: Option<Instant>,
-    /// `None` unless something waits.
-    outbox: Option<Box<Outbox>>,
-}
-
-#[derive(Clone, Copy)]
-enum Phase {
-    /// The 101 is not out yet: no frame may come before it.
-    Opening,
-    /// Frames may be sent, as far as the closing handshake lets them.
-    Open(Closing),
-    /// Nothing can follow what failed.
-    Failed(Failure),
-    /// The stream is somebody else's: not even a Close may come.
-    Detached,
-}
-
-/// Why we ended the stream, for the one who then finds it ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Failure {
-    /// The peer did not take what was sent in time.
-    WriteTimeout,
-    /// It did not answer our Close in time.
-    CloseTimeout,
-    /// A write failed, perhaps part of the way.
-    Write(ErrorKind),
-}
-
-/// A Close frame to send.
-#[derive(Debug, Clone)]
-pub(crate) enum CloseAction {
-    /// The answer to the peer's.
-    Reply(CloseFrame),
-    /// The start of the closing handshake.
-    Initiate(CloseCode, String),
-    /// The end of a connection that has failed.
-    Abort(CloseCode, String),
+pub(crate) struct Writer<S> {
+    lock: WriteLock<S>,
+    timeout: Duration,
 }
 
 /// What a thread has to send.
@@ -110,19 +47,30 @@ pub(crate) enum Unit {
     Fragment,
 }
 
-impl Writer {
-    pub(crate) fn new() -> Self {
-        let state = State {
-            turn: false,
-            message: false,
-            finished: false,
-            receiving: false,
-            waiting: 0,
-            phase: Phase::Opening,
-            closed_at: None,
-            outbox: None,
-        };
-        Self { state: Mutex::new(state), changed: Condvar::new(), closing: AtomicBool::new(false) }
+/// Who throws away what still comes at the end of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Drain {
+    /// Whoever asks.
+    Ours,
+    /// Somebody who asked before, or to whom the stream was handed over.
+    Others,
+    /// Nobody: the stream has failed, or a receiving half does not let go of it.
+    Nothing,
+}
+
+impl<S: Sink> Writer<S> {
+    /// Of a stream that has been accepted; no frame may be sent on it yet.
+    pub(crate) fn new(stream: S, timeouts: &Timeouts) -> Self {
+        Self { lock: WriteLock::new(stream), timeout: timeouts.write }
+    }
+
+    pub(crate) fn stream(&self) -> &S {
+        &self.lock.stream
+    }
+
+    /// How long a write of `len` bytes may take.
+    pub(crate) fn timeout(&self, len: u64) -> Duration {
+        allowance(self.timeout, len)
     }
 
     /// Writes the answer that opens the connection, lets frames follow it, and counts on a
@@ -131,88 +79,88 @@ impl Writer {
     /// # Errors
     ///
     /// As for [`send`](Self::send).
-    pub(crate) fn open(
-        &self,
-        sink: &impl Sink,
-        reply: &[u8],
-        within: Duration,
-    ) -> Result<(), Error> {
-        // Nobody else takes the turn before the connection is open.
-        let turn = self.take_turn(&mut self.lock(), sink);
-        let result = sink.write_all(&mut [IoSlice::new(reply)], within);
-        let mut state = self.lock();
-        if result.is_ok() && matches!(state.phase, Phase::Opening) {
-            state.phase = Phase::Open(Closing::Open);
-            state.receiving = true;
+    pub(crate) fn open(&self, reply: &[u8]) -> Result<(), Error> {
+        let guard = self.lock.opener();
+        let result = self.stream().write_all(&mut [IoSlice::new(reply)], self.timeout);
+        if result.is_ok() {
+            self.lock.lock().reader = ReadSide::Receiver;
         }
-        drop(state);
-        turn.pass(result, Patience::Within(within))
+        guard.release(result, FlushLimit::Within(self.timeout))
     }
 
-    /// Writes whole frames of data within such a time, and waits for the turn before that for no
-    /// longer; `control` is the time that control frames
-    /// may take which have to go out behind them.
+    /// Writes whole messages within their time, and waits for others who write before that for no
+    /// longer.
     ///
     /// # Errors
     ///
-    /// [`Error::Closed`] once a Close has passed; [`Error::DeadlineExceeded`] if `within` passes, and
+    /// [`Error::Closed`] once our Close is due; [`Error::DeadlineExceeded`] if the time passes, and
     /// [`Error::Io`].
     #[inline(always)]
-    pub(crate) fn send(
+    pub(crate) fn send(&self, frames: &mut [IoSlice<'_>]) -> Result<(), Error> {
+        let len: usize = frames.iter().map(|frame| frame.len()).sum();
+        self.send_within(frames, Unit::Messages, self.timeout(len as u64))
+    }
+
+    /// The same for one unit or the other, within a time of the caller's.
+    ///
+    /// # Errors
+    ///
+    /// As for [`send`](Self::send).
+    #[inline(always)]
+    pub(crate) fn send_within(
         &self,
-        sink: &impl Sink,
         frames: &mut [IoSlice<'_>],
         unit: Unit,
         within: Duration,
-        control: Duration,
     ) -> Result<(), Error> {
-        let mut state = self.lock();
-        if state.is_busy_for(unit) {
-            state = self.wait_for_turn(state, unit, within)?;
+        let mut state = self.lock.lock();
+        if unit.is_held_up(&state) {
+            state = self.wait_to_write(state, unit, within)?;
         }
-        if !state.may_send() {
+        if !state.closing.may_send() {
             return Err(Error::Closed);
         }
-        let turn = self.take_turn(&mut state, sink);
+        let guard = self.lock.acquire(&mut state);
         drop(state);
-        let result = sink.write_all(frames, within);
-        turn.pass(result, Patience::Within(control))
+        let result = self.stream().write_all(frames, within);
+        guard.release(result, FlushLimit::Within(self.timeout))
     }
 
     /// Sends whole control frames, without waiting for a thread that is blocked.
-    pub(crate) fn push_control(&self, sink: &impl Sink, frames: &[u8], within: Duration) {
-        let mut state = self.lock();
-        if !matches!(state.phase, Phase::Opening) && !state.may_send() {
-            return;
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Closed`] once our Close is due.
+    pub(crate) fn push_control(&self, frames: &[u8]) -> Result<(), Error> {
+        let mut state = self.lock.lock();
+        if !state.closing.may_send() {
+            return Err(Error::Closed);
         }
-        let outbox = state.outbox.get_or_insert_default();
+        let control = &mut state.outbox().control;
         // §5.5.3: only the latest Ping needs an answer, so older ones may go.
-        if outbox.frames.len() + frames.len() > OUTBOX {
-            outbox.frames.clear();
+        if control.len() + frames.len() > MAX_CONTROL_QUEUED {
+            control.clear();
         }
-        outbox.frames.extend_from_slice(frames);
-        self.deliver(state, sink, Patience::Within(within));
+        control.extend_from_slice(frames);
+        self.lock.flush(state, FlushLimit::Within(self.timeout));
+        Ok(())
     }
 
     /// Sends a Close, unless one has passed, without waiting for a thread that is blocked.
-    pub(crate) fn close(&self, sink: &impl Sink, action: CloseAction, within: Duration) {
-        self.post_close(sink, action, Patience::Within(within));
+    pub(crate) fn close(&self, action: CloseAction, within: Duration) {
+        self.post_close(action, FlushLimit::Within(within));
     }
 
     /// The same, without waiting for the peer either: what it has no room for is left to
     /// [`retry`](Self::retry), or to whoever sends next.
-    pub(crate) fn try_close(&self, sink: &impl Sink, action: CloseAction) {
-        self.post_close(sink, action, Patience::None);
+    pub(crate) fn try_close(&self, action: CloseAction) {
+        self.post_close(action, FlushLimit::NonBlocking);
     }
 
     /// Sends what waits, as far as the peer has room for it now; whether nothing is left.
-    pub(crate) fn retry(&self, sink: &impl Sink) -> bool {
-        let state = self.lock();
-        if state.outbox.is_none() {
-            return true;
-        }
-        self.deliver(state, sink, Patience::None);
-        self.lock().outbox.is_none()
+    pub(crate) fn retry(&self) -> bool {
+        self.lock.flush(self.lock.lock(), FlushLimit::NonBlocking);
+        self.lock.lock().is_flushed()
     }
 
     /// Begins a message in fragments; others wait for [`end_message`](Self::end_message).
@@ -220,191 +168,115 @@ impl Writer {
     /// # Errors
     ///
     /// As for [`send`](Self::send).
-    pub(crate) fn begin_message(&self, within: Duration) -> Result<(), Error> {
-        let mut state = self.wait_for_turn(self.lock(), Unit::Messages, within)?;
-        if !state.may_send() {
+    pub(crate) fn begin_message(&self) -> Result<(), Error> {
+        let mut state = self.wait_to_write(self.lock.lock(), Unit::Messages, self.timeout)?;
+        if !state.closing.may_send() {
             return Err(Error::Closed);
         }
-        state.message = true;
+        state.fragmented = true;
         Ok(())
     }
 
     /// The message in fragments is over, or never will be.
     pub(crate) fn end_message(&self) {
-        let mut state = self.lock();
-        state.message = false;
-        self.notify(&state);
+        let mut state = self.lock.lock();
+        state.fragmented = false;
+        self.lock.notify(&state);
     }
 
-    /// When our Close was sent, if it is.
+    /// When our Close was written, if it is.
     pub(crate) fn closed_at(&self) -> Option<Instant> {
-        self.lock().closed_at
+        self.lock.lock().closing.written_at()
     }
 
     /// Whether somebody is writing.
     pub(crate) fn is_writing(&self) -> bool {
-        self.lock().turn
+        self.lock.lock().writing
     }
 
-    /// Whether a Close of ours has been sent, or the connection has ended without. It may be so a
-    /// moment later.
+    /// Whether our Close has gone out, or the connection has ended without. It may be so a moment
+    /// later.
     #[inline]
-    pub(crate) fn is_closing(&self) -> bool {
-        self.closing.load(Ordering::Relaxed)
-    }
-
-    /// Has our side of the stream end behind our Close; whether this is the first such call.
-    pub(crate) fn finish(&self) -> bool {
-        self.closing.store(true, Ordering::Relaxed);
-        !mem::replace(&mut self.lock().finished, true)
+    pub(crate) fn is_closed(&self) -> bool {
+        self.lock.is_closed()
     }
 
     /// Nothing more can be sent, for this reason, unless there is another already.
     pub(crate) fn fail(&self, failure: Failure) {
-        self.fail_state(&mut self.lock(), failure);
+        self.lock.end(&mut self.lock.lock(), |closing| closing.fail(failure));
     }
 
-    /// Hands the stream over to somebody who will speak for themselves, once whoever has the turn
-    /// is through, or has had `within`.
-    pub(crate) fn detach(&self, within: Duration) {
-        let deadline = Expiry::after(within);
-        let mut state = self.lock();
-        while state.turn
-            && let Some(left) = deadline.left()
-        {
-            state = self.wait(state, left);
+    /// What to tell of a stream that failed or ended: the reason why we ended it, if we did.
+    pub(crate) fn cause_of(&self, error: Error) -> Error {
+        match self.lock.lock().closing {
+            Closing::Failed(failure) => failure.error(),
+            _ => error,
         }
-        self.closing.store(true, Ordering::Relaxed);
-        state.finished = true;
-        state.outbox = None;
-        if !matches!(state.phase, Phase::Failed(_)) {
-            state.phase = Phase::Detached;
-        }
-        self.notify(&state);
     }
 
-    /// Why we ended the stream, if we did.
-    pub(crate) fn failure(&self) -> Option<Failure> {
-        match self.lock().phase {
-            Phase::Failed(failure) => Some(failure),
-            _ => None,
-        }
+    /// Hands the stream over to somebody who will speak for themselves, once whoever writes is
+    /// through, or has had the write timeout.
+    pub(crate) fn detach(&self) {
+        let writing = |state: &WriteState| state.writing;
+        let (mut state, _) = self.lock.wait_while(self.lock.lock(), self.timeout, writing);
+        self.lock.end(&mut state, |closing| closing.detach());
     }
 
     /// The receiving half reads the stream no more.
-    pub(crate) fn stop_receiving(&self) {
-        let mut state = self.lock();
-        state.receiving = false;
-        self.notify(&state);
-    }
-
-    /// Waits until no receiving half reads the stream, so that another may; whether that is so by
-    /// the deadline.
-    pub(crate) fn wait_for_receiver(&self, deadline: Expiry) -> bool {
-        let mut state = self.lock();
-        while state.receiving
-            && let Some(left) = deadline.left()
-        {
-            state = self.wait(state, left);
+    pub(crate) fn release_reader(&self) {
+        let mut state = self.lock.lock();
+        if state.reader == ReadSide::Receiver {
+            state.reader = ReadSide::Free;
         }
-        !state.receiving
+        self.lock.notify(&state);
     }
 
-    fn post_close(&self, sink: &impl Sink, action: CloseAction, patience: Patience) {
-        let mut state = self.lock();
-        if matches!(state.phase, Phase::Opening | Phase::Open(_)) {
-            state.outbox.get_or_insert_default().actions.push(action);
-            self.deliver(state, sink, patience);
+    /// Takes the reading side for the end of the connection, once no receiving half has it.
+    pub(crate) fn acquire_reader(&self, expiry: Expiry) -> Drain {
+        let left = expiry.left().unwrap_or_default();
+        let reads = |state: &WriteState| state.reader == ReadSide::Receiver;
+        let (mut state, is_free) = self.lock.wait_while(self.lock.lock(), left, reads);
+        match (mem::replace(&mut state.reader, ReadSide::Drain), state.closing) {
+            (ReadSide::Drain, _) | (_, Closing::Detached) => Drain::Others,
+            (_, Closing::Failed(_)) => Drain::Nothing,
+            _ if is_free => Drain::Ours,
+            _ => Drain::Nothing,
         }
     }
 
-    /// Sends what waits in the outbox, unless somebody else has the turn, or has yet to open the
-    /// connection, and so will.
-    fn deliver(&self, mut state: MutexGuard<'_, State>, sink: &impl Sink, patience: Patience) {
-        if state.turn || !matches!(state.phase, Phase::Open(_)) {
-            return;
+    fn post_close(&self, action: CloseAction, limit: FlushLimit) {
+        let mut state = self.lock.lock();
+        let mut frame = Vec::new();
+        if state.closing.close(action, &mut frame) {
+            // Our Close is out: §7.1.1: our side of the stream ends behind it.
+            self.stream().shutdown(Shutdown::Write);
         }
-        let turn = self.take_turn(&mut state, sink);
-        drop(state);
-        // The outbox is no caller's own write: who receives hears of its failure.
-        let _ = turn.pass(Ok(()), patience);
-    }
-
-    fn take_turn<'a, S: Sink>(&'a self, state: &mut State, sink: &'a S) -> Turn<'a, S> {
-        debug_assert!(!state.turn);
-        state.turn = true;
-        Turn { writer: self, sink }
+        if !frame.is_empty() {
+            state.outbox().close = frame;
+            // Nobody may send any more, whether they wait for it or not.
+            self.lock.notify(&state);
+            self.lock.flush(state, limit);
+        }
     }
 
     /// Waits until this may be sent, or nothing may. What others take is not this one's: it has all
     /// of its own time then.
     #[cold]
-    fn wait_for_turn<'a>(
-        &self,
-        mut state: MutexGuard<'a, State>,
+    fn wait_to_write<'a>(
+        &'a self,
+        state: StateGuard<'a>,
         unit: Unit,
         within: Duration,
-    ) -> Result<MutexGuard<'a, State>, Error> {
-        let deadline = Expiry::after(within);
-        while state.may_send() && state.is_busy_for(unit) {
-            let left = deadline.left().ok_or(Error::DeadlineExceeded(Deadline::Write))?;
-            state = self.wait(state, left);
-        }
-        Ok(state)
-    }
-
-    fn wait<'a>(&self, mut state: MutexGuard<'a, State>, most: Duration) -> MutexGuard<'a, State> {
-        state.waiting += 1;
-        // Longer ones would overflow in some system's clock.
-        let waited = self.changed.wait_timeout(state, most.min(Duration::from_secs(3600)));
-        let mut state = waited.unwrap_or_else(PoisonError::into_inner).0;
-        state.waiting -= 1;
-        state
-    }
-
-    #[inline]
-    fn notify(&self, state: &State) {
-        if state.waiting > 0 {
-            self.changed.notify_all();
-        }
-    }
-
-    fn fail_state(&self, state: &mut State, failure: Failure) {
-        self.closing.store(true, Ordering::Relaxed);
-        if matches!(state.phase, Phase::Opening | Phase::Open(_)) {
-            state.phase = Phase::Failed(failure);
-        }
-        state.outbox = None;
-        self.notify(state);
-    }
-
-    /// The state stays whole whatever panics: nothing that can panic runs under its lock.
-    #[inline]
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    ) -> Result<StateGuard<'a>, Error> {
+        let busy = |state: &WriteState| state.closing.may_send() && unit.is_held_up(state);
+        let (state, is_free) = self.lock.wait_while(state, within, busy);
+        is_free.then_some(state).ok_or(Error::DeadlineExceeded(Deadline::Write))
     }
 }
 
-impl State {
-    /// Whether data may be sent: §5.5.1: none after a Close.
+impl Unit {
     #[inline]
-    fn may_send(&self) -> bool {
-        matches!(self.phase, Phase::Open(Closing::Open))
-    }
-
-    #[inline]
-    fn is_busy_for(&self, unit: Unit) -> bool {
-        self.turn || (unit == Unit::Messages && self.message)
-    }
-}
-
-impl Failure {
-    /// What a call that receives says of it.
-    pub(crate) fn error(self) -> Error {
-        match self {
-            Self::WriteTimeout => Error::DeadlineExceeded(Deadline::Write),
-            Self::CloseTimeout => Error::DeadlineExceeded(Deadline::Close),
-            Self::Write(kind) => Error::Io(kind.into()),
-        }
+    fn is_held_up(self, state: &WriteState) -> bool {
+        state.writing || (self == Self::Messages && state.fragmented)
     }
 }

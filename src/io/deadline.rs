@@ -33,12 +33,6 @@ impl Expiry {
     }
 }
 
-/// `base` and one second more for each whole 64 KiB of `len`: what a transfer of `len` bytes may
-/// take.
-pub(crate) fn allowance(base: Duration, len: u64) -> Duration {
-    base.saturating_add(Duration::from_secs(len >> 16))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -49,14 +43,5 @@ mod tests {
         assert!(left <= Duration::from_secs(60) && left > Duration::from_secs(30));
         assert_eq!(Expiry::after(Duration::ZERO).left(), None);
         assert_eq!(Expiry::after(Duration::MAX).left(), Some(Duration::MAX));
-    }
-
-    #[test]
-    fn an_allowance_grows_by_a_second_for_64_kib() {
-        let base = Duration::from_secs(10);
-        assert_eq!(allowance(base, (64 << 10) - 1), base);
-        assert_eq!(allowance(base, 64 << 10), Duration::from_secs(11));
-        assert_eq!(allowance(base, 16 << 20), Duration::from_secs(266));
-        assert_eq!(allowance(Duration::MAX, u64::MAX), Duration::MAX);
     }
 }

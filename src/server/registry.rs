@@ -11,11 +11,11 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use crate::connection::shared::{self, ConnectionShared};
-use crate::connection::writer::CloseAction;
 use crate::io::deadline::Expiry;
 use crate::io::stream::Sink;
 use crate::io::stream::TimedStream;
 use crate::proto::CloseCode;
+use crate::session::CloseAction;
 
 /// The connections of a server.
 #[derive(Default)]
@@ -65,8 +65,8 @@ struct Place {
 impl Registry {
     /// A place and a slot for a stream, if the limits allow one more.
     pub(crate) fn enter(self: &Arc<Self>, shared: &Arc<ConnectionShared>) -> Option<Slot> {
-        let limits = &shared.context.config.limits;
-        let source = source(&shared.stream);
+        let limits = &shared.server.config.limits;
+        let source = source(shared.stream());
         let mut peers = self.lock();
         if peers.closing || peers.count() >= limits.max_connections {
             return None;
@@ -113,14 +113,14 @@ impl Registry {
             going_away(shared);
         }
         for shared in opening {
-            shared.stream.shutdown(Shutdown::Both);
+            shared.stream().shutdown(Shutdown::Both);
         }
     }
 
     /// Sends what the peers had no room for before, as far as they have now.
     pub(crate) fn retry(&self) {
         for shared in self.all() {
-            shared.retry();
+            shared.writer.retry();
         }
     }
 
@@ -146,14 +146,14 @@ impl Registry {
             let mut closing = self.closing();
             let Some((since, shared)) = closing.pop_front() else { break };
             let Some(shared) = shared.upgrade() else { continue };
-            if since.elapsed() < shared.context.config.timeouts.close {
+            if since.elapsed() < shared.server.config.timeouts.close {
                 closing.push_front((since, Arc::downgrade(&shared)));
                 break;
             }
             drop(closing);
-            shared.retry();
-            let timeout = shared.context.config.timeouts.close;
-            match shared.closed_at() {
+            shared.writer.retry();
+            let timeout = shared.server.config.timeouts.close;
+            match shared.writer.closed_at() {
                 Some(at) if at.elapsed() >= timeout => shared.expire_close(),
                 // Its time begins when it is sent.
                 at => later.push((at.unwrap_or_else(Instant::now), shared)),
@@ -179,7 +179,7 @@ impl Registry {
     }
 
     fn watch_since(&self, since: Instant, shared: &Arc<ConnectionShared>) {
-        if shared.context.config.timeouts.close == Duration::MAX {
+        if shared.server.config.timeouts.close == Duration::MAX {
             return;
         }
         let mut closing = self.closing();
@@ -384,7 +384,7 @@ mod tests {
             let shared = Arc::new(ConnectionShared::new(stream, Arc::clone(&context)));
             let slot = registry.enter(&shared).unwrap();
             slot.open();
-            shared.open(b"101").unwrap();
+            shared.writer.open(b"101").unwrap();
             (full, shared, slot)
         };
         let peers: Vec<_> = (0..1000).map(|_| open()).collect();

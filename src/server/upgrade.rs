@@ -14,7 +14,7 @@ use crate::http::{
     self, Accept, Date, Handshake, HandshakeError, HeadParser, InvalidResponse, Reject, Response,
     Status,
 };
-use crate::io::deadline::{Expiry, allowance};
+use crate::io::deadline::Expiry;
 use crate::io::stream::Sink;
 use crate::io::stream::TimedStream;
 use crate::io::transport::{Stream, Transport};
@@ -124,7 +124,7 @@ impl Upgrade {
             Err(error) => return Err(exchange.fail(error)),
         };
         announce();
-        exchange.shared.open(&reply).map_err(io::Error::from)?;
+        exchange.shared.writer.open(&reply).map_err(io::Error::from)?;
         let protocol = accept.selected_subprotocol().map(str::to_owned);
         // What came behind the request is rare, and the answer's memory is of a good size.
         let mut received = reply;
@@ -221,9 +221,9 @@ impl From<UpgradeError> for Unopened {
 
 /// Reads a request head and judges it.
 pub(crate) fn read(shared: Arc<ConnectionShared>) -> Result<Incoming, Unopened> {
-    let config = &shared.context.config;
+    let config = &shared.server.config;
     let mut parser = HeadParser::new(config.limits.for_head());
-    let (request, rest) = match read_head(&shared.stream, config, &mut parser) {
+    let (request, rest) = match read_head(shared.stream(), config, &mut parser) {
         Ok(read) => read,
         Err(UpgradeError::Refused(refusal)) => {
             return Err(refuse(&shared, refusal, parser.is_head_request()).into());
@@ -232,7 +232,7 @@ pub(crate) fn read(shared: Arc<ConnectionShared>) -> Result<Incoming, Unopened> 
             let response = Response::new(Status::REQUEST_TIMEOUT, "the request took too long\n");
             let reply = encode(&response, parser.is_head_request()).unwrap_or_default();
             // The peer had its time, so no more of it is given than a close has.
-            send(&shared.stream, &reply, config.timeouts.close);
+            send(shared.stream(), &reply, config.timeouts.close);
             linger(&shared);
             return Err(UpgradeError::TimedOut.into());
         }
@@ -244,7 +244,7 @@ pub(crate) fn read(shared: Arc<ConnectionShared>) -> Result<Incoming, Unopened> 
         Err(error) => return Err(error.into()),
     };
     let exchange = Exchange { shared, request: Arc::new(request), rest };
-    match judge(&exchange.request, &exchange.shared.context.config) {
+    match judge(&exchange.request, &exchange.shared.server.config) {
         Ok(handshake) => Ok(Incoming::Upgrade(Upgrade { exchange, handshake })),
         Err(HandshakeError::NotWebSocket) => Ok(Incoming::Plain(Plain { exchange })),
         Err(refusal) => {
@@ -328,16 +328,15 @@ fn refuse(
 
 /// Answers and closes the stream.
 fn answer(shared: &ConnectionShared, reply: &[u8]) {
-    let timeouts = &shared.context.config.timeouts;
-    send(&shared.stream, reply, allowance(timeouts.write, reply.len() as u64));
+    send(shared.stream(), reply, shared.writer.timeout(reply.len() as u64));
     linger(shared);
 }
 
 /// Closes the stream in a way that lets the answer arrive even if the peer is still sending: what
 /// comes is thrown away until the peer's end or the close deadline.
 pub(crate) fn linger(shared: &ConnectionShared) {
-    let ConnectionShared { stream, context, .. } = shared;
-    let deadline = Expiry::after(context.config.timeouts.close);
+    let stream = shared.stream();
+    let deadline = Expiry::after(shared.server.config.timeouts.close);
     stream.shutdown(Shutdown::Write);
     stream.drain(deadline);
     stream.shutdown(Shutdown::Both);

@@ -15,7 +15,6 @@ use crate::config::Config;
 use crate::connection::Connection;
 use crate::connection::Request;
 use crate::connection::shared::{ConnectionShared, ServerShared};
-use crate::connection::writer::CloseAction;
 use crate::error::UpgradeError;
 use crate::http::{Response, Status};
 use crate::io::stream::Sink;
@@ -27,6 +26,7 @@ use crate::server::callbacks::{BoxError, Callbacks, ErrorContext, guarded};
 use crate::server::registry::{Registry, Slot};
 use crate::server::thread_pool::{THREAD_KEEPALIVE, ThreadPool};
 use crate::server::upgrade::{self, Incoming, Plain, Unopened};
+use crate::session::CloseAction;
 
 /// How often peers are looked for that do not answer our Close in time. With the longest wait of an
 /// accept on top, that is within 250 ms. In milliseconds.
@@ -189,7 +189,7 @@ where
     fn turn_away(self: &Arc<Self>, shared: Arc<ConnectionShared>, why: &str, error: UpgradeError) {
         let response = Response::new(Status::SERVICE_UNAVAILABLE, why).header("Retry-After", "1");
         let reply = upgrade::encoded(&response);
-        let stream = &shared.stream;
+        let stream = shared.stream();
         // Nothing was sent before, so the socket has room for this.
         let _ = stream.write_all(&mut [IoSlice::new(&reply)], Duration::from_millis(10));
         stream.shutdown(Shutdown::Write);
@@ -231,7 +231,7 @@ where
 
     /// The life of a connection.
     fn serve(&self, shared: Arc<ConnectionShared>, slot: Slot) {
-        let peer_addr = shared.stream.peer_addr();
+        let peer_addr = shared.stream().peer_addr();
         let (request, result) = match self.upgrade(shared, &slot) {
             Ok(None) => return,
             Ok(Some((conn, request))) => (Some(request), self.handle(conn)),
@@ -296,7 +296,7 @@ where
         let result =
             result.unwrap_or_else(|said| Err(format!("the handler panicked: {said}").into()));
         shared.finish(match result {
-            Ok(()) => CloseAction::Initiate(CloseCode::NORMAL, String::new()),
+            Ok(()) => CloseAction::Abort(CloseCode::NORMAL, String::new()),
             Err(_) => CloseAction::Abort(CloseCode::INTERNAL_ERROR, String::new()),
         });
         result

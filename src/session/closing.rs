@@ -1,127 +1,224 @@
-//! The closing handshake (§7) as a state machine, and what control frames call for.
+//! The closing handshake (§7) as a state machine: who may still send, and what is due.
 //!
-//! Each end sends one Close frame and receives one; the order does not matter, and nothing is
-//! sent after it. So all there is to remember is which of the two has passed:
+//! Each end sends one Close frame and receives one, in either order, and nothing follows it. A
+//! connection that has failed is not waited for: our Close is the last word (§7.1.7). Whoever holds
+//! a [`Closing`] asks it before each frame, and sends what it gives.
 //!
 //! ```text
-//!            we send            they answer
-//!   Open ─────────────▶ Sent ─────────────▶ Closed
-//!     └───────────────────────────────────────▲
-//!        they send, and we answer at once (§5.5.1)
-//! ```
+//!            Initiate              Reply, Abort
+//!   Open ─────────────▶ Initiated ─────────────▶ Closed ──▶ our side of the stream ends
+//!     └───────────────────────────────────────────▲         once our Close is written (§7.1.1)
+//!                   Reply, Abort
 //!
-//! A failed connection is not waited for: our Close is the last word (§7.1.7).
+//!   any of these ──fail──▶ Failed      any but Failed ──detach──▶ Detached
+//! ```
 
-use crate::proto::{CloseCode, Event, encoder};
+use std::time::Instant;
 
-/// How far the closing handshake has come.
+use crate::proto::{CloseCode, CloseFrame, encoder};
+
+/// How far the closing handshake has come. `F` says why a stream has failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Closing {
-    /// Neither end has sent a Close frame.
+pub enum Closing<F> {
+    /// Neither end has sent a Close: frames may be sent.
     #[default]
     Open,
-    /// Our Close is sent, theirs is due.
-    Sent,
-    /// Both are through, or the connection has failed: nothing is due.
-    Closed,
+    /// We have begun, and the peer's Close is due.
+    Initiated {
+        /// When the last byte of our Close was written, once it is.
+        written: Option<Instant>,
+    },
+    /// Nothing is due: both Closes have passed, or ours is the last word.
+    Closed {
+        /// The same.
+        written: Option<Instant>,
+    },
+    /// The stream is broken, or was cut: nothing can be sent.
+    Failed(F),
+    /// The stream is somebody else's: not even a Close may come.
+    Detached,
 }
 
-impl Closing {
+/// A Close frame to send.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CloseAction {
+    /// The answer to the peer's (§5.5.1), with its code and reason.
+    Reply(CloseFrame),
+    /// The start of the closing handshake (§7.1.2): the peer's Close is due then.
+    Initiate(CloseCode, String),
+    /// Our last word: the connection has failed (§7.1.7), or nobody is left to wait for an answer.
+    Abort(CloseCode, String),
+}
+
+impl<F> Closing<F> {
     /// Whether frames may still be sent (§5.5.1: none after a Close).
-    #[must_use]
-    pub fn may_send(self) -> bool {
-        self == Self::Open
+    #[inline]
+    pub fn may_send(&self) -> bool {
+        matches!(self, Self::Open)
     }
 
-    /// Writes to `out` what an event calls for: a Pong for a Ping, a Close for a Close.
-    /// `control` is the payload of the event's frame.
-    pub fn answer(&mut self, event: &Event, control: &[u8], out: &mut Vec<u8>) {
-        match event {
-            // §5.5.2: a Ping is answered unless a Close has passed.
-            Event::Ping if self.may_send() => encoder::pong(control, out),
-            Event::Close(theirs) => {
-                if self.may_send() {
-                    // §5.5.1: the answer usually repeats the code; ours repeats it all.
-                    encoder::close(theirs.code, &theirs.reason, out);
-                }
-                *self = Self::Closed;
+    /// Writes to `out` the Close that an action calls for, unless one has passed; whether our side
+    /// of the stream is to end at once, for our Close is out already.
+    pub fn close(&mut self, action: CloseAction, out: &mut Vec<u8>) -> bool {
+        let is_last = !matches!(action, CloseAction::Initiate(..));
+        let (code, reason) = match action {
+            // §5.5.1: the answer usually repeats the code; ours repeats it all.
+            CloseAction::Reply(theirs) => (theirs.code, theirs.reason),
+            CloseAction::Initiate(code, reason) | CloseAction::Abort(code, reason) => {
+                (code, reason)
             }
-            Event::Ping | Event::Pong | Event::Data { .. } | Event::NeedMore => {}
+        };
+        match *self {
+            Self::Open => {
+                encoder::close(code, &reason, out);
+                *self = match is_last {
+                    true => Self::Closed { written: None },
+                    false => Self::Initiated { written: None },
+                };
+                false
+            }
+            Self::Initiated { written } if is_last => {
+                *self = Self::Closed { written };
+                written.is_some()
+            }
+            Self::Initiated { .. } | Self::Closed { .. } | Self::Failed(_) | Self::Detached => {
+                false
+            }
         }
     }
 
-    /// Starts the closing handshake (§7.1.2) by writing our Close to `out`, unless a Close has
-    /// passed.
-    pub fn start(&mut self, code: CloseCode, reason: &str, out: &mut Vec<u8>) {
-        if self.may_send() {
-            encoder::close(code, reason, out);
-            *self = Self::Sent;
+    /// Our Close is written; whether our side of the stream is to end behind it (§7.1.1).
+    pub fn close_written(&mut self, now: Instant) -> bool {
+        match self {
+            Self::Initiated { written } => {
+                written.get_or_insert(now);
+                false
+            }
+            Self::Closed { written } => {
+                written.get_or_insert(now);
+                true
+            }
+            Self::Open | Self::Failed(_) | Self::Detached => false,
         }
     }
 
-    /// Fails the connection (§7.1.7): writes our Close to `out`, unless a Close has passed, and
-    /// waits for none.
-    pub fn fail(&mut self, code: CloseCode, reason: &str, out: &mut Vec<u8>) {
-        self.start(code, reason, out);
-        *self = Self::Closed;
+    /// When our Close was written, if it is.
+    pub fn written_at(&self) -> Option<Instant> {
+        match self {
+            Self::Initiated { written } | Self::Closed { written } => *written,
+            Self::Open | Self::Failed(_) | Self::Detached => None,
+        }
+    }
+
+    /// The stream is of no more use, for this reason; the first one counts.
+    pub fn fail(&mut self, why: F) {
+        match self {
+            Self::Open | Self::Initiated { .. } | Self::Closed { .. } => *self = Self::Failed(why),
+            Self::Failed(_) | Self::Detached => {}
+        }
+    }
+
+    /// The stream is somebody else's from now on, unless it has failed.
+    pub fn detach(&mut self) {
+        match self {
+            Self::Open | Self::Initiated { .. } | Self::Closed { .. } | Self::Detached => {
+                *self = Self::Detached;
+            }
+            Self::Failed(_) => {}
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
-    use crate::proto::CloseFrame;
 
-    fn close_event(code: u16, reason: &str) -> Event {
-        Event::Close(CloseFrame { code: CloseCode(code), reason: reason.into() })
+    type State = Closing<u8>;
+
+    /// A Close with 1000, with the peer's code and reason, and with 1002.
+    const NORMAL: &[u8] = b"\x88\x02\x03\xe8";
+    const THEIRS: &[u8] = b"\x88\x05\x0f\xa0bye";
+    const ERROR: &[u8] = b"\x88\x02\x03\xea";
+
+    fn actions() -> [(CloseAction, &'static [u8], bool); 3] {
+        let theirs = CloseFrame { code: CloseCode(4000), reason: "bye".into() };
+        [
+            (CloseAction::Initiate(CloseCode::NORMAL, String::new()), NORMAL, false),
+            (CloseAction::Reply(theirs), THEIRS, true),
+            (CloseAction::Abort(CloseCode::PROTOCOL_ERROR, String::new()), ERROR, true),
+        ]
     }
 
+    /// Each event in each state: what follows, and what is sent.
     #[test]
-    fn a_close_is_mirrored_once() {
-        let (mut closing, mut out) = (Closing::Open, Vec::new());
-        closing.answer(&close_event(1000, "bye"), b"", &mut out);
-        assert_eq!(out, b"\x88\x05\x03\xe8bye");
-        assert_eq!(closing, Closing::Closed);
-        closing.answer(&close_event(1000, "bye"), b"", &mut out);
-        closing.start(CloseCode::NORMAL, "", &mut out);
-        closing.fail(CloseCode::NORMAL, "", &mut out);
-        closing.answer(&Event::Ping, b"x", &mut out);
-        assert_eq!(out, b"\x88\x05\x03\xe8bye");
-    }
-
-    #[test]
-    fn an_empty_close_is_answered_by_an_empty_one() {
-        let (mut closing, mut out) = (Closing::Open, Vec::new());
-        closing.answer(&close_event(1005, ""), b"", &mut out);
-        assert_eq!(out, b"\x88\x00");
-    }
-
-    #[test]
-    fn when_both_close_at_once_each_sends_one() {
-        let (mut closing, mut out) = (Closing::Open, Vec::new());
-        closing.start(CloseCode::GOING_AWAY, "", &mut out);
-        assert_eq!(closing, Closing::Sent);
-        closing.answer(&Event::Ping, b"", &mut out);
-        closing.answer(&close_event(1000, ""), b"", &mut out);
-        assert_eq!(out, b"\x88\x02\x03\xe9");
-        assert_eq!(closing, Closing::Closed);
-    }
-
-    #[test]
-    fn pings_are_answered_byte_for_byte_while_open() {
-        let (mut closing, mut out) = (Closing::Open, Vec::new());
-        closing.answer(&Event::Ping, b"Hello", &mut out);
-        closing.answer(&Event::Pong, b"Hello", &mut out);
-        closing.answer(&Event::NeedMore, b"", &mut out);
-        assert_eq!(out, b"\x8a\x05Hello");
-        assert_eq!(closing, Closing::Open);
-    }
-
-    #[test]
-    fn a_failure_is_the_last_word() {
-        let (mut closing, mut out) = (Closing::Open, Vec::new());
-        closing.fail(CloseCode::PROTOCOL_ERROR, "", &mut out);
-        assert_eq!(out, b"\x88\x02\x03\xea");
-        assert_eq!(closing, Closing::Closed);
+    fn every_event_in_every_state() {
+        let now = Instant::now();
+        let later = now + Duration::from_secs(1);
+        let (out, waits) = (Some(now), None);
+        // State; after an action that waits for an answer, and after one that does not; whether our
+        // side ends at once then; after our Close is written, and whether our side ends; after a
+        // failure; after a detachment.
+        type Row = (State, State, State, bool, (State, bool), State, State);
+        let sent = |written| State::Initiated { written };
+        let closed = |written| State::Closed { written };
+        let (failed, open, detached) = (State::Failed, State::Open, State::Detached);
+        let then = Some(later);
+        let rows: [Row; 7] = [
+            (open, sent(waits), closed(waits), false, (open, false), failed(7), detached),
+            (
+                sent(waits),
+                sent(waits),
+                closed(waits),
+                false,
+                (sent(then), false),
+                failed(7),
+                detached,
+            ),
+            (sent(out), sent(out), closed(out), true, (sent(out), false), failed(7), detached),
+            (
+                closed(waits),
+                closed(waits),
+                closed(waits),
+                false,
+                (closed(then), true),
+                failed(7),
+                detached,
+            ),
+            (
+                closed(out),
+                closed(out),
+                closed(out),
+                false,
+                (closed(out), true),
+                failed(7),
+                detached,
+            ),
+            (failed(1), failed(1), failed(1), false, (failed(1), false), failed(1), failed(1)),
+            (detached, detached, detached, false, (detached, false), detached, detached),
+        ];
+        for (state, initiated, ended, ends, (written, ends_behind), broken, taken) in rows {
+            for (action, frame, is_last) in actions() {
+                let (mut closing, mut bytes) = (state, Vec::new());
+                let at_once = closing.close(action.clone(), &mut bytes);
+                let wanted = if is_last { ended } else { initiated };
+                assert_eq!(closing, wanted, "{state:?} {action:?}");
+                assert_eq!(at_once, is_last && ends, "{state:?} {action:?}");
+                // §5.5.1: one Close, and nothing behind it.
+                assert_eq!(bytes, if state == open { frame } else { b"" }, "{state:?}");
+                assert!(!closing.may_send());
+            }
+            let mut closing = state;
+            assert_eq!(closing.close_written(later), ends_behind, "{state:?}");
+            assert_eq!(closing, written, "{state:?}");
+            assert_eq!(state.may_send(), state == open);
+            let mut closing = state;
+            closing.fail(7);
+            assert_eq!(closing, broken, "{state:?}");
+            let mut closing = state;
+            closing.detach();
+            assert_eq!(closing, taken, "{state:?}");
+        }
     }
 }

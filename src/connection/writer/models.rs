@@ -1,11 +1,12 @@
 //! Every order in which a few threads can take the writer's steps, tried by `loom`:
 //! `RUSTFLAGS="--cfg loom" cargo test --release --lib writer`.
 
-use std::io;
-use std::net::Shutdown;
+use std::io::{self, ErrorKind};
 
 use super::*;
-use loom::sync::Arc;
+use crate::proto::CloseCode;
+use loom::sync::atomic::{AtomicBool, Ordering};
+use loom::sync::{Arc, Mutex};
 use loom::thread;
 
 /// Takes frames, and holds them to the rule that they never mix.
@@ -15,7 +16,7 @@ struct Tape {
     ended: AtomicBool,
     /// How often it has no room, or fails.
     stalls: Mutex<u32>,
-    fails: bool,
+    fails: AtomicBool,
 }
 
 impl Tape {
@@ -25,7 +26,7 @@ impl Tape {
             writing: AtomicBool::new(false),
             ended: AtomicBool::new(false),
             stalls: Mutex::new(0),
-            fails: false,
+            fails: AtomicBool::new(false),
         }
     }
 
@@ -44,7 +45,7 @@ impl Tape {
 
 impl Sink for Tape {
     fn write_all(&self, bufs: &mut [IoSlice<'_>], _: Duration) -> io::Result<()> {
-        if self.fails {
+        if self.fails.load(Ordering::SeqCst) {
             return Err(ErrorKind::BrokenPipe.into());
         }
         let bytes: Vec<u8> = bufs.iter().flat_map(|buf| buf.iter().copied()).collect();
@@ -73,36 +74,39 @@ impl Sink for Tape {
 const LONG: Duration = Duration::from_secs(3600);
 
 /// A connection that is open.
-fn opened(tape: Tape) -> Arc<(Writer, Tape)> {
-    let writer = Writer::new();
-    writer.open(&tape, b"", LONG).unwrap();
-    Arc::new((writer, tape))
+fn opened(tape: Tape) -> Arc<Writer<Tape>> {
+    let writer = Writer::new(tape, &Timeouts { write: LONG, ..Timeouts::default() });
+    writer.open(b"").unwrap();
+    Arc::new(writer)
 }
 
-fn send((writer, tape): &(Writer, Tape), unit: Unit, frame: &[u8]) -> Result<(), Error> {
-    writer.send(tape, &mut [IoSlice::new(frame)], unit, LONG, LONG)
+fn send(writer: &Writer<Tape>, unit: Unit, frame: &[u8]) -> Result<(), Error> {
+    writer.send_within(&mut [IoSlice::new(frame)], unit, LONG)
 }
 
-fn initiate((writer, tape): &(Writer, Tape)) {
-    writer.close(tape, CloseAction::Initiate(CloseCode::NORMAL, String::new()), LONG);
+fn initiate(writer: &Writer<Tape>) {
+    writer.close(CloseAction::Initiate(CloseCode::NORMAL, String::new()), LONG);
+}
+
+fn abort(writer: &Writer<Tape>) {
+    writer.close(CloseAction::Abort(CloseCode::NORMAL, String::new()), LONG);
 }
 
 /// Runs both beside each other, in all orders.
-fn beside<A, B>(both: &Arc<(Writer, Tape)>, one: A, other: B)
+fn beside<A, B>(writer: &Arc<Writer<Tape>>, one: A, other: B)
 where
-    A: FnOnce(&(Writer, Tape)) + Send + 'static,
-    B: FnOnce(&(Writer, Tape)),
+    A: FnOnce(&Writer<Tape>) + Send + 'static,
+    B: FnOnce(&Writer<Tape>),
 {
-    let shared = Arc::clone(both);
+    let shared = Arc::clone(writer);
     let thread = thread::spawn(move || one(&shared));
-    other(both);
+    other(writer);
     thread.join().unwrap();
 }
 
-/// The turn is free, and nothing waits.
-fn is_at_rest((writer, _): &(Writer, Tape)) -> bool {
-    let state = writer.lock();
-    !state.turn && state.outbox.is_none() && state.waiting == 0
+/// Nobody writes, and nothing waits.
+fn is_at_rest(writer: &Writer<Tape>) -> bool {
+    writer.lock.lock().is_at_rest()
 }
 
 /// A Close with 1000.
@@ -111,72 +115,66 @@ const CLOSE: &str = "\u{fffd}\u{2}\u{3}\u{fffd}";
 #[test]
 fn what_is_posted_while_others_write_is_sent() {
     loom::model(|| {
-        let both = opened(Tape::new());
-        let third = Arc::clone(&both);
-        let third = thread::spawn(move || third.0.push_control(&third.1, b"q", LONG));
+        let writer = opened(Tape::new());
+        let third = Arc::clone(&writer);
+        let third = thread::spawn(move || third.push_control(b"q").unwrap());
         beside(
-            &both,
-            |both| both.0.push_control(&both.1, b"p", LONG),
-            |both| send(both, Unit::Messages, b"m").unwrap(),
+            &writer,
+            |writer| writer.push_control(b"p").unwrap(),
+            |writer| send(writer, Unit::Messages, b"m").unwrap(),
         );
         third.join().unwrap();
-        let mut sent: Vec<_> = both.1.text().chars().collect();
+        let mut sent: Vec<_> = writer.stream().text().chars().collect();
         sent.sort_unstable();
         assert_eq!(sent, ['m', 'p', 'q']);
-        assert!(is_at_rest(&both));
+        assert!(is_at_rest(&writer));
     });
 }
 
 #[test]
 fn nothing_follows_a_close_and_one_is_sent() {
     loom::model(|| {
-        let both = opened(Tape::new());
-        beside(
-            &both,
-            |both| {
-                assert!(both.0.finish());
-                initiate(both);
-            },
-            |both| {
-                let sent = send(both, Unit::Messages, b"m");
-                assert!(matches!(sent, Ok(()) | Err(Error::Closed)));
-                both.0.push_control(&both.1, b"p", LONG);
-            },
-        );
-        let text = both.1.text();
+        let writer = opened(Tape::new());
+        beside(&writer, abort, |writer| {
+            let sent = send(writer, Unit::Messages, b"m");
+            assert!(matches!(sent, Ok(()) | Err(Error::Closed)));
+            let pushed = writer.push_control(b"p");
+            assert!(matches!(pushed, Ok(()) | Err(Error::Closed)));
+        });
+        let text = writer.stream().text();
         assert!(text.ends_with(CLOSE) && text.matches(CLOSE).count() == 1, "{text:?}");
-        assert!(both.1.ended.load(Ordering::SeqCst), "our side ends behind it");
-        assert!(both.0.is_closing() && is_at_rest(&both));
+        assert!(writer.stream().ended.load(Ordering::SeqCst), "our side ends behind it");
+        assert!(writer.is_closed() && is_at_rest(&writer));
     });
 }
 
 #[test]
 fn two_that_close_send_one_close() {
     loom::model(|| {
-        let both = opened(Tape::new());
-        beside(&both, initiate, initiate);
-        assert_eq!(both.1.text(), CLOSE);
-        assert!(is_at_rest(&both));
+        let writer = opened(Tape::new());
+        beside(&writer, initiate, initiate);
+        assert_eq!(writer.stream().text(), CLOSE);
+        assert!(is_at_rest(&writer));
     });
 }
 
 #[test]
 fn no_message_comes_between_the_fragments_of_another() {
     loom::model(|| {
-        let both = opened(Tape::new());
+        let writer = opened(Tape::new());
         beside(
-            &both,
-            |both| {
-                both.0.begin_message(LONG).unwrap();
-                send(both, Unit::Fragment, b"a").unwrap();
-                send(both, Unit::Fragment, b"b").unwrap();
-                both.0.end_message();
+            &writer,
+            |writer| {
+                writer.begin_message().unwrap();
+                send(writer, Unit::Fragment, b"a").unwrap();
+                send(writer, Unit::Fragment, b"b").unwrap();
+                writer.end_message();
             },
-            |both| send(both, Unit::Messages, b"m").unwrap(),
+            |writer| send(writer, Unit::Messages, b"m").unwrap(),
         );
-        let text = both.1.text();
+        let text = writer.stream().text();
         assert!(matches!(&*text, "abm" | "mab"), "{text:?}");
-        assert!(is_at_rest(&both));
+        assert!(is_at_rest(&writer));
     });
 }
 
@@ -185,87 +183,103 @@ fn a_close_that_found_no_room_is_sent_later() {
     loom::model(|| {
         let tape = Tape::new();
         *tape.stalls.lock().unwrap() = 1;
-        let both = opened(tape);
+        let writer = opened(tape);
         beside(
-            &both,
-            |both| {
+            &writer,
+            |writer| {
                 let action = CloseAction::Initiate(CloseCode::NORMAL, String::new());
-                both.0.try_close(&both.1, action);
+                writer.try_close(action);
             },
-            |both| {
-                both.0.push_control(&both.1, b"p", LONG);
-                both.0.retry(&both.1);
+            |writer| {
+                let _ = writer.push_control(b"p");
+                writer.retry();
             },
         );
-        let shared = &both;
-        while !shared.0.retry(&shared.1) {}
-        let text = both.1.text();
+        while !writer.retry() {}
+        let text = writer.stream().text();
         assert!(text.ends_with(CLOSE) && text.matches(CLOSE).count() == 1, "{text:?}");
-        assert!(is_at_rest(&both));
+        assert!(is_at_rest(&writer));
     });
 }
 
 #[test]
 fn a_failure_reaches_everyone_who_waits() {
     loom::model(|| {
-        let tape = Tape { fails: true, ..Tape::new() };
-        let writer = Writer::new();
-        writer.lock().phase = Phase::Open(Closing::Open);
-        let both = Arc::new((writer, tape));
+        let writer = opened(Tape::new());
+        writer.stream().fails.store(true, Ordering::SeqCst);
         beside(
-            &both,
-            |both| assert!(send(both, Unit::Messages, b"a").is_err()),
-            |both| {
-                assert!(send(both, Unit::Messages, b"b").is_err());
-                initiate(both);
+            &writer,
+            |writer| assert!(send(writer, Unit::Messages, b"a").is_err()),
+            |writer| {
+                assert!(send(writer, Unit::Messages, b"b").is_err());
+                initiate(writer);
             },
         );
-        assert_eq!(both.0.failure(), Some(Failure::Write(ErrorKind::BrokenPipe)));
-        assert!(is_at_rest(&both));
+        let failure = Failure::Write(ErrorKind::BrokenPipe);
+        assert_eq!(writer.lock.lock().closing, Closing::Failed(failure));
+        assert!(is_at_rest(&writer));
     });
 }
 
 #[test]
 fn the_stream_is_read_by_one_at_a_time() {
     loom::model(|| {
-        let both = opened(Tape::new());
+        let writer = opened(Tape::new());
         let reading = Arc::new(AtomicBool::new(true));
         let receiver = Arc::clone(&reading);
         beside(
-            &both,
-            move |both| {
+            &writer,
+            move |writer| {
                 receiver.store(false, Ordering::SeqCst);
-                both.0.stop_receiving();
+                writer.release_reader();
             },
-            |both| {
-                assert!(both.0.finish());
-                initiate(both);
-                assert!(both.0.wait_for_receiver(Expiry::NEVER));
+            |writer| {
+                abort(writer);
+                assert_eq!(writer.acquire_reader(Expiry::NEVER), Drain::Ours);
                 assert!(!reading.load(Ordering::SeqCst), "it still reads");
             },
         );
-        assert!(is_at_rest(&both));
+        assert!(is_at_rest(&writer));
+    });
+}
+
+#[test]
+fn one_of_those_who_end_it_drains_it() {
+    loom::model(|| {
+        let writer = opened(Tape::new());
+        writer.release_reader();
+        let drains = Arc::new(Mutex::new(0));
+        let other = Arc::clone(&drains);
+        let end = |writer: &Writer<Tape>, drains: &Mutex<i32>| {
+            abort(writer);
+            if writer.acquire_reader(Expiry::NEVER) == Drain::Ours {
+                *drains.lock().unwrap() += 1;
+            }
+        };
+        beside(&writer, move |writer| end(writer, &other), |writer| end(writer, &drains));
+        assert_eq!(*drains.lock().unwrap(), 1);
+        assert_eq!(writer.stream().text(), CLOSE);
     });
 }
 
 #[test]
 fn a_stream_is_handed_over_when_nobody_writes() {
     loom::model(|| {
-        let both = opened(Tape::new());
+        let writer = opened(Tape::new());
         beside(
-            &both,
-            |both| {
-                let _ = send(both, Unit::Messages, b"m");
-                initiate(both);
+            &writer,
+            |writer| {
+                let _ = send(writer, Unit::Messages, b"m");
+                initiate(writer);
             },
-            |both| {
-                both.0.detach(LONG);
-                let before = both.1.text();
-                both.1.take(b"raw");
-                assert!(both.1.text().starts_with(&format!("{before}raw")));
+            |writer| {
+                writer.detach();
+                let before = writer.stream().text();
+                writer.stream().take(b"raw");
+                assert!(writer.stream().text().starts_with(&format!("{before}raw")));
             },
         );
-        assert!(both.1.text().ends_with("raw"), "{:?}", both.1.text());
-        assert!(is_at_rest(&both));
+        assert!(writer.stream().text().ends_with("raw"), "{:?}", writer.stream().text());
+        assert!(is_at_rest(&writer));
     });
 }

@@ -1,0 +1,313 @@
+//! The right to write to the stream, and what waits for whoever has it.
+//!
+//! One thread at a time may write, whole frames, so that frames never mix. All that has to do with
+//! it is one state under one lock, which nobody holds while they write. A [`WriteGuard`] stands for
+//! the right: its release sends what waits in the outbox, and finds the outbox empty in the same
+//! step in which the right is given up. So nothing that is posted can be missed.
+
+use std::io::{self, ErrorKind, IoSlice};
+use std::mem;
+use std::net::Shutdown;
+use std::sync::PoisonError;
+use std::time::{Duration, Instant};
+
+#[cfg(loom)]
+use loom::sync::{Condvar, Mutex, MutexGuard, atomic};
+#[cfg(not(loom))]
+use std::sync::{Condvar, Mutex, MutexGuard, atomic};
+
+use atomic::{AtomicBool, Ordering};
+
+use crate::error::Error;
+use crate::io::deadline::Expiry;
+use crate::io::stream::Sink;
+use crate::session::{Closing, Deadline};
+
+/// See the top of the file.
+pub(crate) struct WriteLock<S> {
+    pub(super) stream: S,
+    state: Mutex<WriteState>,
+    /// Signalled when something has changed that somebody waits for.
+    changed: Condvar,
+    /// Whether our Close has gone out, or none can: what the state says, without the lock.
+    closed: AtomicBool,
+}
+
+/// What all who write share.
+pub(super) struct WriteState {
+    /// Whether somebody has the right to write. At first that is whoever opens the connection: no
+    /// frame may come before the 101.
+    pub(super) writing: bool,
+    /// Whether a message is being sent in fragments, so that no other may begin (§5.4).
+    pub(super) fragmented: bool,
+    /// Who reads the stream.
+    pub(super) reader: ReadSide,
+    pub(super) closing: Closing<Failure>,
+    /// `None` unless something waits.
+    outbox: Option<Box<Outbox>>,
+    /// How many threads wait for a change.
+    waiting: u32,
+}
+
+pub(super) type StateGuard<'a> = MutexGuard<'a, WriteState>;
+
+/// Who reads the stream, one at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ReadSide {
+    /// Nobody.
+    Free,
+    /// A receiving half.
+    Receiver,
+    /// Whoever ends the connection, to the end.
+    Drain,
+}
+
+/// Why we ended the stream, for the one who then finds it ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Failure {
+    /// The peer did not take what was sent, or did not answer our Close, in time.
+    Deadline(Deadline),
+    /// A write failed, perhaps part of the way.
+    Write(ErrorKind),
+}
+
+/// What waits for whoever may write, in the order in which it is sent.
+#[derive(Default)]
+pub(super) struct Outbox {
+    /// The rest of what was written in part.
+    unsent: Vec<u8>,
+    /// Whole Ping and Pong frames.
+    pub(super) control: Vec<u8>,
+    /// A Close frame.
+    pub(super) close: Vec<u8>,
+}
+
+/// How long what waits in the outbox may hold up the one who sends it.
+#[derive(Clone, Copy)]
+pub(super) enum FlushLimit {
+    /// All of it together.
+    Within(Duration),
+    /// Not at all: what the peer has no room for stays there.
+    NonBlocking,
+}
+
+/// The right to write, to be [released](Self::release).
+pub(super) struct WriteGuard<'a, S: Sink>(&'a WriteLock<S>);
+
+impl<S: Sink> WriteLock<S> {
+    pub(super) fn new(stream: S) -> Self {
+        let state = WriteState {
+            writing: true,
+            fragmented: false,
+            reader: ReadSide::Free,
+            closing: Closing::Open,
+            outbox: None,
+            waiting: 0,
+        };
+        let (changed, closed) = (Condvar::new(), AtomicBool::new(false));
+        Self { stream, state: Mutex::new(state), changed, closed }
+    }
+
+    /// The state stays whole whatever panics: nothing that can panic runs under its lock.
+    #[inline]
+    pub(super) fn lock(&self) -> StateGuard<'_> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether our Close has gone out, or the connection has ended without. It may be so a moment
+    /// later.
+    #[inline]
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Relaxed)
+    }
+
+    /// The right of whoever opens the connection, which is there from the start.
+    pub(super) fn opener(&self) -> WriteGuard<'_, S> {
+        WriteGuard(self)
+    }
+
+    /// Takes the right to write, which must be free.
+    #[inline]
+    pub(super) fn acquire(&self, state: &mut WriteState) -> WriteGuard<'_, S> {
+        debug_assert!(!state.writing);
+        state.writing = true;
+        WriteGuard(self)
+    }
+
+    /// Sends what waits in the outbox, unless somebody else may write, and so will.
+    pub(super) fn flush(&self, mut state: StateGuard<'_>, limit: FlushLimit) {
+        if !state.writing && state.outbox.is_some() {
+            let guard = self.acquire(&mut state);
+            drop(state);
+            // It is no caller's own write: who receives hears of its failure.
+            let _ = guard.release(Ok(()), limit);
+        }
+    }
+
+    /// Waits while `is_so`, at most so long; whether it is so no more.
+    pub(super) fn wait_while<'a>(
+        &'a self,
+        mut state: StateGuard<'a>,
+        most: Duration,
+        is_so: impl Fn(&WriteState) -> bool,
+    ) -> (StateGuard<'a>, bool) {
+        let expiry = Expiry::after(most);
+        while is_so(&state) {
+            let Some(left) = expiry.left() else { return (state, false) };
+            state.waiting += 1;
+            // Longer ones would overflow in some system's clock.
+            let waited = self.changed.wait_timeout(state, left.min(Duration::from_secs(3600)));
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+            state.waiting -= 1;
+        }
+        (state, true)
+    }
+
+    /// Wakes those who wait for a change.
+    #[inline]
+    pub(super) fn notify(&self, state: &WriteState) {
+        if state.waiting > 0 {
+            self.changed.notify_all();
+        }
+    }
+
+    /// Changes the state to one in which nothing can be sent.
+    pub(super) fn end(&self, state: &mut WriteState, end: impl FnOnce(&mut Closing<Failure>)) {
+        end(&mut state.closing);
+        self.closed.store(true, Ordering::Relaxed);
+        state.outbox = None;
+        self.notify(state);
+    }
+}
+
+impl WriteState {
+    /// What waits, to add to it.
+    pub(super) fn outbox(&mut self) -> &mut Outbox {
+        self.outbox.get_or_insert_default()
+    }
+
+    /// Whether nothing waits.
+    pub(super) fn is_flushed(&self) -> bool {
+        self.outbox.is_none()
+    }
+
+    #[cfg(all(test, loom))]
+    pub(super) fn is_at_rest(&self) -> bool {
+        !self.writing && self.outbox.is_none() && self.waiting == 0
+    }
+}
+
+impl<S: Sink> WriteGuard<'_, S> {
+    /// Ends the caller's write, which came out so: sends what waits in the outbox, and gives the
+    /// right to write up.
+    ///
+    /// # Errors
+    ///
+    /// That of the write.
+    #[inline]
+    pub(super) fn release(self, result: io::Result<()>, limit: FlushLimit) -> Result<(), Error> {
+        let mut state = self.0.lock();
+        let result = match result {
+            Ok(()) => Ok(()),
+            Err(error) => Err(self.fail(&mut state, error)),
+        };
+        if state.outbox.is_some() {
+            state = self.flush(state, limit);
+        }
+        state.writing = false;
+        self.0.notify(&state);
+        drop(state);
+        mem::forget(self);
+        result
+    }
+
+    /// Sends what waits in the outbox, however often a peer's Pings fill it again.
+    #[cold]
+    fn flush<'a>(&self, mut state: StateGuard<'a>, limit: FlushLimit) -> StateGuard<'a>
+    where
+        Self: 'a,
+    {
+        let expiry = match limit {
+            FlushLimit::Within(within) => Expiry::after(within),
+            FlushLimit::NonBlocking => Expiry::NEVER,
+        };
+        let mut again = false;
+        while let Some(outbox) = state.outbox.take() {
+            let left = expiry.left();
+            if again && left.is_none() && outbox.close.is_empty() {
+                // Nobody but an attacker has so many Pings, and this thread has its own to do. A
+                // Close ends it just as well.
+                self.fail(&mut state, ErrorKind::TimedOut.into());
+                break;
+            }
+            again = true;
+            if !state.closing.may_send() {
+                self.0.closed.store(true, Ordering::Relaxed);
+            }
+            drop(state);
+            let bytes = [outbox.unsent, outbox.control, outbox.close].concat();
+            let written = match limit {
+                FlushLimit::Within(_) => {
+                    let left = left.unwrap_or_default();
+                    let written = self.0.stream.write_all(&mut [IoSlice::new(&bytes)], left);
+                    written.map(|()| bytes.len())
+                }
+                FlushLimit::NonBlocking => self.0.stream.try_write(&bytes),
+            };
+            state = self.0.lock();
+            match written {
+                Ok(len) if len < bytes.len() => {
+                    // What was posted meanwhile comes behind it.
+                    state.outbox().unsent = bytes[len..].to_vec();
+                    break;
+                }
+                Ok(_) if state.outbox.is_some() => {}
+                Ok(_) if state.closing.close_written(Instant::now()) => {
+                    self.0.stream.shutdown(Shutdown::Write);
+                }
+                Ok(_) => {}
+                Err(error) => drop(self.fail(&mut state, error)),
+            }
+        }
+        state
+    }
+
+    /// Part of a frame may be out, so no other can follow it; the reader is woken.
+    #[cold]
+    fn fail(&self, state: &mut WriteState, error: io::Error) -> Error {
+        // If the stream was ended by us, the reason for that is the news.
+        if let Closing::Failed(failure) = state.closing {
+            return failure.error();
+        }
+        let (failure, error) = match error.kind() {
+            ErrorKind::TimedOut => {
+                (Failure::Deadline(Deadline::Write), Error::DeadlineExceeded(Deadline::Write))
+            }
+            kind => (Failure::Write(kind), Error::Io(error)),
+        };
+        self.0.end(state, |closing| closing.fail(failure));
+        self.0.stream.shutdown(Shutdown::Both);
+        error
+    }
+}
+
+impl<S: Sink> Drop for WriteGuard<'_, S> {
+    /// A transport has panicked, perhaps half-way through a frame. What the peer has still to say
+    /// can be received.
+    fn drop(&mut self) {
+        let mut state = self.0.lock();
+        self.0.end(&mut state, |closing| closing.fail(Failure::Write(ErrorKind::Other)));
+        state.writing = false;
+        self.0.notify(&state);
+    }
+}
+
+impl Failure {
+    /// What a call that receives says of it.
+    pub(super) fn error(self) -> Error {
+        match self {
+            Self::Deadline(deadline) => Error::DeadlineExceeded(deadline),
+            Self::Write(kind) => Error::Io(kind.into()),
+        }
+    }
+}
