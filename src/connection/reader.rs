@@ -17,15 +17,14 @@ use std::time::{Duration, Instant};
 
 use crate::connection::message::Chunk;
 use crate::connection::read_buffer::{LARGEST, ReadBuffer};
-use crate::connection::shared::ConnectionShared;
+use crate::connection::shared::{CallExpiry, ConnectionShared, ReadBounds};
 use crate::connection::writer::Unit;
 use crate::error::Error;
-use crate::io::deadline::Expiry;
 use crate::proto::frame::{MAX_CONTROL, MAX_HEADER};
 use crate::proto::{CloseFrame, Decoder, Event, MessageType, encoder};
-use crate::session::assembler::MAX_RETAINED_FREE;
+use crate::session::assembler::{MAX_RETAINED_FREE, Target};
 use crate::session::headroom::reserve;
-use crate::session::timers::{MEMORY_KEEPALIVE, Next as Step};
+use crate::session::timers::MEMORY_KEEPALIVE;
 use crate::session::{Charge, CloseAction, Pending, ReadTimers};
 
 /// How much may be queued for sending before it is sent, in bytes.
@@ -73,32 +72,12 @@ enum State {
     Failed,
 }
 
-/// When a call that receives has waited long enough, counted from its first read: what has arrived
-/// by then is received, however long it took to send what had to go first.
-#[derive(Debug)]
-pub(crate) struct CallExpiry {
-    timeout: Option<Duration>,
-    expiry: Option<Expiry>,
-}
-
 /// A part of a message in the buffer, unmasked and checked.
-pub(crate) struct Ready {
-    pub(crate) kind: MessageType,
+struct Ready {
+    kind: MessageType,
     at: Range<usize>,
     /// Whether the message ends with it.
-    pub(crate) fin: bool,
-}
-
-/// What comes next.
-pub(crate) enum Next {
-    /// A part of a message lies in the buffer.
-    Ready(Ready),
-    /// The buffer is empty, and a payload goes on for this much.
-    Direct(u64),
-    /// The buffer is used up: [`FrameReader::refill`] goes on.
-    Empty,
-    /// No more messages: the closing handshake is done.
-    End,
+    fin: bool,
 }
 
 impl FrameReader {
@@ -130,29 +109,47 @@ impl FrameReader {
         self.decoder.message_kind()
     }
 
-    /// Goes on until there is something to hand on.
-    pub(crate) fn next(&mut self) -> Result<Next, Error> {
+    /// The next part of a message, put into `target`; `None` at the end.
+    pub(crate) fn next_part(
+        &mut self,
+        target: &mut Target<'_>,
+        call: &mut CallExpiry,
+    ) -> Result<Option<Chunk>, Error> {
         loop {
             match self.state {
                 State::Open => {}
-                State::Closed => return Ok(Next::End),
+                State::Closed => return Ok(None),
                 State::Failed => return Err(Error::Closed),
             }
-            if let Some(ready) = self.ready.take() {
-                return Ok(Next::Ready(ready));
+            if let Some(Ready { kind, mut at, fin }) = self.ready.take() {
+                let len = target.put(&self.buffer[at.clone()], self.decoder.payload_left())?;
+                let is_whole = len == at.len();
+                if !is_whole {
+                    at.start += len;
+                    self.ready = Some(Ready { kind, at, fin });
+                }
+                return Ok(Some(Chunk { kind, len, fin: fin && is_whole }));
             }
             if self.buffer.is_empty() {
                 let left = self.decoder.payload_left();
                 // Once begun, it goes on so to the end of the payload.
                 self.direct = left > 0 && (self.direct || left >= MIN_DIRECT);
-                return Ok(if self.direct { Next::Direct(left) } else { Next::Empty });
+                target.before_wait(if self.direct { left } else { 0 });
+                self.send_queue()?;
+                if !self.direct {
+                    self.refill(target, call)?;
+                } else if let Some(chunk) = self.read_direct(target.room(left)?, call)? {
+                    target.add(chunk.len)?;
+                    return Ok(Some(chunk));
+                }
+                continue;
             }
             let (used, event) = self.decoder.feed(self.buffer.unread())?;
             let used = self.buffer.consume(used);
             match event {
                 Event::Data { kind, len, fin } => {
                     self.count(len, fin);
-                    return Ok(Next::Ready(Ready { kind, at: used.end - len..used.end, fin }));
+                    self.ready = Some(Ready { kind, at: used.end - len..used.end, fin });
                 }
                 Event::NeedMore => {}
                 Event::Ping | Event::Pong => self.answer(&event)?,
@@ -161,30 +158,25 @@ impl FrameReader {
         }
     }
 
-    /// Reads once into the buffer, which is used up; whether no message has come for a while, so
-    /// that memory can be given back. `held` is how many bytes of it the caller could. What is
-    /// queued has been sent.
+    /// Reads once into the buffer, which is used up. What is queued has been sent.
     #[inline(never)]
-    pub(crate) fn refill(&mut self, held: usize, call: &mut CallExpiry) -> Result<bool, Error> {
+    fn refill(&mut self, target: &mut Target<'_>, call: &mut CallExpiry) -> Result<(), Error> {
         debug_assert!(self.queue.is_empty());
-        let held = held + self.queue.capacity() + self.buffer.excess();
-        let (message, tick, most) = (self.unfinished(), self.tick(held), self.max_buffer_size());
-        let Self { shared, timers, buffer, .. } = self;
-        match read(shared, timers, buffer.room(most), (message, tick), call)? {
+        let held = target.held() + self.queue.capacity() + self.buffer.excess();
+        let (bounds, most) = (self.bounds(held), self.max_buffer_size());
+        match self.shared.read(&mut self.timers, self.buffer.room(most), bounds, call)? {
             Some(0) => return Err(Error::Io(ErrorKind::UnexpectedEof.into())),
             Some(len) => self.buffer.filled(len),
             None => {}
         }
-        let is_idle = self.timers.is_idle();
-        if is_idle {
+        if self.timers.is_idle() {
+            target.give_back();
             if self.buffer.is_empty() {
                 self.buffer.reset();
             }
-            if self.queue.is_empty() {
-                self.queue = Vec::new();
-            }
+            self.queue = Vec::new();
         }
-        Ok(is_idle)
+        Ok(())
     }
 
     /// Puts a message of at most `most` bytes that lies whole in the buffer into `buf`; its type.
@@ -201,33 +193,17 @@ impl FrameReader {
         Some(kind)
     }
 
-    /// The bytes of a part in the buffer.
-    pub(crate) fn bytes(&self, ready: &Ready) -> &[u8] {
-        &self.buffer[ready.at.clone()]
-    }
-
-    /// For how much longer the payload under way goes on, in bytes.
-    pub(crate) fn payload_left(&self) -> u64 {
-        self.decoder.payload_left()
-    }
-
-    /// Puts back a part of which only the first `len` bytes were taken.
-    pub(crate) fn put_back(&mut self, mut ready: Ready, len: usize) {
-        ready.at.start += len;
-        self.ready = Some(ready);
-    }
-
     /// Reads into `out`, which is no longer than the payload goes on; `None` if nothing came. What
     /// is queued has been sent.
-    pub(crate) fn read_direct(
+    fn read_direct(
         &mut self,
         out: &mut [u8],
         call: &mut CallExpiry,
     ) -> Result<Option<Chunk>, Error> {
         debug_assert!(self.queue.is_empty());
         self.buffer.bypassed();
-        let bounds = (self.unfinished(), self.tick(0));
-        let len = match read(&self.shared, &mut self.timers, out, bounds, call)? {
+        let bounds = self.bounds(0);
+        let len = match self.shared.read(&mut self.timers, out, bounds, call)? {
             None => return Ok(None),
             Some(0) => return Err(Error::Io(ErrorKind::UnexpectedEof.into())),
             Some(len) => len,
@@ -325,15 +301,18 @@ impl FrameReader {
         self.decoder.is_unfinished().then_some(self.received)
     }
 
-    /// The longest that a read may take if so much memory is held that could be given back.
-    fn tick(&self, held: usize) -> Duration {
+    /// What bounds a read while so much memory is held that could be given back.
+    fn bounds(&self, held: usize) -> ReadBounds {
         let mut tick = Duration::MAX;
         if self.split && !self.shared.is_watched() {
             // Nothing wakes a blocked read but the end of the stream, and no server is there to end
             // it, so look up now and then whether a sender has started to close.
             tick = self.shared.server.config.timeouts.close.max(CLOSE_CHECK_INTERVAL);
         }
-        if held > MAX_RETAINED_FREE { tick.min(MEMORY_KEEPALIVE) } else { tick }
+        if held > MAX_RETAINED_FREE {
+            tick = tick.min(MEMORY_KEEPALIVE);
+        }
+        ReadBounds { message: self.unfinished(), tick }
     }
 
     /// Takes note of payload that has come.
@@ -410,63 +389,5 @@ impl FrameReader {
 impl Drop for FrameReader {
     fn drop(&mut self) {
         self.shared.writer.release_reader();
-    }
-}
-
-impl CallExpiry {
-    /// A shorter timeout than a millisecond counts as one; `None` is never.
-    pub(crate) fn new(timeout: Option<Duration>) -> Self {
-        Self { timeout, expiry: None }
-    }
-
-    fn left(&mut self) -> Result<Duration, Error> {
-        let Some(timeout) = self.timeout else { return Ok(Duration::MAX) };
-        let timeout = timeout.max(Duration::from_millis(1));
-        let expiry = self.expiry.get_or_insert_with(|| Expiry::after(timeout));
-        expiry.left().ok_or(Error::RecvTimeout)
-    }
-}
-
-/// Reads once into `buf`: so many bytes, zero at the end of the stream, or `None` if nothing came.
-/// Bounds are the connection's timers, the call's, and the tick; an unfinished message has the first
-/// of them count.
-#[inline(always)]
-fn read(
-    shared: &ConnectionShared,
-    timers: &mut ReadTimers,
-    buf: &mut [u8],
-    (message, tick): (Option<u64>, Duration),
-    call: &mut CallExpiry,
-) -> Result<Option<usize>, Error> {
-    let pending = Pending { message, closing: shared.begin_read() };
-    let read = wait_time(shared, timers, pending).and_then(|(now, wait)| {
-        let wait = wait.min(call.left()?).min(tick);
-        let received = shared.stream().read(buf, wait)?;
-        timers.read_done(received, pending, tick < Duration::MAX, || now.elapsed());
-        Ok(received)
-    });
-    shared.end_read();
-    read
-}
-
-/// The time, and how long the next read may take; sends the Ping that is due.
-#[inline(always)]
-fn wait_time(
-    shared: &ConnectionShared,
-    timers: &mut ReadTimers,
-    pending: Pending,
-) -> Result<(Instant, Duration), Error> {
-    let timeouts = &shared.server.config.timeouts;
-    loop {
-        let now = Instant::now();
-        match timers.next(timeouts, pending, now, || shared.writer.is_writing())? {
-            Step::Wait(wait) => return Ok((now, wait)),
-            Step::Ping => {
-                let mut frame = Vec::new();
-                encoder::ping(b"", &mut frame);
-                // Once our Close is due, its answer is waited for, and no other.
-                let _ = shared.writer.push_control(&frame);
-            }
-        }
     }
 }

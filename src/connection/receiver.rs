@@ -5,11 +5,12 @@ use std::time::Duration;
 use std::{mem, thread};
 
 use crate::connection::message::{Chunk, Message};
-use crate::connection::reader::{CallExpiry, FrameReader, Next};
-use crate::connection::shared::ConnectionShared;
+use crate::connection::reader::FrameReader;
+use crate::connection::shared::{CallExpiry, ConnectionShared};
 use crate::error::Error;
 use crate::io::deadline::Expiry;
 use crate::proto::{CloseCode, CloseFrame, MessageType};
+use crate::session::assembler::Target;
 use crate::session::{CloseAction, Deadline, MessageAssembler};
 
 /// The receiving half of a connection, from [`Connection::split`](crate::Connection::split).
@@ -149,38 +150,13 @@ impl Receiver {
             {
                 return Ok(Some(kind));
             }
-            let (kind, end) = match reader.next()? {
-                Next::End => return Ok(None),
-                Next::Ready(ready) => {
-                    let bytes = reader.bytes(&ready);
-                    assembler.begin(buf, bytes.len() as u64 + reader.payload_left());
-                    assembler.append(bytes)?;
-                    (ready.kind, ready.fin)
+            match reader.next_part(&mut Target::Message(assembler, buf), call)? {
+                None => return Ok(None),
+                Some(Chunk { kind, fin: true, .. }) => {
+                    assembler.finish(buf);
+                    return Ok(Some(kind));
                 }
-                Next::Direct(left) => {
-                    // First, since the answers to send may be held up.
-                    assembler.begin(buf, left);
-                    reader.send_queue()?;
-                    let room = assembler.room(left)?;
-                    let Some(chunk) = reader.read_direct(room, call)? else { continue };
-                    assembler.add(chunk.len)?;
-                    (chunk.kind, chunk.fin)
-                }
-                Next::Empty => {
-                    assembler.rest(buf);
-                    reader.send_queue()?;
-                    if reader.refill(assembler.capacity() + buf.capacity(), call)? {
-                        if assembler.is_empty() {
-                            assembler.clear();
-                        }
-                        *buf = Vec::new();
-                    }
-                    continue;
-                }
-            };
-            if end {
-                assembler.finish(buf);
-                return Ok(Some(kind));
+                Some(_) => {}
             }
         }
     }
@@ -195,35 +171,7 @@ impl Receiver {
             let len = assembler.take(out);
             return Ok(Some(Chunk { kind, len, fin: false }));
         }
-        loop {
-            match reader.next()? {
-                Next::End => return Ok(None),
-                Next::Ready(ready) => {
-                    let bytes = reader.bytes(&ready);
-                    let len = bytes.len().min(out.len());
-                    out[..len].copy_from_slice(&bytes[..len]);
-                    let whole = len == bytes.len();
-                    let chunk = Chunk { kind: ready.kind, len, fin: ready.fin && whole };
-                    if !whole {
-                        reader.put_back(ready, len);
-                    }
-                    return Ok(Some(chunk));
-                }
-                Next::Direct(left) => {
-                    reader.send_queue()?;
-                    let len = usize::try_from(left).map_or(out.len(), |left| left.min(out.len()));
-                    if let Some(chunk) = reader.read_direct(&mut out[..len], call)? {
-                        return Ok(Some(chunk));
-                    }
-                }
-                Next::Empty => {
-                    reader.send_queue()?;
-                    if reader.refill(assembler.capacity(), call)? {
-                        assembler.clear();
-                    }
-                }
-            }
-        }
+        reader.next_part(&mut Target::Slice(assembler, out), call)
     }
 
     fn failed(&mut self, error: Error) -> Error {

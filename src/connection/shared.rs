@@ -9,15 +9,18 @@ use std::io::ErrorKind;
 use std::net::Shutdown;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::config::Config;
 use crate::connection::buffer_pool::BufferPool;
 use crate::connection::write_lock::Failure;
 use crate::connection::writer::{Drain, Writer};
+use crate::error::Error;
 use crate::io::deadline::Expiry;
 use crate::io::stream::{Sink, TimedStream};
-use crate::session::{Budget, CloseAction, Deadline};
+use crate::proto::encoder;
+use crate::session::timers::Next;
+use crate::session::{Budget, CloseAction, Deadline, Pending, ReadTimers};
 
 /// What all connections of a server share.
 #[derive(Debug)]
@@ -38,6 +41,24 @@ pub(crate) struct ConnectionShared {
     pub(crate) server: Arc<ServerShared>,
     /// One of the constants below.
     reading: AtomicU8,
+}
+
+/// What bounds a read beside the connection's timers.
+#[derive(Clone, Copy)]
+pub(crate) struct ReadBounds {
+    /// Payload bytes that have come of an unfinished message, which has a timer.
+    pub(crate) message: Option<u64>,
+    /// The longest to wait before looking up: others may have changed what bounds us, or memory
+    /// may be due to be given back.
+    pub(crate) tick: Duration,
+}
+
+/// When a call that receives has waited long enough, counted from its first read: what has arrived
+/// by then is received, however long it took to send what had to go first.
+#[derive(Debug)]
+pub(crate) struct CallExpiry {
+    timeout: Option<Duration>,
+    expiry: Option<Expiry>,
 }
 
 /// A place among a server's connections, given back when it is dropped.
@@ -95,11 +116,60 @@ impl ConnectionShared {
         self.watch();
     }
 
+    /// Reads once into `buf`, within all timers and bounds: so many bytes, zero at the end of the
+    /// stream, or `None` if nothing came.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::DeadlineExceeded`] and [`Error::RecvTimeout`] for what has run out, and
+    /// [`Error::Io`].
+    #[inline(always)]
+    pub(crate) fn read(
+        &self,
+        timers: &mut ReadTimers,
+        buf: &mut [u8],
+        bounds: ReadBounds,
+        call: &mut CallExpiry,
+    ) -> Result<Option<usize>, Error> {
+        let ReadBounds { message, tick } = bounds;
+        let pending = Pending { message, closing: self.begin_read() };
+        let read = self.wait_time(timers, pending).and_then(|(now, wait)| {
+            let wait = wait.min(call.left()?).min(tick);
+            let received = self.stream().read(buf, wait)?;
+            timers.read_done(received, pending, tick < Duration::MAX, || now.elapsed());
+            Ok(received)
+        });
+        self.reading.store(NOT_READING, Ordering::Relaxed);
+        read
+    }
+
+    /// The time, and how long the next read may take; sends the Ping that is due.
+    #[inline(always)]
+    fn wait_time(
+        &self,
+        timers: &mut ReadTimers,
+        pending: Pending,
+    ) -> Result<(Instant, Duration), Error> {
+        loop {
+            let now = Instant::now();
+            let timeouts = &self.server.config.timeouts;
+            match timers.next(timeouts, pending, now, || self.writer.is_writing())? {
+                Next::Wait(wait) => return Ok((now, wait)),
+                Next::Ping => {
+                    let mut frame = Vec::new();
+                    encoder::ping(b"", &mut frame);
+                    // Once our Close is due, its answer is waited for, and no other.
+                    let _ = self.writer.push_control(&frame);
+                }
+            }
+        }
+    }
+
     /// A thread is about to read; whether our Close has been sent, so that it has to mind the close
     /// deadline.
     // Nobody asks for the mark until seconds later, so no order with other memory is needed.
     #[inline]
-    pub(crate) fn begin_read(&self) -> bool {
+    fn begin_read(&self) -> bool {
         if !self.writer.is_closed() {
             self.reading.store(READING, Ordering::Relaxed);
         }
@@ -109,11 +179,6 @@ impl ConnectionShared {
             self.reading.store(READING_TO_CLOSE, Ordering::Relaxed);
         }
         closing
-    }
-
-    #[inline]
-    pub(crate) fn end_read(&self) {
-        self.reading.store(NOT_READING, Ordering::Relaxed);
     }
 
     /// The close deadline has passed since our Close: cuts the connection if its reader is in a read
@@ -159,5 +224,19 @@ impl ConnectionShared {
         if let Some(place) = self.place.get() {
             place.watch(self);
         }
+    }
+}
+
+impl CallExpiry {
+    /// A shorter timeout than a millisecond counts as one; `None` is never.
+    pub(crate) fn new(timeout: Option<Duration>) -> Self {
+        Self { timeout, expiry: None }
+    }
+
+    fn left(&mut self) -> Result<Duration, Error> {
+        let Some(timeout) = self.timeout else { return Ok(Duration::MAX) };
+        let timeout = timeout.max(Duration::from_millis(1));
+        let expiry = self.expiry.get_or_insert_with(|| Expiry::after(timeout));
+        expiry.left().ok_or(Error::RecvTimeout)
     }
 }

@@ -211,247 +211,96 @@ impl MessageAssembler {
     }
 }
 
+/// Where parts of messages go.
+pub enum Target<'a> {
+    /// A message in one piece, which is put together for the caller's buffer.
+    Message(&'a mut MessageAssembler, &'a mut Vec<u8>),
+    /// The caller's slice, whatever comes of the message. The assembler is empty.
+    Slice(&'a mut MessageAssembler, &'a mut [u8]),
+}
+
+impl Target<'_> {
+    /// Takes as many of these bytes as there is room for, of a message of which `left` more come
+    /// before any others; how many.
+    ///
+    /// # Errors
+    ///
+    /// [`Overloaded`].
+    pub fn put(&mut self, bytes: &[u8], left: u64) -> Result<usize, Overloaded> {
+        match self {
+            Self::Message(assembler, buf) => {
+                assembler.begin(buf, bytes.len() as u64 + left);
+                assembler.append(bytes).map(|()| bytes.len())
+            }
+            Self::Slice(_, out) => {
+                let len = bytes.len().min(out.len());
+                out[..len].copy_from_slice(&bytes[..len]);
+                Ok(len)
+            }
+        }
+    }
+
+    /// A wait comes next, for `left` bytes of payload and no others, or zero for anything: what is
+    /// held may be held for long.
+    pub fn before_wait(&mut self, left: u64) {
+        match (self, left) {
+            (Self::Message(assembler, buf), 0) => assembler.rest(buf),
+            (Self::Message(assembler, buf), left) => assembler.begin(buf, left),
+            (Self::Slice(..), _) => {}
+        }
+    }
+
+    /// Room to read some of the `left` bytes of payload into that come next.
+    ///
+    /// # Errors
+    ///
+    /// [`Overloaded`].
+    pub fn room(&mut self, left: u64) -> Result<&mut [u8], Overloaded> {
+        match self {
+            Self::Message(assembler, _) => assembler.room(left),
+            Self::Slice(_, out) => {
+                let len = usize::try_from(left).map_or(out.len(), |left| left.min(out.len()));
+                Ok(&mut out[..len])
+            }
+        }
+    }
+
+    /// The first `len` bytes of that room are filled.
+    ///
+    /// # Errors
+    ///
+    /// [`Overloaded`].
+    pub fn add(&mut self, len: usize) -> Result<(), Overloaded> {
+        match self {
+            Self::Message(assembler, _) => assembler.add(len),
+            Self::Slice(..) => Ok(()),
+        }
+    }
+
+    /// How much memory could be [given back](Self::give_back), in bytes.
+    pub fn held(&self) -> usize {
+        match self {
+            Self::Message(assembler, buf) => assembler.capacity() + buf.capacity(),
+            Self::Slice(assembler, _) => assembler.capacity(),
+        }
+    }
+
+    /// No message has come for a while: gives memory back, but for what has come of one.
+    pub fn give_back(&mut self) {
+        let (Self::Message(assembler, _) | Self::Slice(assembler, _)) = self;
+        if assembler.is_empty() {
+            assembler.clear();
+        }
+        if let Self::Message(_, buf) = self {
+            **buf = Vec::new();
+        }
+    }
+}
+
 /// What is charged for memory of this size while nothing comes, in bytes.
 fn retained(capacity: usize) -> u64 {
     if capacity > MAX_RETAINED_FREE { capacity as u64 } else { 0 }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn assembler(budget: u64) -> MessageAssembler {
-        MessageAssembler::new(&Arc::new(Budget::new(budget)))
-    }
-
-    /// Another one on the same budget.
-    fn beside(one: &MessageAssembler) -> MessageAssembler {
-        MessageAssembler { charge: one.charge.beside(), ..assembler(0) }
-    }
-
-    fn add(message: &mut MessageAssembler, bytes: &[u8]) {
-        message.append(bytes).unwrap();
-    }
-
-    /// Reads as a stream would that always has so many bytes at hand, until `len` have come.
-    fn read(one: &mut MessageAssembler, len: usize, at_hand: usize) -> Result<usize, Overloaded> {
-        let mut reads = 0;
-        while one.filled < len {
-            let room = one.room((len - one.filled) as u64)?;
-            let len = room.len().min(at_hand);
-            room[..len].fill(7);
-            one.add(len)?;
-            reads += 1;
-        }
-        Ok(reads)
-    }
-
-    #[test]
-    fn the_budget_is_charged_while_a_long_message_grows_and_given_back_at_its_end() {
-        let mut one = assembler(128 << 10);
-        let mut other = beside(&one);
-        add(&mut one, &[1; 16 << 10]);
-        assert_eq!(one.charged(), 0);
-        add(&mut one, &[1; 1]);
-        assert_eq!(one.charged(), 32 << 10);
-        add(&mut other, &[2; 64 << 10]);
-        assert!(matches!(one.append(&[1; 64 << 10]), Err(Overloaded)));
-        let mut buf = Vec::new();
-        other.finish(&mut buf);
-        assert_eq!(buf, [2; 64 << 10]);
-        assert!(matches!(one.append(&[1; 64 << 10]), Err(Overloaded)), "it is still in use");
-        other.release();
-        add(&mut one, &[1; 64 << 10]);
-        assert!(matches!(other.append(&[2; 48 << 10]), Err(Overloaded)));
-        drop(one);
-        assert!(other.append(&[2; 128 << 10]).is_ok());
-    }
-
-    #[test]
-    fn a_finished_message_is_what_was_added_and_memory_is_used_again() {
-        let mut message = assembler(1 << 30);
-        let mut buf = b"old and longer".to_vec();
-        add(&mut message, b"new");
-        message.finish(&mut buf);
-        assert_eq!(buf, b"new");
-        add(&mut message, b"");
-        message.finish(&mut buf);
-        assert_eq!(buf, b"");
-        // One memory serves for all messages of its size, and is let go for much smaller ones.
-        buf = vec![0; 1 << 20];
-        let at = buf.as_ptr();
-        for len in [1 << 20, 1 << 19] {
-            message.begin(&mut buf, len as u64);
-            add(&mut message, &vec![7; len]);
-            message.finish(&mut buf);
-            assert_eq!((buf.len(), buf.as_ptr()), (len, at));
-        }
-        message.begin(&mut buf, 5);
-        add(&mut message, b"small");
-        message.finish(&mut buf);
-        assert_eq!(buf, b"small");
-        assert!(buf.capacity() + message.capacity() < 1 << 10);
-    }
-
-    /// Else a peer could have memory of an old message held, or charged, by a mere header.
-    #[test]
-    fn edge_i_memory_that_is_borrowed_stays_kept_or_is_let_go() {
-        let mut message = assembler(16 << 20);
-        for (had, announced, kept) in [
-            (16 << 10, 1, 16 << 10),
-            (64 << 10, 1, 64 << 10),
-            (128 << 10, 1, 0),
-            (512 << 10, 128 << 10, 512 << 10),
-            // More than a sixteenth of the budget.
-            (2 << 20, u64::MAX, 0),
-        ] {
-            let mut buf = Vec::with_capacity(had);
-            message.begin(&mut buf, announced);
-            assert_eq!((message.capacity(), message.charged()), (kept, retained(kept)), "{had}");
-            assert_eq!(buf.capacity(), 0);
-            message.clear();
-        }
-        // One that another message of this size has needed is kept, until bytes have come for it.
-        add(&mut message, &[1; 512 << 10]);
-        let mut buf = Vec::new();
-        message.finish(&mut buf);
-        message.release();
-        message.begin(&mut buf, 1 << 20);
-        assert_eq!((message.capacity(), message.charged()), (512 << 10, 512 << 10));
-        assert_eq!(read(&mut message, 496 << 10, usize::MAX).unwrap(), 2);
-        assert_eq!(message.charged(), 512 << 10, "bytes come for what is charged already");
-        read(&mut message, (512 << 10) + 1, 1).unwrap();
-        assert!(message.charged() > 512 << 10);
-    }
-
-    /// Whatever is announced, wherever it stops, whatever was there before.
-    #[test]
-    fn edge_i_memory_and_charge_follow_what_arrives() {
-        const LEN: usize = 16 << 20;
-        for had in [0, 1, 64 << 10, 1 << 20] {
-            for at_hand in [1000, 64 << 10, usize::MAX] {
-                let mut message = assembler(1 << 30);
-                let mut buf = vec![1; had];
-                message.rest(&mut buf);
-                message.begin(&mut buf, LEN as u64);
-                let mut come = 0;
-                loop {
-                    let room = message.room((LEN - come) as u64).unwrap().len();
-                    let (memory, charged) = (message.bytes.len(), message.charged() as usize);
-                    assert!(
-                        memory <= (2 * come).max(come + MIN_READ).max(had),
-                        "{memory} for {come}"
-                    );
-                    let kept = retained(had) as usize;
-                    assert!(charged <= (2 * come + CHARGE_STEP).max(kept), "{charged} for {come}");
-                    assert!(come > MAX_UNCHARGED || charged == kept, "{charged} for {come}");
-                    let free = MAX_RETAINED_FREE;
-                    assert!(memory.max(come) <= charged.max(free), "{memory} but {charged}");
-                    if come == LEN {
-                        break;
-                    }
-                    let len = room.min(at_hand).min(LEN - come);
-                    message.add(len).unwrap();
-                    come += len;
-                    assert!(come <= (message.charged() as usize).max(MAX_UNCHARGED));
-                }
-                assert_eq!(message.charged(), LEN as u64);
-            }
-        }
-    }
-
-    #[test]
-    fn edge_i_a_mere_header_leaves_the_budget_to_others() {
-        let mut idle: Vec<_> = vec![assembler(1 << 20)];
-        for _ in 1..1024 {
-            idle.push(beside(&idle[0]));
-        }
-        for one in &mut idle {
-            one.begin(&mut Vec::with_capacity(64 << 10), 16 << 20);
-            assert!(one.room(16 << 20).is_ok());
-        }
-        let mut other = beside(&idle[0]);
-        add(&mut other, &[7; 1 << 20]);
-        // What has come in vain is refused when it comes.
-        idle[0].room(16 << 20).unwrap();
-        assert!(matches!(read(&mut idle[0], 64 << 10, usize::MAX), Err(Overloaded)));
-    }
-
-    #[test]
-    fn edge_i_reads_are_few_once_memory_is_there() {
-        let mut message = assembler(1 << 30);
-        let mut buf = Vec::new();
-        for reads in [10, 4, 4] {
-            message.begin(&mut buf, 1 << 20);
-            assert_eq!(read(&mut message, 1 << 20, usize::MAX).unwrap(), reads);
-            message.finish(&mut buf);
-            message.release();
-        }
-    }
-
-    #[test]
-    fn edge_i_memory_goes_with_what_was_taken_out() {
-        let mut message = assembler(1 << 30);
-        add(&mut message, &[7; 1 << 20]);
-        assert_eq!(message.take(&mut vec![0; 1 << 20]), 1 << 20);
-        assert_eq!((message.capacity(), message.charged()), (0, 0));
-    }
-
-    #[test]
-    fn memory_is_kept_while_nothing_comes_as_far_as_all_may() {
-        let mut one = assembler(16 << 20);
-        let mut other = beside(&one);
-        let mut long = vec![7; 600 << 10];
-        let at = long.as_ptr();
-        for _ in 0..2 {
-            one.rest(&mut long);
-            assert_eq!((long.len(), long.as_ptr(), one.charged()), (600 << 10, at, 600 << 10));
-        }
-        // Together it would be more than 1 MiB; what is short costs nothing.
-        let mut another = vec![8; 600 << 10];
-        other.rest(&mut another);
-        assert_eq!((another.capacity(), other.charged()), (0, 0));
-        let mut short = vec![9; MAX_RETAINED_FREE];
-        other.rest(&mut short);
-        assert_eq!((short.len(), other.charged()), (MAX_RETAINED_FREE, 0));
-
-        // It goes with its connection's silence, with its buffer, with its next message and its end.
-        for give_back in [
-            |one: &mut MessageAssembler| one.begin(&mut vec![7; 600 << 10], 1),
-            |one: &mut MessageAssembler| one.clear(),
-            |one: &mut MessageAssembler| one.rest(&mut Vec::new()),
-            |one: &mut MessageAssembler| *one = beside(one),
-        ] {
-            give_back(&mut one);
-            assert_eq!(one.charged(), 0);
-            let mut another = vec![8; 600 << 10];
-            other.rest(&mut another);
-            assert_eq!((another.len(), other.charged()), (600 << 10, 600 << 10));
-            other.rest(&mut Vec::new());
-            one.rest(&mut long);
-            assert_eq!(one.charged(), 600 << 10);
-        }
-        // What is under way has its charge already.
-        add(&mut other, &[1; 1 << 20]);
-        let mut another = vec![8; 2 << 20];
-        other.rest(&mut another);
-        assert_eq!((another.len(), other.charged()), (2 << 20, 1 << 20));
-    }
-
-    #[test]
-    fn takes_out_what_fits() {
-        let mut message = assembler(0);
-        add(&mut message, b"abcdef");
-        let mut out = [0; 4];
-        assert_eq!((message.take(&mut out), &out), (4, b"abcd"));
-        assert_eq!((message.take(&mut out), &out[..2]), (2, &b"ef"[..]));
-        assert!(message.is_empty());
-        // What is left, and what comes then, is still the message.
-        add(&mut message, b"ghijk");
-        message.take(&mut out);
-        add(&mut message, b"l");
-        let mut buf = Vec::new();
-        message.finish(&mut buf);
-        assert_eq!(buf, b"kl");
-    }
-}
+mod tests;
