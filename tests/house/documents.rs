@@ -1,0 +1,33 @@
+//! Links lead somewhere, and what is said in two places is the same in both.
+
+use crate::tree::{self, read, root};
+
+/// The README is read from the package too, so what it links to must be in there.
+#[test]
+fn links_lead_somewhere() {
+    let mut links = 0;
+    for file in tree::files("").iter().filter(|file| file.extension().is_some_and(|e| e == "md")) {
+        let text = read(file);
+        let targets = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+        for target in targets.filter(|target| !target.contains("://") && !target.starts_with('#')) {
+            let path = target.split('#').next().unwrap();
+            let found = file.parent().unwrap().join(path).exists();
+            assert!(found, "{} links to {target}", tree::name(file));
+            links += 1;
+        }
+    }
+    assert!(links > 5, "only {links} links were seen: the test is blind");
+}
+
+#[test]
+fn the_version_is_the_newest_of_the_changelog() {
+    let changelog = read(&root().join("CHANGELOG.md"));
+    let newest = changelog.lines().find_map(|line| line.strip_prefix("## ")).unwrap();
+    assert_eq!(newest.split(' ').next(), Some(env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn the_readme_names_the_oldest_rust() {
+    let needs = format!("Rust {} or later", env!("CARGO_PKG_RUST_VERSION"));
+    assert!(read(&root().join("README.md")).contains(&needs), "{needs}");
+}
