@@ -90,7 +90,6 @@ const MODULES: &[(&str, &str)] = &[
     ("wire", "stream"),
     ("visit", "session"),
     ("receive", "decoder"),
-    ("refusal", "error"),
     ("violation", "error"),
     ("reply", "response"),
 ];

@@ -2,7 +2,7 @@
 
 use barews_benches::sample::Payload;
 
-use crate::server::{Contestant, Kind};
+use crate::contestants::{Contestant, Kind};
 
 /// A kind of work that every server is given.
 #[derive(Clone, Copy, Debug)]
@@ -46,6 +46,13 @@ impl Row {
 
     pub(crate) fn named(name: &str) -> Option<&'static Row> {
         ROWS.iter().find(|row| row.name == name)
+    }
+}
+
+impl Work {
+    /// Whether each connection waits for the reply before it sends the next message.
+    pub(crate) fn has_one_in_flight(self) -> bool {
+        matches!(self, Self::Echo(load) if load.depth == 1)
     }
 }
 

@@ -4,8 +4,8 @@
 
 use std::fmt::Write;
 
+use crate::contestants::{CONTESTANTS, Contestant, Kind};
 use crate::results::Results;
-use crate::server::{CONTESTANTS, Contestant, Kind};
 use crate::work::{ROWS, Work};
 
 const WIDTH: f64 = 760.0;

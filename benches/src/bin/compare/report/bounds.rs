@@ -1,7 +1,7 @@
 //! The ratios that barews is to reach.
 
+use crate::contestants::{CONTESTANTS, Kind};
 use crate::results::{Figures, Results};
-use crate::server::{CONTESTANTS, Kind};
 use crate::work::ROWS;
 
 /// What is compared.
