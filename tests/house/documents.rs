@@ -31,3 +31,19 @@ fn the_readme_names_the_oldest_rust() {
     let needs = format!("Rust {} or later", env!("CARGO_PKG_RUST_VERSION"));
     assert!(read(&root().join("README.md")).contains(&needs), "{needs}");
 }
+
+/// Else an image would not be built, and nobody here would hear of it: CI has no Docker.
+#[test]
+fn the_image_is_built_from_what_docker_is_shown() {
+    let Ok(shown) = std::fs::read_to_string(root().join(".dockerignore")) else {
+        assert!(!root().join("benches").exists(), "only the package may be without it");
+        return;
+    };
+    let dockerfile = read(&root().join("deploy/Dockerfile"));
+    let copied = dockerfile.lines().filter_map(|line| line.strip_prefix("COPY "));
+    let copied = copied.filter(|line| !line.starts_with("--from"));
+    for file in copied.flat_map(|line| line.split(' ').rev().skip(1)) {
+        assert!(shown.lines().any(|line| line == format!("!{file}")), "{file}");
+        assert!(root().join(file).exists(), "{file}");
+    }
+}

@@ -13,6 +13,6 @@ mod sizes;
 mod names;
 mod documents;
 
-/// Files and folders that `sizes` and `names` do not look at yet. It is to become empty and to
-/// stay so.
-const NOT_YET: &[&str] = &["src/"];
+/// What the names of files begin with that `sizes` and `names` do not look at yet. It is to become
+/// empty, and to stay so.
+const NOT_YET: &[&str] = &["src/bin/", "src/connection/", "src/http/", "src/proto/", "src/server/"];
