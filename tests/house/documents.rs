@@ -27,6 +27,20 @@ fn the_version_is_the_newest_of_the_changelog() {
 }
 
 #[test]
+fn the_readme_names_settings_that_there_are() {
+    let (readme, config) = (read(&root().join("README.md")), read(&root().join("src/config.rs")));
+    let code = readme.split('`').skip(1).step_by(2);
+    let is_setting = |word: &&str| {
+        word.starts_with("max_") || word.ends_with("_timeout") || word.ends_with("_interval")
+    };
+    let settings: Vec<_> = code.filter(is_setting).collect();
+    assert!(settings.len() > 10, "only {settings:?} were seen: the test is blind");
+    for setting in settings {
+        assert!(config.contains(&format!("pub {setting}: ")), "there is no {setting}");
+    }
+}
+
+#[test]
 fn the_readme_names_the_oldest_rust() {
     let needs = format!("Rust {} or later", env!("CARGO_PKG_RUST_VERSION"));
     assert!(read(&root().join("README.md")).contains(&needs), "{needs}");
