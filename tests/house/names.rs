@@ -6,9 +6,12 @@ use std::path::PathBuf;
 
 use crate::tree;
 
-/// Old and new. Nobody says these but who means the old thing: they may stand nowhere, comments
-/// and documents included.
-const WORDS: &[(&str, &str)] = &[
+/// An old name and the new one.
+type Renamed = (&'static str, &'static str);
+
+/// Nobody writes these who does not mean the old thing, so they may stand nowhere, comments and
+/// documents included.
+const WORDS: &[Renamed] = &[
     // In public.
     ("Violation", "ProtocolError"),
     ("Refusal", "HandshakeError"),
@@ -33,7 +36,7 @@ const WORDS: &[(&str, &str)] = &[
 ];
 
 /// The same in `src` only: tests and benchmarks may have such things of their own.
-const WORDS_OF_SRC: &[(&str, &str)] = &[
+const WORDS_OF_SRC: &[Renamed] = &[
     ("Kind", "MessageType"),
     ("Patience", "ReadTimers"),
     ("patience", "timers"),
@@ -46,7 +49,7 @@ const WORDS_OF_SRC: &[(&str, &str)] = &[
 ];
 
 /// A word of the standard library's, or of English, that is old only beside its neighbour.
-const PHRASES: &[(&str, &str)] = &[
+const PHRASES: &[Renamed] = &[
     ("Error::Violation", "Error::Protocol"),
     ("Error::TimedOut", "Error::RecvTimeout"),
     ("Error::Expired", "Error::DeadlineExceeded"),
@@ -79,9 +82,10 @@ const PHRASES: &[(&str, &str)] = &[
     ("Timeouts::idle", "idle_timeout"),
 ];
 
-/// What an item of `src` must not be called. These are plain English, and prose may use them: a
-/// door, a partial read, a busy peer. So they are looked for only where something is named so.
-const MODULES: &[(&str, &str)] = &[
+/// What a module, type, function or field of `src` must not be called. These are plain English, and
+/// prose may use them: a door, a partial read, a busy peer. So they are looked for only where
+/// something is named so.
+const MODULES: &[Renamed] = &[
     ("door", "acceptor"),
     ("partial", "assembler"),
     ("shared", "writer"),
@@ -93,7 +97,7 @@ const MODULES: &[(&str, &str)] = &[
     ("violation", "error"),
     ("reply", "response"),
 ];
-const TYPES: &[(&str, &str)] = &[
+const TYPES: &[Renamed] = &[
     ("Door", "Acceptor"),
     ("Partial", "MessageAssembler"),
     ("Shared", "ConnectionShared, ServerShared"),
@@ -101,7 +105,7 @@ const TYPES: &[(&str, &str)] = &[
     ("Wire", "TimedStream"),
     ("Wait", "Deadline"),
 ];
-const FUNCTIONS: &[(&str, &str)] = &[
+const FUNCTIONS: &[Renamed] = &[
     ("ring", "wake"),
     ("enter", "acquire"),
     ("leave", "release"),
@@ -122,7 +126,7 @@ const FUNCTIONS: &[(&str, &str)] = &[
     ("cut", "abort"),
     ("begun", "accepted_at"),
 ];
-const FIELDS: &[(&str, &str)] = &[
+const FIELDS: &[Renamed] = &[
     ("busy", "timers"),
     ("kept", "retained"),
     ("places", "idle workers"),
@@ -134,7 +138,7 @@ const FIELDS: &[(&str, &str)] = &[
 ];
 
 /// How an item of each list is recognised: `_` stands for the word.
-const SPELLINGS: [(&[(&str, &str)], &[&str]); 4] = [
+const SPELLINGS: [(&[Renamed], &[&str]); 4] = [
     (MODULES, &["mod _;", "mod _ {", "_::"]),
     (TYPES, &["struct _", "enum _", "trait _", "type _"]),
     (FUNCTIONS, &["fn _", "._("]),

@@ -61,8 +61,9 @@ pub(crate) fn find<'a>(text: &'a str, word: &'a str) -> impl Iterator<Item = usi
     let is_word = |c: char| c.is_alphanumeric() || c == '_';
     let (starts, ends) = (word.starts_with(is_word), word.ends_with(is_word));
     text.match_indices(word).map(|(at, _)| at).filter(move |&at| {
-        !(starts && text[..at].ends_with(is_word))
-            && !(ends && text[at + word.len()..].starts_with(is_word))
+        let goes_on = starts && text[..at].ends_with(is_word)
+            || ends && text[at + word.len()..].starts_with(is_word);
+        !goes_on
     })
 }
 

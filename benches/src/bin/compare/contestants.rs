@@ -6,11 +6,11 @@ pub(crate) struct Contestant {
     /// For the command line and the results; what `peers` calls it.
     pub(crate) name: &'static str,
     pub(crate) title: &'static str,
-    pub(crate) kind: Kind,
+    pub(crate) role: Role,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Kind {
+pub(crate) enum Role {
     Ours,
     /// It has no protocol: what comes back are the very bytes that were sent.
     Raw,
@@ -22,12 +22,12 @@ pub(crate) enum Kind {
 }
 
 impl Contestant {
-    const fn new(kind: Kind, name: &'static str, title: &'static str) -> Self {
-        Self { name, title, kind }
+    const fn new(role: Role, name: &'static str, title: &'static str) -> Self {
+        Self { name, title, role }
     }
 
     pub(crate) fn is_raw(&self) -> bool {
-        self.kind == Kind::Raw
+        self.role == Role::Raw
     }
 
     pub(crate) fn named(name: &str) -> Option<&'static Self> {
@@ -36,14 +36,14 @@ impl Contestant {
 }
 
 pub(crate) const CONTESTANTS: &[Contestant] = &[
-    Contestant::new(Kind::Ours, "barews", "barews"),
-    Contestant::new(Kind::Raw, "raw", "raw TCP, threads"),
-    Contestant::new(Kind::Frames, "frames", "raw TCP with frames"),
-    Contestant::new(Kind::Peer, "tungstenite", "tungstenite, threads"),
-    Contestant::new(Kind::Batching, "tungstenite-batch", "tungstenite (write, flush)"),
-    Contestant::new(Kind::Peer, "tokio-tungstenite", "tokio-tungstenite"),
-    Contestant::new(Kind::Batching, "tokio-tungstenite-batch", "tokio-tungstenite (forward)"),
-    Contestant::new(Kind::Peer, "fastwebsockets", "fastwebsockets"),
-    Contestant::new(Kind::Peer, "tokio-websockets", "tokio-websockets"),
-    Contestant::new(Kind::Batching, "tokio-websockets-batch", "tokio-websockets (feed, flush)"),
+    Contestant::new(Role::Ours, "barews", "barews"),
+    Contestant::new(Role::Raw, "raw", "raw TCP, threads"),
+    Contestant::new(Role::Frames, "frames", "raw TCP with frames"),
+    Contestant::new(Role::Peer, "tungstenite", "tungstenite, threads"),
+    Contestant::new(Role::Batching, "tungstenite-batch", "tungstenite (write, flush)"),
+    Contestant::new(Role::Peer, "tokio-tungstenite", "tokio-tungstenite"),
+    Contestant::new(Role::Batching, "tokio-tungstenite-batch", "tokio-tungstenite (forward)"),
+    Contestant::new(Role::Peer, "fastwebsockets", "fastwebsockets"),
+    Contestant::new(Role::Peer, "tokio-websockets", "tokio-websockets"),
+    Contestant::new(Role::Batching, "tokio-websockets-batch", "tokio-websockets (feed, flush)"),
 ];

@@ -2,7 +2,7 @@
 
 use barews_benches::sample::Payload;
 
-use crate::contestants::{Contestant, Kind};
+use crate::contestants::{Contestant, Role};
 
 /// A kind of work that every server is given.
 #[derive(Clone, Copy, Debug)]
@@ -37,10 +37,10 @@ impl Row {
     /// Servers that send in batches have nothing to batch with one message in flight, and frames
     /// alone tell nothing of a handshake.
     pub(crate) fn is_for(&self, server: &Contestant) -> bool {
-        match server.kind {
-            Kind::Batching => matches!(self.work, Work::Echo(load) if load.depth > 1),
-            Kind::Frames => matches!(self.work, Work::Echo(_)),
-            Kind::Ours | Kind::Raw | Kind::Peer => true,
+        match server.role {
+            Role::Batching => matches!(self.work, Work::Echo(load) if load.depth > 1),
+            Role::Frames => matches!(self.work, Work::Echo(_)),
+            Role::Ours | Role::Raw | Role::Peer => true,
         }
     }
 

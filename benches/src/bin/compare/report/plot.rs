@@ -4,7 +4,7 @@
 
 use std::fmt::Write;
 
-use crate::contestants::{CONTESTANTS, Contestant, Kind};
+use crate::contestants::{CONTESTANTS, Contestant, Role};
 use crate::results::Results;
 use crate::work::{ROWS, Work};
 
@@ -100,7 +100,7 @@ fn colour(server: &Contestant) -> (&'static str, f64) {
     let found = COLOURS.iter().find(|(library, _)| *library == name);
     (
         found.map_or("#888", |(_, colour)| colour),
-        if server.kind == Kind::Batching { 0.5 } else { 1.0 },
+        if server.role == Role::Batching { 0.5 } else { 1.0 },
     )
 }
 
