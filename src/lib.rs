@@ -18,13 +18,12 @@
 //! # Map
 //!
 //! A [`Server`] accepts streams and gives each a thread. An [`Upgrade`] reads the request and
-//! answers it; those who have a listener of their own start there, with any [`Transport`]. What
-//! comes of it is a [`Connection`], which can be [split](Connection::split) into a [`Receiver`] and
-//! any number of [`Sender`]s. [`Config`] holds every limit and deadline.
+//! answers it; with a listener of your own, start there, with any [`Transport`]. The result is a
+//! [`Connection`], which can be [split](Connection::split) into a [`Receiver`] and any number of
+//! thread-safe [`Sender`]s. [`Config`] holds every limit and deadline.
 //!
-//! Inside, the crate is a house of six rooms, each of which uses only those below it; the first
-//! three are without a socket, a thread or a clock, and open to those who want to test them, or to
-//! read them:
+//! Inside, the crate has six rooms. Each uses only those above it in this table. The first three
+//! have no socket, no thread and no clock in them; they are public, to be tested and to be read.
 //!
 //! | Room | What it is |
 //! |---|---|
@@ -34,6 +33,13 @@
 //! | `io` | a blocking stream with deadlines, and where streams come from |
 //! | `connection` | an open connection as a handler has it |
 //! | `server` | from a listener to a handler on a thread, and the way to stop |
+//!
+//! ```text
+//!  server ─ a stream ─▶ http: the handshake ─▶ connection ─▶ the handler, on its own thread
+//!
+//!  io ─ bytes ─▶ proto ─ events ─▶ session ─ messages ─▶ connection: recv
+//!  io ◀─ bytes ─ proto ◀─ frames ─ session ◀─ messages ─ connection: send
+//! ```
 //!
 //! A section sign means a section of RFC 6455 unless it names another.
 

@@ -78,30 +78,30 @@ fn bench(bencher: Bencher, size: Size, receive: fn(&mut [u8], &mut Each)) {
         });
 }
 
-fn receiver() -> Decoder {
+fn decoder() -> Decoder {
     Decoder::new(DecoderLimits { max_message_size: 16 << 20, max_fragments: 131_072 })
 }
 
 #[divan::bench(args = SIZES)]
 fn barews(bencher: Bencher, size: Size) {
-    bench(bencher, size, |stream, each| feed(&mut receiver(), stream, each));
+    bench(bencher, size, |stream, each| feed(&mut decoder(), stream, each));
 }
 
 #[divan::bench(args = SIZES)]
 fn barews_with_copy(bencher: Bencher, size: Size) {
     bench(bencher, size, |stream, each| {
-        let (mut receive, mut buf) = (receiver(), [0; 64 << 10]);
+        let (mut decoder, mut buf) = (decoder(), [0; 64 << 10]);
         for piece in stream.chunks(buf.len()) {
             let buf = &mut buf[..piece.len()];
             buf.copy_from_slice(piece);
-            feed(&mut receive, buf, each);
+            feed(&mut decoder, buf, each);
         }
     });
 }
 
-fn feed(receive: &mut Decoder, mut input: &mut [u8], each: &mut Each) {
+fn feed(decoder: &mut Decoder, mut input: &mut [u8], each: &mut Each) {
     while !input.is_empty() {
-        let (used, event) = receive.feed(input).expect("valid frames");
+        let (used, event) = decoder.feed(input).expect("valid frames");
         let (done, rest) = input.split_at_mut(used);
         if let Event::Data { len, fin, .. } = event {
             each(&done[used - len..], fin);

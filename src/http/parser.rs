@@ -1,4 +1,4 @@
-//! The request-head parser (RFC 9112): bytes in, a [`Head`] out.
+//! The request-head parser (RFC 9112): bytes in, a [`RequestHead`] out.
 //!
 //! ```text
 //! GET /chat?room=1 HTTP/1.1 CRLF     request line: method SP target SP version

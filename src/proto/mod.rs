@@ -13,8 +13,8 @@
 //! ```
 //!
 //! Bytes from the client go through [`Decoder::feed`], which answers with an [`Event`] or the
-//! [`ProtocolError`] that ends the connection. [`Closing`] knows what an event calls for and when
-//! sending is over; [`send`] makes frames. None of them reads a clock or a socket, so all of
+//! [`ProtocolError`] that ends the connection. [`Closing`](crate::session::Closing) knows what an event calls for and when
+//! sending is over; [`encoder`] makes frames. None of them reads a clock or a socket, so all of
 //! it can be tested, fuzzed and read apart from the rest.
 
 mod code;

@@ -44,18 +44,18 @@ fn measured_decode(bytes: &[u8]) -> Option<(Header, usize)> {
 /// as it was before masking: ASCII too, with this key.
 fn feed(kind: MessageType, iterations: usize) {
     let mut frame = client_frame(kind.opcode(), &Payload::Ascii.bytes(20), KEY);
-    let mut receive =
+    let mut decoder =
         Decoder::new(DecoderLimits { max_message_size: 16 << 20, max_fragments: 131_072 });
     for _ in 0..iterations {
-        let (used, event) = measured_feed(&mut receive, black_box(&mut frame));
+        let (used, event) = measured_feed(&mut decoder, black_box(&mut frame));
         assert_eq!(used, 26);
         assert_eq!(event, Event::Data { kind, len: 20, fin: true });
     }
 }
 
 #[inline(never)]
-fn measured_feed(receive: &mut Decoder, bytes: &mut [u8]) -> (usize, Event) {
-    receive.feed(bytes).expect("a valid frame")
+fn measured_feed(decoder: &mut Decoder, bytes: &mut [u8]) -> (usize, Event) {
+    decoder.feed(bytes).expect("a valid frame")
 }
 
 fn unmask(iterations: usize) {

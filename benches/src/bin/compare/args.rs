@@ -1,6 +1,6 @@
 //! The command line.
 
-use crate::server::{CONTESTANTS, Contestant};
+use crate::contestants::{CONTESTANTS, Contestant};
 use crate::work::{ROWS, Row};
 
 pub(crate) enum Command {

@@ -7,7 +7,7 @@ use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::Pid;
 
-use crate::Outcome;
+use crate::outcome::Outcome;
 
 /// Who runs where. With one core there is no choice.
 pub(crate) struct Cores {

@@ -4,34 +4,29 @@
 //! again in each round in another order; what is reported are medians over the rounds. The
 //! server has one core and the load generator, this program, another.
 
-mod args;
-mod bounds;
-mod churn;
-mod client;
-mod echo;
-mod histogram;
-mod idle;
+mod outcome;
 mod machine;
-mod plot;
-mod report;
 mod results;
-mod server;
-mod wait;
+mod contestants;
 mod work;
+mod args;
+mod server;
+mod load;
+mod report;
 
-use std::error::Error;
 use std::process::ExitCode;
 use std::{fs, io};
 
 use args::{Command, Options};
+use contestants::Contestant;
+use load::wait::Waiter;
+use load::{churn, echo, idle};
 use machine::Cores;
+use outcome::Outcome;
+use report::{plot, tables};
 use results::{Figures, Results, Run};
-use server::{Contestant, Server};
-use wait::Waiter;
+use server::Server;
 use work::{Row, Work};
-
-/// What goes wrong is told and ends the program: half a comparison is none.
-pub(crate) type Outcome<T> = Result<T, Box<dyn Error>>;
 
 fn main() -> ExitCode {
     let done = match args::parse(std::env::args().skip(1)) {
@@ -40,7 +35,7 @@ fn main() -> ExitCode {
             Ok(())
         }
         Ok(Command::Run(options)) => run(&options),
-        Ok(Command::Table(json)) => load(&json).map(|results| print!("{}", report::all(&results))),
+        Ok(Command::Table(json)) => load(&json).map(|results| print!("{}", tables::all(&results))),
         Ok(Command::Plot(json, svg)) => {
             load(&json).and_then(|results| Ok(fs::write(svg, plot::svg(&results))?))
         }
@@ -91,7 +86,7 @@ fn run(options: &Options) -> Outcome<()> {
             }
         }
     }
-    print!("{}", report::all(&results));
+    print!("{}", tables::all(&results));
     Ok(())
 }
 

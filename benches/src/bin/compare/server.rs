@@ -1,4 +1,4 @@
-//! The servers that are compared, and a running one.
+//! A running server.
 
 use std::fs::File;
 use std::io::{Read, Seek};
@@ -14,57 +14,10 @@ use nix::sys::signal::Signal;
 use nix::time::{ClockId, clock_getcpuclockid, clock_gettime};
 use nix::unistd::Pid;
 
-use crate::Outcome;
 use crate::args::Options;
+use crate::contestants::Contestant;
 use crate::machine::{self, Cores};
-
-/// A server in the comparison.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Contestant {
-    /// For the command line and the results; what `peers` calls it.
-    pub(crate) name: &'static str,
-    pub(crate) title: &'static str,
-    pub(crate) kind: Kind,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Kind {
-    Ours,
-    /// It has no protocol: what comes back are the very bytes that were sent.
-    Raw,
-    /// It has as little protocol as gives the right answers to messages.
-    Frames,
-    Peer,
-    /// A peer's second row, with replies sent in batches.
-    Batching,
-}
-
-impl Contestant {
-    const fn new(kind: Kind, name: &'static str, title: &'static str) -> Self {
-        Self { name, title, kind }
-    }
-
-    pub(crate) fn is_raw(&self) -> bool {
-        self.kind == Kind::Raw
-    }
-
-    pub(crate) fn named(name: &str) -> Option<&'static Self> {
-        CONTESTANTS.iter().find(|contestant| contestant.name == name)
-    }
-}
-
-pub(crate) const CONTESTANTS: &[Contestant] = &[
-    Contestant::new(Kind::Ours, "barews", "barews"),
-    Contestant::new(Kind::Raw, "raw", "raw TCP, threads"),
-    Contestant::new(Kind::Frames, "frames", "raw TCP with frames"),
-    Contestant::new(Kind::Peer, "tungstenite", "tungstenite, threads"),
-    Contestant::new(Kind::Batching, "tungstenite-batch", "tungstenite (write, flush)"),
-    Contestant::new(Kind::Peer, "tokio-tungstenite", "tokio-tungstenite"),
-    Contestant::new(Kind::Batching, "tokio-tungstenite-batch", "tokio-tungstenite (forward)"),
-    Contestant::new(Kind::Peer, "fastwebsockets", "fastwebsockets"),
-    Contestant::new(Kind::Peer, "tokio-websockets", "tokio-websockets"),
-    Contestant::new(Kind::Batching, "tokio-websockets-batch", "tokio-websockets (feed, flush)"),
-];
+use crate::outcome::Outcome;
 
 /// A running server, which ends with this value.
 pub(crate) struct Server {

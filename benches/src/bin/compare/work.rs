@@ -2,7 +2,7 @@
 
 use barews_benches::sample::Payload;
 
-use crate::server::{Contestant, Kind};
+use crate::contestants::{Contestant, Role};
 
 /// A kind of work that every server is given.
 #[derive(Clone, Copy, Debug)]
@@ -37,15 +37,22 @@ impl Row {
     /// Servers that send in batches have nothing to batch with one message in flight, and frames
     /// alone tell nothing of a handshake.
     pub(crate) fn is_for(&self, server: &Contestant) -> bool {
-        match server.kind {
-            Kind::Batching => matches!(self.work, Work::Echo(load) if load.depth > 1),
-            Kind::Frames => matches!(self.work, Work::Echo(_)),
-            Kind::Ours | Kind::Raw | Kind::Peer => true,
+        match server.role {
+            Role::Batching => matches!(self.work, Work::Echo(load) if load.depth > 1),
+            Role::Frames => matches!(self.work, Work::Echo(_)),
+            Role::Ours | Role::Raw | Role::Peer => true,
         }
     }
 
     pub(crate) fn named(name: &str) -> Option<&'static Row> {
         ROWS.iter().find(|row| row.name == name)
+    }
+}
+
+impl Work {
+    /// Whether each connection waits for the reply before it sends the next message.
+    pub(crate) fn has_one_in_flight(self) -> bool {
+        matches!(self, Self::Echo(load) if load.depth == 1)
     }
 }
 

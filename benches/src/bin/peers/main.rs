@@ -4,9 +4,9 @@
 //! buffers as they come, one send a message. Where a library can also queue messages and flush
 //! them together, a second server does that. All set `TCP_NODELAY`.
 
-mod fastwebsockets;
-mod frames;
 mod raw;
+mod frames;
+mod fastwebsockets;
 mod tokio_tungstenite;
 mod tokio_websockets;
 mod tungstenite;

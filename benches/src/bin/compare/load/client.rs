@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use barews_benches::sample::{self, ACCEPT_KEY, Payload};
 
-use crate::Outcome;
+use crate::outcome::Outcome;
 use crate::server::Server;
 
 /// A step that takes longer than this has failed.

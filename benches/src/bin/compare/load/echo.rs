@@ -12,13 +12,13 @@ use std::time::{Duration, Instant};
 
 use nix::sys::epoll::{EpollEvent, EpollFlags};
 
-use crate::Outcome;
 use crate::args::Options;
-use crate::client::{self, Script};
-use crate::histogram::Histogram;
+use crate::load::client::{self, Script};
+use crate::load::histogram::Histogram;
+use crate::load::wait::Waiter;
+use crate::outcome::Outcome;
 use crate::results::Figures;
 use crate::server::Server;
-use crate::wait::Waiter;
 use crate::work::Load;
 
 pub(crate) fn measure(

@@ -4,8 +4,8 @@
 
 use std::fmt::Write;
 
+use crate::contestants::{CONTESTANTS, Contestant, Role};
 use crate::results::Results;
-use crate::server::{CONTESTANTS, Contestant, Kind};
 use crate::work::{ROWS, Work};
 
 const WIDTH: f64 = 760.0;
@@ -100,7 +100,7 @@ fn colour(server: &Contestant) -> (&'static str, f64) {
     let found = COLOURS.iter().find(|(library, _)| *library == name);
     (
         found.map_or("#888", |(_, colour)| colour),
-        if server.kind == Kind::Batching { 0.5 } else { 1.0 },
+        if server.role == Role::Batching { 0.5 } else { 1.0 },
     )
 }
 

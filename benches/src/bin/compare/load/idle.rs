@@ -3,8 +3,8 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::Outcome;
-use crate::client;
+use crate::load::client;
+use crate::outcome::Outcome;
 use crate::results::Figures;
 use crate::server::Server;
 

@@ -2,9 +2,9 @@
 
 use std::fmt::Write;
 
-use crate::bounds;
+use crate::contestants::{CONTESTANTS, Contestant};
+use crate::report::bounds;
 use crate::results::{Figures, Results};
-use crate::server::{CONTESTANTS, Contestant};
 use crate::work::{ROWS, Row, Work};
 
 pub(crate) fn all(results: &Results) -> String {
@@ -25,8 +25,7 @@ pub(crate) fn all(results: &Results) -> String {
         let medians: Vec<_> = medians(results, row).collect();
         if !medians.is_empty() {
             let _ = write!(out, "\n### {}\n\n", row.title);
-            let (heads, lines) = lines(row, &medians);
-            table(&mut out, &heads, &lines);
+            table(&mut out, &heads(row.work), &lines(row, &medians));
         }
     }
     out
@@ -71,11 +70,8 @@ fn ratios(results: &Results) -> String {
     out
 }
 
-/// The table of a row: heads and lines.
-fn lines(
-    row: &Row,
-    medians: &[(&'static Contestant, Figures)],
-) -> (Vec<&'static str>, Vec<Vec<String>>) {
+/// The lines of a row's table.
+fn lines(row: &Row, medians: &[(&'static Contestant, Figures)]) -> Vec<Vec<String>> {
     let ours = medians.iter().find(|(server, _)| server.name == "barews").map(|(_, f)| f.clone());
     let ratio = |ours: Option<f64>, theirs: f64| {
         ours.map_or("".to_owned(), |ours| format!("{:.2}", ours / theirs))
@@ -99,9 +95,7 @@ fn lines(
                 line.extend([number(f.p50_us), number(f.p99_us), number(f.cpu_us)]);
                 line.push(format!("{:.0} %", f.busy * 100.0));
                 line.push(format!("{:.0} %", f.load_busy * 100.0));
-                if let Work::Echo(load) = row.work
-                    && load.depth == 1
-                {
+                if row.work.has_one_in_flight() {
                     line.push(format!("{:.2}", f.switches.unwrap_or(f64::NAN)));
                 }
                 line.push(format!("{:.1}", f.peak_mib));
@@ -111,49 +105,32 @@ fn lines(
         }
         lines.push(line);
     }
-    let heads: &[&str] = match row.work {
-        Work::Idle { .. } => &["Server", "KiB a connection", "peak MiB", "KiB, ours ÷ theirs"],
-        Work::Churn { .. } => &[
-            "Server",
-            "connections/s",
-            "p50 µs",
-            "p99 µs",
-            "CPU µs each",
-            "server busy",
-            "load busy",
-            "peak MiB",
-            "rate, ours ÷ theirs",
-            "CPU, ours ÷ theirs",
-        ],
-        Work::Echo(load) if load.depth == 1 => &[
-            "Server",
-            "messages/s",
-            "MB/s",
-            "p50 µs",
-            "p99 µs",
-            "CPU µs/message",
-            "server busy",
-            "load busy",
-            "waits/message",
-            "peak MiB",
-            "rate, ours ÷ theirs",
-            "CPU, ours ÷ theirs",
-        ],
-        Work::Echo(_) => &[
-            "Server",
-            "messages/s",
-            "MB/s",
-            "p50 µs",
-            "p99 µs",
-            "CPU µs/message",
-            "server busy",
-            "load busy",
-            "peak MiB",
-            "rate, ours ÷ theirs",
-            "CPU, ours ÷ theirs",
-        ],
+    lines
+}
+
+/// What stands above them.
+fn heads(work: Work) -> Vec<&'static str> {
+    let mut heads = vec!["Server"];
+    let cpu = match work {
+        Work::Idle { .. } => {
+            heads.extend(["KiB a connection", "peak MiB", "KiB, ours ÷ theirs"]);
+            return heads;
+        }
+        Work::Churn { .. } => {
+            heads.push("connections/s");
+            "CPU µs each"
+        }
+        Work::Echo(_) => {
+            heads.extend(["messages/s", "MB/s"]);
+            "CPU µs/message"
+        }
     };
-    (heads.to_vec(), lines)
+    heads.extend(["p50 µs", "p99 µs", cpu, "server busy", "load busy"]);
+    if work.has_one_in_flight() {
+        heads.push("waits/message");
+    }
+    heads.extend(["peak MiB", "rate, ours ÷ theirs", "CPU, ours ÷ theirs"]);
+    heads
 }
 
 /// Three significant digits, or all of an integer, with commas.

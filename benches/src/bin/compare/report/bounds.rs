@@ -1,7 +1,7 @@
 //! The ratios that barews is to reach.
 
+use crate::contestants::{CONTESTANTS, Role};
 use crate::results::{Figures, Results};
-use crate::server::{CONTESTANTS, Kind};
 use crate::work::ROWS;
 
 /// What is compared.
@@ -109,7 +109,7 @@ impl Bound {
             One(server) => ratio(server),
             Nobody => Some((ours, "")),
             EveryPeer => {
-                let peers = CONTESTANTS.iter().filter(|peer| peer.kind == Kind::Peer);
+                let peers = CONTESTANTS.iter().filter(|peer| peer.role == Role::Peer);
                 let ratios = peers.filter_map(|peer| ratio(peer.name));
                 match self.is_at_least() {
                     true => ratios.min_by(|a, b| a.0.total_cmp(&b.0)),

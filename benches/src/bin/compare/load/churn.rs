@@ -10,13 +10,13 @@ use barews::proto::OpCode;
 use barews_benches::sample::{self, KEY, Payload};
 use nix::sys::epoll::EpollEvent;
 
-use crate::Outcome;
 use crate::args::Options;
-use crate::client;
-use crate::histogram::Histogram;
+use crate::load::client;
+use crate::load::histogram::Histogram;
+use crate::load::wait::Waiter;
+use crate::outcome::Outcome;
 use crate::results::Figures;
 use crate::server::Server;
-use crate::wait::Waiter;
 
 pub(crate) fn measure(
     server: &Server,

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 
-use crate::Outcome;
-use crate::client::PATIENCE;
+use crate::load::client::PATIENCE;
+use crate::outcome::Outcome;
 
 /// Level-triggered epoll.
 pub(crate) struct Waiter {

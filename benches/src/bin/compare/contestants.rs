@@ -1,0 +1,49 @@
+//! The servers that are compared.
+
+/// A server in the comparison.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Contestant {
+    /// For the command line and the results; what `peers` calls it.
+    pub(crate) name: &'static str,
+    pub(crate) title: &'static str,
+    pub(crate) role: Role,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Role {
+    Ours,
+    /// It has no protocol: what comes back are the very bytes that were sent.
+    Raw,
+    /// It has as little protocol as gives the right answers to messages.
+    Frames,
+    Peer,
+    /// A peer's second row, with replies sent in batches.
+    Batching,
+}
+
+impl Contestant {
+    const fn new(role: Role, name: &'static str, title: &'static str) -> Self {
+        Self { name, title, role }
+    }
+
+    pub(crate) fn is_raw(&self) -> bool {
+        self.role == Role::Raw
+    }
+
+    pub(crate) fn named(name: &str) -> Option<&'static Self> {
+        CONTESTANTS.iter().find(|contestant| contestant.name == name)
+    }
+}
+
+pub(crate) const CONTESTANTS: &[Contestant] = &[
+    Contestant::new(Role::Ours, "barews", "barews"),
+    Contestant::new(Role::Raw, "raw", "raw TCP, threads"),
+    Contestant::new(Role::Frames, "frames", "raw TCP with frames"),
+    Contestant::new(Role::Peer, "tungstenite", "tungstenite, threads"),
+    Contestant::new(Role::Batching, "tungstenite-batch", "tungstenite (write, flush)"),
+    Contestant::new(Role::Peer, "tokio-tungstenite", "tokio-tungstenite"),
+    Contestant::new(Role::Batching, "tokio-tungstenite-batch", "tokio-tungstenite (forward)"),
+    Contestant::new(Role::Peer, "fastwebsockets", "fastwebsockets"),
+    Contestant::new(Role::Peer, "tokio-websockets", "tokio-websockets"),
+    Contestant::new(Role::Batching, "tokio-websockets-batch", "tokio-websockets (feed, flush)"),
+];

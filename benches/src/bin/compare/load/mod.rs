@@ -1,0 +1,8 @@
+//! The load generator: clients on one thread, which keep a server busy and time its replies.
+
+pub(crate) mod histogram;
+pub(crate) mod client;
+pub(crate) mod wait;
+pub(crate) mod echo;
+pub(crate) mod churn;
+pub(crate) mod idle;
