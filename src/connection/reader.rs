@@ -80,6 +80,16 @@ struct Ready {
     fin: bool,
 }
 
+/// What [`FrameReader::next_part`] found.
+pub(crate) enum Part {
+    /// So much of a message was put into the target.
+    Data(Chunk),
+    /// Nothing, but the buffer has been filled, perhaps with a whole message.
+    Refilled,
+    /// No more messages: the closing handshake is done.
+    End,
+}
+
 impl FrameReader {
     /// The receiving side of a connection that has just opened; `rest` came behind the request.
     pub(crate) fn new(shared: Arc<ConnectionShared>, rest: Vec<u8>) -> Self {
@@ -109,53 +119,78 @@ impl FrameReader {
         self.decoder.message_kind()
     }
 
-    /// The next part of a message, put into `target`; `None` at the end.
+    /// Goes on until there is part of a message to put into `target`, or the buffer was filled.
     pub(crate) fn next_part(
         &mut self,
         target: &mut Target<'_>,
         call: &mut CallExpiry,
-    ) -> Result<Option<Chunk>, Error> {
+    ) -> Result<Part, Error> {
         loop {
             match self.state {
                 State::Open => {}
-                State::Closed => return Ok(None),
+                State::Closed => return Ok(Part::End),
                 State::Failed => return Err(Error::Closed),
             }
-            if let Some(Ready { kind, mut at, fin }) = self.ready.take() {
-                let len = target.put(&self.buffer[at.clone()], self.decoder.payload_left())?;
-                let is_whole = len == at.len();
-                if !is_whole {
-                    at.start += len;
-                    self.ready = Some(Ready { kind, at, fin });
-                }
-                return Ok(Some(Chunk { kind, len, fin: fin && is_whole }));
+            let ready = match self.ready.take() {
+                Some(ready) => ready,
+                None if self.buffer.is_empty() => match self.fill(target, call)? {
+                    Some(part) => return Ok(part),
+                    None => continue,
+                },
+                None => match self.decode()? {
+                    Some(ready) => ready,
+                    None => continue,
+                },
+            };
+            let Ready { kind, mut at, fin } = ready;
+            let len = target.put(&self.buffer[at.clone()], self.decoder.payload_left())?;
+            let is_whole = len == at.len();
+            if !is_whole {
+                at.start += len;
+                self.ready = Some(Ready { kind, at, fin });
             }
-            if self.buffer.is_empty() {
-                let left = self.decoder.payload_left();
-                // Once begun, it goes on so to the end of the payload.
-                self.direct = left > 0 && (self.direct || left >= MIN_DIRECT);
-                target.before_wait(if self.direct { left } else { 0 });
-                self.send_queue()?;
-                if !self.direct {
-                    self.refill(target, call)?;
-                } else if let Some(chunk) = self.read_direct(target.room(left)?, call)? {
-                    target.add(chunk.len)?;
-                    return Ok(Some(chunk));
-                }
-                continue;
-            }
-            let (used, event) = self.decoder.feed(self.buffer.unread())?;
-            let used = self.buffer.consume(used);
-            match event {
-                Event::Data { kind, len, fin } => {
-                    self.count(len, fin);
-                    self.ready = Some(Ready { kind, at: used.end - len..used.end, fin });
-                }
-                Event::NeedMore => {}
-                Event::Ping | Event::Pong => self.answer(&event)?,
-                Event::Close(frame) => self.closed(frame),
-            }
+            return Ok(Part::Data(Chunk { kind, len, fin: fin && is_whole }));
         }
+    }
+
+    /// Decodes the next bytes in the buffer, and does what a control frame calls for; a part of a
+    /// message, if it is one.
+    #[inline(always)]
+    fn decode(&mut self) -> Result<Option<Ready>, Error> {
+        let (used, event) = self.decoder.feed(self.buffer.unread())?;
+        let used = self.buffer.consume(used);
+        match event {
+            Event::Data { kind, len, fin } => {
+                self.count(len, fin);
+                return Ok(Some(Ready { kind, at: used.end - len..used.end, fin }));
+            }
+            Event::NeedMore => {}
+            Event::Ping | Event::Pong => self.answer(&event)?,
+            Event::Close(frame) => self.closed(frame),
+        }
+        Ok(None)
+    }
+
+    /// Sends what is queued and reads once, into the buffer, or straight into the target if a long
+    /// payload is under way; `None` if nothing came for the latter.
+    #[inline(always)]
+    fn fill(
+        &mut self,
+        target: &mut Target<'_>,
+        call: &mut CallExpiry,
+    ) -> Result<Option<Part>, Error> {
+        let left = self.decoder.payload_left();
+        // Once begun, it goes on so to the end of the payload.
+        self.direct = left > 0 && (self.direct || left >= MIN_DIRECT);
+        target.before_wait(if self.direct { left } else { 0 });
+        self.send_queue()?;
+        if !self.direct {
+            self.refill(target, call)?;
+            return Ok(Some(Part::Refilled));
+        }
+        let Some(chunk) = self.read_direct(target.room(left)?, call)? else { return Ok(None) };
+        target.add(chunk.len)?;
+        Ok(Some(Part::Data(chunk)))
     }
 
     /// Reads once into the buffer, which is used up. What is queued has been sent.

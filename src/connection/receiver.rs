@@ -5,7 +5,7 @@ use std::time::Duration;
 use std::{mem, thread};
 
 use crate::connection::message::{Chunk, Message};
-use crate::connection::reader::FrameReader;
+use crate::connection::reader::{FrameReader, Part};
 use crate::connection::shared::{CallExpiry, ConnectionShared};
 use crate::error::Error;
 use crate::io::deadline::Expiry;
@@ -151,12 +151,12 @@ impl Receiver {
                 return Ok(Some(kind));
             }
             match reader.next_part(&mut Target::Message(assembler, buf), call)? {
-                None => return Ok(None),
-                Some(Chunk { kind, fin: true, .. }) => {
+                Part::End => return Ok(None),
+                Part::Data(Chunk { kind, fin: true, .. }) => {
                     assembler.finish(buf);
                     return Ok(Some(kind));
                 }
-                Some(_) => {}
+                Part::Data(_) | Part::Refilled => {}
             }
         }
     }
@@ -171,7 +171,13 @@ impl Receiver {
             let len = assembler.take(out);
             return Ok(Some(Chunk { kind, len, fin: false }));
         }
-        reader.next_part(&mut Target::Slice(assembler, out), call)
+        loop {
+            match reader.next_part(&mut Target::Slice(assembler, out), call)? {
+                Part::Data(chunk) => return Ok(Some(chunk)),
+                Part::Refilled => {}
+                Part::End => return Ok(None),
+            }
+        }
     }
 
     fn failed(&mut self, error: Error) -> Error {

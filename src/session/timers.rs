@@ -84,7 +84,7 @@ impl ReadTimers {
     /// # Errors
     ///
     /// The timer that has run out.
-    #[inline]
+    #[inline(always)]
     pub fn next(
         &mut self,
         timeouts: &Timeouts,
