@@ -143,30 +143,34 @@ impl Server {
 
 /// A stream of frames, most of them good.
 fn frames(bytes: &mut Bytes<'_>) -> Vec<u8> {
-    let mut stream = Vec::new();
-    let mut open = false;
+    let (mut stream, mut open) = (Vec::new(), false);
     while !bytes.is_empty() && stream.len() < 1 << 16 {
-        let what = bytes.byte();
-        let fin = what & 16 != 0;
-        let first = match what & 15 {
-            // What continues a message, or begins one.
-            0..=7 => {
-                let opcode = if open { 0 } else { 1 + what % 2 };
-                open = !fin;
-                u8::from(fin) << 7 | opcode
-            }
-            8 | 9 => 0x89,
-            10 => 0x8a,
-            11 => 0x88,
-            // Anything, good or bad.
-            _ => bytes.byte(),
-        };
-        let payload = payload(bytes, first & 15);
-        let key = Some(if what & 32 == 0 { [0; 4] } else { bytes.array() });
-        let good = frame(first, key, &payload);
-        stream.extend(if what >= 0xc0 { broken(bytes, first, good, &payload) } else { good });
+        stream.extend(next_frame(bytes, &mut open));
     }
     stream
+}
+
+/// A frame, most often a good one; `open` is whether a message is.
+pub fn next_frame(bytes: &mut Bytes<'_>, open: &mut bool) -> Vec<u8> {
+    let what = bytes.byte();
+    let fin = what & 16 != 0;
+    let first = match what & 15 {
+        // What continues a message, or begins one.
+        0..=7 => {
+            let opcode = if *open { 0 } else { 1 + what % 2 };
+            *open = !fin;
+            u8::from(fin) << 7 | opcode
+        }
+        8 | 9 => 0x89,
+        10 => 0x8a,
+        11 => 0x88,
+        // Anything, good or bad.
+        _ => bytes.byte(),
+    };
+    let payload = payload(bytes, first & 15);
+    let key = Some(if what & 32 == 0 { [0; 4] } else { bytes.array() });
+    let good = frame(first, key, &payload);
+    if what >= 0xc0 { broken(bytes, first, good, &payload) } else { good }
 }
 
 fn payload(bytes: &mut Bytes<'_>, opcode: u8) -> Vec<u8> {

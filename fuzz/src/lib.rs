@@ -19,16 +19,18 @@ pub mod mask;
 pub mod receive_split;
 pub mod request_head;
 pub mod roundtrip;
+pub mod session;
 pub mod utf8_stream;
 
 /// One target: its name, and its invariant.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 9] = [
+pub const TARGETS: [Target; 10] = [
     ("frame_header", frame_header::check),
     ("receive_split", receive_split::check),
     ("conversation", conversation::check),
+    ("session", session::check),
     ("request_head", request_head::check),
     ("handshake", handshake::check),
     ("utf8_stream", utf8_stream::check),

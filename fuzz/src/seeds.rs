@@ -403,6 +403,12 @@ pub fn seeds() -> Vec<(&'static str, String, Vec<u8>)> {
         add("conversation", &name, &[&[0, 0, 5, plan, 0, plan, 0, 0], &stream]);
         add("conversation", &format!("{name}-frames"), &[&[1, 0, 5, plan, 0xb, 0, 0, 1], &stream]);
     }
+    // Steps of every kind, in some orders.
+    for seed in 0..24_u32 {
+        let step = |i: u32| ((i + 1).wrapping_mul(2_654_435_761 + 2 * seed * seed) >> 21) as u8;
+        let steps: Vec<u8> = (0..160).map(step).collect();
+        add("session", &format!("steps-{seed}"), &[&[seed as u8, seed as u8 >> 2], &steps]);
+    }
     for (name, request, _) in requests() {
         if request.len() < 12_000 {
             add("request_head", &name, &[&[0, 0, 7], &request]);
