@@ -1,4 +1,19 @@
-//! A connection as one thread uses it: both halves in one, and a queue for sending.
+//! An open connection as a handler has it: blocking, in two halves, each for a thread of its own.
+//!
+//! It drives the state machines of [`session`](crate::session), and may import what is below that
+//! and `io`; the server is none of its business.
+//!
+//! ```text
+//!   stream ──▶ read_buffer ──▶ reader ──▶ receiver ──▶ recv, recv_chunk ──┐
+//!                                 │ Pongs, and the answer to a Close      ├─ Connection: both in one
+//!   stream ◀── write_lock ◀── writer ◀── sender ◀── send, write ──────────┘
+//!                  │              ▲
+//!                outbox       shared: how a connection ends, and who waits how long
+//! ```
+//!
+//! Who may write: one thread at a time, whole frames, see `writer.rs`. A Ping is answered in
+//! `reader.rs`. An error is told once: `Receiver::failed` has the peer told by a Close frame, where
+//! it can be, and the caller by an [`Error`].
 
 mod message;
 mod request;
@@ -31,7 +46,7 @@ use crate::session::headroom::reserve;
 
 /// Messages up to this length are copied to the queue by `write`, if it has room; longer ones are
 /// sent from where they lie. In bytes.
-const MAX_QUEUEDD: usize = 16 << 10;
+const MAX_COPIED: usize = 16 << 10;
 
 /// An open WebSocket connection, for use by one thread; [`split`](Self::split) it for two.
 ///
@@ -136,7 +151,7 @@ impl Connection {
         let message = message.into();
         // The message that fills the queue goes out with it, and so need not be copied.
         let queued = self.receiver.reader.queue.len();
-        if message.len() > MAX_QUEUEDD || queued + message.len() >= MAX_QUEUED {
+        if message.len() > MAX_COPIED || queued + message.len() >= MAX_QUEUED {
             return self.transmit(message);
         }
         if self.sender.shared.writer.is_closed() {
@@ -238,7 +253,7 @@ impl Connection {
     /// As for [`flush`](Self::flush).
     pub fn into_stream(mut self) -> Result<RawStream, Error> {
         self.flush()?;
-        let rest = self.receiver.reader.give_up();
+        let rest = self.receiver.reader.detach();
         Ok(RawStream::new(Arc::clone(&self.sender.shared), rest))
     }
 

@@ -6,9 +6,7 @@
 //! in place, but for those of short messages that have come whole: they are unmasked while they
 //! are copied. Control frames are answered here, errors too; parts of messages are handed on.
 //!
-//! Before a read can block, all that is queued for sending goes out. The two are calls side by
-//! side, with what they call inlined: where many connections take turns, each line of the stack
-//! that a message touches has left the cache.
+//! Before a read can block, all that is queued for sending goes out.
 
 use std::io::{ErrorKind, IoSlice};
 use std::ops::Range;
@@ -57,18 +55,16 @@ pub(crate) struct FrameReader {
     pub(crate) split: bool,
     pub(crate) close_frame: Option<Box<CloseFrame>>,
     /// Called with each Pong's payload.
-    pub(crate) on_pong: Option<Box<OnPong>>,
+    pub(crate) on_pong: Option<Box<dyn FnMut(&[u8]) + Send>>,
     state: State,
 }
 
-pub(crate) type OnPong = dyn FnMut(&[u8]) + Send;
-
+/// How receiving has ended, if it has.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
     Open,
     /// The closing handshake is done.
     Closed,
-    /// It ended otherwise.
     Failed,
 }
 
@@ -184,19 +180,16 @@ impl FrameReader {
         self.direct = left > 0 && (self.direct || left >= MIN_DIRECT);
         target.before_wait(if self.direct { left } else { 0 });
         self.send_queue()?;
-        if !self.direct {
-            self.refill(target, call)?;
-            return Ok(Some(Part::Refilled));
+        debug_assert!(self.queue.is_empty());
+        match self.direct {
+            true => self.read_direct(target, left, call),
+            false => self.refill(target, call).map(|()| Some(Part::Refilled)),
         }
-        let Some(chunk) = self.read_direct(target.room(left)?, call)? else { return Ok(None) };
-        target.add(chunk.len)?;
-        Ok(Some(Part::Data(chunk)))
     }
 
-    /// Reads once into the buffer, which is used up. What is queued has been sent.
+    /// Reads once into the buffer, which is used up.
     #[inline(never)]
     fn refill(&mut self, target: &mut Target<'_>, call: &mut CallExpiry) -> Result<(), Error> {
-        debug_assert!(self.queue.is_empty());
         let held = target.held() + self.queue.capacity() + self.buffer.excess();
         let (bounds, most) = (self.bounds(held), self.max_buffer_size());
         match self.shared.read(&mut self.timers, self.buffer.room(most), bounds, call)? {
@@ -228,14 +221,14 @@ impl FrameReader {
         Some(kind)
     }
 
-    /// Reads into `out`, which is no longer than the payload goes on; `None` if nothing came. What
-    /// is queued has been sent.
+    /// Reads once into `target`, while a payload goes on for `left` bytes; `None` if nothing came.
     fn read_direct(
         &mut self,
-        out: &mut [u8],
+        target: &mut Target<'_>,
+        left: u64,
         call: &mut CallExpiry,
-    ) -> Result<Option<Chunk>, Error> {
-        debug_assert!(self.queue.is_empty());
+    ) -> Result<Option<Part>, Error> {
+        let out = target.room(left)?;
         self.buffer.bypassed();
         let bounds = self.bounds(0);
         let len = match self.shared.read(&mut self.timers, out, bounds, call)? {
@@ -246,19 +239,15 @@ impl FrameReader {
         match self.decoder.feed(&mut out[..len])? {
             (_, Event::Data { kind, len, fin }) => {
                 self.count(len, fin);
-                Ok(Some(Chunk { kind, len, fin }))
+                target.add(len)?;
+                Ok(Some(Part::Data(Chunk { kind, len, fin })))
             }
             (_, event) => unreachable!("{event:?} inside a payload"),
         }
     }
 
-    /// Leaves the end of the connection to others.
-    pub(crate) fn leave(&mut self) {
-        self.end(State::Failed);
-    }
-
-    /// Gives the connection up: what was received and not used.
-    pub(crate) fn give_up(&mut self) -> Vec<u8> {
+    /// Leaves the stream, and the end of the connection, to others: what was received and not used.
+    pub(crate) fn detach(&mut self) -> Vec<u8> {
         let rest = self.buffer.take();
         self.end(State::Failed);
         rest
@@ -283,7 +272,7 @@ impl FrameReader {
         result
     }
 
-    /// Sends what is queued before a read, unless a Close has passed.
+    /// Sends what is queued before a read, unless our Close is due.
     #[inline(never)]
     pub(crate) fn send_queue(&mut self) -> Result<(), Error> {
         if self.queue.is_empty() {

@@ -195,7 +195,7 @@ impl Drop for Receiver {
             return;
         }
         let _ = self.reader.send_queue();
-        self.reader.leave();
+        self.reader.detach();
         if !self.closed_by_server {
             let code = match thread::panicking() {
                 true => CloseCode::INTERNAL_ERROR,
