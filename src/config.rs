@@ -46,11 +46,11 @@ pub struct Limits {
     /// Fragments of one message, empty ones counted. Default 131,072: the Autobahn Testsuite
     /// sends 65,536.
     pub max_fragments: u32,
-    /// Bytes that all connections of a server hold together of messages longer than 16 KiB, being
-    /// received or handled: what has arrived, and beyond 64 KiB room for as much again, until the
-    /// next call that receives. Default 1 GiB; the message that would pass it is refused with 1013.
-    /// As much as a sixteenth of it comes on top: memory of more than 64 KiB that a connection
-    /// keeps to read into, or for its next message until that has arrived.
+    /// Bytes that all connections of a server hold together: messages longer than 16 KiB, being
+    /// received or handled (what has arrived, and beyond 64 KiB room for as much again, until the
+    /// next call that receives), and memory of more than 64 KiB that a connection keeps to read
+    /// into, or for its next message. Default 1 GiB. The message that would pass it is refused with
+    /// 1013; memory is kept only while all that is held is less than a sixteenth.
     pub max_buffered_bytes: u64,
     /// Open connections of a server, those in the handshake counted. Default 8,192: a thread
     /// takes four memory maps of the 65,530 that Linux grants a process. One more is answered
@@ -75,7 +75,7 @@ pub struct Timeouts {
     /// that a slow but honest link can still deliver the largest. Default 60 s. Passing it
     /// closes with 1008.
     pub message: Duration,
-    /// Silence after which a Ping is sent (§5.5.2): at least this, and up to 2 % more, since a
+    /// The keep-alive, or heartbeat: silence after which a Ping is sent (§5.5.2), at least this, and up to 2 % more, since a
     /// system's timeouts round up. Default 25 s: many proxies cut after 55 or 60 s, and some
     /// address translators after 30. With [`idle_timeout`](Self::idle_timeout) at or below the default, no Ping is
     /// sent unless this is lowered too.

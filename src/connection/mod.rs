@@ -50,7 +50,7 @@ const MAX_COPIED: usize = 16 << 10;
 
 /// An open WebSocket connection, for use by one thread; [`split`](Self::split) it for two.
 ///
-/// Pings, Pongs and the closing handshake are looked after inside
+/// Pings, Pongs, the keep-alive (heartbeat) and the closing handshake are handled inside
 /// [`recv`](Self::recv) and [`recv_chunk`](Self::recv_chunk), so one of them should be waiting
 /// most of the time. What is queued for sending goes out before they wait.
 ///
@@ -224,10 +224,10 @@ impl Connection {
         self.receiver.close(code, reason)
     }
 
-    /// Has `note` hear of the payload of each Pong (§5.5.3), asked for or not, from inside the
-    /// calls that receive.
-    pub fn on_pong(&mut self, note: impl FnMut(&[u8]) + Send + 'static) {
-        self.receiver.on_pong(note);
+    /// Calls `f` with each Pong's payload (§5.5.3), asked for or not, from inside the calls that
+    /// receive.
+    pub fn on_pong(&mut self, f: impl FnMut(&[u8]) + Send + 'static) {
+        self.receiver.on_pong(f);
     }
 
     /// What the peer's Close frame said, once it has come (§7.1.5, §7.1.6).

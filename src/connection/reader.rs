@@ -55,9 +55,11 @@ pub(crate) struct FrameReader {
     pub(crate) split: bool,
     pub(crate) close_frame: Option<Box<CloseFrame>>,
     /// Called with each Pong's payload.
-    pub(crate) on_pong: Option<Box<dyn FnMut(&[u8]) + Send>>,
+    pub(crate) on_pong: Option<Box<OnPong>>,
     state: State,
 }
+
+pub(crate) type OnPong = dyn FnMut(&[u8]) + Send;
 
 /// How receiving has ended, if it has.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -90,10 +90,10 @@ impl Receiver {
         self.recv_timeout = timeout;
     }
 
-    /// Has `note` hear of the payload of each Pong (§5.5.3), asked for or not, from inside the
-    /// calls that receive. Take a [`Sender`](crate::Sender) along to answer.
-    pub fn on_pong(&mut self, note: impl FnMut(&[u8]) + Send + 'static) {
-        self.reader.on_pong = Some(Box::new(note));
+    /// Calls `f` with each Pong's payload (§5.5.3), asked for or not, from inside the calls that
+    /// receive. Take a [`Sender`](crate::Sender) along to answer.
+    pub fn on_pong(&mut self, f: impl FnMut(&[u8]) + Send + 'static) {
+        self.reader.on_pong = Some(Box::new(f));
     }
 
     /// What the peer's Close frame said, once it has come (§7.1.5, §7.1.6).

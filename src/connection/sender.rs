@@ -16,9 +16,10 @@ use crate::session::CloseAction;
 
 /// The sending half of a connection, from [`Connection::split`](crate::Connection::split).
 ///
-/// Clones send on the same connection, from any thread and at the same time: each message goes
-/// out whole, and frames never mix. A call blocks while the peer does not read, until the write
-/// deadline ends the connection. Dropping a `Sender` closes nothing.
+/// It is thread-safe, and cheap to clone: clones send on the same connection, from any thread and at
+/// the same time. Each message goes out whole, and frames never mix. Backpressure is that a call
+/// blocks while the peer does not read, until the write deadline ends the connection. Dropping a
+/// `Sender` closes nothing.
 #[derive(Clone)]
 pub struct Sender {
     pub(crate) shared: Arc<ConnectionShared>,
@@ -40,8 +41,8 @@ impl Sender {
         self.shared.writer.send(&mut frame)
     }
 
-    /// A message that is sent in fragments as it is written (§5.4): for one whose length is not
-    /// known yet, or that is not in memory. Other messages wait until it is finished, for the write
+    /// A fragmented message, sent as it is written (§5.4): for one whose length is not known yet, or
+    /// that is not in memory. Other messages wait until it is finished, for the write
     /// timeout at the most, and so does this one for those before it; if that is too long, the
     /// writer's first call fails with [`Error::DeadlineExceeded`]. Control frames do not wait.
     pub fn writer(&self, kind: MessageType) -> MessageWriter<'_> {
@@ -88,7 +89,7 @@ impl Sender {
     }
 }
 
-/// A message that goes out in fragments, each `write` one fragment.
+/// A fragmented message (§5.4): each `write` sends one fragment.
 ///
 /// Text may be cut anywhere; it is checked as it passes, and what is not UTF-8 is refused before it
 /// is sent. A [`BufWriter`](std::io::BufWriter) gathers small writes to larger fragments:
