@@ -8,7 +8,7 @@
 //!                                 │ Pongs, and the answer to a Close      ├─ Connection: both in one
 //!   stream ◀── write_lock ◀── writer ◀── sender ◀── send, write ──────────┘
 //!                  │              ▲
-//!                outbox       shared: how a connection ends, and who waits how long
+//!                outbox       lifecycle: how it ends, and who waits how long
 //! ```
 //!
 //! Who may write: one thread at a time, whole frames, see `writer.rs`. A Ping is answered in
@@ -20,7 +20,7 @@ mod request;
 mod buffer_pool;
 mod write_lock;
 mod writer;
-pub(crate) mod shared;
+pub(crate) mod lifecycle;
 mod read_buffer;
 mod reader;
 mod sender;
@@ -37,8 +37,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::connection::lifecycle::ConnectionShared;
 use crate::connection::reader::MAX_QUEUED;
-use crate::connection::shared::ConnectionShared;
 use crate::error::Error;
 use crate::proto::frame::MAX_HEADER;
 use crate::proto::{CloseCode, CloseFrame, MessageType, encoder};

@@ -6,7 +6,7 @@ use std::net::Shutdown;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
-use crate::connection::shared::ConnectionShared;
+use crate::connection::lifecycle::ConnectionShared;
 use crate::io::deadline::Expiry;
 use crate::io::stream::Sink;
 

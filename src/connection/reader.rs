@@ -13,9 +13,9 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::connection::lifecycle::{CallExpiry, ConnectionShared, ReadBounds};
 use crate::connection::message::Chunk;
 use crate::connection::read_buffer::{LARGEST, ReadBuffer};
-use crate::connection::shared::{CallExpiry, ConnectionShared, ReadBounds};
 use crate::connection::writer::Unit;
 use crate::error::Error;
 use crate::proto::frame::{MAX_CONTROL, MAX_HEADER};

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::{mem, thread};
 
+use crate::connection::lifecycle::{CallExpiry, ConnectionShared};
 use crate::connection::message::{Chunk, Message};
 use crate::connection::reader::{FrameReader, Part};
-use crate::connection::shared::{CallExpiry, ConnectionShared};
 use crate::error::Error;
 use crate::io::deadline::Expiry;
 use crate::proto::{CloseCode, CloseFrame, MessageType};

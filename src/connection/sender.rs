@@ -5,8 +5,8 @@ use std::mem;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::connection::lifecycle::ConnectionShared;
 use crate::connection::message::Message;
-use crate::connection::shared::ConnectionShared;
 use crate::connection::writer::Unit;
 use crate::error::Error;
 use crate::proto::frame::MAX_CONTROL;

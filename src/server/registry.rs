@@ -10,7 +10,7 @@ use std::net::{IpAddr, Ipv6Addr, Shutdown};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use crate::connection::shared::{self, ConnectionShared};
+use crate::connection::lifecycle::{self, ConnectionShared};
 use crate::io::deadline::Expiry;
 use crate::io::stream::Sink;
 use crate::io::stream::TimedStream;
@@ -170,7 +170,7 @@ impl Registry {
             return;
         }
         for shared in self.all() {
-            shared.cut();
+            shared.abort();
         }
     }
 
@@ -238,7 +238,7 @@ impl Drop for Slot {
     }
 }
 
-impl shared::Place for Place {
+impl lifecycle::Place for Place {
     fn watch(&self, shared: &Arc<ConnectionShared>) {
         self.registry.watch(shared);
     }
@@ -277,7 +277,7 @@ fn going_away(shared: &Arc<ConnectionShared>) {
 mod tests {
     use super::*;
     use crate::config::{Config, Limits};
-    use crate::connection::shared::ServerShared;
+    use crate::connection::lifecycle::ServerShared;
     use crate::io::transport::{Stream, Transport};
     use std::io::{self, IoSlice};
     use std::net::SocketAddr;

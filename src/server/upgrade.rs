@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use crate::config::Config;
 use crate::connection::Connection;
 use crate::connection::Request;
-use crate::connection::shared::{ConnectionShared, ServerShared};
+use crate::connection::lifecycle::{ConnectionShared, ServerShared};
 use crate::error::UpgradeError;
 use crate::http::{
     self, Accept, Date, Handshake, HandshakeError, HeadParser, InvalidResponse, Reject, Response,

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use crate::config::Config;
 use crate::connection::Connection;
 use crate::connection::Request;
-use crate::connection::shared::{ConnectionShared, ServerShared};
+use crate::connection::lifecycle::{ConnectionShared, ServerShared};
 use crate::error::UpgradeError;
 use crate::http::{Response, Status};
 use crate::io::stream::Sink;

@@ -151,53 +151,33 @@ mod tests {
         ]
     }
 
-    /// Each event in each state: what follows, and what is sent.
+    /// A state; what follows an action that waits for an answer, and one that does not, and whether
+    /// our side ends at once then; what follows once our Close is written, and whether our side
+    /// ends; what follows a failure, and a detachment.
+    type Row = (State, State, State, bool, (State, bool), State, State);
+
+    fn rows(now: Instant, later: Instant) -> [Row; 7] {
+        let (failed, open, detached) = (State::Failed, State::Open, State::Detached);
+        let sent = |written| State::Initiated { written };
+        let closed = |written| State::Closed { written };
+        let [sent, sent_now, sent_later] = [None, Some(now), Some(later)].map(sent);
+        let [last, last_now, last_later] = [None, Some(now), Some(later)].map(closed);
+        [
+            (open, sent, last, false, (open, false), failed(7), detached),
+            (sent, sent, last, false, (sent_later, false), failed(7), detached),
+            (sent_now, sent_now, last_now, true, (sent_now, false), failed(7), detached),
+            (last, last, last, false, (last_later, true), failed(7), detached),
+            (last_now, last_now, last_now, false, (last_now, true), failed(7), detached),
+            (failed(1), failed(1), failed(1), false, (failed(1), false), failed(1), failed(1)),
+            (detached, detached, detached, false, (detached, false), detached, detached),
+        ]
+    }
+
     #[test]
     fn every_event_in_every_state() {
         let now = Instant::now();
         let later = now + Duration::from_secs(1);
-        let (out, waits) = (Some(now), None);
-        // State; after an action that waits for an answer, and after one that does not; whether our
-        // side ends at once then; after our Close is written, and whether our side ends; after a
-        // failure; after a detachment.
-        type Row = (State, State, State, bool, (State, bool), State, State);
-        let sent = |written| State::Initiated { written };
-        let closed = |written| State::Closed { written };
-        let (failed, open, detached) = (State::Failed, State::Open, State::Detached);
-        let then = Some(later);
-        let rows: [Row; 7] = [
-            (open, sent(waits), closed(waits), false, (open, false), failed(7), detached),
-            (
-                sent(waits),
-                sent(waits),
-                closed(waits),
-                false,
-                (sent(then), false),
-                failed(7),
-                detached,
-            ),
-            (sent(out), sent(out), closed(out), true, (sent(out), false), failed(7), detached),
-            (
-                closed(waits),
-                closed(waits),
-                closed(waits),
-                false,
-                (closed(then), true),
-                failed(7),
-                detached,
-            ),
-            (
-                closed(out),
-                closed(out),
-                closed(out),
-                false,
-                (closed(out), true),
-                failed(7),
-                detached,
-            ),
-            (failed(1), failed(1), failed(1), false, (failed(1), false), failed(1), failed(1)),
-            (detached, detached, detached, false, (detached, false), detached, detached),
-        ];
+        let rows = rows(now, later);
         for (state, initiated, ended, ends, (written, ends_behind), broken, taken) in rows {
             for (action, frame, is_last) in actions() {
                 let (mut closing, mut bytes) = (state, Vec::new());
@@ -206,13 +186,13 @@ mod tests {
                 assert_eq!(closing, wanted, "{state:?} {action:?}");
                 assert_eq!(at_once, is_last && ends, "{state:?} {action:?}");
                 // §5.5.1: one Close, and nothing behind it.
-                assert_eq!(bytes, if state == open { frame } else { b"" }, "{state:?}");
+                assert_eq!(bytes, if state == State::Open { frame } else { b"" }, "{state:?}");
                 assert!(!closing.may_send());
             }
             let mut closing = state;
             assert_eq!(closing.close_written(later), ends_behind, "{state:?}");
             assert_eq!(closing, written, "{state:?}");
-            assert_eq!(state.may_send(), state == open);
+            assert_eq!(state.may_send(), state == State::Open);
             let mut closing = state;
             closing.fail(7);
             assert_eq!(closing, broken, "{state:?}");

@@ -186,12 +186,12 @@ impl ConnectionShared {
     /// minds the deadline itself.
     pub(crate) fn expire_close(&self) {
         if self.reading.load(Ordering::Relaxed) == READING {
-            self.cut();
+            self.abort();
         }
     }
 
     /// Ends the stream in the middle of whatever is going on.
-    pub(crate) fn cut(&self) {
+    pub(crate) fn abort(&self) {
         self.fail(Failure::Deadline(Deadline::Close));
     }
 
