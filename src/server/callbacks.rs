@@ -1,5 +1,4 @@
-//! What the application has a say in, and what it is told. A panic in there is caught, for the
-//! thread is ours.
+//! The application's callbacks. A panic in one of them is caught, for the thread is ours.
 
 use std::any::Any;
 use std::error::Error as StdError;
@@ -55,10 +54,13 @@ impl Callbacks {
     /// # Errors
     ///
     /// [`UpgradeError::Panicked`].
-    pub(crate) fn decide(&self, request: &Request) -> Result<Result<Accept, Reject>, UpgradeError> {
+    pub(crate) fn on_upgrade(
+        &self,
+        request: &Request,
+    ) -> Result<Result<Accept, Reject>, UpgradeError> {
         match &self.on_upgrade {
             None => Ok(Ok(Accept::new())),
-            Some(decide) => guarded(|| decide(request)).map_err(UpgradeError::Panicked),
+            Some(f) => catch_panic(|| f(request)).map_err(UpgradeError::Panicked),
         }
     }
 
@@ -67,17 +69,16 @@ impl Callbacks {
     /// # Errors
     ///
     /// [`UpgradeError::Panicked`].
-    pub(crate) fn answer(&self, request: &Request) -> Result<Option<Response>, UpgradeError> {
-        let answer = self.on_request.as_ref();
-        let answer = answer.map(|answer| guarded(|| answer(request)));
+    pub(crate) fn on_request(&self, request: &Request) -> Result<Option<Response>, UpgradeError> {
+        let answer = self.on_request.as_ref().map(|f| catch_panic(|| f(request)));
         answer.transpose().map_err(UpgradeError::Panicked)
     }
 
     /// Tells of what went wrong.
-    pub(crate) fn note(&self, context: &ErrorContext<'_>, error: &BoxError) {
-        if let Some(note) = &self.on_error {
+    pub(crate) fn on_error(&self, context: &ErrorContext<'_>, error: &BoxError) {
+        if let Some(f) = &self.on_error {
             // There is nobody left to be told of a panic in there.
-            let _ = guarded(|| note(context, error));
+            let _ = catch_panic(|| f(context, error));
         }
     }
 }
@@ -86,18 +87,18 @@ impl Callbacks {
 ///
 /// # Errors
 ///
-/// What it said when it panicked.
-pub(crate) fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+/// What a panic said.
+pub(crate) fn catch_panic<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(work)).map_err(|panic| {
-        let said = said(&*panic);
+        let message = panic_message(&*panic);
         // What it carries may panic when it is dropped.
         mem::forget(panic);
-        said
+        message
     })
 }
 
 /// What a panic said.
-fn said(panic: &(dyn Any + Send)) -> String {
+fn panic_message(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().copied();
     let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     text.unwrap_or("without a word").to_owned()

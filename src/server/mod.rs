@@ -1,35 +1,42 @@
-//! The server: what is set up, a door for each listener, and the way to stop.
+//! From a listener to a handler on a thread, and the way to stop.
+//!
+//! It may import everything but the binary, which is built on what it gives.
+//!
+//! ```text
+//!   listener ──▶ acceptor ──▶ worker ──▶ registry: a place under the caps, or 503
+//!                 (2 threads)   │
+//!                               ├─▶ upgrade: 101, or the answer of a callback, or 4xx
+//!                               └─▶ the handler ──▶ Ok: Close 1000; Err or panic: Close 1011
+//!                                       │                └─▶ on_error
+//!   SIGTERM ──▶ ShutdownHandle ─────────┴─▶ nobody accepts any more; Close 1001 to all; at the end
+//!                (the binary's)             of the grace the streams that are left are cut
+//! ```
 
 mod thread_pool;
 mod callbacks;
 mod upgrade;
 mod registry;
 mod acceptor;
+mod shutdown;
 mod worker;
 
 pub use callbacks::{BoxError, ErrorContext};
+pub use shutdown::ShutdownHandle;
 pub use upgrade::Upgrade;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
-use std::time::Duration;
 
 use crate::config::Config;
-use crate::connection::Connection;
-use crate::connection::Request;
+use crate::connection::{Connection, Request};
 use crate::http::{Accept, Reject, Response};
 use crate::io::Listener;
 use crate::io::deadline::Expiry;
 use crate::io::timed_listener::TimedListener;
-use crate::server::acceptor::Door;
+use crate::server::acceptor::Acceptor;
 use crate::server::callbacks::Callbacks;
-use crate::server::registry::Registry;
-use crate::server::worker::Service;
-
-/// How often a shutdown looks for peers that do not answer its Close in time.
-const LOOK: Duration = Duration::from_millis(100);
+use crate::server::worker::Workers;
 
 /// A WebSocket server on one listener or more.
 ///
@@ -51,15 +58,6 @@ pub struct Server {
     config: Config,
     callbacks: Callbacks,
     handle: ShutdownHandle,
-}
-
-/// Stops a [`Server`] from another thread, with all its listeners, whenever they were added. All
-/// clones stop the same server.
-#[derive(Clone, Default)]
-pub struct ShutdownHandle {
-    /// Set once, and seen by those who accept soon: none of their waits is long.
-    stop: Arc<AtomicBool>,
-    registry: Arc<Registry>,
 }
 
 impl Server {
@@ -103,33 +101,33 @@ impl Server {
         self
     }
 
-    /// Has `decide` see each valid request for a connection, to accept it, perhaps with a
-    /// subprotocol or headers, or to reject it with a status and body of its own. By default all
-    /// are accepted. A panic answers 500.
+    /// Calls `f` with each valid request for a connection, to accept it, perhaps with a subprotocol
+    /// or headers, or to reject it with a status and body of its own. By default all are accepted.
+    /// A panic answers 500.
     #[must_use]
-    pub fn on_upgrade<F>(mut self, decide: F) -> Self
+    pub fn on_upgrade<F>(mut self, f: F) -> Self
     where
         F: Fn(&Request) -> Result<Accept, Reject> + Send + Sync + 'static,
     {
-        self.callbacks.on_upgrade = Some(Box::new(decide));
+        self.callbacks.on_upgrade = Some(Box::new(f));
         self
     }
 
-    /// Has `answer` answer plain requests: those that ask for no WebSocket and have no body.
+    /// Calls `f` to answer plain HTTP requests: those that ask for no WebSocket and have no body.
     /// By default they get 400. A panic answers 500.
     #[must_use]
-    pub fn on_request<F>(mut self, answer: F) -> Self
+    pub fn on_request<F>(mut self, f: F) -> Self
     where
         F: Fn(&Request) -> Response + Send + Sync + 'static,
     {
-        self.callbacks.on_request = Some(Box::new(answer));
+        self.callbacks.on_request = Some(Box::new(f));
         self
     }
 
-    /// Has `note` hear of each connection that did not open, for an
-    /// [`UpgradeError`](crate::UpgradeError), and of each error that a handler returns, with the
-    /// request where there was one. By default nobody does. It may be called from the thread that
-    /// accepts, so it should be quick.
+    /// Calls `f` for each connection that did not open, with an
+    /// [`UpgradeError`](crate::UpgradeError), and for each error that a handler returns, with the
+    /// request where there was one. By default nobody is told. It may be called from the thread
+    /// that accepts, so it should be quick.
     ///
     /// ```no_run
     /// # fn main() -> std::io::Result<()> {
@@ -141,11 +139,11 @@ impl Server {
     /// # }
     /// ```
     #[must_use]
-    pub fn on_error<F>(mut self, note: F) -> Self
+    pub fn on_error<F>(mut self, f: F) -> Self
     where
         F: Fn(&ErrorContext<'_>, &BoxError) + Send + Sync + 'static,
     {
-        self.callbacks.on_error = Some(Box::new(note));
+        self.callbacks.on_error = Some(Box::new(f));
         self
     }
 
@@ -172,29 +170,29 @@ impl Server {
     ///
     /// [`InvalidInput`](io::ErrorKind::InvalidInput) for a [`Config`] that contradicts itself, with
     /// what would be right ([`Config::validate`]). Later, if a listener is of no more use, or there
-    /// is no thread to begin with. A connection that
-    /// fails to be accepted is no such case, and neither is a system that runs out of descriptors
-    /// or threads for a while.
+    /// is no thread to begin with: then the server is [shut down](ShutdownHandle::shutdown) first,
+    /// with the close timeout as its grace. A connection that fails to be accepted is no such case,
+    /// and neither is a system that runs out of descriptors or threads for a while.
     pub fn run<H>(self, handler: H) -> io::Result<()>
     where
         H: Fn(Connection) -> Result<(), BoxError> + Send + Sync + 'static,
     {
         let Self { listeners, config, callbacks, handle } = self;
         config.validate()?;
-        let (stop, registry) = (Arc::clone(&handle.stop), Arc::clone(&handle.registry));
-        let service = Service::new(config, callbacks, handler, stop, registry);
+        let close_timeout = config.timeouts.close;
+        let workers = Workers::new(config, callbacks, handler, handle.clone());
         let (failed, failures) = mpsc::channel();
         for listener in listeners {
-            let door = Arc::new(Door::new(listener, failed.clone()));
-            if let Err(error) = service.open(&door) {
-                door.fail(error);
+            let acceptor = Arc::new(Acceptor::new(listener, failed.clone()));
+            if let Err(error) = workers.start(&acceptor) {
+                acceptor.fail(error);
             }
         }
-        // The doors have the senders: when nobody holds one any more, all have ended.
+        // The acceptors have the senders: when nobody holds one any more, all have ended.
         drop(failed);
         match failures.recv() {
             Ok(error) => {
-                handle.halt();
+                handle.shutdown(close_timeout);
                 Err(error)
             }
             Err(_) => {
@@ -202,34 +200,5 @@ impl Server {
                 Ok(())
             }
         }
-    }
-}
-
-impl ShutdownHandle {
-    /// Stops the server: accepts nobody more, sends 1001 to every connection, and waits for the
-    /// handlers to end. After `grace` it cuts the connections that are left, so that their
-    /// handlers fail at the next call, and returns.
-    ///
-    /// Whatever state the listeners are in, those who accept see it within 200 ms, and then
-    /// [`run`](Server::run) waits for handlers only. No accept is begun after that; a stream that
-    /// still comes out of one that was under way gets 503, with `Retry-After`. What waits in a
-    /// listener's backlog is left to whoever else accepts there; if nobody does, the system resets
-    /// it as the listener is closed.
-    pub fn shutdown(&self, grace: Duration) {
-        let deadline = Expiry::after(grace);
-        self.halt();
-        self.registry.close();
-        while let Some(left) = deadline.left()
-            && !self.registry.wait(Expiry::after(left.min(LOOK)))
-        {
-            self.registry.retry();
-            self.registry.expire();
-        }
-        self.registry.cut();
-    }
-
-    /// Ends accepting.
-    fn halt(&self) {
-        self.stop.store(true, Ordering::Relaxed);
     }
 }

@@ -7,7 +7,7 @@
 use std::io::{self, ErrorKind, IoSlice};
 use std::net::Shutdown;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -21,37 +21,36 @@ use crate::io::stream::Sink;
 use crate::io::stream::TimedStream;
 use crate::io::timed_listener::{LONGEST_WAIT, TimedListener};
 use crate::proto::CloseCode;
-use crate::server::acceptor::{Door, PLACES, Pace};
-use crate::server::callbacks::{BoxError, Callbacks, ErrorContext, guarded};
-use crate::server::registry::{Registry, Slot};
+use crate::server::acceptor::{Acceptor, MAX_ACCEPTING, Pace};
+use crate::server::callbacks::{BoxError, Callbacks, ErrorContext, catch_panic};
+use crate::server::registry::Slot;
+use crate::server::shutdown::ShutdownHandle;
 use crate::server::thread_pool::{THREAD_KEEPALIVE, ThreadPool};
 use crate::server::upgrade::{self, Incoming, Plain, Unopened};
 use crate::session::CloseAction;
 
-/// How often peers are looked for that do not answer our Close in time. With the longest wait of an
+/// How often peers are last_check for that do not answer our Close in time. With the longest wait of an
 /// accept on top, that is within 250 ms. In milliseconds.
-const LOOK: u64 = 50;
+const CLOSE_CHECK_INTERVAL: u64 = 50;
 
 /// How many threads see to it, at the most, that those who are turned away can read why.
-const LINGERING: usize = 64;
+const MAX_LINGERING: usize = 64;
 
 /// What the threads of the connections share.
-pub(crate) struct Service<H> {
-    context: Arc<ServerShared>,
+pub(crate) struct Workers<H> {
+    server: Arc<ServerShared>,
     callbacks: Callbacks,
     threads: Arc<ThreadPool>,
     handler: H,
-    /// Set when the server is to stop.
-    stop: Arc<AtomicBool>,
-    registry: Arc<Registry>,
+    handle: ShutdownHandle,
     begun: Instant,
-    /// The last [`look`](Self::look), in milliseconds from the beginning.
-    looked: AtomicU64,
+    /// The last [`check_closes`](Self::check_closes), in milliseconds from the beginning.
+    last_check: AtomicU64,
     lingering: Arc<AtomicUsize>,
 }
 
 /// A place among the threads that linger on streams that were turned away.
-struct Lingering(Arc<AtomicUsize>);
+struct LingerPermit(Arc<AtomicUsize>);
 
 /// An accepted stream that has its place.
 type Admitted = (Arc<ConnectionShared>, Slot);
@@ -59,7 +58,7 @@ type Admitted = (Arc<ConnectionShared>, Slot);
 /// A connection and the request that it came of, which outlives it.
 type Opened = (Connection, Arc<Request>);
 
-impl<H> Service<H>
+impl<H> Workers<H>
 where
     H: Fn(Connection) -> Result<(), BoxError> + Send + Sync + 'static,
 {
@@ -67,55 +66,47 @@ where
         config: Config,
         callbacks: Callbacks,
         handler: H,
-        stop: Arc<AtomicBool>,
-        registry: Arc<Registry>,
+        handle: ShutdownHandle,
     ) -> Arc<Self> {
         let threads = Arc::new(ThreadPool::new(config.stack_size, THREAD_KEEPALIVE));
-        let context = Arc::new(ServerShared::new(config));
-        let (looked, lingering) = Default::default();
-        let begun = Instant::now();
-        Arc::new(Self {
-            context,
-            callbacks,
-            threads,
-            handler,
-            stop,
-            registry,
-            begun,
-            looked,
-            lingering,
-        })
+        let (server, begun) = (Arc::new(ServerShared::new(config)), Instant::now());
+        let (last_check, lingering) = Default::default();
+        Arc::new(Self { server, callbacks, threads, handler, handle, begun, last_check, lingering })
     }
 
-    /// Has threads wait at the door.
+    /// Has threads accept.
     ///
     /// # Errors
     ///
     /// If there is not one to be had.
-    pub(crate) fn open(self: &Arc<Self>, door: &Arc<Door>) -> io::Result<()> {
-        self.start(door, None)?;
-        for _ in 1..PLACES {
+    pub(crate) fn start(self: &Arc<Self>, acceptor: &Arc<Acceptor>) -> io::Result<()> {
+        self.spawn(acceptor, None)?;
+        for _ in 1..MAX_ACCEPTING {
             // Another will come when it has served.
-            let _ = self.start(door, None);
+            let _ = self.spawn(acceptor, None);
         }
         Ok(())
     }
 
-    /// Has a thread do this [`work`](Self::work).
-    fn start(self: &Arc<Self>, door: &Arc<Door>, first: Option<Admitted>) -> io::Result<()> {
-        let (service, door) = (Arc::clone(self), Arc::clone(door));
-        self.threads.start(move || service.work(&door, first))
+    /// Has a thread [`run`](Self::run).
+    fn spawn(
+        self: &Arc<Self>,
+        acceptor: &Arc<Acceptor>,
+        first: Option<Admitted>,
+    ) -> io::Result<()> {
+        let (workers, acceptor) = (Arc::clone(self), Arc::clone(acceptor));
+        self.threads.start(move || workers.run(&acceptor, first))
     }
 
-    /// Serves a stream, and accepts the next one to serve while there is a place at the door.
-    fn work(self: Arc<Self>, door: &Arc<Door>, first: Option<Admitted>) {
+    /// Serves a stream, and accepts the next one to serve while there is a place at the acceptor.
+    fn run(self: Arc<Self>, acceptor: &Arc<Acceptor>, first: Option<Admitted>) {
         let mut next = first;
         loop {
             if let Some((shared, slot)) = next {
                 self.serve(shared, slot);
             }
-            let Some(listener) = door.enter() else { return };
-            next = self.accept(door, &listener);
+            let Some(listener) = acceptor.acquire() else { return };
+            next = self.accept(acceptor, &listener);
             if next.is_none() {
                 return;
             }
@@ -125,15 +116,19 @@ where
     /// Accepts streams until there is one to be served by this thread; `None` at the end.
     // Not inlined, as others here: what it needs of the stack would be held by idle connections.
     #[inline(never)]
-    fn accept(self: &Arc<Self>, door: &Arc<Door>, listener: &TimedListener) -> Option<Admitted> {
+    fn accept(
+        self: &Arc<Self>,
+        acceptor: &Arc<Acceptor>,
+        listener: &TimedListener,
+    ) -> Option<Admitted> {
         let mut pace = Pace::new();
         while !self.is_stopping() {
-            self.look();
-            match listener.accept(pace.wait()) {
-                Ok(None) => pace.fine(),
+            self.check_closes();
+            match listener.accept(pace.timeout()) {
+                Ok(None) => pace.succeeded(),
                 Ok(Some(stream)) => {
                     pace = Pace::new();
-                    let admitted = self.admit(door, stream);
+                    let admitted = self.admit(acceptor, stream);
                     if admitted.is_some() {
                         return admitted;
                     }
@@ -144,49 +139,49 @@ where
                     | ErrorKind::ConnectionAborted
                     | ErrorKind::ConnectionReset => {}
                     ErrorKind::InvalidInput => {
-                        door.close();
-                        door.fail(error);
+                        acceptor.close();
+                        acceptor.fail(error);
                         return None;
                     }
                     // Out of descriptors or memory: what ends meanwhile gives some back.
-                    _ if door.leave() => return None,
+                    _ if acceptor.release() => return None,
                     _ => {
                         let context = ErrorContext { peer_addr: None, request: None };
-                        self.callbacks.note(&context, &UpgradeError::Accept(error).into());
-                        self.rest(pace.rest());
+                        self.callbacks.on_error(&context, &UpgradeError::Accept(error).into());
+                        self.back_off(pace.back_off());
                     }
                 },
             }
         }
-        door.close();
+        acceptor.close();
         None
     }
 
     /// Gives a stream its place, and if this thread is to serve it, returns it.
-    fn admit(self: &Arc<Self>, door: &Arc<Door>, stream: TimedStream) -> Option<Admitted> {
-        let shared = Arc::new(ConnectionShared::new(stream, Arc::clone(&self.context)));
+    fn admit(self: &Arc<Self>, acceptor: &Arc<Acceptor>, stream: TimedStream) -> Option<Admitted> {
+        let shared = Arc::new(ConnectionShared::new(stream, Arc::clone(&self.server)));
         if self.is_stopping() {
             let error = UpgradeError::Rejected(Status::SERVICE_UNAVAILABLE);
-            self.turn_away(shared, "the server is shutting down\n", error);
+            self.reject(shared, "the server is shutting down\n", error);
             return None;
         }
-        let Some(slot) = self.registry.enter(&shared) else {
-            self.turn_away(shared, "too many connections\n", UpgradeError::TooManyConnections);
+        let Some(slot) = self.handle.registry.enter(&shared) else {
+            self.reject(shared, "too many connections\n", UpgradeError::TooManyConnections);
             return None;
         };
-        if door.leave() {
+        if acceptor.release() {
             return Some((shared, slot));
         }
         let first = Some((Arc::clone(&shared), slot));
-        if let Err(error) = self.start(door, first) {
-            self.turn_away(shared, "no thread for a connection\n", UpgradeError::Io(error));
+        if let Err(error) = self.spawn(acceptor, first) {
+            self.reject(shared, "no thread for a connection\n", UpgradeError::Io(error));
         }
         None
     }
 
     /// Answers 503 without a wait: there is no place, or no thread to be had. The request is read
     /// and thrown away, so that the answer is not lost to a reset, if there is a thread for that.
-    fn turn_away(self: &Arc<Self>, shared: Arc<ConnectionShared>, why: &str, error: UpgradeError) {
+    fn reject(self: &Arc<Self>, shared: Arc<ConnectionShared>, why: &str, error: UpgradeError) {
         let response = Response::new(Status::SERVICE_UNAVAILABLE, why).header("Retry-After", "1");
         let reply = upgrade::encoded(&response);
         let stream = shared.stream();
@@ -194,8 +189,8 @@ where
         let _ = stream.write_all(&mut [IoSlice::new(&reply)], Duration::from_millis(10));
         stream.shutdown(Shutdown::Write);
         let context = ErrorContext { peer_addr: stream.peer_addr(), request: None };
-        self.callbacks.note(&context, &error.into());
-        if let Some(place) = Lingering::enter(&self.lingering) {
+        self.callbacks.on_error(&context, &error.into());
+        if let Some(place) = LingerPermit::acquire(&self.lingering) {
             // Without a thread, the stream is dropped as it is.
             let _ = self.threads.start(move || {
                 upgrade::linger(&shared);
@@ -205,27 +200,30 @@ where
     }
 
     fn is_stopping(&self) -> bool {
-        self.stop.load(Ordering::Relaxed)
+        self.handle.is_stopping()
     }
 
-    /// Rests, but not beyond the server's end.
-    fn rest(&self, mut rest: Duration) {
-        while !rest.is_zero() && !self.is_stopping() {
-            let nap = rest.min(LONGEST_WAIT);
+    /// Waits so long, but not beyond the server's end.
+    fn back_off(&self, mut left: Duration) {
+        while !left.is_zero() && !self.is_stopping() {
+            let nap = left.min(LONGEST_WAIT);
             thread::sleep(nap);
-            rest -= nap;
-            self.look();
+            left -= nap;
+            self.check_closes();
         }
     }
 
     /// Ends connections whose peers do not answer our Close, if that was not done just before.
-    fn look(&self) {
+    fn check_closes(&self) {
         let now = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let last = self.looked.load(Ordering::Relaxed);
-        if now.saturating_sub(last) >= LOOK
-            && self.looked.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+        let last = self.last_check.load(Ordering::Relaxed);
+        if now.saturating_sub(last) >= CLOSE_CHECK_INTERVAL
+            && self
+                .last_check
+                .compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok()
         {
-            self.registry.expire();
+            self.handle.registry.expire();
         }
     }
 
@@ -239,7 +237,7 @@ where
         };
         if let Err(error) = result {
             let context = ErrorContext { peer_addr, request: request.as_deref() };
-            self.callbacks.note(&context, &error);
+            self.callbacks.on_error(&context, &error);
         }
     }
 
@@ -262,7 +260,7 @@ where
             }
         };
         let request = upgrade.shared_request();
-        let result = match self.callbacks.decide(&request) {
+        let result = match self.callbacks.on_upgrade(&request) {
             // From the 101 on the client may count on a Close, so the slot knows before.
             Ok(Ok(accept)) => upgrade.accept_and(&accept, || slot.open()),
             Ok(Err(reject)) => Err(upgrade.reject(&reject)),
@@ -279,7 +277,7 @@ where
 
     /// Answers a plain request.
     fn answer(&self, plain: Plain, request: &Request) -> Result<(), UpgradeError> {
-        match self.callbacks.answer(request) {
+        match self.callbacks.on_request(request) {
             Ok(Some(response)) => plain.respond(&response),
             Ok(None) => Err(plain.refuse()),
             Err(panicked) => {
@@ -292,7 +290,7 @@ where
     #[inline(never)]
     fn handle(&self, mut conn: Connection) -> Result<(), BoxError> {
         let shared = conn.closed_by_server();
-        let result = guarded(|| (self.handler)(conn));
+        let result = catch_panic(|| (self.handler)(conn));
         let result =
             result.unwrap_or_else(|said| Err(format!("the handler panicked: {said}").into()));
         shared.finish(match result {
@@ -303,15 +301,15 @@ where
     }
 }
 
-impl Lingering {
-    fn enter(count: &Arc<AtomicUsize>) -> Option<Self> {
+impl LingerPermit {
+    fn acquire(count: &Arc<AtomicUsize>) -> Option<Self> {
         let others = count.fetch_add(1, Ordering::Relaxed);
         let place = Self(Arc::clone(count));
-        (others < LINGERING).then_some(place)
+        (others < MAX_LINGERING).then_some(place)
     }
 }
 
-impl Drop for Lingering {
+impl Drop for LingerPermit {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
