@@ -2,7 +2,10 @@
 //! hosts and extension lists.
 //!
 //! Everything here is a question about a byte slice. No function looks at a byte more than a fixed
-//! number of times, none allocates, and none can fail other than by answering "no".
+//! number of times, none allocates, and none can fail other than by answering "no". White space is
+//! spaces and tabs: the parser let no other into a value.
+
+use core::net::{Ipv4Addr, Ipv6Addr};
 
 pub(super) const TOKEN: u8 = 1;
 const VALUE: u8 = 2;
@@ -80,14 +83,13 @@ pub(super) fn elements<'a>(
 ) -> impl Iterator<Item = &'a [u8]> {
     lines
         .flat_map(|line| line.split(|&byte| byte == b','))
-        .map(|element| trim_end(trim_start(element)))
+        .map(<[u8]>::trim_ascii)
         .filter(|element| !element.is_empty())
 }
 
 /// Is this `protocol-name ["/" protocol-version]`, an element of `Upgrade` (RFC 9110 §7.8)?
 pub(super) fn is_upgrade_protocol(element: &[u8]) -> bool {
-    let mut parts = element.splitn(2, |&byte| byte == b'/');
-    parts.all(is_token)
+    element.splitn(2, |&byte| byte == b'/').all(is_token)
 }
 
 /// Is this `uri-host [ ":" port ]` with a host that is not empty (RFC 9110 §7.2, RFC 3986 §3.2.2)?
@@ -112,7 +114,7 @@ pub(super) fn host_and_port(value: &[u8]) -> Option<(&[u8], Option<u16>)> {
     };
     match rest {
         [] | [b':'] => Some((host, None)),
-        [b':', digits @ ..] => Some((host, Some(number(65_535, digits)? as u16))),
+        [b':', digits @ ..] => Some((host, Some(port(digits)?))),
         _ => None,
     }
 }
@@ -135,15 +137,15 @@ pub(super) fn is_same_host(a: &[u8], b: &[u8]) -> bool {
 /// passed over between any two parts: §9.1 takes the "implied LWS" rule from RFC 2616.
 pub(super) fn extensions(line: &[u8]) -> Option<usize> {
     let mut count = 0;
-    let mut rest = trim_start(line);
+    let mut rest = line.trim_ascii_start();
     loop {
         match rest {
             [] => return Some(count),
-            [b',', tail @ ..] => rest = trim_start(tail),
+            [b',', tail @ ..] => rest = tail.trim_ascii_start(),
             _ => {
                 rest = token(rest)?;
                 while let [b';', tail @ ..] = rest {
-                    rest = parameter(trim_start(tail))?;
+                    rest = parameter(tail.trim_ascii_start())?;
                 }
                 if !matches!(rest, [] | [b',', ..]) {
                     return None;
@@ -157,7 +159,7 @@ pub(super) fn extensions(line: &[u8]) -> Option<usize> {
 /// What follows a `token [ "=" ( token | quoted-string ) ]` and the white space behind it.
 fn parameter(text: &[u8]) -> Option<&[u8]> {
     match token(text)? {
-        [b'=', tail @ ..] => match trim_start(tail) {
+        [b'=', tail @ ..] => match tail.trim_ascii_start() {
             [b'"', quoted @ ..] => quoted_token(quoted),
             value => token(value),
         },
@@ -170,7 +172,7 @@ fn token(text: &[u8]) -> Option<&[u8]> {
     let end = text.iter().position(|&byte| !is_token_byte(byte));
     match end.unwrap_or(text.len()) {
         0 => None,
-        end => Some(trim_start(&text[end..])),
+        end => Some(text[end..].trim_ascii_start()),
     }
 }
 
@@ -180,7 +182,7 @@ fn quoted_token(text: &[u8]) -> Option<&[u8]> {
     loop {
         rest = match rest {
             // An empty string is not a token.
-            [b'"', tail @ ..] if rest.len() < text.len() => return Some(trim_start(tail)),
+            [b'"', tail @ ..] if rest.len() < text.len() => return Some(tail.trim_ascii_start()),
             [b'\\', byte, tail @ ..] | [byte, tail @ ..] if is_token_byte(*byte) => tail,
             _ => return None,
         };
@@ -203,94 +205,20 @@ fn is_reg_name(host: &[u8]) -> bool {
     !host.is_empty()
 }
 
-/// The groups of an address: eight, or at most seven around one "::" (RFC 3986 §3.2.2).
-fn ipv6(text: &[u8]) -> Option<[u16; 8]> {
-    let mut groups = [0; 8];
-    match text.windows(2).position(|pair| pair == b"::") {
-        None => (ipv6_groups(text, true, &mut groups)? == 8).then_some(groups),
-        Some(gap) => {
-            let mut last = [0; 8];
-            let before = ipv6_groups(&text[..gap], false, &mut groups)?;
-            let after = ipv6_groups(&text[gap + 2..], true, &mut last)?;
-            (before + after <= 7).then(|| {
-                groups[8 - after..].copy_from_slice(&last[..after]);
-                groups
-            })
-        }
-    }
+/// The address between the brackets (RFC 3986 §3.2.2); a zone is no part of it (RFC 9110 §4.2).
+fn ipv6(text: &[u8]) -> Option<Ipv6Addr> {
+    str::from_utf8(text).ok()?.parse().ok()
 }
 
-/// How many 16-bit groups stand here, an IPv4 address at the end counting as two. `None` too if
-/// there are more than eight.
-fn ipv6_groups(text: &[u8], ipv4_last: bool, groups: &mut [u16; 8]) -> Option<usize> {
-    if text.is_empty() {
-        return Some(0);
-    }
-    let mut count = 0;
-    let mut push = |group| {
-        *groups.get_mut(count)? = group;
-        count += 1;
-        Some(())
-    };
-    let mut parts = text.split(|&byte| byte == b':').peekable();
-    while let Some(part) = parts.next() {
-        let last = parts.peek().is_none();
-        match part.len() {
-            1..=4 => match hexadecimal(part) {
-                Some(group) => push(group)?,
-                None => return None,
-            },
-            _ if last && ipv4_last => {
-                let [a, b, c, d] = ipv4(part)?;
-                push(u16::from_be_bytes([a, b]))?;
-                push(u16::from_be_bytes([c, d]))?;
-            }
-            _ => return None,
-        }
-    }
-    Some(count)
+/// Is this four numbers up to 255, without leading zeros (RFC 3986 §3.2.2)?
+pub(super) fn is_ipv4(text: &str) -> bool {
+    text.parse::<Ipv4Addr>().is_ok()
 }
 
-/// Four numbers up to 255, without leading zeros (RFC 3986 §3.2.2).
-pub(super) fn ipv4(text: &[u8]) -> Option<[u8; 4]> {
-    let mut octets = [0; 4];
-    let mut parts = text.split(|&byte| byte == b'.');
-    for octet in &mut octets {
-        *octet = match parts.next()? {
-            [] | [b'0', _, ..] => return None,
-            digits => number(255, digits)? as u8,
-        };
-    }
-    parts.next().is_none().then_some(octets)
-}
-
-/// The number that up to four hexadecimal digits are.
-fn hexadecimal(digits: &[u8]) -> Option<u16> {
-    digits
-        .iter()
-        .try_fold(0, |number, &byte| Some(number << 4 | char::from(byte).to_digit(16)? as u16))
-}
-
-/// The number that these digits are, if they are all digits and it is not above `max`.
-fn number(max: u32, digits: &[u8]) -> Option<u32> {
-    digits.iter().try_fold(0, |number, &byte| {
-        let number = number * 10 + char::from(byte).to_digit(10)?;
-        (number <= max).then_some(number)
-    })
-}
-
-fn trim_start(mut text: &[u8]) -> &[u8] {
-    while let [b' ' | b'\t', rest @ ..] = text {
-        text = rest;
-    }
-    text
-}
-
-fn trim_end(mut text: &[u8]) -> &[u8] {
-    while let [rest @ .., b' ' | b'\t'] = text {
-        text = rest;
-    }
-    text
+/// The number that these digits are. A sign is no digit.
+fn port(digits: &[u8]) -> Option<u16> {
+    let digits = str::from_utf8(digits).ok().filter(|text| !text.starts_with('+'));
+    digits?.parse().ok()
 }
 
 const fn contains(set: &[u8], byte: u8) -> bool {

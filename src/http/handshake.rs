@@ -16,9 +16,9 @@ use base64::engine::GeneralPurpose;
 use base64::engine::general_purpose::{GeneralPurposeConfig, STANDARD};
 use sha1_smol::Sha1;
 
+use super::error::HandshakeError;
 use super::grammar;
 use super::head::RequestHead;
-use super::refusal::{HandshakeError, only};
 use super::response::{Accept, InvalidResponse};
 
 /// A request that passed [`check`], and so may be answered with 101.
@@ -64,7 +64,7 @@ pub fn check(head: &RequestHead) -> Result<Handshake, HandshakeError> {
 ///
 /// The first rule that it breaks, of [`HandshakeError::MissingHost`] to [`HandshakeError::RepeatedOrigin`].
 pub fn check_request(head: &RequestHead) -> Result<(), HandshakeError> {
-    match only(head, "Host", HandshakeError::RepeatedHost)? {
+    match head.single_value("Host", HandshakeError::RepeatedHost)? {
         // RFC 9112 §3.2: a Host whose value is not a host gets a 400, and so (RFC 9110 §4.2.1)
         // does an empty one, since no http URI has an empty host.
         Some(host) if !grammar::is_host(host) => return Err(HandshakeError::InvalidHost),
@@ -84,7 +84,7 @@ pub fn check_request(head: &RequestHead) -> Result<(), HandshakeError> {
     if head.header_values("Transfer-Encoding").next().is_some() {
         return Err(HandshakeError::TransferEncoding);
     }
-    match only(head, "Content-Length", HandshakeError::RepeatedContentLength)? {
+    match head.single_value("Content-Length", HandshakeError::RepeatedContentLength)? {
         // RFC 9110 §8.6: digits, one or more. "0, 0" may be refused, and is.
         Some(length) if length.is_empty() || !length.iter().all(u8::is_ascii_digit) => {
             return Err(HandshakeError::InvalidContentLength);
@@ -101,7 +101,7 @@ pub fn check_request(head: &RequestHead) -> Result<(), HandshakeError> {
         return Err(HandshakeError::Expectation);
     }
     // RFC 9110 §5.3: two lines of what is not a list leave open which of them counts.
-    only(head, "Origin", HandshakeError::RepeatedOrigin)?;
+    head.single_value("Origin", HandshakeError::RepeatedOrigin)?;
     Ok(())
 }
 
@@ -135,7 +135,7 @@ pub fn check_upgrade(head: &RequestHead) -> Result<Handshake, HandshakeError> {
     // Before the key, since the key of another version is not ours to judge.
     check_version(head)?;
     let accept_key = check_key(head)?;
-    check_protocols(head)?;
+    check_subprotocols(head)?;
     check_extensions(head)?;
     Ok(Handshake { accept_key })
 }
@@ -181,7 +181,7 @@ fn check_connection(head: &RequestHead) -> Result<(), HandshakeError> {
 
 /// §4.2.1 item 6: the version is 13; §11.3.5: and is given once.
 fn check_version(head: &RequestHead) -> Result<(), HandshakeError> {
-    match only(head, "Sec-WebSocket-Version", HandshakeError::RepeatedVersion)? {
+    match head.single_value("Sec-WebSocket-Version", HandshakeError::RepeatedVersion)? {
         Some(b"13") => Ok(()),
         // §4.2.2 item 4, §4.4: the answer names the version to come back with.
         Some(_) => Err(HandshakeError::UnsupportedVersion),
@@ -191,7 +191,8 @@ fn check_version(head: &RequestHead) -> Result<(), HandshakeError> {
 
 /// §4.2.1 item 5: the key is base64 of 16 bytes; §11.3.1: and is given once.
 fn check_key(head: &RequestHead) -> Result<[u8; 28], HandshakeError> {
-    let key = only(head, "Sec-WebSocket-Key", HandshakeError::RepeatedKey)?
+    let key = head
+        .single_value("Sec-WebSocket-Key", HandshakeError::RepeatedKey)?
         .ok_or(HandshakeError::MissingKey)?;
     // 24 characters are 16, 17 or 18 bytes, depending on the padding.
     let mut nonce = [0; 18];
@@ -202,19 +203,19 @@ fn check_key(head: &RequestHead) -> Result<[u8; 28], HandshakeError> {
 }
 
 /// §4.1 item 10: the subprotocols, if any are offered, are tokens, and no two are the same.
-fn check_protocols(head: &RequestHead) -> Result<(), HandshakeError> {
+fn check_subprotocols(head: &RequestHead) -> Result<(), HandshakeError> {
     const NAME: &str = "Sec-WebSocket-Protocol";
     if head.header_values(NAME).next().is_none() {
         return Ok(());
     }
     let mut offers: Vec<&[u8]> = head.header_list(NAME).collect();
     if offers.is_empty() || !offers.iter().all(|offer| grammar::is_token(offer)) {
-        return Err(HandshakeError::InvalidProtocol);
+        return Err(HandshakeError::InvalidSubprotocol);
     }
     // Sorted, equal ones are neighbours.
     offers.sort_unstable();
     if offers.windows(2).any(|pair| pair[0] == pair[1]) {
-        return Err(HandshakeError::RepeatedProtocol);
+        return Err(HandshakeError::RepeatedSubprotocol);
     }
     Ok(())
 }

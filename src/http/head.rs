@@ -83,6 +83,15 @@ impl RequestHead {
             .map(|field| self.slice(field.value))
     }
 
+    /// The value of a header that may be given once; `repeated` if it is given more often.
+    pub(super) fn single_value<E>(&self, name: &str, repeated: E) -> Result<Option<&[u8]>, E> {
+        let mut values = self.header_values(name);
+        match (values.next(), values.next()) {
+            (_, Some(_)) => Err(repeated),
+            (value, None) => Ok(value),
+        }
+    }
+
     /// The elements of a header that is a comma list, over all its lines, the empty ones left out
     /// (RFC 9110 §5.6.1). Case does not matter in the name.
     pub fn header_list<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a [u8]> {

@@ -12,27 +12,25 @@
 //! never a body; after any other answer than 101 the connection is closed, so that nothing which
 //! follows the head can be taken for a second request.
 //!
-//! A § without a document is one of RFC 6455. Each file imports only from those ahead of it:
-//! `grammar`, `head`, `date`, `error`, `target`, `parse`, `reply`, `refusal`, `origin`, `handshake`.
+//! This room is pure, and imports nothing of the crate: no socket, no thread, no clock. A § without
+//! a document is one of RFC 6455. Each file imports only from those declared before it.
 
 mod grammar;
 mod head;
 mod date;
-mod error;
 mod response;
+mod error;
 mod target;
 mod parser;
-mod refusal;
 mod origin;
 mod handshake;
 #[cfg(test)]
 mod testing;
 
 pub use date::Date;
-pub use error::HeadError;
+pub use error::{HandshakeError, HeadError};
 pub use handshake::{Handshake, accept_key, check, check_request, check_upgrade};
 pub use head::{HeadLimits, RequestHead};
 pub use origin::{InvalidOrigin, Origin, check_origin};
 pub use parser::HeadParser;
-pub use refusal::HandshakeError;
 pub use response::{Accept, InvalidResponse, Reject, Response, Status};

@@ -6,9 +6,9 @@
 
 use std::{fmt, str};
 
+use super::error::HandshakeError;
 use super::grammar;
 use super::head::RequestHead;
-use super::refusal::{HandshakeError, only};
 
 /// Where a page comes from (RFC 6454 §4): scheme, host and port.
 ///
@@ -97,7 +97,7 @@ impl<'a> Origin<'a> {
         // Browsers undo escapes, and write what ends in a number as an IPv4 address (WHATWG URL).
         let last = host.rsplit('.').next().unwrap_or("");
         let is_number = !last.is_empty() && last.bytes().all(|byte| byte.is_ascii_digit());
-        if host.contains('%') || (is_number && grammar::ipv4(host.as_bytes()).is_none()) {
+        if host.contains('%') || (is_number && !grammar::is_ipv4(host)) {
             return Err(Fault::Host);
         }
         Ok(Origin { scheme, host, port: port.filter(|port| Some(*port) != default_port(scheme)) })
@@ -121,8 +121,7 @@ impl<'a> Origin<'a> {
 
     /// Is the host an address, or a name that only a network of its own knows?
     fn is_local(self) -> bool {
-        let host = self.host.as_bytes();
-        host.starts_with(b"[") || !host.contains(&b'.') || grammar::ipv4(host).is_some()
+        self.host.starts_with('[') || !self.host.contains('.') || grammar::is_ipv4(self.host)
     }
 }
 
@@ -155,7 +154,7 @@ impl Eq for Origin<'_> {}
 ///
 /// [`HandshakeError::RepeatedOrigin`] or [`HandshakeError::OriginNotAllowed`].
 pub fn check_origin(head: &RequestHead, allowed: &[String]) -> Result<(), HandshakeError> {
-    let Some(value) = only(head, "Origin", HandshakeError::RepeatedOrigin)? else {
+    let Some(value) = head.single_value("Origin", HandshakeError::RepeatedOrigin)? else {
         return Ok(());
     };
     if allowed.is_empty() {

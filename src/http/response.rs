@@ -9,7 +9,6 @@
 use std::fmt;
 
 use super::date::Date;
-use super::error::HeadError;
 use super::grammar;
 use super::head::RequestHead;
 
@@ -84,38 +83,6 @@ impl fmt::Display for Status {
     }
 }
 
-impl HeadError {
-    /// The status that answers a head that could not be read.
-    pub fn status(self) -> Status {
-        match self {
-            // RFC 9112 §3: 414 for a target longer than the server wishes to parse.
-            HeadError::RequestLineTooLong => Status::URI_TOO_LONG,
-            // RFC 6585 §5: one header or all of them too large.
-            HeadError::HeaderLineTooLong | HeadError::TooManyHeaders | HeadError::HeadTooLarge => {
-                Status::REQUEST_HEADER_FIELDS_TOO_LARGE
-            }
-            HeadError::UnsupportedVersion | HeadError::Http2Preface => {
-                Status::HTTP_VERSION_NOT_SUPPORTED
-            }
-            HeadError::BareLf
-            | HeadError::BareCr
-            | HeadError::EmptyLines
-            | HeadError::TlsClientHello
-            | HeadError::InvalidMethod
-            | HeadError::InvalidTarget
-            | HeadError::UserInfo
-            | HeadError::InvalidVersion
-            | HeadError::LeadingSpace
-            | HeadError::FoldedLine
-            | HeadError::EmptyName
-            | HeadError::SpaceInName
-            | HeadError::InvalidName
-            | HeadError::MissingColon
-            | HeadError::InvalidValue => Status::BAD_REQUEST,
-        }
-    }
-}
-
 /// Why a reply that the program made was not sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -133,7 +100,7 @@ pub enum InvalidResponse {
     /// A body was given to a status that has none: 204, 205 or 304 (RFC 9110 §6.4.1).
     BodyNotAllowed,
     /// The subprotocol is not one that the client offered (§4.2.2 item 4).
-    ProtocolNotOffered,
+    SubprotocolNotOffered,
 }
 
 impl fmt::Display for InvalidResponse {
@@ -144,7 +111,7 @@ impl fmt::Display for InvalidResponse {
             InvalidResponse::ReservedHeader => "a header of the reply is the server's own to write",
             InvalidResponse::NotFinal => "a response cannot have status 101",
             InvalidResponse::BodyNotAllowed => "a response with this status cannot have a body",
-            InvalidResponse::ProtocolNotOffered => "the client did not offer this subprotocol",
+            InvalidResponse::SubprotocolNotOffered => "the client did not offer this subprotocol",
         })
     }
 }
@@ -314,7 +281,7 @@ impl Accept {
             // §4.2.2 item 4, /subprotocol/: one of those in the client's handshake, or none.
             let mut offers = head.header_list("Sec-WebSocket-Protocol");
             if !offers.any(|offer| offer == protocol.as_bytes()) {
-                return Err(InvalidResponse::ProtocolNotOffered);
+                return Err(InvalidResponse::SubprotocolNotOffered);
             }
             push_line(&mut bytes, "Sec-WebSocket-Protocol", protocol);
         }

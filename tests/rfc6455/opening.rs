@@ -136,19 +136,19 @@ refusals! {
         refused(r0().add("Sec-WebSocket-Version:"), 400, HandshakeError::RepeatedVersion),
     ];
     h65_a_protocol_with_spaces_inside => [
-        refused(protocols(&format!("b{}x", " ".repeat(8000))), 400, HandshakeError::InvalidProtocol),
+        refused(protocols(&format!("b{}x", " ".repeat(8000))), 400, HandshakeError::InvalidSubprotocol),
     ];
     h68_protocols_that_are_no_list_of_tokens => [
         malformed(protocols("a\0"), HeadError::InvalidValue),
-        refused(protocols("a,a"), 400, HandshakeError::RepeatedProtocol),
-        refused(protocols("a, b, a"), 400, HandshakeError::RepeatedProtocol),
-        refused(protocols("a").add("Sec-WebSocket-Protocol: a"), 400, HandshakeError::RepeatedProtocol),
-        refused(protocols(""), 400, HandshakeError::InvalidProtocol),
-        refused(protocols(","), 400, HandshakeError::InvalidProtocol),
-        refused(protocols("a b"), 400, HandshakeError::InvalidProtocol),
-        refused(protocols("a;b"), 400, HandshakeError::InvalidProtocol),
-        refused(protocols("\"a\""), 400, HandshakeError::InvalidProtocol),
-        refused(protocols("a, \u{e9}"), 400, HandshakeError::InvalidProtocol),
+        refused(protocols("a,a"), 400, HandshakeError::RepeatedSubprotocol),
+        refused(protocols("a, b, a"), 400, HandshakeError::RepeatedSubprotocol),
+        refused(protocols("a").add("Sec-WebSocket-Protocol: a"), 400, HandshakeError::RepeatedSubprotocol),
+        refused(protocols(""), 400, HandshakeError::InvalidSubprotocol),
+        refused(protocols(","), 400, HandshakeError::InvalidSubprotocol),
+        refused(protocols("a b"), 400, HandshakeError::InvalidSubprotocol),
+        refused(protocols("a;b"), 400, HandshakeError::InvalidSubprotocol),
+        refused(protocols("\"a\""), 400, HandshakeError::InvalidSubprotocol),
+        refused(protocols("a, \u{e9}"), 400, HandshakeError::InvalidSubprotocol),
     ];
     extensions_that_break_the_grammar => [
         refused(extensions("a;"), 400, HandshakeError::InvalidExtensions),

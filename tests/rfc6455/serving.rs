@@ -68,7 +68,7 @@ fn headers_of_the_answer() {
 #[test]
 fn answers_that_cannot_be_sent() {
     let bad: [(fn() -> Accept, InvalidResponse); 6] = [
-        (|| Accept::new().subprotocol("never offered"), InvalidResponse::ProtocolNotOffered),
+        (|| Accept::new().subprotocol("never offered"), InvalidResponse::SubprotocolNotOffered),
         (|| Accept::new().header("X", "a\r\nY: b"), InvalidResponse::HeaderValue),
         (|| Accept::new().header("X y", "a"), InvalidResponse::HeaderName),
         (|| Accept::new().header("Connection", "close"), InvalidResponse::ReservedHeader),

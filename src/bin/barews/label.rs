@@ -97,8 +97,8 @@ mod tests {
             (MissingKey, "missing_key"),
             (RepeatedKey, "repeated_key"),
             (InvalidKey, "invalid_key"),
-            (InvalidProtocol, "invalid_protocol"),
-            (RepeatedProtocol, "repeated_protocol"),
+            (InvalidSubprotocol, "invalid_subprotocol"),
+            (RepeatedSubprotocol, "repeated_subprotocol"),
             (InvalidExtensions, "invalid_extensions"),
             (OriginNotAllowed, "origin_not_allowed"),
         ] {

@@ -305,11 +305,11 @@ fn subprotocols_are_tokens_and_all_different() {
     // H65 among them.
     let gap = format!("b{}x", " ".repeat(8_000));
     for malformed in ["", " ", ", ,", "a b", "a/b", "a;b", "\"a\"", "a, \u{e9}", &gap] {
-        assert_refused(HandshakeError::InvalidProtocol, &[offer(malformed)]);
+        assert_refused(HandshakeError::InvalidSubprotocol, &[offer(malformed)]);
     }
     let repeated = format!("{},p500", many.join(","));
     for twice in ["a,a", "a, b, c, a", "a\r\nSec-WebSocket-Protocol: a", &repeated] {
-        assert_refused(HandshakeError::RepeatedProtocol, &[offer(twice)]);
+        assert_refused(HandshakeError::RepeatedSubprotocol, &[offer(twice)]);
     }
 }
 
@@ -388,8 +388,8 @@ fn each_refusal_is_a_response_that_closes() {
         MissingKey,
         RepeatedKey,
         InvalidKey,
-        InvalidProtocol,
-        RepeatedProtocol,
+        InvalidSubprotocol,
+        RepeatedSubprotocol,
         InvalidExtensions,
         OriginNotAllowed,
     ];

@@ -179,7 +179,7 @@ fn only_what_was_offered_can_be_chosen() {
         let accept = Accept::new().subprotocol(protocol);
         for head in [&offers, &none] {
             let encoded = accept.encode(head, "key");
-            assert_eq!(encoded, Err(InvalidResponse::ProtocolNotOffered));
+            assert_eq!(encoded, Err(InvalidResponse::SubprotocolNotOffered));
         }
     }
     assert!(Accept::new().subprotocol("b").encode(&offers, "key").is_ok());
@@ -215,7 +215,7 @@ fn what_is_wrong_with_a_reply_is_told_in_a_line_of_its_own() {
         InvalidResponse::ReservedHeader,
         InvalidResponse::NotFinal,
         InvalidResponse::BodyNotAllowed,
-        InvalidResponse::ProtocolNotOffered,
+        InvalidResponse::SubprotocolNotOffered,
     ];
     let lines: HashSet<_> = all.iter().map(ToString::to_string).collect();
     assert_eq!(lines.len(), all.len());
