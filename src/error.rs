@@ -5,6 +5,7 @@ use std::io;
 
 use crate::http::{HandshakeError, InvalidResponse, Status};
 use crate::proto::{CloseCode, ProtocolError};
+use crate::session::opening::Outcome;
 use crate::session::{Deadline, Overloaded};
 
 /// Why a call on a connection failed.
@@ -55,8 +56,8 @@ pub enum UpgradeError {
     Accept(io::Error),
     /// The request did not end within the handshake timeout; answered with 408.
     TimedOut,
-    /// The request is malformed or asks for nothing that this server does; answered with the
-    /// refusal's status.
+    /// The request is malformed or asks for nothing that this server does; answered with
+    /// [`HandshakeError::status`].
     Refused(HandshakeError),
     /// The application answered with this status instead: any that
     /// [`on_upgrade`](crate::Server::on_upgrade) rejects a request with, and of those that
@@ -142,7 +143,7 @@ impl fmt::Display for UpgradeError {
             Self::NoRequest => f.write_str("the stream ended before its first byte"),
             Self::Accept(error) => write!(f, "no connection could be accepted: {error}"),
             Self::TimedOut => f.write_str("the request took too long"),
-            Self::Refused(refusal) => refusal.fmt(f),
+            Self::Refused(error) => error.fmt(f),
             Self::Rejected(status) => write!(f, "answered with {status}"),
             Self::Panicked(said) => write!(f, "a callback panicked: {said}"),
             Self::InvalidResponse(error) => error.fmt(f),
@@ -165,7 +166,7 @@ impl std::error::Error for UpgradeError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Io(error) | Self::Accept(error) => Some(error),
-            Self::Refused(refusal) => Some(refusal),
+            Self::Refused(error) => Some(error),
             Self::InvalidResponse(error) => Some(error),
             Self::NoRequest
             | Self::TimedOut
@@ -207,14 +208,26 @@ impl From<io::Error> for UpgradeError {
 }
 
 impl From<HandshakeError> for UpgradeError {
-    fn from(refusal: HandshakeError) -> Self {
-        Self::Refused(refusal)
+    fn from(error: HandshakeError) -> Self {
+        Self::Refused(error)
     }
 }
 
 impl From<InvalidResponse> for UpgradeError {
     fn from(error: InvalidResponse) -> Self {
         Self::InvalidResponse(error)
+    }
+}
+
+impl From<Outcome> for UpgradeError {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Refused(error) => Self::Refused(error),
+            Outcome::Answered(status) => Self::Rejected(status),
+            Outcome::InvalidResponse(error) => Self::InvalidResponse(error),
+            Outcome::TimedOut => Self::TimedOut,
+            Outcome::OutOfMemory => Self::Io(io::ErrorKind::OutOfMemory.into()),
+        }
     }
 }
 

@@ -6,7 +6,8 @@ use std::time::Instant;
 
 use crate::http::RequestHead;
 
-/// A request as it came, and from where. Method, target and headers are those of its [`RequestHead`].
+/// A request as it came, and from where. Method, target and headers are those of its
+/// [`RequestHead`].
 #[derive(Debug, Clone)]
 pub struct Request {
     head: RequestHead,

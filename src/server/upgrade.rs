@@ -1,24 +1,24 @@
 //! From a stream to a connection: the opening handshake (§4.2) over a transport.
+//!
+//! What is said to which bytes is decided by [`Opening`]; here is what waits: for the bytes, at
+//! most until the handshake deadline, and for the peer to take the answer.
 
 use std::io::{self, ErrorKind, IoSlice};
 use std::net::Shutdown;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use crate::config::Config;
 use crate::connection::Connection;
 use crate::connection::Request;
 use crate::connection::lifecycle::{ConnectionShared, ServerShared};
 use crate::error::UpgradeError;
-use crate::http::{
-    self, Accept, Date, Handshake, HandshakeError, HeadParser, InvalidResponse, Reject, Response,
-    Status,
-};
+use crate::http::{Accept, Date, Reject, Response};
 use crate::io::deadline::Expiry;
 use crate::io::stream::Sink;
 use crate::io::stream::TimedStream;
 use crate::io::transport::{Stream, Transport};
-use crate::session::headroom;
+use crate::session::opening::{Answer, Opening, Outcome, Step};
 
 /// How much is read at once, in bytes. Most requests fit.
 const STEP: usize = 2048;
@@ -43,32 +43,28 @@ const STEP: usize = 2048;
 /// ```
 pub struct Upgrade {
     exchange: Exchange,
-    handshake: Handshake,
 }
 
-/// A request that asks for no upgrade, to be answered by the application.
-pub(crate) struct Plain {
-    exchange: Exchange,
+/// A request, how far its handshake has come, and the stream to answer it on.
+pub(crate) struct Exchange {
+    shared: Arc<ConnectionShared>,
+    opening: Opening,
+    request: Arc<Request>,
+    /// What came behind the head in the same segment.
+    rest: Vec<u8>,
 }
 
 /// What a well-formed request asks for.
 pub(crate) enum Incoming {
     Upgrade(Upgrade),
-    Plain(Plain),
+    /// No upgrade: the application answers it.
+    Plain(Exchange),
 }
 
 /// Why a stream did not become a connection, and its request, where there was one.
 pub(crate) struct Unopened {
     pub(crate) error: UpgradeError,
     pub(crate) request: Option<Arc<Request>>,
-}
-
-/// A request and the stream to answer it on.
-struct Exchange {
-    shared: Arc<ConnectionShared>,
-    request: Arc<Request>,
-    /// What came behind the head in the same segment.
-    rest: Vec<u8>,
 }
 
 impl Upgrade {
@@ -87,7 +83,7 @@ impl Upgrade {
         let context = Arc::new(ServerShared::new(config.clone()));
         match read(Arc::new(ConnectionShared::new(stream, context))) {
             Ok(Incoming::Upgrade(upgrade)) => Ok(upgrade),
-            Ok(Incoming::Plain(plain)) => Err(plain.refuse()),
+            Ok(Incoming::Plain(exchange)) => Err(exchange.decline()),
             Err(unopened) => Err(unopened.error),
         }
     }
@@ -99,7 +95,7 @@ impl Upgrade {
     }
 
     pub(crate) fn shared_request(&self) -> Arc<Request> {
-        Arc::clone(&self.exchange.request)
+        self.exchange.shared_request()
     }
 
     /// Answers 101, and the connection is open.
@@ -112,16 +108,16 @@ impl Upgrade {
         self.accept_and(accept, || {})
     }
 
-    /// The same, with a word to others just before the peer can know.
+    /// The same; calls `announce` just before the peer can know.
     pub(crate) fn accept_and(
         self,
         accept: &Accept,
         announce: impl FnOnce(),
     ) -> Result<Connection, UpgradeError> {
-        let Self { mut exchange, handshake } = self;
-        let reply = match handshake.encode(&exchange.request, accept) {
+        let Self { mut exchange } = self;
+        let reply = match exchange.opening.accept(&exchange.request, accept, today()) {
             Ok(reply) => reply,
-            Err(error) => return Err(exchange.fail(error)),
+            Err(answer) => return Err(exchange.finish(&answer)),
         };
         announce();
         exchange.shared.writer.open(&reply).map_err(io::Error::from)?;
@@ -135,42 +131,9 @@ impl Upgrade {
 
     /// Answers with something else, and closes the stream. What is returned says so.
     pub fn reject(self, reject: &Reject) -> UpgradeError {
-        match self.exchange.respond(reject) {
-            Ok(()) => UpgradeError::Rejected(reject.status()),
-            Err(error) => error,
-        }
-    }
-
-    /// Answers that the server failed, and closes the stream.
-    pub(crate) fn apologise(self) {
-        self.exchange.apologise();
-    }
-}
-
-impl Plain {
-    pub(crate) fn shared_request(&self) -> Arc<Request> {
-        Arc::clone(&self.exchange.request)
-    }
-
-    /// Answers, and closes the stream.
-    ///
-    /// # Errors
-    ///
-    /// If the answer is no success, or cannot be sent.
-    pub(crate) fn respond(self, response: &Response) -> Result<(), UpgradeError> {
-        self.exchange.respond(response)?;
-        match response.status() {
-            status if status.code() < 400 => Ok(()),
-            status => Err(UpgradeError::Rejected(status)),
-        }
-    }
-
-    /// Answers that this is no place for plain requests.
-    pub(crate) fn refuse(self) -> UpgradeError {
-        match self.exchange.respond(&HandshakeError::NotWebSocket.response()) {
-            Ok(()) => UpgradeError::Refused(HandshakeError::NotWebSocket),
-            Err(error) => error,
-        }
+        let Self { mut exchange } = self;
+        let answer = exchange.opening.respond(reject, today());
+        exchange.finish(&answer)
     }
 
     /// Answers that the server failed, and closes the stream.
@@ -180,35 +143,37 @@ impl Plain {
 }
 
 impl Exchange {
+    pub(crate) fn shared_request(&self) -> Arc<Request> {
+        Arc::clone(&self.request)
+    }
+
+    /// Answers a plain request, and closes the stream.
+    ///
     /// # Errors
     ///
-    /// [`UpgradeError::InvalidResponse`]; the peer got 500.
-    fn respond(self, response: &Response) -> Result<(), UpgradeError> {
-        match encode(response, self.is_head_request()) {
-            Ok(reply) => {
-                answer(&self.shared, &reply);
-                Ok(())
-            }
-            Err(error) => Err(self.fail(error)),
+    /// If the answer is no success, or cannot be sent.
+    pub(crate) fn respond(mut self, response: &Response) -> Result<(), UpgradeError> {
+        let answer = self.opening.respond(response, today());
+        match self.finish(&answer) {
+            UpgradeError::Rejected(status) if status.code() < 400 => Ok(()),
+            error => Err(error),
         }
     }
 
-    fn apologise(self) {
-        let response = Response::new(Status::INTERNAL_SERVER_ERROR, "the server failed\n");
-        // It is fit to be sent.
-        let _ = self.respond(&response);
+    /// Answers that this is no place for plain requests.
+    pub(crate) fn decline(mut self) -> UpgradeError {
+        let answer = self.opening.decline(today());
+        self.finish(&answer)
     }
 
-    /// The application's answer is unfit to be sent.
-    fn fail(self, error: InvalidResponse) -> UpgradeError {
-        let response = Response::new(Status::INTERNAL_SERVER_ERROR, "no valid answer\n");
-        let reply = encode(&response, self.is_head_request()).unwrap_or_default();
-        answer(&self.shared, &reply);
-        UpgradeError::InvalidResponse(error)
+    /// Answers that the server failed, and closes the stream.
+    pub(crate) fn apologise(mut self) {
+        let answer = self.opening.fail(today());
+        self.finish(&answer);
     }
 
-    fn is_head_request(&self) -> bool {
-        self.request.method() == "HEAD"
+    fn finish(self, answer: &Answer) -> UpgradeError {
+        finish(&self.shared, answer)
     }
 }
 
@@ -219,85 +184,48 @@ impl From<UpgradeError> for Unopened {
     }
 }
 
-/// Reads a request head and judges it.
+/// Reads a request and judges it.
+#[inline(never)]
 pub(crate) fn read(shared: Arc<ConnectionShared>) -> Result<Incoming, Unopened> {
     let config = &shared.server.config;
-    let mut parser = HeadParser::new(config.limits.for_head());
-    let (request, rest) = match read_head(shared.stream(), config, &mut parser) {
-        Ok(read) => read,
-        Err(UpgradeError::Refused(refusal)) => {
-            return Err(refuse(&shared, refusal, parser.is_head_request()).into());
-        }
-        Err(UpgradeError::TimedOut) => {
-            let response = Response::new(Status::REQUEST_TIMEOUT, "the request took too long\n");
-            let reply = encode(&response, parser.is_head_request()).unwrap_or_default();
-            // The peer had its time, so no more of it is given than a close has.
-            send(shared.stream(), &reply, config.timeouts.close);
-            linger(&shared);
-            return Err(UpgradeError::TimedOut.into());
-        }
-        Err(UpgradeError::Io(error)) if error.kind() == ErrorKind::OutOfMemory => {
-            let response = Response::new(Status::SERVICE_UNAVAILABLE, "no memory to be had\n");
-            answer(&shared, &encoded(&response));
-            return Err(UpgradeError::Io(error).into());
-        }
-        Err(error) => return Err(error.into()),
-    };
-    let exchange = Exchange { shared, request: Arc::new(request), rest };
-    match judge(&exchange.request, &exchange.shared.server.config) {
-        Ok(handshake) => Ok(Incoming::Upgrade(Upgrade { exchange, handshake })),
-        Err(HandshakeError::NotWebSocket) => Ok(Incoming::Plain(Plain { exchange })),
-        Err(refusal) => {
-            let request = Some(Arc::clone(&exchange.request));
-            let response = refusal.response_to(&exchange.request);
-            let answered = exchange.respond(&response);
-            let error = answered.err().unwrap_or(UpgradeError::Refused(refusal));
-            Err(Unopened { error, request })
-        }
-    }
-}
-
-#[inline(never)]
-fn judge(request: &Request, config: &Config) -> Result<Handshake, HandshakeError> {
-    http::check_request(request)?;
-    let handshake = http::check_upgrade(request)?;
-    http::check_origin(request, &config.origins)?;
-    Ok(handshake)
-}
-
-#[inline(never)]
-fn read_head(
-    stream: &TimedStream,
-    config: &Config,
-    parser: &mut HeadParser,
-) -> Result<(Request, Vec<u8>), UpgradeError> {
+    let stream = shared.stream();
+    let request = |head| Arc::new(Request::new(head, stream.peer_addr(), stream.accepted_at()));
+    let mut opening = Opening::new(config.limits.for_head());
     // Not from now: the thread may have been slow to start.
     let deadline = Expiry::since(stream.accepted_at(), config.timeouts.handshake);
     // Not on the stack, where it would stay a used page for the life of the connection.
     let mut bytes = vec![0; STEP];
     let mut silent = true;
     loop {
-        let wait = deadline.left().ok_or(UpgradeError::TimedOut)?;
-        // Of a head that is too large, no more is read than shows it.
-        let most = STEP.min(parser.room().saturating_add(1));
+        let Some(wait) = deadline.left() else {
+            return Err(finish(&shared, &opening.time_out(today())).into());
+        };
+        let most = STEP.min(opening.wants());
         let len = match stream.read(&mut bytes[..most], wait) {
             Ok(None) => continue,
-            Ok(Some(0)) if silent => return Err(UpgradeError::NoRequest),
-            Ok(Some(0)) => return Err(UpgradeError::Io(ErrorKind::UnexpectedEof.into())),
+            Ok(Some(0)) if silent => return Err(UpgradeError::NoRequest.into()),
+            Ok(Some(0)) => return Err(UpgradeError::Io(ErrorKind::UnexpectedEof.into()).into()),
             Ok(Some(len)) => len,
-            Err(error) if silent && is_reset(&error) => return Err(UpgradeError::NoRequest),
-            Err(error) => return Err(UpgradeError::Io(error)),
+            Err(error) if silent && is_reset(&error) => return Err(UpgradeError::NoRequest.into()),
+            Err(error) => return Err(UpgradeError::Io(error).into()),
         };
         silent = false;
-        let (used, head) = parser.feed(&bytes[..len]).map_err(HandshakeError::from)?;
-        if let Some(head) = head {
-            let request = Request::new(head, stream.peer_addr(), stream.accepted_at());
-            return Ok((request, bytes[used..len].to_vec()));
-        }
-        // It is a long one, and kept in a buffer that doubles.
-        if headroom::allocate(2 * len, || ()).is_none() {
-            return Err(UpgradeError::Io(ErrorKind::OutOfMemory.into()));
-        }
+        let (used, step) = opening.feed(&bytes[..len], &config.origins, today());
+        let (head, is_upgrade) = match step {
+            Step::More => continue,
+            Step::Refused(answer, head) => {
+                let error = finish(&shared, &answer);
+                return Err(Unopened { error, request: head.map(request) });
+            }
+            Step::Upgrade(head) => (head, true),
+            Step::Plain(head) => (head, false),
+        };
+        let (request, rest) = (request(head), bytes[used..len].to_vec());
+        let exchange = Exchange { shared: Arc::clone(&shared), opening, request, rest };
+        return Ok(match is_upgrade {
+            true => Incoming::Upgrade(Upgrade { exchange }),
+            false => Incoming::Plain(exchange),
+        });
     }
 }
 
@@ -307,29 +235,17 @@ fn is_reset(error: &io::Error) -> bool {
     matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | NotConnected)
 }
 
-fn refuse(
-    shared: &ConnectionShared,
-    refusal: HandshakeError,
-    is_head_request: bool,
-) -> UpgradeError {
-    let frame = match refusal {
-        HandshakeError::Head(error) => error.frame(),
-        _ => None,
+/// Sends the answer, and closes the stream.
+fn finish(shared: &ConnectionShared, answer: &Answer) -> UpgradeError {
+    let within = match answer.outcome {
+        // The peer had its time, so no more of it is given than a close has.
+        Outcome::TimedOut => shared.server.config.timeouts.close,
+        _ => shared.writer.timeout(answer.bytes.len() as u64),
     };
-    match frame {
-        Some(frame) => answer(shared, frame),
-        None => {
-            let reply = encode(&refusal.response(), is_head_request);
-            answer(shared, &reply.unwrap_or_default());
-        }
-    }
-    UpgradeError::Refused(refusal)
-}
-
-/// Answers and closes the stream.
-fn answer(shared: &ConnectionShared, reply: &[u8]) {
-    send(shared.stream(), reply, shared.writer.timeout(reply.len() as u64));
+    // The peer may be gone; then nobody misses the answer.
+    let _ = shared.stream().write_all(&mut [IoSlice::new(&answer.bytes)], within);
     linger(shared);
+    answer.outcome.into()
 }
 
 /// Closes the stream in a way that lets the answer arrive even if the peer is still sending: what
@@ -342,23 +258,13 @@ pub(crate) fn linger(shared: &ConnectionShared) {
     stream.shutdown(Shutdown::Both);
 }
 
-fn send(stream: &TimedStream, reply: &[u8], within: Duration) {
-    // The peer may be gone; then nobody misses the answer.
-    let _ = stream.write_all(&mut [IoSlice::new(reply)], within);
-}
-
 /// A response of our own, whose headers are fit to be sent.
 pub(crate) fn encoded(response: &Response) -> Vec<u8> {
-    encode(response, false).unwrap_or_default()
+    response.encode(today()).unwrap_or_default()
 }
 
-/// The bytes of a response that is sent now. RFC 9110 §9.3.2: the answer to HEAD has no body.
-fn encode(response: &Response, is_head_request: bool) -> Result<Vec<u8>, InvalidResponse> {
+/// RFC 9110 §6.6.1: no Date without a clock, as one is that stands before its own beginning.
+fn today() -> Option<Date> {
     let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    // RFC 9110 §6.6.1: no Date without a clock, as one is that stands before its own beginning.
-    let date = since_1970.ok().map(|time| Date::from_unix(time.as_secs()));
-    match is_head_request {
-        true => response.encode_head_only(date),
-        false => response.encode(date),
-    }
+    since_1970.ok().map(|time| Date::from_unix(time.as_secs()))
 }

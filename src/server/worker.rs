@@ -26,10 +26,10 @@ use crate::server::callbacks::{BoxError, Callbacks, ErrorContext, catch_panic};
 use crate::server::registry::Slot;
 use crate::server::shutdown::ShutdownHandle;
 use crate::server::thread_pool::{THREAD_KEEPALIVE, ThreadPool};
-use crate::server::upgrade::{self, Incoming, Plain, Unopened};
+use crate::server::upgrade::{self, Exchange, Incoming, Unopened};
 use crate::session::CloseAction;
 
-/// How often peers are last_check for that do not answer our Close in time. With the longest wait of an
+/// How often peers are looked for that do not answer our Close in time. With the longest wait of an
 /// accept on top, that is within 250 ms. In milliseconds.
 const CLOSE_CHECK_INTERVAL: u64 = 50;
 
@@ -276,10 +276,10 @@ where
     }
 
     /// Answers a plain request.
-    fn answer(&self, plain: Plain, request: &Request) -> Result<(), UpgradeError> {
+    fn answer(&self, plain: Exchange, request: &Request) -> Result<(), UpgradeError> {
         match self.callbacks.on_request(request) {
             Ok(Some(response)) => plain.respond(&response),
-            Ok(None) => Err(plain.refuse()),
+            Ok(None) => Err(plain.decline()),
             Err(panicked) => {
                 plain.apologise();
                 Err(panicked)

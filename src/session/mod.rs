@@ -17,6 +17,7 @@
 //! ```
 
 pub(crate) mod headroom;
+pub mod opening;
 pub mod budget;
 pub mod timers;
 pub mod closing;
