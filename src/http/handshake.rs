@@ -97,7 +97,9 @@ pub fn check_request(head: &RequestHead) -> Result<(), HandshakeError> {
     // RFC 9110 §10.1.1: there is one expectation, in any case. It asks for a 100 ahead of the body,
     // and where there is none, the 100 may be left out: ahead of a 101 (§7.8) as of any answer. In
     // HTTP/1.0 the header must be ignored.
-    if head.minor_version() > 0 && head.header_list("Expect").any(is_unknown_expectation) {
+    if head.minor_version() > 0
+        && head.header_list("Expect").any(|it| !it.eq_ignore_ascii_case(b"100-continue"))
+    {
         return Err(HandshakeError::Expectation);
     }
     // RFC 9110 §5.3: two lines of what is not a list leave open which of them counts.
@@ -223,18 +225,9 @@ fn check_subprotocols(head: &RequestHead) -> Result<(), HandshakeError> {
 /// §9.1: extensions that do not follow the grammar fail the handshake. Those that do are declined,
 /// by not being named in the answer. An empty list offers none, and nothing hangs on it.
 fn check_extensions(head: &RequestHead) -> Result<(), HandshakeError> {
-    match head.header_values("Sec-WebSocket-Extensions").all(is_list_of_extensions) {
-        true => Ok(()),
-        false => Err(HandshakeError::InvalidExtensions),
-    }
-}
-
-fn is_list_of_extensions(line: &[u8]) -> bool {
-    grammar::extensions(line).is_some()
-}
-
-fn is_unknown_expectation(element: &[u8]) -> bool {
-    !element.eq_ignore_ascii_case(b"100-continue")
+    let mut lines = head.header_values("Sec-WebSocket-Extensions");
+    let all = lines.all(|line| grammar::extensions(line).is_some());
+    if all { Ok(()) } else { Err(HandshakeError::InvalidExtensions) }
 }
 
 /// Is this one of the elements of the list, in upper or lower case?

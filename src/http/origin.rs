@@ -76,17 +76,15 @@ impl<'a> Origin<'a> {
         if ["ws", "wss"].iter().any(|other| other.eq_ignore_ascii_case(scheme)) {
             return Err(Fault::NotThePage);
         }
-        if authority.contains(['/', '?', '#']) {
-            return Err(Fault::Path);
-        }
-        if authority.contains('@') {
-            return Err(Fault::UserInfo);
-        }
-        if authority.contains('*') {
-            return Err(Fault::WildcardHost);
-        }
-        if !authority.is_ascii() {
-            return Err(Fault::NotAscii);
+        for (is_wrong, fault) in [
+            (authority.contains(['/', '?', '#']), Fault::Path),
+            (authority.contains('@'), Fault::UserInfo),
+            (authority.contains('*'), Fault::WildcardHost),
+            (!authority.is_ascii(), Fault::NotAscii),
+        ] {
+            if is_wrong {
+                return Err(fault);
+            }
         }
         // What apps send whose pages are files.
         if authority.is_empty() && scheme.eq_ignore_ascii_case("file") {
@@ -240,13 +238,8 @@ fn is_separator(c: char) -> bool {
 
 /// The port that stands for itself where none is named (RFC 9110 §4.2).
 fn default_port(scheme: &str) -> Option<u16> {
-    if scheme.eq_ignore_ascii_case("http") {
-        Some(80)
-    } else if scheme.eq_ignore_ascii_case("https") {
-        Some(443)
-    } else {
-        None
-    }
+    let is = |name| scheme.eq_ignore_ascii_case(name);
+    is("http").then_some(80).or(is("https").then_some(443))
 }
 
 #[cfg(test)]

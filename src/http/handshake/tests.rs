@@ -1,4 +1,3 @@
-use super::super::origin::check_origin;
 use super::super::response::{Response, Status};
 use super::super::testing::{R0, changed, read, with, without};
 use super::*;
@@ -335,29 +334,6 @@ fn the_broader_rule_is_named_first() {
     assert_refused(HandshakeError::RepeatedHost, &[all_wrong.to_owned()]);
     let upgrade = set("Upgrade", "x").replace("GET", "POST");
     assert_refused(HandshakeError::MethodNotGet, &[upgrade]);
-}
-
-#[test]
-fn origins() {
-    let origin = |lines: &str| read(with(lines)).unwrap();
-    let allowed = ["https://a.example".to_owned(), "null".to_owned()];
-    let none = origin("");
-    let good = origin("Origin: https://a.example\r\n");
-    // H26.
-    for head in [&none, &good] {
-        assert_eq!(check_origin(head, &allowed), Ok(()));
-    }
-    // H26, H27.
-    for bad in ["null", "https://b.example", "https://a.example:80", "", "*"] {
-        let head = origin(&format!("Origin: {bad}\r\n"));
-        assert_eq!(check_origin(&head, &allowed), Err(HandshakeError::OriginNotAllowed), "{bad}");
-        assert_eq!(check_origin(&head, &[]), Ok(()), "{bad}");
-    }
-    let twice = origin("Origin: https://a.example\r\nOrigin: https://a.example\r\n");
-    for list in [&allowed[..], &[]] {
-        assert_eq!(check_origin(&twice, list), Err(HandshakeError::RepeatedOrigin));
-    }
-    assert_eq!(HandshakeError::OriginNotAllowed.status(), Status::FORBIDDEN);
 }
 
 #[test]

@@ -1,4 +1,5 @@
-use super::super::testing::{changed, read};
+use super::super::response::Status;
+use super::super::testing::{changed, read, with};
 use super::*;
 
 /// A request to this host, from a page of this origin.
@@ -181,4 +182,27 @@ fn edge_z_a_refused_origin_is_named() {
     assert_eq!(reason(b""), "this origin is not allowed");
     let long = reason(&[b'a'; 5_000]);
     assert_eq!(long, format!("the origin {}... is not allowed", "a".repeat(100)));
+}
+
+#[test]
+fn origins() {
+    let origin = |lines: &str| read(with(lines)).unwrap();
+    let allowed = ["https://a.example".to_owned(), "null".to_owned()];
+    let none = origin("");
+    let good = origin("Origin: https://a.example\r\n");
+    // H26.
+    for head in [&none, &good] {
+        assert_eq!(check_origin(head, &allowed), Ok(()));
+    }
+    // H26, H27.
+    for bad in ["null", "https://b.example", "https://a.example:80", "", "*"] {
+        let head = origin(&format!("Origin: {bad}\r\n"));
+        assert_eq!(check_origin(&head, &allowed), Err(HandshakeError::OriginNotAllowed), "{bad}");
+        assert_eq!(check_origin(&head, &[]), Ok(()), "{bad}");
+    }
+    let twice = origin("Origin: https://a.example\r\nOrigin: https://a.example\r\n");
+    for list in [&allowed[..], &[]] {
+        assert_eq!(check_origin(&twice, list), Err(HandshakeError::RepeatedOrigin));
+    }
+    assert_eq!(HandshakeError::OriginNotAllowed.status(), Status::FORBIDDEN);
 }
