@@ -42,7 +42,7 @@ use crate::connection::reader::MAX_QUEUED;
 use crate::error::Error;
 use crate::proto::frame::MAX_HEADER;
 use crate::proto::{CloseCode, CloseFrame, MessageType, encoder};
-use crate::session::headroom::reserve;
+use crate::session::memory::reserve;
 
 /// Messages up to this length are copied to the queue by `write`, if it has room; longer ones are
 /// sent from where they lie. In bytes.

@@ -6,7 +6,7 @@
 use std::mem;
 use std::ops::{Index, Range};
 
-use crate::session::headroom::grow;
+use crate::session::memory::grow;
 
 /// The smallest read buffer, in bytes: enough for a message of a chat, next to nothing for an idle
 /// connection.

@@ -21,7 +21,7 @@ use crate::error::Error;
 use crate::proto::frame::{MAX_CONTROL, MAX_HEADER};
 use crate::proto::{CloseFrame, Decoder, Event, MessageType, encoder};
 use crate::session::assembler::{MAX_RETAINED_FREE, Target};
-use crate::session::headroom::reserve;
+use crate::session::memory::reserve;
 use crate::session::timers::MEMORY_KEEPALIVE;
 use crate::session::{Charge, CloseAction, Pending, ReadTimers};
 

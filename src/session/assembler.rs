@@ -16,7 +16,7 @@ use std::mem;
 use std::sync::Arc;
 
 use crate::session::budget::{Budget, Charge};
-use crate::session::headroom::grow;
+use crate::session::memory::grow;
 
 /// A message up to this length is not charged, in bytes.
 const MAX_UNCHARGED: usize = 16 << 10;

@@ -17,6 +17,7 @@
 //! ```
 
 pub(crate) mod headroom;
+pub(crate) mod memory;
 pub mod opening;
 pub mod budget;
 pub mod timers;
