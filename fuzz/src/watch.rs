@@ -45,7 +45,7 @@ impl Watch {
             let left = self.receive.payload_left();
             let input = &mut bytes[at..];
             let mut whole = vec![0xee; 3];
-            let taken = self.receive.take_whole(input, usize::MAX, &mut whole);
+            let taken = self.receive.decode_message(input, usize::MAX, &mut whole);
             let is_last = input.first().is_some_and(|first| first & 0x80 != 0);
             let may_be_whole = is_last && !self.receive.is_unfinished();
             let (used, event) = match self.receive.feed(input) {

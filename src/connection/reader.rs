@@ -215,7 +215,7 @@ impl FrameReader {
         if !self.is_open() || self.ready.is_some() {
             return None;
         }
-        let (used, kind) = self.decoder.take_whole(self.buffer.unread(), most, buf)?;
+        let (used, kind) = self.decoder.decode_message(self.buffer.unread(), most, buf)?;
         self.buffer.consume(used);
         // Nothing was under way, so no count of it runs.
         debug_assert_eq!(self.received, 0);

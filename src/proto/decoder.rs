@@ -1,10 +1,20 @@
 //! From bytes to events: the receiving half of the protocol.
 //!
-//! [`Decoder::feed`] is the one door. It takes bytes as they come from the client, unmasks
-//! them where they lie, and says what they mean; bytes may be cut anywhere and the events are
-//! the same. A header is judged as a whole, against the rules and the limits, before a byte of
-//! its payload is looked at; text is checked as it arrives. Payloads of messages are never
-//! kept here, so a message of any size takes the same memory.
+//! [`Decoder::feed`] takes bytes as they come from the client, unmasks them in place, and returns
+//! what they mean; bytes may be cut anywhere and the events are the same. A header is judged as a
+//! whole, against the rules and the limits, before a byte of its payload is looked at; text is
+//! checked as it arrives. Payloads of messages are not stored here, so a message of any size takes
+//! the same memory.
+//!
+//! ```text
+//!           +------------ an empty fragment, or a frame's last byte --------------+
+//!           v                                                                     |
+//!   State::Header -- a header that keeps the rules --> State::Payload ------------+
+//!           |                                              |
+//!           +------------- a rule is broken ---------------+-- a Close --> State::Closed
+//!                                 v
+//!                           State::Failed
+//! ```
 
 use std::ops::Range;
 
@@ -13,7 +23,7 @@ use super::error::ProtocolError;
 use super::event::{Event, MessageType};
 use super::frame::{Header, MAX_CONTROL, MAX_HEADER, OpCode};
 use super::mask;
-use super::utf8::Utf8;
+use super::utf8::{Utf8, is_text};
 
 /// How much a peer may ask of us (§10.4).
 #[derive(Debug, Clone, Copy)]
@@ -36,7 +46,7 @@ pub struct Decoder {
     header: [u8; MAX_HEADER],
     /// 0 to 13.
     header_len: u8,
-    message: Assembly,
+    message: MessageState,
     /// The payload of the last control frame, as far as it has come: 0 to 125 bytes, with memory
     /// for as many from the first one that has any.
     control: Vec<u8>,
@@ -65,8 +75,8 @@ struct Frame {
     left: u64,
 }
 
-/// A message that has come as one whole frame.
-struct Whole {
+/// An unfragmented message that lies complete in the input.
+struct Unfragmented {
     kind: MessageType,
     key: [u8; 4],
     /// Where in the input it lies, behind its header.
@@ -75,7 +85,7 @@ struct Whole {
 
 /// The message under way, as far as it has come.
 #[derive(Debug)]
-struct Assembly {
+struct MessageState {
     /// `None` unless its first header has come, and its last byte has not.
     kind: Option<MessageType>,
     /// Bytes in all frames whose headers have come.
@@ -100,12 +110,12 @@ impl Decoder {
             frame: Frame { fin: true, opcode: OpCode::Close, key: [0; 4], left: 0 },
             header: [0; MAX_HEADER],
             header_len: 0,
-            message: Assembly { kind: None, len: 0, fragments: 0, utf8: Utf8::new() },
+            message: MessageState { kind: None, len: 0, fragments: 0, utf8: Utf8::new() },
             control: Vec::new(),
         }
     }
 
-    /// Takes bytes from the client, in the order they came, and tells how many were used and
+    /// Takes bytes from the client, in the order they came, and returns how many were used and
     /// what they mean. Call again with the rest until the answer is [`Event::NeedMore`].
     ///
     /// # Errors
@@ -114,39 +124,38 @@ impl Decoder {
     /// the same error.
     #[inline]
     pub fn feed(&mut self, input: &mut [u8]) -> Result<(usize, Event), ProtocolError> {
-        self.advance(input).inspect_err(|&violation| self.state = State::Failed(violation))
+        self.decode_next(input).inspect_err(|&error| self.state = State::Failed(error))
     }
 
-    /// Receives a message that lies at the start of `input` as one whole frame, of at most `most`
-    /// bytes, into `out`, whose contents it replaces: how many bytes of `input` that took, and its
-    /// type. `None` if there is none such, or it breaks a rule: nothing was taken then, and
-    /// [`feed`](Self::feed) knows the rest.
+    /// Decodes an unfragmented message of at most `most` bytes that lies complete at the start of
+    /// `input`: unmasks it into `out`, whose contents it replaces, and returns how many bytes of
+    /// `input` it took, and its type. `None` if there is no such message, or it breaks a rule;
+    /// nothing was used then, and [`feed`](Self::feed) tells which.
     ///
-    /// Most messages come so, and need none of the states between a frame's first byte and its
-    /// last.
+    /// Most messages arrive like this, and need no state between their first byte and their last.
     #[inline]
-    pub fn take_whole(
+    pub fn decode_message(
         &self,
         input: &[u8],
         most: usize,
         out: &mut Vec<u8>,
     ) -> Option<(usize, MessageType)> {
-        let whole = self.whole(input).filter(|whole| whole.payload.len() <= most)?;
-        let payload = &input[whole.payload.clone()];
+        let message = self.unfragmented(input).filter(|message| message.payload.len() <= most)?;
+        let payload = &input[message.payload.clone()];
         if out.len() != payload.len() {
             out.resize(payload.len(), 0);
         }
-        mask::copy(payload, out, whole.key);
-        if whole.kind == MessageType::Text && !is_text(out) {
+        mask::copy(payload, out, message.key);
+        if message.kind == MessageType::Text && !is_text(out) {
             out.clear();
             return None;
         }
-        Some((whole.payload.end, whole.kind))
+        Some((message.payload.end, message.kind))
     }
 
-    /// The message that lies at the start of `input` as one whole frame, if there is one.
+    /// The unfragmented message that lies complete at the start of `input`, if there is one.
     #[inline(always)]
-    fn whole(&self, input: &[u8]) -> Option<Whole> {
+    fn unfragmented(&self, input: &[u8]) -> Option<Unfragmented> {
         let is_between = matches!(self.state, State::Header) && self.header_len == 0;
         if !is_between || self.message.kind.is_some() || self.limits.max_fragments == 0 {
             return None;
@@ -162,7 +171,7 @@ impl Decoder {
             return None;
         }
         let payload = start..start + header.len as usize;
-        Some(Whole { kind, key: header.mask?, payload })
+        Some(Unfragmented { kind, key: header.mask?, payload })
     }
 
     /// The payload of the control frame that was last reported.
@@ -193,11 +202,11 @@ impl Decoder {
         self.message.kind.is_some() || self.header_len > 0 || matches!(self.state, State::Payload)
     }
 
-    /// [`feed`](Self::feed), but for what a violation leaves behind.
+    /// What [`feed`](Self::feed) does, except for remembering the error.
     #[inline]
-    fn advance(&mut self, input: &mut [u8]) -> Result<(usize, Event), ProtocolError> {
-        // Most frames are such, and change no state.
-        if let Some(Whole { kind, key, payload }) = self.whole(input) {
+    fn decode_next(&mut self, input: &mut [u8]) -> Result<(usize, Event), ProtocolError> {
+        // The fast path changes no state: 141 instructions for 20 bytes, 191 without it.
+        if let Some(Unfragmented { kind, key, payload }) = self.unfragmented(input) {
             let (used, len) = (payload.end, payload.len());
             let payload = &mut input[payload];
             mask::apply(payload, key, 0);
@@ -210,12 +219,12 @@ impl Decoder {
         loop {
             match self.state {
                 State::Payload => break,
-                State::Header => match self.take_header(&input[used..])? {
+                State::Header => match self.decode_header(&input[used..])? {
                     Some(len) => used += len,
                     None => return Ok((input.len(), Event::NeedMore)),
                 },
                 State::Closed => return Ok((input.len(), Event::NeedMore)),
-                State::Failed(violation) => return Err(violation),
+                State::Failed(error) => return Err(error),
             }
             // Else it was an empty fragment, and another header comes. The state says so too, but
             // what was just stored there is slow to load.
@@ -225,22 +234,22 @@ impl Decoder {
         }
         let rest = &mut input[used..];
         let (len, event) = match self.frame.opcode.is_control() {
-            true => self.take_control(rest)?,
-            false => self.take_data(rest)?,
+            true => self.decode_control(rest)?,
+            false => self.decode_data(rest)?,
         };
         Ok((used + len, event))
     }
 
-    /// Takes a header, if all of it is there, and tells how much of `input` it took; otherwise
-    /// it took all.
+    /// Decodes a header if all of it is there, and returns how many bytes of `input` it took;
+    /// otherwise stores all of them.
     #[inline]
-    fn take_header(&mut self, input: &[u8]) -> Result<Option<usize>, ProtocolError> {
+    fn decode_header(&mut self, input: &[u8]) -> Result<Option<usize>, ProtocolError> {
         if self.header_len > 0 {
             return self.resume_header(input);
         }
         match Header::decode(input)? {
             Some((header, len)) => {
-                self.admit(&header)?;
+                self.begin_frame(&header)?;
                 Ok(Some(len))
             }
             None => {
@@ -251,7 +260,7 @@ impl Decoder {
         }
     }
 
-    /// Goes on with a header of which some bytes came before.
+    /// Continues a header of which some bytes came before.
     #[inline(never)]
     fn resume_header(&mut self, input: &[u8]) -> Result<Option<usize>, ProtocolError> {
         let had = usize::from(self.header_len);
@@ -260,7 +269,7 @@ impl Decoder {
         match Header::decode(&self.header[..had + more])? {
             Some((header, len)) => {
                 self.header_len = 0;
-                self.admit(&header)?;
+                self.begin_frame(&header)?;
                 Ok(Some(len - had))
             }
             None => {
@@ -270,9 +279,9 @@ impl Decoder {
         }
     }
 
-    /// Judges a header by what came before it, and makes it the frame under way.
+    /// Checks a header against what came before it, and makes it the current frame.
     #[inline]
-    fn admit(&mut self, header: &Header) -> Result<(), ProtocolError> {
+    fn begin_frame(&mut self, header: &Header) -> Result<(), ProtocolError> {
         // §5.1: a client masks every frame, an empty one too.
         let key = header.mask.ok_or(ProtocolError::Unmasked)?;
         match header.opcode {
@@ -286,15 +295,15 @@ impl Decoder {
                     _ => MessageType::Binary,
                 };
                 self.message =
-                    Assembly { kind: Some(kind), len: 0, fragments: 0, utf8: Utf8::new() };
-                self.extend(header.len)?;
+                    MessageState { kind: Some(kind), len: 0, fragments: 0, utf8: Utf8::new() };
+                self.add_fragment(header.len)?;
             }
             OpCode::Continuation => {
                 // §5.4: only a message under way can be continued.
                 if self.message.kind.is_none() {
                     return Err(ProtocolError::UnexpectedContinuation);
                 }
-                self.extend(header.len)?;
+                self.add_fragment(header.len)?;
             }
             OpCode::Close | OpCode::Ping | OpCode::Pong => self.control.clear(),
         }
@@ -307,9 +316,9 @@ impl Decoder {
         Ok(())
     }
 
-    /// Takes one more frame of `len` bytes into the message, if the limits allow it (§10.4).
+    /// Counts one more frame of `len` bytes into the message, if the limits allow it (§10.4).
     #[inline]
-    fn extend(&mut self, len: u64) -> Result<(), ProtocolError> {
+    fn add_fragment(&mut self, len: u64) -> Result<(), ProtocolError> {
         let Self { limits, message, .. } = self;
         message.len += len;
         if message.len > limits.max_message_size {
@@ -322,12 +331,12 @@ impl Decoder {
         Ok(())
     }
 
-    /// Takes as much of a message's payload as is there.
+    /// Decodes as much of a message's payload as is there.
     #[inline]
-    fn take_data(&mut self, input: &mut [u8]) -> Result<(usize, Event), ProtocolError> {
+    fn decode_data(&mut self, input: &mut [u8]) -> Result<(usize, Event), ProtocolError> {
         let Self { frame, message, .. } = self;
         let Some(kind) = message.kind else {
-            unreachable!("a data frame is admitted with its message");
+            unreachable!("a data frame begins within a message");
         };
         let len = usize::try_from(frame.left).map_or(input.len(), |left| left.min(input.len()));
         let payload = &mut input[..len];
@@ -357,9 +366,9 @@ impl Decoder {
         Ok((len, Event::Data { kind, len, fin }))
     }
 
-    /// Takes as much of a control frame's payload as is there.
+    /// Decodes as much of a control frame's payload as is there.
     #[inline(never)]
-    fn take_control(&mut self, input: &[u8]) -> Result<(usize, Event), ProtocolError> {
+    fn decode_control(&mut self, input: &[u8]) -> Result<(usize, Event), ProtocolError> {
         let frame = &mut self.frame;
         let len = usize::try_from(frame.left).map_or(input.len(), |left| left.min(input.len()));
         let had = self.control.len();
@@ -388,13 +397,6 @@ impl Decoder {
         };
         Ok((len, event))
     }
-}
-
-/// §8.1: whether these bytes are text, from its start to its end.
-#[inline]
-fn is_text(bytes: &[u8]) -> bool {
-    let mut utf8 = Utf8::new();
-    utf8.feed(bytes).is_ok() && utf8.is_complete()
 }
 
 #[cfg(test)]

@@ -4,8 +4,7 @@
 //! made, here, and the caller sends the two together without a copy. Small frames that wait to
 //! be sent in one go are appended whole to a buffer instead.
 
-use super::close;
-use super::code::CloseCode;
+use super::close::{self, CloseCode};
 use super::event::MessageType;
 use super::frame::{Header, MAX_CONTROL, MAX_HEADER, OpCode};
 

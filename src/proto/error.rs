@@ -1,8 +1,10 @@
-//! Every way a peer can break the protocol, and the close code that answers each.
+//! Every way a peer can break the protocol, with the section of the rule.
+//!
+//! [`ProtocolError`] is what [`Decoder::feed`](super::Decoder::feed) fails with. Each variant cites
+//! its section, and its text fits a close reason. Which close code answers which error stands in
+//! `close.rs`.
 
 use std::fmt;
-
-use super::code::CloseCode;
 
 /// A rule of RFC 6455 that the peer broke, or a limit of ours that it passed.
 ///
@@ -46,27 +48,6 @@ pub enum ProtocolError {
 }
 
 impl ProtocolError {
-    /// The status code of the Close frame that answers this violation (§7.4.1).
-    #[must_use]
-    pub const fn close_code(self) -> CloseCode {
-        match self {
-            Self::ReservedBits(_)
-            | Self::ReservedOpCode(_)
-            | Self::Unmasked
-            | Self::FragmentedControl
-            | Self::OversizedControl(_)
-            | Self::LengthNotMinimal(_)
-            | Self::LengthTooLarge(_)
-            | Self::UnexpectedContinuation
-            | Self::UnfinishedMessage
-            | Self::CloseTooShort
-            | Self::CloseCode(_) => CloseCode::PROTOCOL_ERROR,
-            Self::CloseReasonNotUtf8 | Self::TextNotUtf8 => CloseCode::INVALID_DATA,
-            Self::TooManyFragments(_) => CloseCode::POLICY_VIOLATION,
-            Self::MessageTooBig(_) => CloseCode::TOO_BIG,
-        }
-    }
-
     /// The section of RFC 6455 that holds the rule.
     #[must_use]
     pub const fn section(self) -> &'static str {
@@ -117,6 +98,7 @@ impl std::error::Error for ProtocolError {}
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::proto::CloseCode;
 
     /// One of each, with the largest numbers each can hold.
     const ALL: [ProtocolError; 15] = [
@@ -139,24 +121,24 @@ mod tests {
 
     #[test]
     fn each_text_fits_a_close_reason() {
-        for violation in ALL {
-            let text = violation.to_string();
+        for error in ALL {
+            let text = error.to_string();
             assert!(text.len() <= 123, "{} bytes: {text}", text.len());
             assert!(!text.contains('\n'));
-            assert!(text.ends_with(&format!("(RFC 6455 §{})", violation.section())));
+            assert!(text.ends_with(&format!("(RFC 6455 §{})", error.section())));
         }
     }
 
     #[test]
     fn each_has_the_code_of_its_kind() {
-        for violation in ALL {
-            let expected = match violation {
+        for error in ALL {
+            let expected = match error {
                 ProtocolError::MessageTooBig(_) => 1009,
                 ProtocolError::TooManyFragments(_) => 1008,
                 ProtocolError::TextNotUtf8 | ProtocolError::CloseReasonNotUtf8 => 1007,
                 _ => 1002,
             };
-            assert_eq!(violation.close_code(), CloseCode(expected), "{violation}");
+            assert_eq!(error.close_code(), CloseCode(expected), "{error}");
         }
     }
 

@@ -12,23 +12,35 @@
 //! +---------------------------------------------------------------+
 //! ```
 //!
-//! Bytes from the client go through [`Decoder::feed`], which answers with an [`Event`] or the
-//! [`ProtocolError`] that ends the connection. [`Closing`](crate::session::Closing) knows what an event calls for and when
-//! sending is over; [`encoder`] makes frames. None of them reads a clock or a socket, so all of
-//! it can be tested, fuzzed and read apart from the rest.
+//! Bytes become events, and messages become frames:
+//!
+//! ```text
+//!   bytes from the client                             message, Ping, Pong, Close
+//!        |                                                     |
+//!        v                                                     v
+//!   Decoder::feed   frame  Header::decode                 encoder::message, ping, pong, close
+//!        |          mask   unmasks in place                    |  frame  Header::encode
+//!        |          utf8   checks text as it arrives           |  close  a code and a reason
+//!        |          close  CloseFrame::decode                  v
+//!        v                                            bytes to send, not masked
+//!   Event: Data, Ping, Pong, Close, NeedMore
+//!     or ProtocolError, which ends the connection with its close_code()
+//! ```
+//!
+//! Nothing here reads a clock or a socket, and nothing outside this room is imported, so all of it
+//! can be tested, fuzzed and read by itself. What an event calls for, and when sending is over, is
+//! the `session`'s to say.
 
-mod code;
 mod error;
+pub mod frame;
 pub mod mask;
 pub mod utf8;
-pub mod frame;
 pub mod close;
 mod event;
 mod decoder;
 pub mod encoder;
 
-pub use close::CloseFrame;
-pub use code::CloseCode;
+pub use close::{CloseCode, CloseFrame};
 pub use decoder::{Decoder, DecoderLimits};
 pub use error::ProtocolError;
 pub use event::{Event, MessageType};

@@ -108,6 +108,13 @@ impl Utf8 {
     }
 }
 
+/// §8.1: whether these bytes are text, from its start to its end.
+#[inline]
+pub(crate) fn is_text(bytes: &[u8]) -> bool {
+    let mut utf8 = Utf8::new();
+    utf8.feed(bytes).is_ok() && utf8.is_complete()
+}
+
 /// Whether these few bytes are ASCII: [`slice::is_ascii`] is made for many.
 #[inline]
 fn is_short_ascii(bytes: &[u8]) -> bool {

@@ -48,15 +48,15 @@ fn receive<'a>(limits: DecoderLimits, pieces: impl Iterator<Item = &'a [u8]>) ->
         let mut rest = &mut piece[..];
         loop {
             let mut whole = vec![0xee; 3];
-            let taken = core.take_whole(rest, usize::MAX, &mut whole);
+            let taken = core.decode_message(rest, usize::MAX, &mut whole);
             let is_between = !core.is_unfinished();
             let is_last = rest.first().is_some_and(|first| first & 0x80 != 0);
             let (used, event) = match core.feed(rest) {
                 Ok(fed) => fed,
-                Err(violation) => {
+                Err(error) => {
                     assert_eq!(taken, None);
-                    assert_eq!(core.feed(&mut [0x81]), Err(violation), "failures stay");
-                    got.push(Got::Failed(violation));
+                    assert_eq!(core.feed(&mut [0x81]), Err(error), "failures stay");
+                    got.push(Got::Failed(error));
                     // How much of a broken message had come depends on the cut.
                     return got;
                 }
@@ -136,8 +136,11 @@ fn the_masked_examples_of_section_5_7() {
 fn what_is_longer_than_is_wanted_is_not_taken() {
     let core = Decoder::new(LIMITS);
     let mut out = Vec::new();
-    assert_eq!(core.take_whole(&frame(0x81, b"Hello"), 4, &mut out), None);
-    assert_eq!(core.take_whole(&frame(0x81, b"Hello"), 5, &mut out), Some((11, MessageType::Text)));
+    assert_eq!(core.decode_message(&frame(0x81, b"Hello"), 4, &mut out), None);
+    assert_eq!(
+        core.decode_message(&frame(0x81, b"Hello"), 5, &mut out),
+        Some((11, MessageType::Text))
+    );
     assert_eq!(out, b"Hello");
 }
 
@@ -310,7 +313,7 @@ fn nothing_counts_after_a_close() {
 #[test]
 fn close_payloads() {
     assert_eq!(received(&frame(0x88, b"")), [Got::Close(1005, String::new())]);
-    let failed = |violation| [Got::Failed(violation)];
+    let failed = |error| [Got::Failed(error)];
     assert_eq!(received(&frame(0x88, b"\x03")), failed(ProtocolError::CloseTooShort));
     let bad = b"\x03\xe8\xc3\x28";
     assert_eq!(received(&frame(0x88, bad)), failed(ProtocolError::CloseReasonNotUtf8));
