@@ -1,114 +1,122 @@
-//! Memory that is left for what cannot be refused.
+//! How much memory must stay free, and who is refused when it is not.
 //!
-//! Where memory ends before the machine's does, as `ulimit -v` has it, whoever asks next is told so,
-//! and for nearly all of std that is the end of the process. So what is long, and what is
-//! there for each connection, is allocated here: only while so much is left that the rest, which is
-//! small, does not come to the end. There is no portable way to ask how much is left but to
-//! allocate it, and give it back.
+//! Under a memory limit (`ulimit -v`, a container), nearly all of std ends the process when an
+//! allocation fails. So the large ones, threads, messages and buffers, are allocated only while a
+//! *headroom* stays free for the small ones, which cannot be refused. There is no portable way to
+//! ask how much memory is free but to allocate it and give it back: a *probe*.
 //!
-//! One look is good for a few mebibytes, so that what grows in small steps pays for few. Looks come
-//! one after the other, or two would find each other's memory missing; what others have been
-//! granted and have yet to allocate is looked for as well.
+//! ```text
+//!   allocate(len) --- granted by an earlier probe? --- yes ---> allocate
+//!                                | no
+//!                     probe: pending + headroom + shares + GRANT free? --- yes ---> allocate
+//!                                | no
+//!                              None
+//! ```
+//!
+//! One probe grants [`GRANT`] bytes in advance, so small steps need few. Probes run one at a time,
+//! or two would find each other's memory missing; what other threads were granted and have not yet
+//! allocated is counted as pending.
 
 use std::hint::black_box;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Mutex, PoisonError};
 
-/// How much must stay free when a thread is started, in bytes. More than 32 MiB, since glibc's
-/// malloc has that much from the system, whatever came before, and gives it back to the system; of
-/// smaller blocks it learns to keep them.
-const FOR_THREADS: usize = 33 << 20;
+/// What must stay free when a thread starts, in bytes. More than 32 MiB: a block of that size glibc's
+/// malloc always takes from the system and gives back to it; smaller ones it learns to keep.
+const THREAD_HEADROOM: usize = 33 << 20;
 
-/// And when a message or a buffer grows: these are refused before connections are.
-const FOR_MESSAGES: usize = 40 << 20;
+/// What must stay free when a message or a buffer grows, in bytes. More than for a thread: messages
+/// are refused before connections are.
+const MESSAGE_HEADROOM: usize = 40 << 20;
 
-/// How much is granted by one look beside what it was for, in bytes.
+/// What one probe grants in advance, in bytes.
 const GRANT: usize = 1 << 20;
 
-/// What cannot be refused, or need not be, is shorter, in bytes.
+/// Allocations below this size are not refused, in bytes.
 pub(crate) const SMALL: usize = 4 << 10;
 
-/// How much a connection may come to need of what cannot be refused, in bytes: a request's head, and
-/// buffers while they are [`SMALL`].
+/// What a connection may need in allocations that cannot be refused, in bytes: a request's head, and
+/// buffers below [`SMALL`].
 const SHARE: usize = 24 << 10;
 
-/// What must stay free besides, in bytes: the shares of those that are there.
+/// The shares of all connections, in bytes. They must stay free besides the headroom.
 static SHARES: AtomicUsize = AtomicUsize::new(0);
 
-static THREADS: Memory = Memory::new(FOR_THREADS);
-static MESSAGES: Memory = Memory::new(FOR_MESSAGES);
+static THREADS: Memory = Memory::new(THREAD_HEADROOM);
+static MESSAGES: Memory = Memory::new(MESSAGE_HEADROOM);
 
-/// Memory of this process, as far as it has been looked at.
+/// What is known about free memory.
 struct Memory {
-    /// How much must stay free, in bytes.
+    /// What must stay free, in bytes.
     headroom: usize,
-    /// How much may be allocated before the next look, in bytes.
+    /// What may be allocated before the next probe, in bytes.
     granted: AtomicUsize,
-    /// How much of what was granted is being allocated at this moment, in bytes.
+    /// What was granted and is being allocated at this moment, in bytes.
     pending: AtomicUsize,
-    /// Held for a look.
-    look: Mutex<()>,
+    /// Held during a probe.
+    probe: Mutex<()>,
 }
 
-/// Has `start` start a thread with a stack of `len` bytes if they are left besides the headroom;
-/// what it gives, or `None` if they are not.
+/// Calls `start` to start a thread with a stack of `len` bytes, and returns its result; `None` if
+/// that would not leave the headroom free.
 pub(crate) fn start_thread<T>(len: usize, start: impl FnOnce() -> T) -> Option<T> {
-    THREADS.allocate(len, is_left, start)
+    THREADS.allocate(len, is_free, start)
 }
 
-/// Has `allocate` allocate `len` bytes for a message, in the same way.
+/// Calls `allocate` to allocate `len` bytes for a message or a buffer, and returns its result; `None`
+/// if that would not leave the headroom free.
 pub(crate) fn allocate<T>(len: usize, allocate: impl FnOnce() -> T) -> Option<T> {
-    MESSAGES.allocate(len, is_left, allocate)
+    MESSAGES.allocate(len, is_free, allocate)
 }
 
 impl Memory {
     const fn new(headroom: usize) -> Self {
         let [granted, pending] = [const { AtomicUsize::new(0) }; 2];
-        Self { headroom, granted, pending, look: Mutex::new(()) }
+        Self { headroom, granted, pending, probe: Mutex::new(()) }
     }
 
     fn allocate<T>(
         &self,
         len: usize,
-        is_left: impl FnOnce(usize) -> bool,
+        is_free: impl FnOnce(usize) -> bool,
         allocate: impl FnOnce() -> T,
     ) -> Option<T> {
-        // What no machine has would have the looks of others fail meanwhile.
+        // No machine has as much, and as pending it would fail the probes of others.
         if len >= usize::MAX / 4 {
             return None;
         }
-        // Before it is taken from what was granted, so that a look counts it once at least.
+        // Before it is taken from what was granted, so that a probe counts it at least once.
         self.pending.fetch_add(len, SeqCst);
-        let result = (self.take(len) || self.look(len, is_left)).then(allocate);
+        let result = (self.take_granted(len) || self.probe(len, is_free)).then(allocate);
         self.pending.fetch_sub(len, SeqCst);
         result
     }
 
-    /// Takes from what was granted before.
-    fn take(&self, len: usize) -> bool {
+    /// Takes `len` bytes of what an earlier probe granted.
+    fn take_granted(&self, len: usize) -> bool {
         let take = |granted: usize| granted.checked_sub(len);
         self.granted.fetch_update(SeqCst, SeqCst, take).is_ok()
     }
 
-    /// Looks whether all that is pending is left, these `len` bytes with it, and more for later.
+    /// Checks that all that is pending, these `len` bytes included, is free, and a grant besides.
     #[cold]
-    fn look(&self, len: usize, is_left: impl FnOnce(usize) -> bool) -> bool {
-        let _alone = self.look.lock().unwrap_or_else(PoisonError::into_inner);
-        // Somebody else may have looked meanwhile.
-        if self.take(len) {
+    fn probe(&self, len: usize, is_free: impl FnOnce(usize) -> bool) -> bool {
+        let _alone = self.probe.lock().unwrap_or_else(PoisonError::into_inner);
+        // Another thread may have probed meanwhile.
+        if self.take_granted(len) {
             return true;
         }
         self.granted.store(0, SeqCst);
         let pending = self.pending.load(SeqCst);
-        let is_left = is_left(pending.saturating_add(self.headroom + GRANT));
-        if is_left {
+        let is_free = is_free(pending.saturating_add(self.headroom + GRANT));
+        if is_free {
             self.granted.store(GRANT, SeqCst);
         }
-        is_left
+        is_free
     }
 }
 
-/// Part of the headroom that is for one connection, until it is dropped.
+/// The part of the headroom that belongs to one connection; given back when dropped.
 pub(crate) struct Share(());
 
 impl Share {
@@ -124,13 +132,13 @@ impl Drop for Share {
     }
 }
 
-/// Whether so many bytes could be allocated, and all shares besides.
-fn is_left(len: usize) -> bool {
+/// Whether `len` bytes and all shares can be allocated.
+fn is_free(len: usize) -> bool {
     let mut memory = Vec::<u8>::new();
-    let is_left = memory.try_reserve_exact(len.saturating_add(SHARES.load(SeqCst))).is_ok();
-    // An allocation that nobody looks at is one that the optimiser leaves out.
+    let is_free = memory.try_reserve_exact(len.saturating_add(SHARES.load(SeqCst))).is_ok();
+    // The optimiser removes an allocation that nothing reads.
     black_box(&mut memory);
-    is_left
+    is_free
 }
 
 #[cfg(test)]
@@ -142,33 +150,33 @@ mod tests {
     /// Beyond what any machine has. Where the optimiser leaves the allocation out, it is there.
     #[test]
     fn edge_b_what_is_not_there_is_not_found() {
-        assert!(is_left(1 << 20));
-        assert!(!is_left(usize::MAX / 4));
+        assert!(is_free(1 << 20));
+        assert!(!is_free(usize::MAX / 4));
         assert_eq!(allocate(usize::MAX / 4, || ()), None);
         assert_eq!(allocate(1, || 7), Some(7));
     }
 
     #[test]
-    fn edge_b_one_look_is_good_for_many_short_allocations() {
+    fn edge_b_one_probe_is_good_for_many_short_allocations() {
         let memory = Memory::new(HEADROOM);
-        let mut looks = Vec::new();
+        let mut probes = Vec::new();
         for _ in 0..=2 * GRANT / SMALL {
             let granted = memory.allocate(
                 SMALL,
                 |len| {
-                    looks.push(len);
+                    probes.push(len);
                     true
                 },
                 || (),
             );
             assert!(granted.is_some());
         }
-        assert_eq!(looks, [HEADROOM + GRANT + SMALL; 2]);
+        assert_eq!(probes, [HEADROOM + GRANT + SMALL; 2]);
         assert_eq!(memory.pending.into_inner(), 0);
     }
 
     #[test]
-    fn edge_b_what_others_have_yet_to_allocate_is_looked_for_too() {
+    fn edge_b_what_others_have_yet_to_allocate_is_probed_for_too() {
         let memory = Memory::new(HEADROOM);
         let inner = |len| {
             assert_eq!(len, HEADROOM + GRANT + (24 << 20));
@@ -181,7 +189,7 @@ mod tests {
         );
         assert_eq!(outer, Some(None));
         assert_eq!(memory.pending.load(SeqCst), 0);
-        // A look that has found nothing leaves nothing of what was granted before.
+        // A probe that has failed leaves nothing of what was granted before.
         assert_eq!(memory.allocate(1, |_| false, || ()), None);
     }
 }

@@ -5,40 +5,33 @@
 
 use super::headroom::{self, SMALL};
 
-/// Makes `message` at least `len` bytes long, what is new being zero, if there is memory for it.
-/// It will not be longer than `most`, as far as anybody knows.
+/// Makes `bytes` at least `len` long, filled with zeros, if there is memory for it. `most` is the
+/// longest that it will become, as far as is known.
 #[must_use]
-pub(crate) fn grow(message: &mut Vec<u8>, len: usize, most: usize) -> bool {
-    if message.len() >= len {
+pub(crate) fn grow(bytes: &mut Vec<u8>, len: usize, most: usize) -> bool {
+    let more = len.saturating_sub(bytes.len());
+    let is_there = reserve_within(bytes, more, most);
+    if is_there && more > 0 {
+        bytes.resize(len, 0);
+    }
+    is_there
+}
+
+/// Reserves room for `more` bytes behind those of `bytes`, if there is memory for it.
+#[must_use]
+pub(crate) fn reserve(bytes: &mut Vec<u8>, more: usize) -> bool {
+    reserve_within(bytes, more, usize::MAX)
+}
+
+fn reserve_within(bytes: &mut Vec<u8>, more: usize, most: usize) -> bool {
+    if bytes.capacity() - bytes.len() >= more {
         return true;
     }
-    if message.capacity() < len {
-        // Twice as much each time, but for the last: what is beyond the end is never used.
-        let capacity = most.min(message.capacity().saturating_mul(2)).max(len);
-        if !allocate(message, capacity) {
-            return false;
-        }
-    }
-    message.resize(len, 0);
-    true
-}
-
-/// Makes room for `more` bytes behind those of `block`, if there is memory for it.
-#[inline]
-#[must_use]
-pub(crate) fn reserve(block: &mut Vec<u8>, more: usize) -> bool {
-    block.capacity() - block.len() >= more || {
-        let len = block.len().saturating_add(more);
-        let capacity = len.max(block.capacity().saturating_mul(2));
-        allocate(block, capacity)
-    }
-}
-
-/// Gives `block` a capacity that it does not have yet, in bytes, if there is memory for it.
-#[inline(never)]
-fn allocate(block: &mut Vec<u8>, capacity: usize) -> bool {
-    let more = capacity - block.len();
-    let mut allocate = || block.try_reserve_exact(more).is_ok();
+    // Twice as much each time, but for the last: what is beyond `most` is never used.
+    let len = bytes.len().saturating_add(more);
+    let capacity = most.min(bytes.capacity().saturating_mul(2)).max(len);
+    let more = capacity - bytes.len();
+    let mut allocate = || bytes.try_reserve_exact(more).is_ok();
     if capacity < SMALL { allocate() } else { headroom::allocate(capacity, allocate) == Some(true) }
 }
 
