@@ -22,7 +22,6 @@ pub(crate) struct BufferPool {
 
 impl BufferPool {
     /// Replaces `buffer`, if it has no memory, by the one that was used last, if there is one.
-    #[inline]
     pub(crate) fn get(&self, buffer: &mut Vec<u8>) {
         // Nobody waits for the lock: to allocate is no slower.
         if buffer.capacity() == 0

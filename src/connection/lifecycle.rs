@@ -168,7 +168,6 @@ impl ConnectionShared {
     /// A thread is about to read; whether our Close has been sent, so that it has to mind the close
     /// deadline.
     // Nobody asks for the mark until seconds later, so no order with other memory is needed.
-    #[inline]
     fn begin_read(&self) -> bool {
         if !self.writer.is_closed() {
             self.reading.store(READING, Ordering::Relaxed);

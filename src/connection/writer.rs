@@ -196,7 +196,6 @@ impl<S: Sink> Writer<S> {
 
     /// Whether our Close has gone out, or the connection has ended without. It may be so a moment
     /// later.
-    #[inline]
     pub(crate) fn is_closed(&self) -> bool {
         self.lock.is_closed()
     }
@@ -261,7 +260,6 @@ impl<S: Sink> Writer<S> {
 
     /// Waits until this may be sent, or nothing may. What others take is not this one's: it has all
     /// of its own time then.
-    #[cold]
     fn wait_to_write<'a>(
         &'a self,
         state: StateGuard<'a>,
@@ -275,7 +273,6 @@ impl<S: Sink> Writer<S> {
 }
 
 impl Unit {
-    #[inline]
     fn is_held_up(self, state: &WriteState) -> bool {
         state.writing || (self == Self::Messages && state.fragmented)
     }

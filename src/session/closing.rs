@@ -52,7 +52,6 @@ pub enum CloseAction {
 
 impl<F> Closing<F> {
     /// Whether frames may still be sent (§5.5.1: none after a Close).
-    #[inline]
     pub fn may_send(&self) -> bool {
         matches!(self, Self::Open)
     }

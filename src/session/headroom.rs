@@ -99,7 +99,6 @@ impl Memory {
     }
 
     /// Checks that all that is pending, these `len` bytes included, is free, and a grant besides.
-    #[cold]
     fn probe(&self, len: usize, is_free: impl FnOnce(usize) -> bool) -> bool {
         let _alone = self.probe.lock().unwrap_or_else(PoisonError::into_inner);
         // Another thread may have probed meanwhile.

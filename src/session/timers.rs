@@ -167,14 +167,12 @@ impl ReadTimers {
     }
 
     /// Part of a message has come.
-    #[inline]
     pub fn message_received(&mut self) {
         self.idle = Duration::ZERO;
         self.fresh = true;
     }
 
     /// Nothing is under way any more: the next message has all its time.
-    #[inline]
     pub fn message_ended(&mut self) {
         self.message = Duration::ZERO;
     }
