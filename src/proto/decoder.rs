@@ -205,7 +205,7 @@ impl Decoder {
 
     /// What [`feed`](Self::feed) does, except for remembering the error.
     fn decode_next(&mut self, input: &mut [u8]) -> Result<(usize, Event), ProtocolError> {
-        // The fast path changes no state: 139 instructions for 20 bytes, without it 191.
+        // The fast path changes no state: without it 20 bytes take a third more instructions.
         if let Some(Unfragmented { kind, key, payload }) = self.unfragmented(input) {
             let (used, len) = (payload.end, payload.len());
             let payload = &mut input[payload];
