@@ -154,7 +154,8 @@ mod tests {
             pace.succeeded();
         }
         assert!(pace.timeout() >= ACCEPT_TIMEOUT.0 && pace.timeout() <= ACCEPT_TIMEOUT.1);
-        pace.last_stream = pace.last_stream.checked_sub(Duration::from_secs(60)).expect("a machine that is up");
+        pace.last_stream =
+            pace.last_stream.checked_sub(Duration::from_secs(60)).expect("a machine that is up");
         assert_eq!(pace.timeout(), ACCEPT_TIMEOUT.1);
     }
 }
