@@ -1,45 +1,47 @@
-//! Send buffers that connections share.
+//! Memory that few connections need at a time, lent to those that do.
 //!
-//! What is queued for sending goes out before a thread waits, so only a few of many connections have
-//! a queue at any moment. They take their buffers from this pool and put them back, the last one
-//! first, so the same few stay in the processor's cache, and idle connections hold none. When more
-//! are in use than the pool keeps, the rest stay with their connections until those are idle.
+//! What is queued for sending goes out before a thread waits, so of many connections a few have a
+//! queue at any moment. They take turns with the same few blocks of memory, which so stay in the
+//! processor's cache; one block for each connection would not, and idle ones would hold it. Where
+//! more are in use than are kept, the rest stay with their connections until those are quiet.
 
 use std::mem;
 use std::sync::Mutex;
 
-/// How many buffers are kept.
-const MAX_BUFFERS: usize = 16;
+/// How many blocks are kept.
+const BLOCKS: usize = 16;
 
-/// The largest buffer that is kept, in bytes.
-const MAX_CAPACITY: usize = 128 << 10;
+/// The largest that is kept, in bytes.
+const LARGEST: usize = 128 << 10;
 
-/// A pool of empty buffers, the last one used on top.
+/// See the top of the file.
 #[derive(Debug, Default)]
 pub(crate) struct BufferPool {
-    buffers: Mutex<Vec<Vec<u8>>>,
+    blocks: Mutex<Vec<Vec<u8>>>,
 }
 
 impl BufferPool {
-    /// Replaces `buffer`, if it has no memory, by the one that was used last, if there is one.
-    pub(crate) fn get(&self, buffer: &mut Vec<u8>) {
-        // Nobody waits for the lock: to allocate is no slower.
-        if buffer.capacity() == 0
-            && let Ok(mut buffers) = self.buffers.try_lock()
-            && let Some(pooled) = buffers.pop()
+    /// Gives memory to an empty `block` that has none, if there is some at hand: the one that was
+    /// used last.
+    #[inline]
+    pub(crate) fn get(&self, block: &mut Vec<u8>) {
+        // Nobody waits: to allocate is no slower.
+        if block.capacity() == 0
+            && let Ok(mut blocks) = self.blocks.try_lock()
+            && let Some(spare) = blocks.pop()
         {
-            *buffer = pooled;
+            *block = spare;
         }
     }
 
-    /// Empties `buffer`, and keeps its memory in the pool if there is room for it.
-    pub(crate) fn put(&self, buffer: &mut Vec<u8>) {
-        buffer.clear();
-        if (1..=MAX_CAPACITY).contains(&buffer.capacity())
-            && let Ok(mut buffers) = self.buffers.try_lock()
-            && buffers.len() < MAX_BUFFERS
+    /// Empties `block`, and takes its memory back if there is room for it.
+    pub(crate) fn put(&self, block: &mut Vec<u8>) {
+        block.clear();
+        if (1..=LARGEST).contains(&block.capacity())
+            && let Ok(mut blocks) = self.blocks.try_lock()
+            && blocks.len() < BLOCKS
         {
-            buffers.push(mem::take(buffer));
+            blocks.push(mem::take(block));
         }
     }
 }
@@ -49,34 +51,34 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_buffer_is_reused_first() {
-        let pool = BufferPool::default();
-        let mut buffers = [10, 20].map(Vec::with_capacity);
-        for buffer in &mut buffers {
-            buffer.push(1);
-            pool.put(buffer);
-            assert_eq!(buffer.capacity(), 0);
+    fn the_last_block_is_lent_first() {
+        let spare = BufferPool::default();
+        let mut blocks = [10, 20].map(Vec::with_capacity);
+        for block in &mut blocks {
+            block.push(1);
+            spare.put(block);
+            assert_eq!(block.capacity(), 0);
         }
         for capacity in [20, 10, 0] {
-            let mut buffer = Vec::new();
-            pool.get(&mut buffer);
-            assert_eq!((buffer.len(), buffer.capacity()), (0, capacity));
+            let mut block = Vec::new();
+            spare.get(&mut block);
+            assert_eq!((block.len(), block.capacity()), (0, capacity));
         }
     }
 
     #[test]
     fn few_are_kept_and_no_large_ones() {
-        let pool = BufferPool::default();
-        let mut large = Vec::with_capacity(MAX_CAPACITY + 1);
-        pool.put(&mut large);
-        assert!(large.capacity() > MAX_CAPACITY);
-        for kept in (0..=MAX_BUFFERS).map(|i| i < MAX_BUFFERS) {
-            let mut buffer = Vec::with_capacity(1);
-            pool.put(&mut buffer);
-            assert_eq!(buffer.capacity() == 0, kept);
+        let spare = BufferPool::default();
+        let mut large = Vec::with_capacity(LARGEST + 1);
+        spare.put(&mut large);
+        assert!(large.capacity() > LARGEST);
+        for kept in (0..=BLOCKS).map(|i| i < BLOCKS) {
+            let mut block = Vec::with_capacity(1);
+            spare.put(&mut block);
+            assert_eq!(block.capacity() == 0, kept);
         }
         let mut own = vec![1];
-        pool.get(&mut own);
+        spare.get(&mut own);
         assert_eq!(own, [1]);
     }
 }

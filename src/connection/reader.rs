@@ -210,6 +210,7 @@ impl FrameReader {
     }
 
     /// Puts a message of at most `most` bytes that lies whole in the buffer into `buf`; its type.
+    #[inline]
     pub(crate) fn take_whole(&mut self, most: usize, buf: &mut Vec<u8>) -> Option<MessageType> {
         if !self.is_open() || self.ready.is_some() {
             return None;

@@ -196,6 +196,7 @@ impl<S: Sink> Writer<S> {
 
     /// Whether our Close has gone out, or the connection has ended without. It may be so a moment
     /// later.
+    #[inline]
     pub(crate) fn is_closed(&self) -> bool {
         self.lock.is_closed()
     }
@@ -260,6 +261,7 @@ impl<S: Sink> Writer<S> {
 
     /// Waits until this may be sent, or nothing may. What others take is not this one's: it has all
     /// of its own time then.
+    #[cold]
     fn wait_to_write<'a>(
         &'a self,
         state: StateGuard<'a>,
@@ -273,6 +275,7 @@ impl<S: Sink> Writer<S> {
 }
 
 impl Unit {
+    #[inline]
     fn is_held_up(self, state: &WriteState) -> bool {
         state.writing || (self == Self::Messages && state.fragmented)
     }

@@ -122,7 +122,6 @@ impl Decoder {
     ///
     /// The rule that was broken; then the connection has failed, and every later call gives
     /// the same error.
-    // Instructions for 20 bytes: a Ping and two fragments 834, without this 870.
     #[inline]
     pub fn feed(&mut self, input: &mut [u8]) -> Result<(usize, Event), ProtocolError> {
         self.decode_next(input).inspect_err(|&error| self.state = State::Failed(error))
@@ -134,6 +133,7 @@ impl Decoder {
     /// nothing was used then, and [`feed`](Self::feed) tells which.
     ///
     /// Most messages arrive like this, and need no state between their first byte and their last.
+    #[inline]
     pub fn decode_message(
         &self,
         input: &[u8],
@@ -154,7 +154,6 @@ impl Decoder {
     }
 
     /// The unfragmented message that lies complete at the start of `input`, if there is one.
-    // Instructions for 20 bytes: 155 in `decode_message`, without this 195.
     #[inline(always)]
     fn unfragmented(&self, input: &[u8]) -> Option<Unfragmented> {
         let is_between = matches!(self.state, State::Header) && self.header_len == 0;
@@ -204,8 +203,9 @@ impl Decoder {
     }
 
     /// What [`feed`](Self::feed) does, except for remembering the error.
+    #[inline]
     fn decode_next(&mut self, input: &mut [u8]) -> Result<(usize, Event), ProtocolError> {
-        // The fast path changes no state: without it 20 bytes take a third more instructions.
+        // The fast path changes no state: 141 instructions for 20 bytes, 191 without it.
         if let Some(Unfragmented { kind, key, payload }) = self.unfragmented(input) {
             let (used, len) = (payload.end, payload.len());
             let payload = &mut input[payload];
@@ -242,6 +242,7 @@ impl Decoder {
 
     /// Decodes a header if all of it is there, and returns how many bytes of `input` it took;
     /// otherwise stores all of them.
+    #[inline]
     fn decode_header(&mut self, input: &[u8]) -> Result<Option<usize>, ProtocolError> {
         if self.header_len > 0 {
             return self.resume_header(input);
@@ -260,7 +261,6 @@ impl Decoder {
     }
 
     /// Continues a header of which some bytes came before.
-    // Instructions: a Ping and two fragments 834, without this 887.
     #[inline(never)]
     fn resume_header(&mut self, input: &[u8]) -> Result<Option<usize>, ProtocolError> {
         let had = usize::from(self.header_len);
@@ -280,6 +280,7 @@ impl Decoder {
     }
 
     /// Checks a header against what came before it, and makes it the current frame.
+    #[inline]
     fn begin_frame(&mut self, header: &Header) -> Result<(), ProtocolError> {
         // §5.1: a client masks every frame, an empty one too.
         let key = header.mask.ok_or(ProtocolError::Unmasked)?;
@@ -316,6 +317,7 @@ impl Decoder {
     }
 
     /// Counts one more frame of `len` bytes into the message, if the limits allow it (§10.4).
+    #[inline]
     fn add_fragment(&mut self, len: u64) -> Result<(), ProtocolError> {
         let Self { limits, message, .. } = self;
         message.len += len;
@@ -330,6 +332,7 @@ impl Decoder {
     }
 
     /// Decodes as much of a message's payload as is there.
+    #[inline]
     fn decode_data(&mut self, input: &mut [u8]) -> Result<(usize, Event), ProtocolError> {
         let Self { frame, message, .. } = self;
         let Some(kind) = message.kind else {
@@ -364,6 +367,7 @@ impl Decoder {
     }
 
     /// Decodes as much of a control frame's payload as is there.
+    #[inline(never)]
     fn decode_control(&mut self, input: &[u8]) -> Result<(usize, Event), ProtocolError> {
         let frame = &mut self.frame;
         let len = usize::try_from(frame.left).map_or(input.len(), |left| left.min(input.len()));

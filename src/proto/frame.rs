@@ -71,6 +71,7 @@ impl Header {
     /// # Errors
     ///
     /// The first rule of §5.2 or §5.5 that the header breaks, in the order of its bytes.
+    #[inline]
     pub fn decode(bytes: &[u8]) -> Result<Option<(Self, usize)>, ProtocolError> {
         let Some(&first) = bytes.first() else {
             return Ok(None);
@@ -129,6 +130,7 @@ impl Header {
     }
 
     /// Writes the header to the start of `out`, and tells how many bytes it takes.
+    #[inline]
     pub fn encode(&self, out: &mut [u8; MAX_HEADER]) -> usize {
         out[0] = u8::from(self.fin) << 7 | self.opcode as u8;
         let mut at = 2;

@@ -32,6 +32,7 @@ pub fn apply(data: &mut [u8], key: [u8; 4], offset: usize) {
 }
 
 /// Unmasks a whole payload from one place to another, of the same length.
+#[inline]
 pub(crate) fn copy(from: &[u8], to: &mut [u8], key: [u8; 4]) {
     let key = u64::from(u32::from_le_bytes(key));
     let key = key << 32 | key;

@@ -167,6 +167,7 @@ impl ReadTimers {
     }
 
     /// Part of a message has come.
+    #[inline]
     pub fn message_received(&mut self) {
         self.idle = Duration::ZERO;
         self.fresh = true;
