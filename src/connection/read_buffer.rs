@@ -6,6 +6,8 @@
 use std::mem;
 use std::ops::{Index, Range};
 
+use crate::session::Charge;
+use crate::session::assembler::MAX_RETAINED_FREE;
 use crate::session::memory::grow;
 
 /// The smallest read buffer, in bytes: enough for a message of a chat, next to nothing for an idle
@@ -13,7 +15,7 @@ use crate::session::memory::grow;
 const SMALLEST: usize = 256;
 
 /// The largest, in bytes. More does not make reads faster.
-pub(crate) const LARGEST: usize = 256 << 10;
+const LARGEST: usize = 256 << 10;
 
 /// How many reads in a row must leave room in the buffer before its size is judged anew.
 const CALM: u8 = 64;
@@ -32,13 +34,15 @@ pub(crate) struct ReadBuffer {
     calm: u8,
     /// The longest read since it was last judged, in bytes.
     longest: usize,
+    /// For a buffer that is larger than what is free.
+    charge: Charge,
 }
 
 impl ReadBuffer {
     /// A buffer that holds `rest`.
-    pub(crate) fn new(rest: Vec<u8>) -> Self {
+    pub(crate) fn new(rest: Vec<u8>, charge: Charge) -> Self {
         let unread = 0..rest.len();
-        Self { bytes: rest, unread, size: SMALLEST, full: 0, calm: 0, longest: 0 }
+        Self { bytes: rest, unread, size: SMALLEST, full: 0, calm: 0, longest: 0, charge }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -67,18 +71,24 @@ impl ReadBuffer {
     }
 
     /// How large the next read would like it to be, in bytes.
-    pub(crate) fn wanted(&self) -> usize {
+    fn wanted(&self) -> usize {
         // A read may fill it because we were late, and then a larger one would be held for nothing;
         // two are a stream.
         if self.full >= 2 { (self.size * 4).min(LARGEST) } else { self.size }
     }
 
-    /// Room for the next read, of up to `most` bytes; the buffer must be used up.
-    pub(crate) fn room(&mut self, most: usize) -> &mut [u8] {
+    /// Room for the next read, as much as it would like if the budget allows; the buffer must be used
+    /// up.
+    pub(crate) fn room(&mut self) -> &mut [u8] {
         debug_assert!(self.is_empty());
         // The read may fail, and the place where the last one ended may soon be no more.
         self.unread = 0..0;
-        let size = self.wanted().min(most);
+        let mut size = self.wanted();
+        if size <= MAX_RETAINED_FREE {
+            self.charge.clear();
+        } else if !self.charge.retain(LARGEST as u64) {
+            size = MAX_RETAINED_FREE;
+        }
         if self.full >= 2 || self.size != size {
             self.resize(size);
         }
@@ -127,7 +137,10 @@ impl ReadBuffer {
 
     /// Back to the smallest; the buffer must be used up.
     pub(crate) fn reset(&mut self) {
-        *self = Self::new(Vec::new());
+        self.bytes = Vec::new();
+        self.unread = 0..0;
+        self.resize(SMALLEST);
+        self.charge.clear();
     }
 }
 
@@ -141,36 +154,48 @@ impl Index<Range<usize>> for ReadBuffer {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::session::Budget;
+
+    /// One whose budget lets it be as large as it likes, and nobody beside it.
+    fn buffer(rest: &[u8]) -> ReadBuffer {
+        let budget = Arc::new(Budget::new(16 * LARGEST as u64));
+        ReadBuffer::new(rest.to_vec(), Charge::new(&budget))
+    }
 
     #[test]
     fn grows_while_reads_fill_it_and_shrinks_when_they_stop() {
-        let mut buffer = ReadBuffer::new(Vec::new());
-        assert_eq!(fill(&mut buffer, &[LARGEST; 14]), SIZES);
+        let mut buffer = buffer(b"");
+        assert_eq!(fill(&mut buffer, 14), SIZES);
         read(&mut buffer, 10 * usize::from(CALM), 1);
-        assert_eq!(buffer.room(LARGEST).len(), SMALLEST);
+        assert_eq!(buffer.room().len(), SMALLEST);
         assert!(buffer.excess() < SMALLEST);
     }
 
     #[test]
     fn grows_no_further_than_it_may() {
-        let mut buffer = ReadBuffer::new(Vec::new());
-        assert_eq!(fill(&mut buffer, &[65_536; 20]), SIZES[..5]);
-        assert_eq!(fill(&mut buffer, &[LARGEST; 4]).last(), Some(&LARGEST));
+        let mut buffer = buffer(b"");
+        let mut other = buffer.charge.beside();
+        assert!(other.retain(1));
+        assert_eq!(fill(&mut buffer, 20), SIZES[..5]);
+        other.clear();
+        assert_eq!(fill(&mut buffer, 4).last(), Some(&LARGEST));
         // And what it has is taken away.
-        assert_eq!(fill(&mut buffer, &[65_536; 4]), SIZES[4..5]);
+        buffer.charge.clear();
+        assert!(other.retain(1));
+        assert_eq!(fill(&mut buffer, 4), SIZES[4..5]);
         assert!(buffer.excess() < 65_536);
     }
 
     const SIZES: [usize; 6] = [256, 1024, 4096, 16_384, 65_536, 262_144];
 
-    /// Reads that fill a buffer of up to so many bytes each; the sizes that it takes.
-    fn fill(buffer: &mut ReadBuffer, most: &[usize]) -> Vec<usize> {
+    /// Reads that fill it; the sizes that it takes.
+    fn fill(buffer: &mut ReadBuffer, times: usize) -> Vec<usize> {
         let mut sizes = Vec::new();
-        for &most in most {
-            let wanted = buffer.wanted();
-            let len = buffer.room(most).len();
-            assert_eq!(len, wanted.min(most));
+        for _ in 0..times {
+            let len = buffer.room().len();
             sizes.push(len);
             buffer.filled(len);
             buffer.consume(len);
@@ -181,7 +206,7 @@ mod tests {
 
     fn read(buffer: &mut ReadBuffer, times: usize, len: usize) {
         for _ in 0..times {
-            let room = buffer.room(LARGEST).len();
+            let room = buffer.room().len();
             buffer.filled(len.min(room));
             buffer.consume(len.min(room));
         }
@@ -190,35 +215,35 @@ mod tests {
     /// Now and then a thread is late, and several small messages have come.
     #[test]
     fn stays_small_if_a_read_fills_it_now_and_then() {
-        let mut buffer = ReadBuffer::new(Vec::new());
+        let mut buffer = buffer(b"");
         for _ in 0..10 {
             read(&mut buffer, 1, 1000);
             read(&mut buffer, usize::from(CALM), 100);
         }
-        assert_eq!(buffer.room(LARGEST).len(), SMALLEST);
+        assert_eq!(buffer.room().len(), SMALLEST);
         // Those that never fit it are something else, and one that has grown for them stays.
         read(&mut buffer, 4, 700);
         read(&mut buffer, 10 * usize::from(CALM), 300);
-        assert_eq!(buffer.room(LARGEST).len(), 1024);
+        assert_eq!(buffer.room().len(), 1024);
     }
 
     #[test]
     fn hands_out_what_it_was_given_first() {
-        let mut buffer = ReadBuffer::new(b"abcdef".to_vec());
+        let mut buffer = buffer(b"abcdef");
         assert_eq!(buffer.unread(), b"abcdef");
         let at = buffer.consume(2);
         assert_eq!(&buffer[at], b"ab");
         assert_eq!(buffer.unread(), b"cdef");
         buffer.consume(4);
         assert!(buffer.is_empty());
-        assert_eq!(buffer.room(LARGEST).len(), SMALLEST);
+        assert_eq!(buffer.room().len(), SMALLEST);
     }
 
     #[test]
     fn is_empty_after_a_read_that_brought_nothing() {
-        let mut buffer = ReadBuffer::new(vec![0; 2 * SMALLEST]);
+        let mut buffer = buffer(&[0; 2 * SMALLEST]);
         buffer.consume(2 * SMALLEST);
-        buffer.room(LARGEST);
+        buffer.room();
         assert!(buffer.unread().is_empty());
     }
 }

@@ -6,7 +6,7 @@
 //! in place, but for those of short messages that have come whole: they are unmasked while they
 //! are copied. Control frames are answered here, errors too; parts of messages are handed on.
 //!
-//! Before a read can block, all that is queued for sending goes out.
+//! What is queued for sending goes out before a read can block.
 
 use std::io::{ErrorKind, IoSlice};
 use std::ops::Range;
@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use crate::connection::lifecycle::{CallExpiry, ConnectionShared, ReadBounds};
 use crate::connection::message::Chunk;
-use crate::connection::read_buffer::{LARGEST, ReadBuffer};
+use crate::connection::read_buffer::ReadBuffer;
 use crate::connection::writer::Unit;
 use crate::error::Error;
 use crate::proto::frame::{MAX_CONTROL, MAX_HEADER};
@@ -25,7 +25,7 @@ use crate::session::memory::reserve;
 use crate::session::timers::MEMORY_KEEPALIVE;
 use crate::session::{Charge, CloseAction, Pending, ReadTimers};
 
-/// How much may be queued for sending before it is sent, in bytes.
+/// How much may be queued before it is sent, in bytes.
 pub(crate) const MAX_QUEUED: usize = 64 << 10;
 
 /// The shortest rest of a payload that is worth a read of its own, in bytes. A shorter one costs
@@ -40,8 +40,6 @@ pub(crate) struct FrameReader {
     pub(crate) shared: Arc<ConnectionShared>,
     decoder: Decoder,
     buffer: ReadBuffer,
-    /// For the buffer while it is large.
-    charge: Charge,
     /// A part of a message that was put back.
     ready: Option<Ready>,
     /// Whether the payload under way is read straight to where it belongs.
@@ -70,11 +68,10 @@ enum State {
     Failed,
 }
 
-/// A part of a message in the buffer, unmasked and checked.
+/// A part of a message in the buffer, unmasked and checked; its last one with `fin`.
 struct Ready {
     kind: MessageType,
     at: Range<usize>,
-    /// Whether the message ends with it.
     fin: bool,
 }
 
@@ -93,9 +90,8 @@ impl FrameReader {
     pub(crate) fn new(shared: Arc<ConnectionShared>, rest: Vec<u8>) -> Self {
         Self {
             decoder: Decoder::new(shared.server.config.limits.for_decoder()),
-            charge: Charge::new(&shared.server.budget),
+            buffer: ReadBuffer::new(rest, Charge::new(&shared.server.budget)),
             shared,
-            buffer: ReadBuffer::new(rest),
             ready: None,
             direct: false,
             received: 0,
@@ -112,7 +108,6 @@ impl FrameReader {
         self.state == State::Open
     }
 
-    /// The type of the message under way.
     pub(crate) fn kind(&self) -> Option<MessageType> {
         self.decoder.message_kind()
     }
@@ -193,8 +188,8 @@ impl FrameReader {
     #[inline(never)]
     fn refill(&mut self, target: &mut Target<'_>, call: &mut CallExpiry) -> Result<(), Error> {
         let held = target.held() + self.queue.capacity() + self.buffer.excess();
-        let (bounds, most) = (self.bounds(held), self.max_buffer_size());
-        match self.shared.read(&mut self.timers, self.buffer.room(most), bounds, call)? {
+        let bounds = self.bounds(held);
+        match self.shared.read(&mut self.timers, self.buffer.room(), bounds, call)? {
             Some(0) => return Err(Error::Io(ErrorKind::UnexpectedEof.into())),
             Some(len) => self.buffer.filled(len),
             None => {}
@@ -238,14 +233,12 @@ impl FrameReader {
             Some(0) => return Err(Error::Io(ErrorKind::UnexpectedEof.into())),
             Some(len) => len,
         };
-        match self.decoder.feed(&mut out[..len])? {
-            (_, Event::Data { kind, len, fin }) => {
-                self.count(len, fin);
-                target.add(len)?;
-                Ok(Some(Part::Data(Chunk { kind, len, fin })))
-            }
-            (_, event) => unreachable!("{event:?} inside a payload"),
-        }
+        let (_, Event::Data { kind, len, fin }) = self.decoder.feed(&mut out[..len])? else {
+            unreachable!("inside a payload");
+        };
+        self.count(len, fin);
+        target.add(len)?;
+        Ok(Some(Part::Data(Chunk { kind, len, fin })))
     }
 
     /// Leaves the stream, and the end of the connection, to others: what was received and not used.
@@ -305,21 +298,10 @@ impl FrameReader {
             let queue = &mut [IoSlice::new(&self.queue)];
             let _ = self.shared.writer.send_within(queue, Unit::Messages, within);
         }
-        // First, since to throw away what still comes takes no memory but for one buffer.
+        // First, since all that is needed from now on is one buffer.
         self.end(State::Failed);
         self.shared.finish(CloseAction::Abort(code, error.to_string()));
         error
-    }
-
-    /// How large the buffer may be while it waits, in bytes: beyond what is free, all connections
-    /// share a budget.
-    fn max_buffer_size(&mut self) -> usize {
-        if self.buffer.wanted() <= MAX_RETAINED_FREE {
-            self.charge.clear();
-        } else if self.charge.retain(LARGEST as u64) {
-            return LARGEST;
-        }
-        MAX_RETAINED_FREE
     }
 
     /// Payload bytes that have come of what the peer has begun, if it has begun anything.
@@ -341,7 +323,7 @@ impl FrameReader {
         ReadBounds { message: self.unfinished(), tick }
     }
 
-    /// Takes note of payload that has come.
+    /// Counts payload that has come.
     fn count(&mut self, len: usize, fin: bool) {
         self.timers.message_received();
         self.received += len as u64;
@@ -407,7 +389,6 @@ impl FrameReader {
         self.shared.writer.release_reader();
         self.ready = None;
         self.buffer.reset();
-        self.charge.clear();
         self.queue = Vec::new();
     }
 }
