@@ -8,21 +8,21 @@ use barews::{
     UpgradeError,
 };
 
-use crate::budget::Budget;
-use crate::describe;
 use crate::escape::{self, MOST};
-use crate::faults::Cut;
-use crate::headers;
 use crate::json;
+use crate::limits::Budget;
 use crate::log::Log;
+use crate::log::request as describe;
+use crate::log::throttle::Throttle;
 use crate::metrics::Metrics;
-use crate::rooms::Rooms;
-use crate::route::Route;
-use crate::stall::{self, Stop};
-use crate::subprotocol::Subprotocols;
-use crate::throttle::Throttle;
-use crate::visit::Visit;
-use crate::{echo, faults, plain, stream};
+use crate::routes::faults::{self, Cut};
+use crate::routes::headers;
+use crate::routes::rooms::Rooms;
+use crate::routes::route::Route;
+use crate::routes::stall::{self, Stop};
+use crate::routes::subprotocol::Subprotocols;
+use crate::routes::{echo, plain, stream};
+use crate::session::Visit;
 
 /// What the options say on how to serve.
 #[derive(Debug, Clone, Default)]

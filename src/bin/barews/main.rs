@@ -1,40 +1,20 @@
 //! `barews`: a dependable endpoint to test WebSocket clients against.
 
-mod address;
-mod app;
-mod budget;
-mod cli;
-mod describe;
-mod echo;
-mod environment;
-mod escape;
-mod faults;
-mod headers;
-mod headroom;
-mod help;
-mod helper;
-mod hint;
-mod json;
-mod label;
-mod listen;
-mod log;
-mod metrics;
 mod os;
+mod escape;
+mod json;
+mod log;
+mod limits;
+mod headroom;
+mod helper;
+mod label;
+mod metrics;
+mod session;
 mod page;
-mod plain;
-mod rooms;
-mod route;
-mod settings;
+mod routes;
+mod cli;
+mod app;
 mod shutdown;
-#[cfg(unix)]
-mod socket_file;
-mod stall;
-mod stream;
-mod subprotocol;
-mod throttle;
-mod trace;
-mod value;
-mod visit;
 
 use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
@@ -43,12 +23,12 @@ use std::time::Duration;
 
 use barews::{Config, Listener, Server};
 
-use address::Address;
 use app::App;
 use cli::{Command, Options};
 use log::Log;
+use os::address::Address;
 use os::signals::Signals;
-use os::{limits, socket_activation};
+use os::{descriptors, listen, socket_activation};
 use shutdown::Shutdown;
 
 /// Descriptors for other things than connections and listeners: the standard streams, and some
@@ -114,7 +94,7 @@ fn listen_and_run(
     let Options { listen, config, grace, behaviour, mut warnings, .. } = options;
     // Before anything is said to listen.
     config.validate().map_err(|error| error.to_string())?;
-    let descriptors = limits::raise_descriptors();
+    let descriptors = descriptors::raise();
     let listeners = listeners(&listen, passed?, shutdown, &mut warnings)?;
     for listener in &listeners {
         let addr = listen::shown(listener);

@@ -12,7 +12,7 @@ use std::time::Duration;
 use barews::{CloseCode, CloseFrame, Error, Message, MessageType, Status, UpgradeError};
 
 use crate::label;
-use crate::trace::{Direction, Trace};
+use crate::log::message::{Direction, Trace};
 
 /// The upper bounds of the buckets for handshakes, in seconds.
 const HANDSHAKES: &[f64] = &[0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0];

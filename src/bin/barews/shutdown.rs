@@ -13,10 +13,10 @@ use std::time::Duration;
 
 use barews::ShutdownHandle;
 
-use crate::address::Address;
 use crate::app::App;
-use crate::listen::{Opened, SocketFile};
 use crate::log::Log;
+use crate::os::address::Address;
+use crate::os::listen::{Opened, SocketFile};
 use crate::os::signals::{SIGHUP, Signals};
 
 /// What a thread may take to end after the grace.

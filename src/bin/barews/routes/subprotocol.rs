@@ -6,7 +6,7 @@
 
 use barews::Request;
 
-use crate::route::decoded;
+use crate::routes::route::decoded;
 
 /// What the options say.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

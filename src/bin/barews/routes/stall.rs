@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use barews::{CloseCode, Connection, Error};
 
 use crate::metrics::Tally;
-use crate::visit::{self, End};
+use crate::session::{self as visit, End};
 
 /// The longest that it is not looked whether the peer is still there.
 const LOOK: Duration = Duration::from_secs(60);

@@ -4,7 +4,7 @@ use barews::{Request, Response, Status};
 
 use crate::metrics::Metrics;
 use crate::page;
-use crate::route::Route;
+use crate::routes::route::Route;
 
 /// What there is for plain HTTP.
 const METHODS: &str = "GET, HEAD";

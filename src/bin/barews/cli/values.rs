@@ -3,8 +3,8 @@
 use std::net::Ipv6Addr;
 use std::time::Duration;
 
-use crate::address::Address;
 use crate::log::Format;
+use crate::os::address::Address;
 
 /// The least stack of a thread: a panic's report has to fit, which takes the most.
 const LEAST_STACK: usize = 64 << 10;

@@ -1,7 +1,7 @@
 //! The options, in one table for the command line, the environment, the help and the manual.
 
 use crate::cli::Options;
-use crate::{hint, value};
+use crate::cli::{hint, values as value};
 
 /// What the variables of the environment begin with.
 pub(crate) const PREFIX: &str = "BAREWS_";

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use barews::{CloseCode, Connection, Error, Message, MessageType};
 
-use crate::budget::{Budget, Held, Queue};
+use crate::limits::{Budget, Held, Queue};
 use crate::metrics::Tally;
-use crate::visit::{self, End};
+use crate::session::{self as visit, End};
 
 /// From how many messages on that wait to be echoed later no more may, and from how many bytes.
 const WAITING: (usize, usize) = (1000, 1 << 20);

@@ -1,7 +1,7 @@
 //! The help and the manual page, both made of the same tables.
 
-use crate::route::{PATHS, PLAIN};
-use crate::settings::{SETTINGS, Setting, Topic};
+use crate::cli::settings::{SETTINGS, Setting, Topic};
+use crate::routes::route::{PATHS, PLAIN};
 
 const TOPICS: &str = "addresses, paths, limits, timeouts, environment, all";
 

@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 
 use barews::{CloseCode, Connection, Error, Message, Receiver, Sender};
 
-use crate::budget::{Budget, Charge};
-use crate::echo::CROWDED;
 use crate::headroom;
 use crate::helper;
+use crate::limits::{Budget, Charge};
 use crate::metrics::Tally;
-use crate::visit::{self, End};
+use crate::routes::echo::CROWDED;
+use crate::session::{self as visit, End};
 
 /// Sends `1` to `n`, then closes.
 #[inline(never)]

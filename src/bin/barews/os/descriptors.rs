@@ -3,7 +3,7 @@
 
 /// Raises the soft limit of descriptors to the hard one, as far as the system lets us; the limit
 /// then, or `None` where it cannot be told.
-pub(crate) fn raise_descriptors() -> Option<u64> {
+pub(crate) fn raise() -> Option<u64> {
     imp::raise()
 }
 

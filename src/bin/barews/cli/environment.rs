@@ -2,9 +2,9 @@
 
 use std::ffi::OsString;
 
-use crate::address::Address;
 use crate::cli::Options;
-use crate::settings::{PREFIX, SETTINGS, Setting};
+use crate::cli::settings::{PREFIX, SETTINGS, Setting};
+use crate::os::address::Address;
 
 /// Its variables.
 pub(crate) type Environment = [(OsString, OsString)];

@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 use barews::proto::{Decoder, DecoderLimits, Event};
 use barews::{CloseFrame, Connection, Error, RawStream};
 
-use crate::echo;
 use crate::metrics::Tally;
 #[cfg(unix)]
 use crate::os::socket::reset_when_closed;
-use crate::route::Invalid;
-use crate::visit::End;
+use crate::routes::echo;
+use crate::routes::route::Invalid;
+use crate::session::End;
 
 /// How much is read of a client after it was sent nonsense, in bytes.
 const DRAIN: usize = 64 << 10;

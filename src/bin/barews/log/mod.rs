@@ -4,6 +4,10 @@
 //! block. So one thread writes, and the others hand it lines: when it falls behind, lines are
 //! counted and dropped.
 
+pub(crate) mod message;
+pub(crate) mod request;
+pub(crate) mod throttle;
+
 use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

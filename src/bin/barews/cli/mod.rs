@@ -1,17 +1,22 @@
 //! The command line, and the environment behind it.
 
+mod hint;
+pub(crate) mod values;
+pub(crate) mod settings;
+mod environment;
+mod help;
+
 use std::ffi::OsString;
 use std::time::Duration;
 
 use barews::Config;
 
-use crate::address::Address;
 use crate::app::Behaviour;
-use crate::environment::{self, Environment};
-use crate::help;
+use crate::cli::settings::{SETTINGS, Setting};
+use crate::cli::values as value;
 use crate::log::Format;
-use crate::settings::{SETTINGS, Setting};
-use crate::value;
+use crate::os::address::Address;
+use environment::Environment;
 
 /// What the user asks for.
 #[derive(Debug)]

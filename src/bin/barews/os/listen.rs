@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs};
 
 use barews::Listener;
 
-use crate::address::Address;
+use crate::os::address::Address;
 
 /// The listeners of one address, with the file that this leaves, if it does.
 pub(crate) struct Opened {
@@ -124,7 +124,7 @@ fn raise_backlog(_: &TcpListener) -> io::Result<()> {
 }
 
 #[cfg(unix)]
-pub(crate) use crate::socket_file::SocketFile;
+pub(crate) use crate::os::socket_file::SocketFile;
 
 /// There are none.
 #[cfg(not(unix))]

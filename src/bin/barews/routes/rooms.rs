@@ -11,11 +11,11 @@ use std::time::Duration;
 
 use barews::{CloseCode, Connection, Sender};
 
-use crate::budget::{self, Budget, Held};
-use crate::echo::CROWDED;
 use crate::helper;
+use crate::limits::{self as budget, Budget, Held};
 use crate::metrics::Tally;
-use crate::visit::{self, End};
+use crate::routes::echo::CROWDED;
+use crate::session::{self as visit, End};
 
 /// How many messages wait for a member at the most, and from how many bytes on no more do.
 const WAITING: (usize, usize) = (16_384, 1 << 20);

@@ -6,12 +6,12 @@ use std::time::Instant;
 use barews::{CloseCode, CloseFrame, Connection, Deadline, Error, Sender};
 
 use crate::app::App;
-use crate::describe::{self, Field};
 use crate::escape;
 use crate::json;
+use crate::log::message::Trace;
+use crate::log::request::{self as describe, Field};
 use crate::metrics::Tally;
-use crate::stall::SHUTDOWN;
-use crate::trace::Trace;
+use crate::routes::stall::SHUTDOWN;
 
 /// How a connection ended.
 #[derive(Debug)]
