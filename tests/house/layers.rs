@@ -8,8 +8,12 @@ use std::path::Path;
 use crate::tree::{self, entries, read, root};
 
 /// The roots of all that is built here.
-const ROOTS: [&str; 3] =
-    ["src/lib.rs", "benches/src/bin/compare/main.rs", "benches/src/bin/peers/main.rs"];
+const ROOTS: [&str; 4] = [
+    "src/lib.rs",
+    "src/bin/barews/main.rs",
+    "benches/src/bin/compare/main.rs",
+    "benches/src/bin/peers/main.rs",
+];
 
 /// The rooms without a socket, a thread or a clock: there, the time is an argument.
 const PURE: [&str; 3] = ["proto", "http", "session"];

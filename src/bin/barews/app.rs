@@ -1,6 +1,15 @@
-//! What the server does with each request and each connection.
+//! What the server does with each request and each connection: the four callbacks of the library.
+//!
+//! ```text
+//! on_upgrade: may this path be had?     ── refused: counted, logged, answered
+//! on_request: plain HTTP                ── counted, logged if it failed
+//! on_error:   what did not open         ── counted, logged
+//! handle:     a connection's whole life ── a Session, and the path's function
+//! ```
 
+use std::fmt::Arguments;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use barews::{
@@ -8,207 +17,196 @@ use barews::{
     UpgradeError,
 };
 
-use crate::escape::{self, MOST};
-use crate::json;
-use crate::limits::Budget;
-use crate::log::Log;
-use crate::log::request as describe;
-use crate::log::throttle::Throttle;
-use crate::metrics::Metrics;
-use crate::routes::faults::{self, Cut};
-use crate::routes::headers;
+use crate::cli::Behaviour;
+use crate::log::{Field, Log, Throttle, describe, escape, json};
+use crate::metrics::{self, Counters, Event, Metrics};
 use crate::routes::rooms::Rooms;
 use crate::routes::route::Route;
-use crate::routes::stall::{self, Stop};
 use crate::routes::subprotocol::Subprotocols;
-use crate::routes::{echo, plain, stream};
-use crate::session::Visit;
-
-/// What the options say on how to serve.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Behaviour {
-    /// Whether violations may be had.
-    pub(crate) faults: bool,
-    /// Which subprotocols are agreed to.
-    pub(crate) subprotocols: Subprotocols,
-    /// Whether `/headers` tells what lets a user in.
-    pub(crate) show_credentials: bool,
-    /// Whether each message has a line in the log.
-    pub(crate) log_messages: bool,
-}
+use crate::routes::{delay, echo, faults, headers, plain, stall, stream};
+use crate::session::{End, Session, SessionShared, StopFlag};
 
 pub(crate) struct App {
-    pub(crate) log: Log,
-    pub(crate) metrics: Metrics,
-    pub(crate) stop: Stop,
+    shared: SessionShared,
     behaviour: Behaviour,
     rooms: Rooms,
-    budget: Budget,
     /// Of lines on streams that cannot be accepted.
-    accepting: Throttle,
+    accept_failures: Throttle,
     /// How long a connection may stall.
-    idle: Duration,
+    idle_timeout: Duration,
     /// How often one that stalls looks whether its peer is there.
-    ping: Duration,
+    ping_interval: Duration,
 }
 
 impl App {
     pub(crate) fn new(log: Log, behaviour: Behaviour, timeouts: &Timeouts) -> Self {
-        Self {
+        let shared = SessionShared {
             log,
+            log_messages: behaviour.log_messages,
             metrics: Metrics::new(),
-            stop: Stop::default(),
+            stop: StopFlag::default(),
+        };
+        Self {
+            shared,
             behaviour,
             rooms: Rooms::default(),
-            budget: Budget::new(),
-            accepting: Throttle::default(),
-            idle: timeouts.idle_timeout,
-            ping: timeouts.ping_interval,
+            accept_failures: Throttle::default(),
+            idle_timeout: timeouts.idle_timeout,
+            ping_interval: timeouts.ping_interval,
         }
     }
 
-    /// Whether a path may be had.
-    pub(crate) fn decide(&self, request: &Request) -> Result<Accept, Reject> {
-        let refuse = |status, wrong: String| {
-            self.metrics.refused(&UpgradeError::Rejected(status));
-            self.refuse(request.peer_addr(), Some(request), &wrong);
+    /// Accepts an upgrade if its path may be had.
+    pub(crate) fn on_upgrade(&self, request: &Request) -> Result<Accept, Reject> {
+        let reject = |status, wrong: String| {
+            self.count_refused(&UpgradeError::Rejected(status));
+            self.log_refused(request.peer_addr(), Some(request), &wrong);
             Reject::new(status, format!("{wrong}\n"))
         };
-        let bad = |wrong| refuse(Status::BAD_REQUEST, wrong);
-        let route = Route::parse(request.path(), request.query()).map_err(bad)?;
+        let bad_request = |wrong| reject(Status::BAD_REQUEST, wrong);
+        let route = Route::parse(request.path(), request.query()).map_err(bad_request)?;
         if matches!(route, Route::Invalid(_)) && !self.behaviour.faults {
             let wrong = "this server serves no faults; start it with --faults";
-            return Err(refuse(Status::FORBIDDEN, wrong.to_owned()));
+            return Err(reject(Status::FORBIDDEN, wrong.to_owned()));
         }
-        let first = Subprotocols::First;
-        let subprotocols =
-            if route == Route::Subprotocol { &first } else { &self.behaviour.subprotocols };
-        let agreed = subprotocols.choose(request).map_err(bad)?;
-        Ok(agreed.map_or_else(Accept::new, |name| Accept::new().subprotocol(name)))
+        let subprotocols = match route {
+            Route::Subprotocol => &Subprotocols::First,
+            _ => &self.behaviour.subprotocols,
+        };
+        let selected = subprotocols.select(request).map_err(bad_request)?;
+        Ok(selected.map_or_else(Accept::new, |name| Accept::new().subprotocol(name)))
     }
 
     /// Answers plain HTTP.
-    pub(crate) fn answer(&self, request: &Request) -> Response {
-        let response = plain::answer(request, &self.metrics);
+    pub(crate) fn on_request(&self, request: &Request) -> Response {
+        let response = plain::answer(request, &self.shared.metrics);
         let status = response.status();
-        self.metrics.answered(status);
+        self.shared.metrics.count(Event::Request, status.code().to_string());
         if status.code() >= 400 {
-            let addr = request.peer_addr();
-            self.log.event(
-                "http",
-                || {
-                    let asked = describe::asked(addr, Some(request));
-                    format!("{asked} answered {status}{}", describe::from(Some(request)))
-                },
-                || {
-                    let mut fields = describe::fields(addr, Some(request));
-                    fields.push(("status", status.code().to_string()));
-                    fields
-                },
-            );
+            let what = format_args!("answered {status}");
+            let field = || ("status", status.code().to_string());
+            self.log_request("http", request.peer_addr(), Some(request), what, field);
         }
         response
     }
 
-    /// Takes note of what the library tells: a connection that did not open, or a handler's error.
-    pub(crate) fn hear(&self, context: &ErrorContext<'_>, error: &BoxError) {
+    /// Counts and logs a connection that did not open.
+    pub(crate) fn on_error(&self, context: &ErrorContext<'_>, error: &BoxError) {
         // A handler's error was logged with the rest of its connection.
         let Some(error) = error.downcast_ref::<UpgradeError>() else { return };
         match error {
             // Our own answers were counted and logged when they were given.
             UpgradeError::Rejected(_) => {}
             // Nobody asked for anything.
-            UpgradeError::NoRequest => self.metrics.probed(),
+            UpgradeError::NoRequest => self.shared.metrics.count_probe(),
             UpgradeError::Accept(_) => {
-                self.metrics.accept_failed();
-                self.accept_failed(error);
+                self.shared.metrics.count_accept_failure();
+                self.log_accept_failure(error);
             }
             error => {
-                self.metrics.refused(error);
-                self.refuse(context.peer_addr(), context.request(), &error.to_string());
+                self.count_refused(error);
+                self.log_refused(context.peer_addr(), context.request(), &error.to_string());
             }
         }
     }
 
     /// The life of a connection.
-    pub(crate) fn serve(&self, conn: Connection) -> Result<(), BoxError> {
-        let mut visit = Visit::begin(self, &conn);
+    pub(crate) fn handle(&self, conn: Connection) -> Result<(), BoxError> {
+        let mut session = Session::open(&self.shared, &conn);
         let request = conn.request();
         // It was parsed once before, or there would be no connection.
         let route = Route::parse(request.path(), request.query())?;
-        visit.is_raw = matches!(route, Route::Invalid(_));
-        let tally = &visit.tally;
-        let budget = &self.budget;
-        let end = match route {
-            Route::Echo | Route::Subprotocol => echo::echo(conn, tally),
-            Route::Headers => {
-                let credentials = self.behaviour.show_credentials;
-                let text = headers::json(request, conn.subprotocol(), credentials);
-                echo::greet(conn, tally, budget, text)
-            }
-            Route::Close { code, reason, after } => echo::close(conn, tally, code, &reason, after),
-            Route::Fragment(size) => echo::fragment(conn, tally, size),
-            Route::Delay(delay) => echo::later(conn, tally, budget, || delay),
-            Route::Jitter(most) => echo::later(conn, tally, budget, || echo::random(most)),
-            Route::Broadcast(room) => self.rooms.attend(&room, conn, tally, budget),
-            Route::Ping(every) => stream::ping(conn, tally, every),
-            Route::Count(n) => stream::count(conn, tally, n),
-            Route::Flood(len) => stream::flood(conn, tally, budget, len),
-            Route::Drop(after) => faults::cut(conn, tally, after, Cut::End),
-            Route::Reset(after) => faults::cut(conn, tally, after, Cut::Reset),
-            Route::Invalid(kind) => faults::violate(conn, kind),
-            Route::Stall => stall::stall(conn, tally, &self.stop, self.idle, self.ping),
-        };
+        session.is_raw = matches!(route, Route::Invalid(_));
+        let end = self.run(route, conn, &session.counters);
         let result = match &end.result {
             Ok(()) => Ok(()),
             // Only its kind matters to the library; the log has the rest.
             Err(error) => Err(error.to_string().into()),
         };
-        visit.end = Some(end);
+        session.end = Some(end);
         result
+    }
+
+    /// Serves a connection as its path asks.
+    fn run(&self, route: Route, mut conn: Connection, counters: &Arc<Counters>) -> End {
+        let result = match route {
+            Route::Echo | Route::Subprotocol => echo::echo(&mut conn, counters),
+            Route::Headers => {
+                let show_credentials = self.behaviour.show_credentials;
+                let text = headers::json(conn.request(), conn.subprotocol(), show_credentials);
+                echo::send_then_echo(&mut conn, counters, text)
+            }
+            Route::Close { code, reason, after } => {
+                echo::close(&mut conn, counters, code, &reason, after)
+            }
+            Route::Fragment(size) => echo::fragment(&mut conn, counters, size),
+            Route::Delay(delay) => delay::delayed_echo(&mut conn, counters, || delay),
+            Route::Jitter(max) => delay::delayed_echo(&mut conn, counters, || delay::random(max)),
+            // The others take the connection apart.
+            Route::Broadcast(room) => return self.rooms.join(&room, conn, counters),
+            Route::Ping(interval) => return stream::ping(conn, counters, interval),
+            Route::Count(n) => return stream::count(conn, counters, n),
+            Route::Flood(len) => return stream::flood(conn, counters, len),
+            Route::Drop(after) => return faults::abort(conn, counters, after, false),
+            Route::Reset(after) => return faults::abort(conn, counters, after, true),
+            Route::Invalid(frame) => return faults::send_invalid(conn, frame),
+            Route::Stall => {
+                let (stop, idle, ping) = (&self.shared.stop, self.idle_timeout, self.ping_interval);
+                return stall::stall(conn, counters, stop, idle, ping);
+            }
+        };
+        End::of(&conn, result)
     }
 
     /// Ends what only waits.
     pub(crate) fn stop(&self) {
-        self.stop.set();
+        self.shared.stop.set();
     }
 
-    /// Whether messages have lines of their own.
-    pub(crate) fn is_tracing(&self) -> bool {
-        self.behaviour.log_messages && self.log.is_on()
+    fn count_refused(&self, error: &UpgradeError) {
+        self.shared.metrics.count(Event::Refused, metrics::refused(error));
     }
 
-    fn refuse(&self, addr: Option<SocketAddr>, request: Option<&Request>, reason: &str) {
-        let reason = escape::start(reason, MOST);
-        self.log.event(
-            "refused",
+    fn log_refused(&self, addr: Option<SocketAddr>, request: Option<&Request>, reason: &str) {
+        let reason = escape::shown(reason);
+        let what = format_args!("refused: {reason}");
+        self.log_request("refused", addr, request, what, || ("reason", json::string(&reason)));
+    }
+
+    /// Logs what came of a request: who asked for what, and `what` the server did.
+    fn log_request(
+        &self,
+        event: &str,
+        addr: Option<SocketAddr>,
+        request: Option<&Request>,
+        what: Arguments<'_>,
+        field: impl FnOnce() -> Field,
+    ) {
+        self.shared.log.log_event(
+            event,
             || {
-                let (asked, from) = (describe::asked(addr, request), describe::from(request));
-                format!("{asked} refused: {reason}{from}")
+                let client = describe::client(request);
+                format!("{} {what}{client}", describe::request(addr, request))
             },
             || {
                 let mut fields = describe::fields(addr, request);
-                fields.push(("reason", json::string(&reason)));
+                fields.push(field());
                 fields
             },
         );
     }
 
     /// Such errors come in floods, so they have a line now and then.
-    fn accept_failed(&self, error: &UpgradeError) {
-        let Some(left_out) = self.accepting.pass(Instant::now()) else { return };
-        self.log.event(
+    fn log_accept_failure(&self, error: &UpgradeError) {
+        let Some(left_out) = self.accept_failures.pass(Instant::now()) else { return };
+        let text = error.to_string();
+        self.shared.log.log_event(
             "accept_failed",
             || match left_out {
-                0 => error.to_string(),
-                n => format!("{error}, and {n} times before that"),
+                0 => text.clone(),
+                n => format!("{text}, and {n} times before that"),
             },
-            || {
-                vec![
-                    ("error", json::string(&error.to_string())),
-                    ("left_out", left_out.to_string()),
-                ]
-            },
+            || vec![("error", json::string(&text)), ("left_out", left_out.to_string())],
         );
     }
 }

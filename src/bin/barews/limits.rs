@@ -1,144 +1,179 @@
-//! Memory for all that waits to be sent: so much for all connections together, lest many of them
-//! hold much each.
+//! What all connections share and none may use up: memory for messages that wait to be sent, and
+//! threads that send them.
+//!
+//! ```text
+//! Quota ── take ──> Share ── drop ──> Quota
+//!   MEMORY: a StoredMessage holds a share for its bytes, a Queue one for its slots
+//!   THREADS: spawn() holds a share while the thread runs
+//! ```
+//!
+//! A share is given back when it is dropped, so an early return or a panic loses nothing. Where a
+//! quota is used up, the one who asks is told at once (backpressure): a path then closes with 1013.
 
 use std::collections::VecDeque;
-use std::mem;
-use std::sync::Arc;
+use std::hint::black_box;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::{mem, thread};
 
 use barews::{Message, MessageType};
 
-/// How much may wait in all, in bytes.
-const MOST: usize = 256 << 20;
+/// Bytes that may wait to be sent, on all connections together: many of them must not hold much
+/// each.
+const MAX_STORED_BYTES: usize = 256 << 20;
 
-/// What a message takes besides its bytes, lest empty ones be free: the counts of references, the
-/// allocator's own.
-const OVERHEAD: usize = 128;
+/// Sending threads that there may be. These and the default of connections, with four memory maps
+/// each, leave a quarter of the 65,530 that Linux grants a process; std aborts where it cannot map
+/// a signal stack.
+const MAX_SENDING_THREADS: usize = 4096;
+
+/// From how many bytes on no more messages may wait in one queue.
+const MAX_QUEUED_BYTES: usize = 1 << 20;
+
+/// What a message takes besides its bytes, so that empty ones are not free: the counts of
+/// references, the allocator's own.
+const MESSAGE_OVERHEAD: usize = 128;
 
 /// The least slots of a queue that is in use.
-const SLOTS: usize = 16;
+const MIN_SLOTS: usize = 16;
 
-/// What is left of it.
-#[derive(Debug, Clone)]
-pub(crate) struct Budget(Arc<AtomicUsize>);
+/// Stack size of a sending thread, in bytes.
+const STACK_SIZE: usize = 64 << 10;
 
-/// A share of the budget, given back when it is dropped.
+/// Memory that must stay free for what cannot be refused, in bytes. As the library has it for the
+/// threads of connections: more than 32 MiB, which glibc always has from the system and gives back.
+const HEADROOM: usize = 33 << 20;
+
+pub(crate) static MEMORY: Quota = Quota::new(MAX_STORED_BYTES);
+static THREADS: Quota = Quota::new(MAX_SENDING_THREADS);
+
+/// How much is left of something, in bytes or in pieces.
 #[derive(Debug)]
-pub(crate) struct Charge {
-    bytes: usize,
-    budget: Budget,
+pub(crate) struct Quota(AtomicUsize);
+
+/// Part of a quota, given back when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Share {
+    quota: &'static Quota,
+    amount: usize,
 }
 
-/// A message that counts against the budget until it is dropped.
+/// A message that counts against a quota until it is dropped.
 #[derive(Debug)]
-pub(crate) struct Held {
+pub(crate) struct StoredMessage {
     kind: MessageType,
     bytes: Vec<u8>,
-    _charge: Charge,
+    _share: Share,
 }
 
-/// A queue whose own memory counts against the budget, and shrinks again.
+/// Messages that wait to be sent, in order. Their number and their bytes have a bound; the memory
+/// of the queue itself counts against a quota too, and shrinks again.
 #[derive(Debug)]
 pub(crate) struct Queue<T> {
     items: VecDeque<T>,
-    slots: Charge,
+    slots: Share,
+    /// Of all messages in it.
+    bytes: usize,
+    max_messages: usize,
 }
 
-impl Budget {
-    pub(crate) fn new() -> Self {
-        Self(Arc::new(AtomicUsize::new(MOST)))
+impl Quota {
+    pub(crate) const fn new(amount: usize) -> Self {
+        Self(AtomicUsize::new(amount))
     }
 
-    /// A share of so many bytes, if there is room for it.
-    pub(crate) fn charge(&self, bytes: usize) -> Option<Charge> {
-        let mut charge = Charge { bytes: 0, budget: self.clone() };
-        charge.resize(bytes).then_some(charge)
+    /// A share of this size, if so much is left.
+    pub(crate) fn take(&'static self, amount: usize) -> Option<Share> {
+        let mut share = Share { quota: self, amount: 0 };
+        share.resize(amount).then_some(share)
     }
 
     /// Keeps a message as it was received, if there is room for it.
-    pub(crate) fn hold(&self, kind: MessageType, bytes: Vec<u8>) -> Option<Held> {
-        let charge = self.charge(bytes.capacity().saturating_add(OVERHEAD))?;
-        Some(Held { kind, bytes, _charge: charge })
+    pub(crate) fn store(&'static self, kind: MessageType, bytes: Vec<u8>) -> Option<StoredMessage> {
+        let share = self.take(bytes.capacity().saturating_add(MESSAGE_OVERHEAD))?;
+        Some(StoredMessage { kind, bytes, _share: share })
     }
 }
 
-impl Charge {
-    /// Makes it a share of so many bytes; whether there is room. To give some back always works.
-    fn resize(&mut self, bytes: usize) -> bool {
-        let left = &self.budget.0;
-        if bytes > self.bytes {
-            let take = |left: usize| left.checked_sub(bytes - self.bytes);
+impl Share {
+    /// Makes it a share of this size; whether so much was left. To give some back always works.
+    fn resize(&mut self, amount: usize) -> bool {
+        let left = &self.quota.0;
+        if amount > self.amount {
+            let take = |left: usize| left.checked_sub(amount - self.amount);
             if left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_err() {
                 return false;
             }
         } else {
-            left.fetch_add(self.bytes - bytes, Ordering::Relaxed);
+            left.fetch_add(self.amount - amount, Ordering::Relaxed);
         }
-        self.bytes = bytes;
+        self.amount = amount;
         true
     }
 }
 
-impl Drop for Charge {
+impl Drop for Share {
     fn drop(&mut self) {
         self.resize(0);
     }
 }
 
-impl Held {
+impl StoredMessage {
     pub(crate) fn message(&self) -> Message<'_> {
         match self.kind {
-            // The price of text that is kept: it is looked at once more.
+            // The price of text that is kept: it is checked once more.
             MessageType::Text => {
                 std::str::from_utf8(&self.bytes).expect("it was checked as it came").into()
             }
             MessageType::Binary => Message::from(&self.bytes),
         }
     }
+}
 
-    /// Length of the message in bytes.
-    pub(crate) fn len(&self) -> usize {
-        self.bytes.len()
+impl AsRef<Self> for StoredMessage {
+    fn as_ref(&self) -> &Self {
+        self
     }
 }
 
-impl<T> Queue<T> {
-    pub(crate) fn new(budget: &Budget) -> Self {
-        let slots = Charge { bytes: 0, budget: budget.clone() };
-        Self { items: VecDeque::new(), slots }
+impl<T: AsRef<StoredMessage>> Queue<T> {
+    pub(crate) fn new(quota: &'static Quota, max_messages: usize) -> Self {
+        let slots = Share { quota, amount: 0 };
+        Self { items: VecDeque::new(), slots, bytes: 0, max_messages }
     }
 
-    /// Adds an item at the end; whether there was memory for its slot.
+    /// Adds a message at the end; whether there was memory for its slot.
     #[must_use]
     pub(crate) fn push(&mut self, item: T) -> bool {
         let len = self.items.len();
         if len == self.items.capacity() {
-            let slots = (2 * len).max(SLOTS);
+            let slots = (2 * len).max(MIN_SLOTS);
             if !self.slots.resize(slots * size_of::<T>()) {
                 return false;
             }
             self.items.reserve_exact(slots - len);
         }
+        self.bytes += item.as_ref().bytes.len();
         self.items.push_back(item);
         true
     }
 
-    /// Takes the first item out.
+    /// Takes the first message out.
     pub(crate) fn pop(&mut self) -> Option<T> {
-        let item = self.items.pop_front();
+        let item = self.items.pop_front()?;
+        self.bytes -= item.as_ref().bytes.len();
         let capacity = self.items.capacity();
-        if capacity > SLOTS && self.items.len() <= capacity / 4 {
+        if capacity > MIN_SLOTS && self.items.len() <= capacity / 4 {
             self.items.shrink_to(capacity / 2);
             self.slots.resize(self.items.capacity() * size_of::<T>());
         }
-        item
+        Some(item)
     }
 
-    /// Empties it, and gives its memory back; what was in it.
+    /// Takes all out, and gives the queue's own memory back.
     pub(crate) fn take(&mut self) -> VecDeque<T> {
-        let items = mem::take(&mut self.items);
+        self.bytes = 0;
         self.slots.resize(0);
-        items
+        mem::take(&mut self.items)
     }
 
     pub(crate) fn first(&self) -> Option<&T> {
@@ -149,61 +184,35 @@ impl<T> Queue<T> {
         self.items.back()
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.items.len()
+    pub(crate) fn is_full(&self) -> bool {
+        self.items.len() >= self.max_messages || self.bytes >= MAX_QUEUED_BYTES
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.items.is_empty()
+    /// Whether more than half of its bound is in use.
+    pub(crate) fn is_half_full(&self) -> bool {
+        self.items.len() > self.max_messages / 2 || self.bytes > MAX_QUEUED_BYTES / 2
     }
+}
+
+/// Runs `work` on a thread of its own; whether there was one to be had.
+pub(crate) fn spawn(work: impl FnOnce() + Send + 'static) -> bool {
+    // A thread that finds no memory for itself is the end of the process.
+    let Some(share) = THREADS.take(1).filter(|_| is_memory_left(STACK_SIZE)) else { return false };
+    let work = move || {
+        work();
+        drop(share);
+    };
+    thread::Builder::new().name("sender".to_owned()).stack_size(STACK_SIZE).spawn(work).is_ok()
+}
+
+/// Whether `len` bytes are left for something that can be refused. It takes two system calls.
+pub(crate) fn is_memory_left(len: usize) -> bool {
+    let mut memory = Vec::<u8>::new();
+    let is_left = memory.try_reserve_exact(HEADROOM + len).is_ok();
+    // An allocation that nobody looks at is one that the optimiser leaves out.
+    black_box(&mut memory);
+    is_left
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    impl Budget {
-        pub(crate) fn left(&self) -> usize {
-            self.0.load(Ordering::Relaxed)
-        }
-    }
-
-    #[test]
-    fn what_is_held_is_given_back() {
-        let budget = Budget::new();
-        let hold = |bytes| budget.hold(MessageType::Binary, bytes);
-        let rest = OVERHEAD + 1;
-        let most = MOST - OVERHEAD - rest;
-        let held = hold(Vec::with_capacity(most)).expect("there is room");
-        assert!(hold(Vec::with_capacity(2)).is_none());
-        let small = hold(Vec::with_capacity(1)).expect("there is still room");
-        assert!(hold(Vec::new()).is_none(), "an empty one is not free");
-        drop((held, small));
-        assert_eq!(budget.left(), MOST);
-    }
-
-    #[test]
-    fn edge_m_a_queue_pays_for_its_slots_and_gives_them_back() {
-        let budget = Budget::new();
-        let mut queue = Queue::new(&budget);
-        for n in 0..16_000u64 {
-            assert!(queue.push(n));
-            assert_eq!(MOST - budget.left(), 8 * queue.items.capacity());
-        }
-        assert!(queue.items.capacity() >= 16_000);
-        for n in 0..16_000 {
-            assert_eq!(queue.pop(), Some(n));
-            assert_eq!(MOST - budget.left(), 8 * queue.items.capacity());
-            assert!(queue.items.capacity() <= (4 * queue.len()).max(2 * SLOTS), "{}", queue.len());
-        }
-        assert!(queue.push(1) && queue.take() == [1]);
-        assert_eq!(budget.left(), MOST);
-        // Where there is no memory for another slot, those there are go on to serve.
-        let _rest = budget.charge(MOST - 8 * SLOTS).expect("there is room");
-        assert!((0..SLOTS as u64).all(|n| queue.push(n)));
-        assert!(!queue.push(16));
-        assert_eq!((queue.pop(), queue.len()), (Some(0), SLOTS - 1));
-        drop(queue);
-        assert_eq!(budget.left(), 8 * SLOTS);
-    }
-}
+mod tests;

@@ -1,13 +1,8 @@
 //! `barews`: a dependable endpoint to test WebSocket clients against.
 
 mod os;
-mod escape;
-mod json;
 mod log;
 mod limits;
-mod headroom;
-mod helper;
-mod label;
 mod metrics;
 mod session;
 mod page;
@@ -50,7 +45,7 @@ fn main() -> ExitCode {
 }
 
 fn fail(wrong: &str) -> ExitCode {
-    log::complain(wrong);
+    log::log_error(wrong);
     ExitCode::from(2)
 }
 
@@ -62,7 +57,7 @@ fn print(text: &str) -> ExitCode {
         Err(error) => {
             // Who has read enough need not be told.
             if error.kind() != ErrorKind::BrokenPipe {
-                log::complain(&format!("cannot write to standard output: {error}"));
+                log::log_error(&format!("cannot write to standard output: {error}"));
             }
             ExitCode::FAILURE
         }
@@ -78,7 +73,7 @@ fn serve(options: Options, passed: Result<Vec<Listener>, String>) -> Result<(), 
     // A report of a panic must not wait for standard error either.
     std::panic::set_hook(Box::new({
         let log = log.clone();
-        move |panic| log.say("panic", panic.to_string())
+        move |panic| log.log_text("panic", panic.to_string())
     }));
     let result = listen_and_run(options, passed, log, &shutdown);
     shutdown.clear();
@@ -92,21 +87,21 @@ fn listen_and_run(
     shutdown: &Shutdown,
 ) -> Result<(), String> {
     let Options { listen, config, grace, behaviour, mut warnings, .. } = options;
-    // Before anything is said to listen.
+    // Before a line says that it listens.
     config.validate().map_err(|error| error.to_string())?;
     let descriptors = descriptors::raise();
     let listeners = listeners(&listen, passed?, shutdown, &mut warnings)?;
     for listener in &listeners {
-        let addr = listen::shown(listener);
-        log.event(
+        let addr = listen::display(listener);
+        log.log_event(
             "listening",
             || format!("listening on {addr}"),
-            || vec![("address", json::string(&addr))],
+            || vec![("address", log::json::string(&addr))],
         );
     }
     warnings.extend(descriptors.and_then(|limit| too_few(limit, &config, listeners.len())));
     for warning in warnings {
-        log.say("warning", warning);
+        log.log_text("warning", warning);
     }
     let app = Arc::new(App::new(log, behaviour, &config.timeouts));
     let result = run(listeners, config, &app, grace, shutdown);
@@ -161,12 +156,12 @@ fn run(
     for listener in listeners {
         server = server.with_listener(listener)?;
     }
-    let [decide, answer, hear, serve] = [(); 4].map(|()| Arc::clone(app));
+    let [upgrades, requests, errors, handler] = [(); 4].map(|()| Arc::clone(app));
     let server = server
         .config(config)
-        .on_upgrade(move |request| decide.decide(request))
-        .on_request(move |request| answer.answer(request))
-        .on_error(move |context, error| hear.hear(context, error));
+        .on_upgrade(move |request| upgrades.on_upgrade(request))
+        .on_request(move |request| requests.on_request(request))
+        .on_error(move |context, error| errors.on_error(context, error));
     shutdown.serve(server.shutdown_handle(), app, grace);
-    server.run(move |conn| serve.serve(conn))
+    server.run(move |conn| handler.handle(conn))
 }

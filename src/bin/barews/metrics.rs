@@ -1,18 +1,18 @@
 //! Counters for `/metrics`, in the text format of Prometheus.
 //!
 //! The ones that change with every message belong to one connection each, so that threads do not
-//! fight over them; who asks for the metrics adds them up.
+//! fight over them; who asks for the metrics adds them up. All others are under one lock.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fmt::Write;
+use std::fmt::{Debug, Display, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use barews::{CloseCode, CloseFrame, Error, Message, MessageType, Status, UpgradeError};
+use barews::http::{HandshakeError, HeadError};
+use barews::{CloseCode, CloseFrame, Error, Message, MessageType, UpgradeError};
 
-use crate::label;
-use crate::log::message::{Direction, Trace};
+use crate::log::message::MessageLog;
 
 /// The upper bounds of the buckets for handshakes, in seconds.
 const HANDSHAKES: &[f64] = &[0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0];
@@ -20,19 +20,20 @@ const HANDSHAKES: &[f64] = &[0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.
 /// The same for connections.
 const CONNECTIONS: &[f64] = &[0.01, 0.1, 1.0, 10.0, 60.0, 600.0, 3600.0, 86_400.0];
 
-/// What went through one connection. Each half is counted by one thread at a time.
+/// What went through one connection. Each direction is counted by one thread at a time.
 #[derive(Default)]
-pub(crate) struct Tally {
-    pub(crate) received: Half,
-    pub(crate) sent: Half,
+pub(crate) struct Counters {
+    pub(crate) received: Traffic,
+    pub(crate) sent: Traffic,
     /// The Close that we chose to send, if we did. In a box, since most connections have none.
     pub(crate) closed: OnceLock<Box<CloseFrame>>,
     /// Logs each message, if that was asked for.
-    pub(crate) trace: Option<Box<Trace>>,
+    pub(crate) log: Option<Box<MessageLog>>,
 }
 
+/// Messages in one direction.
 #[derive(Debug, Default)]
-pub(crate) struct Half {
+pub(crate) struct Traffic {
     messages: AtomicU64,
     bytes: AtomicU64,
 }
@@ -42,26 +43,36 @@ pub(crate) struct Metrics {
     state: Mutex<State>,
 }
 
+/// What is counted by a label.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Event {
+    /// A connection did not open, by the reason.
+    Refused,
+    /// A plain request was answered, by the status.
+    Request,
+    /// A connection has ended, by the close code.
+    Closed,
+    /// A peer has broken the protocol, by the rule.
+    Violation,
+}
+
+#[derive(Default)]
 struct State {
-    open: HashMap<u64, Arc<Tally>>,
+    open: HashMap<u64, Arc<Counters>>,
     /// Connections that have opened so far.
     opened: u64,
     /// What went through those that have ended.
-    ended: Tally,
-    refused: BTreeMap<String, u64>,
-    /// Plain requests by the status of their answer.
-    requests: BTreeMap<String, u64>,
+    ended: Counters,
     /// Streams that ended before their first byte.
     probes: u64,
     /// Times that no stream could be accepted.
     accept_failures: u64,
-    /// By close code; those of an application by their thousand.
-    closed: BTreeMap<u16, u64>,
-    violations: BTreeMap<String, u64>,
+    events: BTreeMap<(Event, String), u64>,
     handshakes: Histogram,
     connections: Histogram,
 }
 
+#[derive(Default)]
 struct Histogram {
     bounds: &'static [f64],
     /// One for each bound, and one for what is beyond.
@@ -69,7 +80,7 @@ struct Histogram {
     sum: f64,
 }
 
-impl Half {
+impl Traffic {
     /// Counts a message. Not for two threads at once: the sum would lose some.
     fn count(&self, bytes: usize) {
         self.add(1, bytes as u64);
@@ -89,7 +100,7 @@ impl Half {
     }
 }
 
-impl Tally {
+impl Counters {
     /// Counts a message that was received.
     #[inline]
     pub(crate) fn count_received(&self, message: Message<'_>) {
@@ -100,8 +111,8 @@ impl Tally {
     #[inline]
     pub(crate) fn count_received_part(&self, kind: MessageType, len: usize, start: &[u8]) {
         self.received.count(len);
-        if let Some(trace) = &self.trace {
-            trace.log(Direction::In, kind, len, start);
+        if let Some(log) = &self.log {
+            log.log("in", kind, len, start);
         }
     }
 
@@ -109,8 +120,8 @@ impl Tally {
     #[inline]
     pub(crate) fn count_sent(&self, message: Message<'_>) {
         self.sent.count(message.len());
-        if let Some(trace) = &self.trace {
-            trace.log(Direction::Out, message.kind(), message.len(), message.as_bytes());
+        if let Some(log) = &self.log {
+            log.log("out", message.kind(), message.len(), message.as_bytes());
         }
     }
 
@@ -123,34 +134,26 @@ impl Tally {
 impl Metrics {
     pub(crate) fn new() -> Self {
         let state = State {
-            open: HashMap::new(),
-            opened: 0,
-            ended: Tally::default(),
-            refused: BTreeMap::new(),
-            requests: BTreeMap::new(),
-            probes: 0,
-            accept_failures: 0,
-            closed: BTreeMap::new(),
-            violations: BTreeMap::new(),
             handshakes: Histogram::new(HANDSHAKES),
             connections: Histogram::new(CONNECTIONS),
+            ..State::default()
         };
         Self { state: Mutex::new(state) }
     }
 
-    /// A connection has opened, after a handshake of this length: its number and its tally.
+    /// A connection has opened, after a handshake of this length: its number and its counters.
     pub(crate) fn opened(
         &self,
         handshake: Duration,
-        trace: Option<Box<Trace>>,
-    ) -> (u64, Arc<Tally>) {
-        let tally = Arc::new(Tally { trace, ..Tally::default() });
+        log: Option<Box<MessageLog>>,
+    ) -> (u64, Arc<Counters>) {
+        let counters = Arc::new(Counters { log, ..Counters::default() });
         let mut state = self.lock();
         state.opened += 1;
         let number = state.opened;
-        state.open.insert(number, Arc::clone(&tally));
+        state.open.insert(number, Arc::clone(&counters));
         state.handshakes.observe(handshake);
-        (number, tally)
+        (number, counters)
     }
 
     /// It has ended, after this time and with this code, and perhaps for an error.
@@ -162,56 +165,46 @@ impl Metrics {
         error: Option<&Error>,
     ) {
         let mut state = self.lock();
-        if let Some(tally) = state.open.remove(&number) {
-            state.ended.add(&tally);
+        if let Some(counters) = state.open.remove(&number) {
+            state.ended.add(&counters);
         }
         state.connections.observe(length);
         // Peers choose the code, and must not choose how many lines there are.
         let code = match code.0 {
-            code @ 3000..=4999 => code / 1000 * 1000,
-            code => code,
+            code @ 3000..=4999 => format!("{}xxx", code / 1000),
+            code => code.to_string(),
         };
-        *state.closed.entry(code).or_default() += 1;
-        if let Some(Error::Protocol(violation)) = error {
-            *state.violations.entry(label::variant(violation)).or_default() += 1;
+        state.count(Event::Closed, code);
+        if let Some(Error::Protocol(error)) = error {
+            state.count(Event::Violation, variant(error));
         }
     }
 
-    /// A connection did not open.
-    pub(crate) fn refused(&self, error: &UpgradeError) {
-        *self.lock().refused.entry(label::refused(error)).or_default() += 1;
-    }
-
-    /// A plain request was answered.
-    pub(crate) fn answered(&self, status: Status) {
-        *self.lock().requests.entry(status.code().to_string()).or_default() += 1;
+    pub(crate) fn count(&self, event: Event, label: String) {
+        self.lock().count(event, label);
     }
 
     /// A stream ended before its first byte.
-    pub(crate) fn probed(&self) {
+    pub(crate) fn count_probe(&self) {
         self.lock().probes += 1;
     }
 
     /// No stream could be accepted.
-    pub(crate) fn accept_failed(&self) {
+    pub(crate) fn count_accept_failure(&self) {
         self.lock().accept_failures += 1;
     }
 
     /// Everything as text.
     pub(crate) fn text(&self) -> String {
         let state = self.lock();
-        let total = Tally::default();
+        let total = Counters::default();
         total.add(&state.ended);
-        for tally in state.open.values() {
-            total.add(tally);
+        for counters in state.open.values() {
+            total.add(counters);
         }
-        let closed = state.closed.iter().map(|(code, count)| match code {
-            3000 | 4000 => (format!("{}xxx", code / 1000), *count),
-            code => (code.to_string(), *count),
-        });
-        let closed = closed.collect();
         let mut text = String::new();
-        single(&mut text, "connections", "gauge", "Open connections.", state.open.len() as u64);
+        header(&mut text, "connections", "gauge", "Open connections.");
+        line(&mut text, "connections", state.open.len());
         for (name, help, value) in [
             ("connections_opened_total", "Connections that have opened.", state.opened),
             ("messages_received_total", "Messages received.", total.received.messages()),
@@ -221,16 +214,17 @@ impl Metrics {
             ("probes_total", "Streams that ended before their first byte.", state.probes),
             ("accept_failures_total", "Times no stream could be accepted.", state.accept_failures),
         ] {
-            single(&mut text, name, "counter", help, value);
+            header(&mut text, name, "counter", help);
+            line(&mut text, name, value);
         }
-        for (name, help, key, counts) in [
-            ("refused_total", "Connections that did not open.", "reason", &state.refused),
-            ("http_requests_total", "Plain requests, by status.", "code", &state.requests),
-            ("closed_total", "Connections that have ended, by close code.", "code", &closed),
-            ("violations_total", "Violations of the protocol.", "kind", &state.violations),
+        for (event, name, help, key) in [
+            (Event::Refused, "refused_total", "Connections that did not open.", "reason"),
+            (Event::Request, "http_requests_total", "Plain requests, by status.", "code"),
+            (Event::Closed, "closed_total", "Connections that have ended, by close code.", "code"),
+            (Event::Violation, "violations_total", "Violations of the protocol.", "kind"),
         ] {
             header(&mut text, name, "counter", help);
-            for (label, count) in counts {
+            for ((_, label), count) in state.events.iter().filter(|(of, _)| of.0 == event) {
                 line(&mut text, &format!("{name}{{{key}=\"{label}\"}}"), count);
             }
         }
@@ -244,6 +238,12 @@ impl Metrics {
     fn lock(&self) -> MutexGuard<'_, State> {
         // Counters stay counters whatever panics.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn count(&mut self, event: Event, label: String) {
+        *self.events.entry((event, label)).or_default() += 1;
     }
 }
 
@@ -271,86 +271,42 @@ impl Histogram {
     }
 }
 
-fn single(text: &mut String, name: &str, kind: &str, help: &str, value: u64) {
-    header(text, name, kind, help);
-    line(text, name, value);
-}
-
 fn header(text: &mut String, name: &str, kind: &str, help: &str) {
     // Writing to a string does not fail.
     let _ = write!(text, "# HELP barews_{name} {help}\n# TYPE barews_{name} {kind}\n");
 }
 
-fn line(text: &mut String, name: &str, value: impl std::fmt::Display) {
+fn line(text: &mut String, name: &str, value: impl Display) {
     let _ = writeln!(text, "barews_{name} {value}");
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use barews::ProtocolError;
-    use barews::http::{HandshakeError, HeadError};
-
-    #[test]
-    fn counts_of_open_and_ended_connections_add_up() {
-        let metrics = Metrics::new();
-        let (first, one) = metrics.opened(Duration::from_micros(700), None);
-        let (_, two) = metrics.opened(Duration::from_secs(60), None);
-        one.received.count(5);
-        one.sent.count(7);
-        two.received.count(10);
-        let error = Error::Protocol(ProtocolError::TextNotUtf8);
-        metrics.ended(first, Duration::from_secs(1), CloseCode(3999), Some(&error));
-        let text = metrics.text();
-        for line in [
-            "barews_connections 1",
-            "barews_connections_opened_total 2",
-            "barews_messages_received_total 2",
-            "barews_received_bytes_total 15",
-            "barews_messages_sent_total 1",
-            "barews_sent_bytes_total 7",
-            "barews_closed_total{code=\"3xxx\"} 1",
-            "barews_violations_total{kind=\"text_not_utf8\"} 1",
-            "barews_handshake_duration_seconds_bucket{le=\"0.0005\"} 0",
-            "barews_handshake_duration_seconds_bucket{le=\"0.001\"} 1",
-            "barews_handshake_duration_seconds_bucket{le=\"10\"} 1",
-            "barews_handshake_duration_seconds_bucket{le=\"+Inf\"} 2",
-            "barews_handshake_duration_seconds_count 2",
-            "barews_connection_duration_seconds_bucket{le=\"0.1\"} 0",
-            "barews_connection_duration_seconds_bucket{le=\"1\"} 1",
-            "barews_connection_duration_seconds_sum 1",
-        ] {
-            assert!(text.lines().any(|other| other == line), "{line} in:\n{text}");
+/// Why a connection did not open, as a label.
+pub(crate) fn refused(error: &UpgradeError) -> String {
+    match error {
+        // The other version that is not supported is the one of WebSocket.
+        UpgradeError::Refused(HandshakeError::Head(HeadError::UnsupportedVersion)) => {
+            "unsupported_http_version".to_owned()
         }
-    }
-
-    #[test]
-    fn refusals_are_counted_by_their_reason() {
-        let metrics = Metrics::new();
-        metrics.refused(&UpgradeError::Refused(HandshakeError::MissingKey));
-        metrics.refused(&UpgradeError::Refused(HandshakeError::Head(HeadError::BareLf)));
-        metrics.refused(&UpgradeError::TimedOut);
-        metrics.refused(&UpgradeError::TooManyConnections);
-        metrics.refused(&UpgradeError::TooManyConnections);
-        metrics.refused(&UpgradeError::Rejected(barews::Status::FORBIDDEN));
-        metrics.refused(&UpgradeError::Rejected(barews::Status::BAD_REQUEST));
-        metrics.refused(&UpgradeError::Io(std::io::ErrorKind::UnexpectedEof.into()));
-        let text = metrics.text();
-        let refused: Vec<_> = text
-            .lines()
-            .filter_map(|line| line.strip_prefix("barews_refused_total{reason="))
-            .collect();
-        assert_eq!(
-            refused,
-            [
-                "\"answered_400\"} 1",
-                "\"answered_403\"} 1",
-                "\"bare_lf\"} 1",
-                "\"io\"} 1",
-                "\"missing_key\"} 1",
-                "\"timed_out\"} 1",
-                "\"too_many_connections\"} 2",
-            ]
-        );
+        UpgradeError::Refused(HandshakeError::Head(error)) => variant(error),
+        UpgradeError::Refused(refusal) => variant(refusal),
+        // The application has but a few of its own.
+        UpgradeError::Rejected(status) => format!("answered_{}", status.code()),
+        error => variant(error),
     }
 }
+
+/// The name of an enum's variant as a label: in lower case with underscores.
+fn variant(variant: &impl Debug) -> String {
+    let debug = format!("{variant:?}");
+    let mut label = String::new();
+    for c in debug.chars().take_while(char::is_ascii_alphanumeric) {
+        if c.is_ascii_uppercase() && !label.is_empty() {
+            label.push('_');
+        }
+        label.push(c.to_ascii_lowercase());
+    }
+    label
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,31 +1,54 @@
 //! One connection from its first line in the log to its last.
+//!
+//! A [`Session`] is made when a connection opens and dropped when its handler ends, also by a
+//! panic; the handler leaves its [`End`] there. From the End, and from the Close that a path chose to send
+//! ([`close`]), follows who closed with which code: one line in the log, one count in the metrics.
+//!
+//! ```text
+//! Session::open ── "open" ──> path's handler ── End ──> drop ── "connection", Metrics::ended
+//! ```
 
-use std::sync::Arc;
-use std::time::Instant;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
-use barews::{CloseCode, CloseFrame, Connection, Deadline, Error, Sender};
+use barews::{CloseCode, CloseFrame, Connection, Deadline, Error, Receiver, Sender};
 
-use crate::app::App;
-use crate::escape;
-use crate::json;
-use crate::log::message::Trace;
-use crate::log::request::{self as describe, Field};
-use crate::metrics::Tally;
-use crate::routes::stall::SHUTDOWN;
+use crate::log::message::MessageLog;
+use crate::log::{Field, Log, describe, escape, json};
+use crate::metrics::{Counters, Metrics};
+
+/// What a peer hears when the server shuts down: the same as the library says.
+pub(crate) const SHUTDOWN: &str = "the server is shutting down";
+
+/// What all sessions share.
+pub(crate) struct SessionShared {
+    pub(crate) log: Log,
+    /// Whether each message has a line in the log.
+    pub(crate) log_messages: bool,
+    pub(crate) metrics: Metrics,
+    pub(crate) stop: StopFlag,
+}
+
+/// Whether the server is to stop. Never unset.
+#[derive(Default)]
+pub(crate) struct StopFlag {
+    set: Mutex<bool>,
+    changed: Condvar,
+}
 
 /// How a connection ended.
 #[derive(Debug)]
 pub(crate) struct End {
     pub(crate) result: Result<(), Error>,
-    /// What the peer's Close said.
-    pub(crate) close: Option<CloseFrame>,
+    /// The peer's Close.
+    pub(crate) received: Option<CloseFrame>,
 }
 
 /// Counts a connection as open, and logs a line when it is made and when it is dropped.
-pub(crate) struct Visit<'a> {
-    app: &'a App,
+pub(crate) struct Session<'a> {
+    shared: &'a SessionShared,
     number: u64,
-    pub(crate) tally: Arc<Tally>,
+    pub(crate) counters: Arc<Counters>,
     peer: String,
     path: String,
     subprotocol: Option<String>,
@@ -36,87 +59,94 @@ pub(crate) struct Visit<'a> {
     pub(crate) end: Option<End>,
 }
 
-impl End {
-    pub(crate) fn of(conn: &Connection, result: Result<(), Error>) -> Self {
-        Self { result, close: conn.close_frame().cloned() }
+impl StopFlag {
+    pub(crate) fn set(&self) {
+        *self.set.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.changed.notify_all();
     }
 
-    /// The code that a client would say the connection ended with; `ours` was sent before whatever
-    /// came of it.
-    fn code(&self, ours: Option<&CloseFrame>) -> CloseCode {
-        match (&self.result, ours, &self.close) {
-            // What did not go out was not heard. Other errors are of the time after it.
-            (Err(Error::DeadlineExceeded(Deadline::Write)), ..) => CloseCode::ABNORMAL,
-            (_, Some(frame), _) => frame.code,
-            (Err(Error::Protocol(violation)), ..) => violation.close_code(),
-            (Err(Error::Overloaded), ..) => CloseCode::TRY_AGAIN_LATER,
-            (Err(Error::DeadlineExceeded(Deadline::Idle | Deadline::Message)), ..) => {
-                CloseCode::POLICY_VIOLATION
-            }
-            (_, _, Some(frame)) => frame.code,
-            _ => CloseCode::ABNORMAL,
-        }
+    fn is_set(&self) -> bool {
+        self.wait(Duration::ZERO)
+    }
+
+    /// Waits so long, or until it is set; whether it is.
+    pub(crate) fn wait(&self, timeout: Duration) -> bool {
+        let set = self.set.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.changed.wait_timeout_while(set, timeout, |set| !*set);
+        *waited.unwrap_or_else(PoisonError::into_inner).0
+    }
+}
+
+impl End {
+    pub(crate) fn of(conn: &Connection, result: Result<(), Error>) -> Self {
+        Self { result, received: conn.close_frame().cloned() }
+    }
+
+    pub(crate) fn of_half(receiver: &Receiver, result: Result<(), Error>) -> Self {
+        Self { result, received: receiver.close_frame().cloned() }
     }
 }
 
 /// Closes, and takes note of the code, which is not the peer's to choose.
 pub(crate) fn close(
     conn: &mut Connection,
-    tally: &Tally,
+    counters: &Counters,
     code: CloseCode,
     reason: &str,
 ) -> Result<(), Error> {
-    let _ = tally.closed.set(Box::new(CloseFrame { code, reason: reason.to_owned() }));
+    note_close(counters, code, reason);
     conn.close(code, reason)
 }
 
 /// The same for a connection in two halves, of which the one that receives sees it through.
-pub(crate) fn start_close(sender: &Sender, tally: &Tally, code: CloseCode, reason: &str) {
-    let _ = tally.closed.set(Box::new(CloseFrame { code, reason: reason.to_owned() }));
+pub(crate) fn start_close(sender: &Sender, counters: &Counters, code: CloseCode, reason: &str) {
+    note_close(counters, code, reason);
     // It is sent, or one was before.
     let _ = sender.close(code, reason);
 }
 
-impl<'a> Visit<'a> {
-    pub(crate) fn begin(app: &'a App, conn: &Connection) -> Self {
+fn note_close(counters: &Counters, code: CloseCode, reason: &str) {
+    let _ = counters.closed.set(Box::new(CloseFrame { code, reason: reason.to_owned() }));
+}
+
+impl<'a> Session<'a> {
+    pub(crate) fn open(shared: &'a SessionShared, conn: &Connection) -> Self {
         let start = Instant::now();
         let request = conn.request();
         let peer = describe::peer(request.peer_addr());
         let path = describe::path(request);
-        let trace = app.is_tracing().then(|| {
-            let (log, peer, path) = (app.log.clone(), peer.clone(), path.clone());
-            Box::new(Trace { log, peer, path })
+        let message_log = (shared.log_messages && shared.log.is_on()).then(|| {
+            let (log, peer, path) = (shared.log.clone(), peer.clone(), path.clone());
+            Box::new(MessageLog { log, peer, path })
         });
-        let (number, tally) = app.metrics.opened(start - request.accepted_at(), trace);
-        let subprotocol =
-            conn.subprotocol().map(|name| escape::start(name, escape::MOST).into_owned());
-        let visit =
-            Self { app, number, tally, peer, path, subprotocol, start, is_raw: false, end: None };
-        visit.log_open(conn);
-        visit
+        let (number, counters) = shared.metrics.opened(start - request.accepted_at(), message_log);
+        let subprotocol = conn.subprotocol().map(|name| escape::shown(name).into_owned());
+        let (is_raw, end) = (false, None);
+        let session =
+            Self { shared, number, counters, peer, path, subprotocol, start, is_raw, end };
+        session.log_open(conn);
+        session
     }
 
     #[inline(never)]
     fn log_open(&self, conn: &Connection) {
         let request = conn.request();
-        let Self { peer, path, .. } = self;
-        self.app.log.event(
+        let offered = describe::subprotocols_offered(request);
+        self.shared.log.log_event(
             "open",
             || {
-                let from = describe::from(Some(request));
-                let agreed = match describe::offers(request) {
+                let agreed = match self.subprotocol {
                     // Many clients then end the connection themselves.
-                    n if n > 0 && self.subprotocol.is_none() => {
-                        format!(" with none of {n} subprotocols")
-                    }
+                    None if offered > 0 => format!(" with none of {offered} subprotocols"),
                     _ => self.agreed(),
                 };
-                format!("{peer} {path} open{agreed}{from}")
+                let client = describe::client(Some(request));
+                format!("{} {} open{agreed}{client}", self.peer, self.path)
             },
             || {
                 let mut fields = describe::fields(request.peer_addr(), Some(request));
                 fields.push(("subprotocol", json::optional(self.subprotocol.as_deref())));
-                fields.push(("subprotocols_offered", describe::offers(request).to_string()));
+                fields.push(("subprotocols_offered", offered.to_string()));
                 fields
             },
         );
@@ -128,126 +158,126 @@ impl<'a> Visit<'a> {
     }
 
     /// The Close that we began with, if we did: by our own choice, or for all at the end.
-    fn ours(&self) -> Option<CloseFrame> {
-        if let Some(frame) = self.tally.closed.get() {
+    fn initiated(&self) -> Option<CloseFrame> {
+        if let Some(frame) = self.counters.closed.get() {
             return Some((**frame).clone());
         }
-        let Some(End { result, close }) = &self.end else { return None };
-        let is_last = match (result, close) {
+        let End { result, received } = self.end.as_ref()?;
+        let is_last = match (result, received) {
             (Ok(()), None) => false,
             // Nobody else is asked to go away by the one who goes.
-            (_, Some(theirs)) => theirs.code == CloseCode::GOING_AWAY,
+            (_, Some(received)) => received.code == CloseCode::GOING_AWAY,
             (Err(Error::Io(_) | Error::DeadlineExceeded(Deadline::Close)), None) => true,
             (Err(_), None) => false,
         };
-        let is_last = is_last && !self.is_raw && self.app.stop.is_set();
+        let is_last = is_last && !self.is_raw && self.shared.stop.is_set();
         is_last.then(|| CloseFrame { code: CloseCode::GOING_AWAY, reason: SHUTDOWN.to_owned() })
     }
 
     /// The Close that went out: our own, what an error calls for, or the answer to the peer's,
     /// which repeats it.
-    fn sent(&self, ours: Option<&CloseFrame>) -> Option<CloseFrame> {
-        let told = |code, error: &Error| Some(CloseFrame { code, reason: error.to_string() });
-        let Some(End { result, close }) = &self.end else {
+    fn sent(&self, initiated: Option<&CloseFrame>) -> Option<CloseFrame> {
+        let Some(End { result, received }) = &self.end else {
             return Some(CloseFrame { code: CloseCode::INTERNAL_ERROR, reason: String::new() });
         };
-        match (result, ours) {
-            (Err(Error::DeadlineExceeded(Deadline::Write)), _) => None,
-            (_, Some(frame)) => Some(frame.clone()),
-            (Err(error @ Error::Protocol(violation)), _) => told(violation.close_code(), error),
-            (Err(error @ Error::Overloaded), _) => told(CloseCode::TRY_AGAIN_LATER, error),
-            (Err(error @ Error::DeadlineExceeded(Deadline::Idle | Deadline::Message)), _) => {
-                told(CloseCode::POLICY_VIOLATION, error)
+        let code = match (result, initiated) {
+            (Err(Error::DeadlineExceeded(Deadline::Write)), _) => return None,
+            (_, Some(frame)) => return Some(frame.clone()),
+            (Ok(()), _) => return received.clone().filter(|_| !self.is_raw),
+            (Err(Error::Protocol(error)), _) => error.close_code(),
+            (Err(Error::Overloaded), _) => CloseCode::TRY_AGAIN_LATER,
+            (Err(Error::DeadlineExceeded(Deadline::Idle | Deadline::Message)), _) => {
+                CloseCode::POLICY_VIOLATION
             }
-            (Err(_), _) => None,
-            (Ok(()), _) => close.clone().filter(|_| !self.is_raw),
-        }
+            (Err(_), _) => return None,
+        };
+        let reason = result.as_ref().err().map(Error::to_string).unwrap_or_default();
+        Some(CloseFrame { code, reason })
+    }
+
+    /// The code that a client would say the connection ended with: `sent` was sent before whatever
+    /// came of it.
+    fn code(&self, sent: Option<&CloseFrame>) -> CloseCode {
+        let received = match &self.end {
+            // What did not go out was not heard. Other errors are of the time after it.
+            Some(End { result: Err(Error::DeadlineExceeded(Deadline::Write)), .. }) => None,
+            end => end.as_ref().and_then(|end| end.received.as_ref()),
+        };
+        sent.or(received).map_or(CloseCode::ABNORMAL, |frame| frame.code)
     }
 
     /// How it ended, for people: who closed with what, and what the other side said to that.
-    fn outcome(&self, code: CloseCode, ours: Option<&CloseFrame>) -> String {
-        let said = |frame: &CloseFrame| format!("{} {:?}", frame.code, frame.reason);
-        let Some(End { result, close }) = &self.end else {
+    fn outcome(&self, code: CloseCode, initiated: Option<&CloseFrame>) -> String {
+        let quoted = |frame: &CloseFrame| format!("{} {:?}", frame.code, frame.reason);
+        let Some(End { result, received }) = &self.end else {
             return format!("failed {code}: the handler panicked");
         };
-        match (result, ours, close) {
+        match (result, initiated.map(quoted), received.as_ref().map(quoted)) {
             (Err(error @ Error::DeadlineExceeded(Deadline::Write)), Some(ours), _) => {
-                format!("failed {code}: {error}, nor the close {}", said(ours))
+                format!("failed {code}: {error}, nor the close {ours}")
             }
-            (Err(error), Some(ours), _) => format!("closed {}, then: {error}", said(ours)),
+            (Err(error), Some(ours), _) => format!("closed {ours}, then: {error}"),
             (Err(error), None, _) => format!("failed {code}: {error}"),
-            (Ok(()), Some(ours), Some(theirs)) => {
-                format!("closed {}, answered {}", said(ours), said(theirs))
-            }
-            (Ok(()), Some(ours), None) => format!("closed {}", said(ours)),
-            (Ok(()), None, Some(theirs)) => format!("peer closed {}", said(theirs)),
+            (Ok(()), Some(ours), Some(theirs)) => format!("closed {ours}, answered {theirs}"),
+            (Ok(()), Some(ours), None) => format!("closed {ours}"),
+            (Ok(()), None, Some(theirs)) => format!("peer closed {theirs}"),
             (Ok(()), None, None) => "ended without a Close".to_owned(),
         }
     }
-
-    fn text(&self, code: CloseCode, ours: Option<&CloseFrame>, seconds: f64) -> String {
-        let Self { peer, path, tally, .. } = self;
-        let (received, sent) = (&tally.received, &tally.sent);
-        format!(
-            "{peer} {path}{}: {} messages {} bytes in, {} messages {} bytes out, \
-             {seconds:.3} s, {}",
-            self.agreed(),
-            received.messages(),
-            received.bytes(),
-            sent.messages(),
-            sent.bytes(),
-            self.outcome(code, ours),
-        )
-    }
-
-    fn fields(&self, code: CloseCode, ours: Option<&CloseFrame>, seconds: f64) -> Vec<Field> {
-        let Self { tally, end, .. } = self;
-        let (received, sent) = (&tally.received, &tally.sent);
-        let theirs = end.as_ref().and_then(|end| end.close.as_ref());
-        let error = match end {
-            None => Some("the handler panicked".to_owned()),
-            Some(end) => end.result.as_ref().err().map(Error::to_string),
-        };
-        let code_of = |frame: Option<&CloseFrame>| {
-            frame.map_or_else(|| json::optional(None), |frame| frame.code.to_string())
-        };
-        let reason_of =
-            |frame: Option<&CloseFrame>| json::optional(frame.map(|frame| &*frame.reason));
-        let out = self.sent(ours);
-        vec![
-            ("peer", json::string(&self.peer)),
-            ("path", json::string(&self.path)),
-            ("subprotocol", json::optional(self.subprotocol.as_deref())),
-            ("seconds", format!("{seconds:.6}")),
-            ("messages_in", received.messages().to_string()),
-            ("bytes_in", received.bytes().to_string()),
-            ("messages_out", sent.messages().to_string()),
-            ("bytes_out", sent.bytes().to_string()),
-            ("sent_code", code_of(out.as_ref())),
-            ("sent_reason", reason_of(out.as_ref())),
-            ("received_code", code_of(theirs)),
-            ("received_reason", reason_of(theirs)),
-            ("close_code", code.to_string()),
-            ("close_reason", reason_of(ours.or(theirs))),
-            ("error", json::optional(error.as_deref())),
-        ]
-    }
 }
 
-impl Drop for Visit<'_> {
+impl Drop for Session<'_> {
     fn drop(&mut self) {
-        let length = self.start.elapsed();
-        let ours = self.ours();
-        let (code, error) = match &self.end {
-            Some(end) => (end.code(ours.as_ref()), end.result.as_ref().err()),
-            None => (CloseCode::INTERNAL_ERROR, None),
+        let duration = self.start.elapsed();
+        let initiated = self.initiated();
+        let initiated = initiated.as_ref();
+        let sent = self.sent(initiated);
+        let code = self.code(sent.as_ref());
+        let Self { shared, counters, peer, path, end, .. } = &*self;
+        let error = end.as_ref().and_then(|end| end.result.as_ref().err());
+        shared.metrics.ended(self.number, duration, code, error);
+        let seconds = duration.as_secs_f64();
+        let [messages_in, messages_out] =
+            [&counters.received, &counters.sent].map(|traffic| traffic.messages());
+        let [bytes_in, bytes_out] =
+            [&counters.received, &counters.sent].map(|traffic| traffic.bytes());
+        let text = || {
+            format!(
+                "{peer} {path}{}: {messages_in} messages {bytes_in} bytes in, \
+                 {messages_out} messages {bytes_out} bytes out, {seconds:.3} s, {}",
+                self.agreed(),
+                self.outcome(code, initiated),
+            )
         };
-        self.app.metrics.ended(self.number, length, code, error);
-        let seconds = length.as_secs_f64();
-        self.app.log.event(
-            "connection",
-            || self.text(code, ours.as_ref(), seconds),
-            || self.fields(code, ours.as_ref(), seconds),
-        );
+        let fields = || -> Vec<Field> {
+            let received = end.as_ref().and_then(|end| end.received.as_ref());
+            let error = match end {
+                None => Some("the handler panicked".to_owned()),
+                Some(_) => error.map(Error::to_string),
+            };
+            let code_of = |frame: Option<&CloseFrame>| {
+                frame.map_or_else(|| json::optional(None), |frame| frame.code.to_string())
+            };
+            let reason_of =
+                |frame: Option<&CloseFrame>| json::optional(frame.map(|frame| &*frame.reason));
+            vec![
+                ("peer", json::string(peer)),
+                ("path", json::string(path)),
+                ("subprotocol", json::optional(self.subprotocol.as_deref())),
+                ("seconds", format!("{seconds:.6}")),
+                ("messages_in", messages_in.to_string()),
+                ("bytes_in", bytes_in.to_string()),
+                ("messages_out", messages_out.to_string()),
+                ("bytes_out", bytes_out.to_string()),
+                ("sent_code", code_of(sent.as_ref())),
+                ("sent_reason", reason_of(sent.as_ref())),
+                ("received_code", code_of(received)),
+                ("received_reason", reason_of(received)),
+                ("close_code", code.to_string()),
+                ("close_reason", reason_of(initiated.or(received))),
+                ("error", json::optional(error.as_deref())),
+            ]
+        };
+        shared.log.log_event("connection", text, fields);
     }
 }

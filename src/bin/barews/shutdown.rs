@@ -16,11 +16,12 @@ use barews::ShutdownHandle;
 use crate::app::App;
 use crate::log::Log;
 use crate::os::address::Address;
-use crate::os::listen::{Opened, SocketFile};
+use crate::os::listen::Opened;
 use crate::os::signals::{SIGHUP, Signals};
+use crate::os::socket_file::SocketFile;
 
 /// What a thread may take to end after the grace.
-const LAST: Duration = Duration::from_secs(1);
+const THREAD_END_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// What a signal starts, and what must not be left behind, however the program ends.
 pub(crate) struct Shutdown {
@@ -85,7 +86,7 @@ impl Shutdown {
 
     fn wait(self: Arc<Self>, signals: &Signals) -> ! {
         let signal = signals.wait();
-        self.log.say("signal", format!("signal {signal}: shutting down"));
+        self.log.log_text("signal", format!("signal {signal}: shutting down"));
         let Some(serving) = self.lock().serving.take() else { self.exit(0) };
         serving.app.stop();
         let this = Arc::clone(&self);
@@ -93,7 +94,7 @@ impl Shutdown {
             serving.server.shutdown(serving.grace);
             // A handler that still runs has had its time; the one thread that counts, in `run`,
             // ends the program sooner if it can.
-            thread::sleep(LAST);
+            thread::sleep(THREAD_END_TIMEOUT);
             this.exit(0)
         };
         let shutdown = Arc::new(shutdown);

@@ -2,8 +2,8 @@
 
 use std::ffi::OsString;
 
-use crate::cli::Options;
-use crate::cli::settings::{PREFIX, SETTINGS, Setting};
+use super::options::Options;
+use super::settings::{PREFIX, SETTINGS, Setting};
 use crate::os::address::Address;
 
 /// Its variables.

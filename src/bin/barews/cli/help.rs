@@ -1,6 +1,6 @@
 //! The help and the manual page, both made of the same tables.
 
-use crate::cli::settings::{SETTINGS, Setting, Topic};
+use super::settings::{SETTINGS, Setting, Topic};
 use crate::routes::route::{PATHS, PLAIN};
 
 const TOPICS: &str = "addresses, paths, limits, timeouts, environment, all";

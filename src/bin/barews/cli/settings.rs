@@ -1,7 +1,10 @@
 //! The options, in one table for the command line, the environment, the help and the manual.
 
-use crate::cli::Options;
-use crate::cli::{hint, values as value};
+use barews::http::Origin;
+
+use super::options::Options;
+use super::{hint, values};
+use crate::os::address::Address;
 
 /// What the variables of the environment begin with.
 pub(crate) const PREFIX: &str = "BAREWS_";
@@ -13,8 +16,8 @@ pub(crate) struct Setting {
     pub(crate) value: &'static str,
     pub(crate) help: &'static str,
     pub(crate) topic: Topic,
-    /// Sets it, or tells what would be right.
-    set: fn(&mut Options, &str) -> Result<(), &'static str>,
+    /// Sets it, or returns a line on what is wrong.
+    set: fn(&mut Options, &str) -> Result<(), String>,
 }
 
 /// Where in the help an option stands.
@@ -34,8 +37,9 @@ macro_rules! setting {
             help: $help,
             topic: Topic::$topic,
             set: |options, text| {
-                let value = $read(text)?.try_into();
-                options.$($field).+ = value.map_err(|_| "a number that this machine has")?;
+                let value = $read(text).map_err(|right| is_not(text, right))?.try_into();
+                let too_large = |_| is_not(text, "a number that this machine has");
+                options.$($field).+ = value.map_err(too_large)?;
                 Ok(())
             },
         }
@@ -50,7 +54,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
         help: "[HOST]:PORT, unix:PATH; repeatable [127.0.0.1:9001]",
         topic: Topic::Main,
         set: |options, text| {
-            options.listen.push(value::address(text)?);
+            options.listen.push(Address::parse(text).map_err(|right| is_not(text, right))?);
             Ok(())
         },
     },
@@ -60,7 +64,8 @@ pub(crate) const SETTINGS: &[Setting] = &[
         help: "let in web pages from here only; repeatable [any]",
         topic: Topic::Main,
         set: |options, text| {
-            options.config.origins.push(value::origin(text)?);
+            Origin::parse(text).map_err(|wrong| wrong.to_string())?;
+            options.config.origins.push(text.to_owned());
             Ok(())
         },
     },
@@ -69,50 +74,52 @@ pub(crate) const SETTINGS: &[Setting] = &[
         value: "NAME",
         help: "agree to these of those offered, or none [the first]",
         topic: Topic::Main,
-        set: |options, text| options.behaviour.subprotocols.add(text),
+        set: |options, text| {
+            options.behaviour.subprotocols.add(text).map_err(|right| is_not(text, right))
+        },
     },
     setting!(Main, "--log", "FORMAT", "what happens, a line each: text, json or off [text]",
-        value::format => log),
+        values::format => log),
     setting!(Main, "--log-messages", "", "each message too, with its first bytes",
-        value::flag => behaviour.log_messages),
+        values::flag => behaviour.log_messages),
     setting!(Main, "--show-credentials", "", "do not mask cookies and the like in /headers",
-        value::flag => behaviour.show_credentials),
+        values::flag => behaviour.show_credentials),
     setting!(Main, "--faults", "", "serve /invalid/..., which breaks the protocol",
-        value::flag => behaviour.faults),
+        values::flag => behaviour.faults),
     setting!(Main, "--grace", "TIME", "for connections to close, once told to stop [3s]",
-        value::time => grace),
+        values::time => grace),
     setting!(Limits, "--max-connections", "N", "open at once, then 503 [8192]",
-        value::count => config.limits.max_connections),
+        values::count => config.limits.max_connections),
     setting!(Limits, "--max-connections-per-ip", "N", "of these from one address [8192]",
-        value::count => config.limits.max_connections_per_ip),
+        values::count => config.limits.max_connections_per_ip),
     setting!(Limits, "--max-message", "SIZE", "longest message, then 1009 [16M]",
-        value::size => config.limits.max_message_size),
+        values::size => config.limits.max_message_size),
     setting!(Limits, "--max-fragments", "N", "of one message, then 1008 [131072]",
-        value::count => config.limits.max_fragments),
+        values::count => config.limits.max_fragments),
     setting!(Limits, "--max-assembling", "SIZE", "held of messages over 16K in all, then 1013 [1G]",
-        value::size => config.limits.max_buffered_bytes),
+        values::size => config.limits.max_buffered_bytes),
     setting!(Limits, "--max-head", "SIZE", "longest request head, then 431 [32K]",
-        value::room => config.limits.max_head_size),
+        values::positive_size => config.limits.max_head_size),
     setting!(Limits, "--max-headers", "N", "most header lines, then 431 [100]",
-        value::count => config.limits.max_headers),
+        values::count => config.limits.max_headers),
     setting!(Limits, "--max-header-line", "SIZE", "longest header line, then 431 [32K]",
-        value::room => config.limits.max_header_line),
+        values::positive_size => config.limits.max_header_line),
     setting!(Limits, "--max-request-line", "SIZE", "longest request line, then 414 [8K]",
-        value::room => config.limits.max_request_line),
+        values::positive_size => config.limits.max_request_line),
     setting!(Limits, "--stack-size", "SIZE", "of a connection's thread, from 64K on [128K]",
-        value::stack => config.stack_size),
+        values::stack => config.stack_size),
     setting!(Timeouts, "--handshake-timeout", "TIME", "for the whole request [10s]",
-        value::patience => config.timeouts.handshake),
+        values::timeout => config.timeouts.handshake),
     setting!(Timeouts, "--message-timeout", "TIME", "for a message, and 1s for each 64K [60s]",
-        value::patience => config.timeouts.message),
+        values::timeout => config.timeouts.message),
     setting!(Timeouts, "--ping-after", "TIME", "of silence [25s]",
-        value::patience => config.timeouts.ping_interval),
+        values::timeout => config.timeouts.ping_interval),
     setting!(Timeouts, "--idle-timeout", "TIME", "of silence until the end [120s]",
-        value::patience => config.timeouts.idle_timeout),
+        values::timeout => config.timeouts.idle_timeout),
     setting!(Timeouts, "--write-timeout", "TIME", "for a write, and 1s for each 64K [10s]",
-        value::patience => config.timeouts.write),
+        values::timeout => config.timeouts.write),
     setting!(Timeouts, "--close-timeout", "TIME", "for the end of a connection [2s]",
-        value::patience => config.timeouts.close),
+        values::timeout => config.timeouts.close),
 ];
 
 impl Setting {
@@ -139,6 +146,11 @@ impl Setting {
         source: &str,
         text: &str,
     ) -> Result<(), String> {
-        (self.set)(options, text).map_err(|right| format!("{source}: {text:?} is not {right}"))
+        (self.set)(options, text).map_err(|wrong| format!("{source}: {wrong}"))
     }
+}
+
+/// What is wrong with a value, by what would be right.
+pub(crate) fn is_not(text: &str, right: &str) -> String {
+    format!("{text:?} is not {right}")
 }

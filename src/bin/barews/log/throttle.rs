@@ -3,8 +3,8 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How long nothing is said after a line.
-const REST: Duration = Duration::from_secs(10);
+/// How long no line follows a line.
+const LINE_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Lets a line through, and counts those that it does not.
 #[derive(Debug, Default)]
@@ -15,7 +15,7 @@ impl Throttle {
     pub(crate) fn pass(&self, now: Instant) -> Option<u64> {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (last, left_out) = &mut *state;
-        if last.is_some_and(|last| now.saturating_duration_since(last) < REST) {
+        if last.is_some_and(|last| now.saturating_duration_since(last) < LINE_INTERVAL) {
             *left_out += 1;
             return None;
         }

@@ -5,7 +5,9 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs};
 
 use barews::Listener;
 
-use crate::os::address::Address;
+use super::address::Address;
+use super::socket::raise_backlog;
+use super::socket_file::{SocketFile, listen_abstract};
 
 /// The listeners of one address, with the file that this leaves, if it does.
 pub(crate) struct Opened {
@@ -15,8 +17,8 @@ pub(crate) struct Opened {
     pub(crate) missing: Vec<(SocketAddr, io::Error)>,
 }
 
-/// How often a free port is looked for that is free on all addresses of a host.
-const ATTEMPTS: u32 = 16;
+/// How often a port is looked for that is free on all addresses of a host.
+const MAX_ATTEMPTS: u32 = 16;
 
 impl Address {
     /// Whether a name may have to be looked up, which can take its time.
@@ -32,8 +34,14 @@ impl Address {
                 (Ipv6Addr::UNSPECIFIED, *port).into(),
                 (Ipv4Addr::UNSPECIFIED, *port).into(),
             ]),
-            Self::Unix(path) => unix::path(path),
-            Self::Abstract(name) => unix::name(name),
+            Self::Unix(path) => {
+                let (listener, file) = SocketFile::listen(path)?;
+                Ok(Opened { listeners: vec![listener], file, missing: Vec::new() })
+            }
+            Self::Abstract(name) => {
+                let listener = listen_abstract(name)?;
+                Ok(Opened { listeners: vec![listener], file: None, missing: Vec::new() })
+            }
         }
     }
 }
@@ -64,7 +72,7 @@ fn everywhere(addrs: &[SocketAddr]) -> io::Result<Opened> {
     loop {
         match try_everywhere(addrs) {
             // Free on the first address and not on another.
-            Err(error) if any && error.kind() == ErrorKind::AddrInUse && attempt < ATTEMPTS => {
+            Err(error) if any && error.kind() == ErrorKind::AddrInUse && attempt < MAX_ATTEMPTS => {
                 attempt += 1;
             }
             result => return result,
@@ -114,69 +122,8 @@ fn takes_ipv4(listener: &TcpListener) -> bool {
     listener.only_v6().is_ok_and(|only| !only)
 }
 
-#[cfg(unix)]
-use crate::os::socket::raise_backlog;
-
-/// Only Unix lets `listen` be called again.
-#[cfg(not(unix))]
-fn raise_backlog(_: &TcpListener) -> io::Result<()> {
-    Ok(())
-}
-
-#[cfg(unix)]
-pub(crate) use crate::os::socket_file::SocketFile;
-
-/// There are none.
-#[cfg(not(unix))]
-pub(crate) enum SocketFile {}
-
-#[cfg(unix)]
-mod unix {
-    use super::*;
-    use std::os::unix::net::UnixListener;
-    use std::path::Path;
-
-    pub(super) fn path(path: &Path) -> io::Result<Opened> {
-        let (listener, file) = SocketFile::listen(path)?;
-        opened(listener, file)
-    }
-
-    #[cfg(target_os = "linux")]
-    pub(super) fn name(name: &str) -> io::Result<Opened> {
-        use std::os::linux::net::SocketAddrExt;
-        use std::os::unix::net::SocketAddr;
-
-        let addr = SocketAddr::from_abstract_name(name)?;
-        opened(UnixListener::bind_addr(&addr)?, None)
-    }
-
-    #[cfg(not(target_os = "linux"))]
-    pub(super) fn name(_: &str) -> io::Result<Opened> {
-        Err(ErrorKind::Unsupported.into())
-    }
-
-    fn opened(listener: UnixListener, file: Option<SocketFile>) -> io::Result<Opened> {
-        raise_backlog(&listener)?;
-        Ok(Opened { listeners: vec![listener.into()], file, missing: Vec::new() })
-    }
-}
-
-#[cfg(not(unix))]
-mod unix {
-    use super::*;
-    use std::path::Path;
-
-    pub(super) fn path(_: &Path) -> io::Result<Opened> {
-        Err(ErrorKind::Unsupported.into())
-    }
-
-    pub(super) fn name(_: &str) -> io::Result<Opened> {
-        Err(ErrorKind::Unsupported.into())
-    }
-}
-
 /// What a listener listens on, as one would write it.
-pub(crate) fn shown(listener: &Listener) -> String {
+pub(crate) fn display(listener: &Listener) -> String {
     match listener {
         Listener::Tcp(listener) => match listener.local_addr() {
             Ok(addr) => addr.to_string(),
@@ -206,7 +153,7 @@ mod tests {
     use super::*;
 
     fn addresses(opened: &Opened) -> Vec<SocketAddr> {
-        let addr = |listener: &Listener| shown(listener).parse().expect("an address");
+        let addr = |listener: &Listener| display(listener).parse().expect("an address");
         opened.listeners.iter().map(addr).collect()
     }
 

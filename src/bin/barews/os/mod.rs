@@ -1,22 +1,28 @@
-//! What the system offers and std does not: each call into the C library that std links already is
-//! in one of these files, in an `unsafe` block with its argument. Where there is no such call, the
-//! function says so or does nothing.
+//! What the system offers: listeners, signals, limits of the process.
+//!
+//! ```text
+//! address ── listen ──> listeners, a socket_file      signals ──> shutdown
+//! socket_activation ──> listeners                     allocator, descriptors: at the start
+//! ```
+//!
+//! Each call into the C library that std does not have, but links already, is in one of these files,
+//! in an `unsafe` block with its argument. Systems other than Unix have the same functions in
+//! `other`, which say so or do nothing. It imports nothing of the program.
 
-/// How memory is shared out.
 pub(crate) mod allocator;
-/// How many descriptors there may be.
+#[cfg(unix)]
 pub(crate) mod descriptors;
-/// Signals that ask the program to stop.
+#[cfg(unix)]
 pub(crate) mod signals;
-/// Options of sockets, and their backlog.
 #[cfg(unix)]
 pub(crate) mod socket;
-/// Where to listen.
-pub(crate) mod address;
-/// The files of Unix-domain sockets.
+#[cfg(unix)]
+pub(crate) mod socket_activation;
 #[cfg(unix)]
 pub(crate) mod socket_file;
-/// From addresses to listeners.
+#[cfg(not(unix))]
+mod other;
+#[cfg(not(unix))]
+pub(crate) use other::{descriptors, signals, socket, socket_activation, socket_file};
+pub(crate) mod address;
 pub(crate) mod listen;
-/// Listeners that a supervisor has opened.
-pub(crate) mod socket_activation;

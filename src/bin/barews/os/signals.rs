@@ -5,11 +5,39 @@
 //! runs in the middle of something else. SIGQUIT is left as it is: it ends the program at once,
 //! when nothing else helps.
 
+use std::ffi::c_int;
+use std::ptr;
+
 /// The terminal has gone. POSIX fixes this number and the other two (`kill -1`, `-2`, `-15`).
-pub(crate) const SIGHUP: i32 = 1;
+pub(crate) const SIGHUP: c_int = 1;
+const SIGINT: c_int = 2;
+const SIGTERM: c_int = 15;
 
 /// Signals that ask the program to stop.
-pub(crate) struct Signals(imp::Set);
+pub(crate) struct Signals(Set);
+
+/// A `sigset_t`, or more: 128 bytes are what glibc and musl have, and nobody has a larger one.
+#[repr(C, align(8))]
+struct Set([u8; 128]);
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const SIG_BLOCK: c_int = 0;
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+const SIG_BLOCK: c_int = 1;
+
+/// What may stand in the place of a handler's address, everywhere.
+const SIG_DFL: usize = 0;
+const SIG_IGN: usize = 1;
+
+// std links the C library already.
+unsafe extern "C" {
+    fn sigemptyset(set: *mut Set) -> c_int;
+    fn sigaddset(set: *mut Set, signal: c_int) -> c_int;
+    fn sigdelset(set: *mut Set, signal: c_int) -> c_int;
+    fn pthread_sigmask(how: c_int, set: *const Set, old: *mut Set) -> c_int;
+    fn sigwait(set: *const Set, signal: *mut c_int) -> c_int;
+    fn signal(signal: c_int, handler: usize) -> usize;
+}
 
 impl Signals {
     /// Blocks the signals in this thread and all that it will start. Call it before any starts,
@@ -17,48 +45,6 @@ impl Signals {
     ///
     /// SIGHUP is left out where it is ignored already, as `nohup` has it.
     pub(crate) fn block() -> Self {
-        Self(imp::block())
-    }
-
-    /// Waits for the next one and tells its number.
-    pub(crate) fn wait(&self) -> i32 {
-        imp::wait(&self.0)
-    }
-}
-
-#[cfg(unix)]
-mod imp {
-    use super::SIGHUP;
-    use std::ffi::c_int;
-    use std::ptr;
-
-    const SIGINT: c_int = 2;
-    const SIGTERM: c_int = 15;
-
-    /// A `sigset_t`, or more: 128 bytes are what glibc and musl have, and nobody has a larger one.
-    #[repr(C, align(8))]
-    pub(super) struct Set([u8; 128]);
-
-    #[cfg(any(target_os = "linux", target_os = "android"))]
-    const SIG_BLOCK: c_int = 0;
-    #[cfg(not(any(target_os = "linux", target_os = "android")))]
-    const SIG_BLOCK: c_int = 1;
-
-    /// What may stand in the place of a handler's address, everywhere.
-    const SIG_DFL: usize = 0;
-    const SIG_IGN: usize = 1;
-
-    // std links the C library already.
-    unsafe extern "C" {
-        fn sigemptyset(set: *mut Set) -> c_int;
-        fn sigaddset(set: *mut Set, signal: c_int) -> c_int;
-        fn sigdelset(set: *mut Set, signal: c_int) -> c_int;
-        fn pthread_sigmask(how: c_int, set: *const Set, old: *mut Set) -> c_int;
-        fn sigwait(set: *const Set, signal: *mut c_int) -> c_int;
-        fn signal(signal: c_int, handler: usize) -> usize;
-    }
-
-    pub(super) fn block() -> Set {
         let mut set = Set([0; 128]);
         // SAFETY: `set` is at least as large as a `sigset_t` and as aligned, and lives through all
         // calls, which only write inside it; the old mask is not asked for. `signal` is given no
@@ -77,32 +63,17 @@ mod imp {
                 sigdelset(&mut set, SIGHUP);
             }
         }
-        set
+        Self(set)
     }
 
-    pub(super) fn wait(set: &Set) -> i32 {
+    /// Waits for the next one and returns its number.
+    pub(crate) fn wait(&self) -> i32 {
         let mut signal = 0;
-        // SAFETY: `set` was filled by `block`, and `signal` is a `c_int` to write to. The only
+        // SAFETY: the set was filled by `block`, and `signal` is a `c_int` to write to. The only
         // error is a set with signals that do not exist, and then `signal` stays 0.
         unsafe {
-            sigwait(set, &mut signal);
+            sigwait(&self.0, &mut signal);
         }
         signal
-    }
-}
-
-#[cfg(not(unix))]
-mod imp {
-    pub(super) struct Set;
-
-    pub(super) fn block() -> Set {
-        Set
-    }
-
-    /// There are no such signals here: the system ends the program as it does others.
-    pub(super) fn wait(_: &Set) -> i32 {
-        loop {
-            std::thread::park();
-        }
     }
 }

@@ -2,11 +2,13 @@
 
 use std::ffi::{c_int, c_void};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, RawFd};
+
+use barews::RawStream;
 
 /// Connections that may wait to be accepted. The kernel takes the smaller of this and a limit of
 /// its own (`net.core.somaxconn` on Linux, 4,096 by default).
-pub(crate) const BACKLOG: c_int = 4096;
+const BACKLOG: c_int = 4096;
 
 /// The same numbers on all machines but those with MIPS and SPARC, where the calls fail.
 #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -51,21 +53,23 @@ pub(crate) fn raise_backlog(listener: impl AsFd) -> io::Result<()> {
     result(unsafe { listen(listener.as_fd().as_raw_fd(), BACKLOG) })
 }
 
-/// Has a TCP stream end with a reset (RST) when it is closed: what was not sent yet is lost, and
-/// so is what the peer has not read. A Unix-domain socket has no reset and just ends.
-pub(crate) fn reset_when_closed(stream: BorrowedFd<'_>) -> io::Result<()> {
+/// Has a TCP stream end with a reset (RST) when it is dropped: what was not sent yet is lost, and
+/// so is what the peer has not read. A Unix-domain socket has no reset and just ends, and so does
+/// whatever refuses this.
+pub(crate) fn reset_when_closed(raw: &RawStream) {
+    let Some(fd) = raw.as_fd() else { return };
     let linger = Linger { on: 1, seconds: 0 };
     // SAFETY: the descriptor is borrowed, so it is open; `linger` is a `struct linger` that lives
     // through the call, which reads it only, and the length is its own.
-    result(unsafe {
+    let _ = unsafe {
         setsockopt(
-            stream.as_raw_fd(),
+            fd.as_raw_fd(),
             number::SOL_SOCKET,
             number::SO_LINGER,
             (&raw const linger).cast(),
             size_of::<Linger>() as u32,
         )
-    })
+    };
 }
 
 /// Whether a descriptor is that of a socket whose streams can be accepted; if not, what is wrong.

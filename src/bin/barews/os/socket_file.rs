@@ -12,8 +12,12 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use barews::Listener;
+
+use super::socket::raise_backlog;
+
 /// How long to wait for the folder. Those who hold it as we do need less than a millisecond.
-const PATIENCE: Duration = Duration::from_secs(2);
+const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Removed when it is dropped, unless its place was taken meanwhile.
 pub(crate) struct SocketFile {
@@ -28,12 +32,12 @@ type Id = (u64, u64, i64, i64);
 impl SocketFile {
     /// Listens on a path, in the place of a server that has died and left its socket there. Never
     /// takes long.
-    pub(crate) fn listen(path: &Path) -> io::Result<(UnixListener, Option<Self>)> {
-        Self::listen_within(path, PATIENCE)
+    pub(crate) fn listen(path: &Path) -> io::Result<(Listener, Option<Self>)> {
+        Self::listen_within(path, LOCK_TIMEOUT)
     }
 
-    fn listen_within(path: &Path, patience: Duration) -> io::Result<(UnixListener, Option<Self>)> {
-        let folder = lock_folder(path, patience);
+    fn listen_within(path: &Path, timeout: Duration) -> io::Result<(Listener, Option<Self>)> {
+        let folder = lock_folder(path, timeout);
         let listener = match UnixListener::bind(path) {
             // Without the lock nothing is taken over.
             Err(error)
@@ -47,13 +51,29 @@ impl SocketFile {
             result => result?,
         };
         let file = id(path).map(|id| Self { path: path.to_owned(), id });
-        Ok((listener, file))
+        raise_backlog(&listener)?;
+        Ok((listener.into(), file))
     }
+}
+
+/// Listens on a name that has no file, which only Linux has.
+pub(crate) fn listen_abstract(name: &str) -> io::Result<Listener> {
+    #[cfg(target_os = "linux")]
+    {
+        use std::os::linux::net::SocketAddrExt;
+
+        let addr = std::os::unix::net::SocketAddr::from_abstract_name(name)?;
+        let listener = UnixListener::bind_addr(&addr)?;
+        raise_backlog(&listener)?;
+        Ok(listener.into())
+    }
+    #[cfg(not(target_os = "linux"))]
+    Err(io::Error::new(ErrorKind::Unsupported, name))
 }
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        let _folder = lock_folder(&self.path, PATIENCE);
+        let _folder = lock_folder(&self.path, LOCK_TIMEOUT);
         if id(&self.path) == Some(self.id) {
             let _ = fs::remove_file(&self.path);
         }
@@ -67,7 +87,7 @@ fn id(path: &Path) -> Option<Id> {
 
 /// The folder of a path, locked until it is dropped; `None` if it cannot be had, since anybody who
 /// may read it may hold it for ever, and some file systems have no locks.
-fn lock_folder(path: &Path, patience: Duration) -> Option<File> {
+fn lock_folder(path: &Path, timeout: Duration) -> Option<File> {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     let folder = File::open(parent.unwrap_or(Path::new("."))).ok()?;
     let start = Instant::now();
@@ -75,7 +95,7 @@ fn lock_folder(path: &Path, patience: Duration) -> Option<File> {
         match folder.try_lock() {
             Ok(()) => return Some(folder),
             // Nothing in std waits for a lock and for a time.
-            Err(TryLockError::WouldBlock) if start.elapsed() < patience => {
+            Err(TryLockError::WouldBlock) if start.elapsed() < timeout => {
                 thread::sleep(Duration::from_millis(1));
             }
             Err(_) => return None,

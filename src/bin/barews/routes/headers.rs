@@ -5,7 +5,7 @@
 
 use barews::Request;
 
-use crate::json;
+use crate::log::json;
 
 /// What the names of headers have in them whose values let a user in: `Cookie`, `Authorization` and
 /// `Proxy-Authorization`, and what proxies and applications call theirs.
@@ -14,20 +14,16 @@ const CREDENTIALS: [&str; 9] =
 
 /// The head, and the subprotocol that was agreed to.
 #[inline(never)]
-pub(crate) fn json(request: &Request, subprotocol: Option<&str>, credentials: bool) -> String {
+pub(crate) fn json(request: &Request, subprotocol: Option<&str>, show_credentials: bool) -> String {
     let addr = request.peer_addr().map(|addr| addr.to_string());
-    let mut headers = "[".to_owned();
-    for (name, value) in request.headers() {
-        headers.push_str(if headers.len() > 1 { ",[" } else { "[" });
-        json::push(&mut headers, name);
-        headers.push(',');
-        match credentials || !is_credential(name) {
-            true => json::push(&mut headers, &String::from_utf8_lossy(value)),
-            false => json::push(&mut headers, &format!("(masked, {} bytes)", value.len())),
-        }
-        headers.push(']');
-    }
-    headers.push(']');
+    let headers = request.headers().map(|(name, value)| {
+        let value = match show_credentials || !is_credential(name) {
+            true => String::from_utf8_lossy(value),
+            false => format!("(masked, {} bytes)", value.len()).into(),
+        };
+        format!("[{},{}]", json::string(name), json::string(&value))
+    });
+    let headers = headers.collect::<Vec<_>>().join(",");
     json::object(&[
         ("method", json::string(request.method())),
         ("target", json::string(request.target())),
@@ -36,7 +32,7 @@ pub(crate) fn json(request: &Request, subprotocol: Option<&str>, credentials: bo
         ("version", json::string(&format!("HTTP/1.{}", request.minor_version()))),
         ("peer", json::optional(addr.as_deref())),
         ("subprotocol", json::optional(subprotocol)),
-        ("headers", headers),
+        ("headers", format!("[{headers}]")),
     ])
 }
 

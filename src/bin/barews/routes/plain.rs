@@ -2,9 +2,9 @@
 
 use barews::{Request, Response, Status};
 
+use super::route::Route;
 use crate::metrics::Metrics;
 use crate::page;
-use crate::routes::route::Route;
 
 /// What there is for plain HTTP.
 const METHODS: &str = "GET, HEAD";

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use barews::CloseCode;
 
+use super::faults::INVALID_FRAMES;
+
 /// Every path with its behaviour, for the help and the manual.
 pub(crate) const PATHS: &[(&str, &str)] = &[
     ("/, /echo, /ws, any other", "echo: text as text, binary as binary"),
@@ -32,20 +34,24 @@ pub(crate) const PLAIN: &[(&str, &str)] = &[
     ("GET /metrics", "counters in the text format of Prometheus"),
 ];
 
-/// The longest name of a room, in bytes.
-const ROOM: usize = 255;
+/// In bytes.
+const MAX_ROOM_NAME: usize = 255;
 
-/// The longest delay, in milliseconds.
-const LATEST: u64 = 60_000;
+/// In milliseconds.
+const MAX_DELAY: u64 = 60_000;
 
 /// The longest message or fragment that a path makes, in bytes.
-const LONGEST: u64 = 16 << 20;
+const MAX_SIZE: u64 = 16 << 20;
 
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Route {
     Echo,
     Broadcast(String),
-    Close { code: CloseCode, reason: String, after: u64 },
+    Close {
+        code: CloseCode,
+        reason: String,
+        after: u64,
+    },
     Delay(Duration),
     Jitter(Duration),
     Fragment(usize),
@@ -57,18 +63,8 @@ pub(crate) enum Route {
     Drop(u64),
     Reset(u64),
     Stall,
-    Invalid(Invalid),
-}
-
-/// A deliberate violation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Invalid {
-    Utf8,
-    Rsv,
-    OpCode,
-    Masked,
-    Length,
-    Continuation,
+    /// Sends this frame.
+    Invalid(&'static [u8]),
 }
 
 impl Route {
@@ -88,26 +84,28 @@ impl Route {
             None => (&path[1..], None),
         };
         let value = value.filter(|value| !value.is_empty());
-        let number = |what: &str, least, most| number(name, what, value, least, most);
+        let number = |what: &str, min, max| number(name, what, value, min, max);
         Ok(match (name, value) {
             ("headers", None) => Self::Headers,
             ("subprotocol", None) => Self::Subprotocol,
             ("stall", None) => Self::Stall,
-            ("broadcast", Some(room)) if room.len() > ROOM => {
-                return Err(format!("/broadcast/{{room}}: a room's name has at most {ROOM} bytes"));
+            ("broadcast", Some(room)) if room.len() > MAX_ROOM_NAME => {
+                return Err(format!(
+                    "/broadcast/{{room}}: a room's name has at most {MAX_ROOM_NAME} bytes"
+                ));
             }
             ("broadcast", Some(room)) => Self::Broadcast(room.to_owned()),
             ("broadcast", None) => return Err("/broadcast/{room} needs a room".to_owned()),
             ("close", _) => Self::close(number("code", 1000, 4999)?, query)?,
-            ("delay", _) => Self::Delay(Duration::from_millis(number("ms", 0, LATEST)?)),
-            ("jitter", _) => Self::Jitter(Duration::from_millis(number("max ms", 0, LATEST)?)),
-            ("fragment", _) => Self::Fragment(number("bytes", 1, LONGEST)? as usize),
-            ("flood", _) => Self::Flood(number("bytes", 0, LONGEST)? as usize),
+            ("delay", _) => Self::Delay(Duration::from_millis(number("ms", 0, MAX_DELAY)?)),
+            ("jitter", _) => Self::Jitter(Duration::from_millis(number("max ms", 0, MAX_DELAY)?)),
+            ("fragment", _) => Self::Fragment(number("bytes", 1, MAX_SIZE)? as usize),
+            ("flood", _) => Self::Flood(number("bytes", 0, MAX_SIZE)? as usize),
             ("count", _) => Self::Count(number("n", 0, u64::MAX)?),
             ("drop", _) => Self::Drop(number("n", 0, u64::MAX)?),
             ("reset", _) => Self::Reset(number("n", 0, u64::MAX)?),
             ("ping", _) => Self::Ping(seconds(value)?),
-            ("invalid", _) => Self::Invalid(Invalid::named(value)?),
+            ("invalid", _) => Self::Invalid(invalid_frame(value)?),
             _ => Self::Echo,
         })
     }
@@ -123,7 +121,8 @@ impl Route {
         for pair in query.unwrap_or("").split('&').filter(|pair| !pair.is_empty()) {
             match pair.split_once('=').unwrap_or((pair, "")) {
                 ("reason", text) => {
-                    reason = decoded(text).ok_or("the reason is not UTF-8, percent-encoded")?;
+                    reason =
+                        percent_decode(text).ok_or("the reason is not UTF-8, percent-encoded")?;
                 }
                 ("after", count) => {
                     after = self::number("close", "after", Some(count), 0, u64::MAX)?
@@ -139,35 +138,20 @@ impl Route {
     }
 }
 
-impl Invalid {
-    fn named(name: Option<&str>) -> Result<Self, String> {
-        Ok(match name {
-            Some("utf8") => Self::Utf8,
-            Some("rsv") => Self::Rsv,
-            Some("opcode") => Self::OpCode,
-            Some("masked") => Self::Masked,
-            Some("length") => Self::Length,
-            Some("continuation") => Self::Continuation,
-            _ => {
-                let kinds = "utf8, rsv, opcode, masked, length or continuation";
-                return Err(format!("/invalid/{{kind}}: kind is {kinds}"));
-            }
-        })
-    }
+/// The frame of `/invalid/{kind}`.
+fn invalid_frame(kind: Option<&str>) -> Result<&'static [u8], String> {
+    let frame = INVALID_FRAMES.iter().find(|(name, _)| Some(*name) == kind);
+    frame.map(|(_, frame)| *frame).ok_or_else(|| {
+        "/invalid/{kind}: kind is utf8, rsv, opcode, masked, length or continuation".to_owned()
+    })
 }
 
-fn number(
-    name: &str,
-    what: &str,
-    text: Option<&str>,
-    least: u64,
-    most: u64,
-) -> Result<u64, String> {
+fn number(name: &str, what: &str, text: Option<&str>, min: u64, max: u64) -> Result<u64, String> {
     let digits = text.filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
     let number = digits.and_then(|text| text.parse().ok());
     number
-        .filter(|number| (least..=most).contains(number))
-        .ok_or_else(|| format!("/{name}: {what} is a number from {least} to {most}"))
+        .filter(|number| (min..=max).contains(number))
+        .ok_or_else(|| format!("/{name}: {what} is a number from {min} to {max}"))
 }
 
 fn seconds(text: Option<&str>) -> Result<Duration, String> {
@@ -180,7 +164,7 @@ fn seconds(text: Option<&str>) -> Result<Duration, String> {
 }
 
 /// Text out of a query, where a plus is a space.
-pub(crate) fn decoded(text: &str) -> Option<String> {
+pub(crate) fn percent_decode(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
     while let Some(byte) = rest.next() {
@@ -234,7 +218,7 @@ mod tests {
             ("/drop/0", Ok(Route::Drop(0))),
             ("/reset/18446744073709551615", Ok(Route::Reset(u64::MAX))),
             ("/stall", Ok(Route::Stall)),
-            ("/invalid/rsv", Ok(Route::Invalid(Invalid::Rsv))),
+            ("/invalid/rsv", Ok(Route::Invalid(b"\xc1\x05Hello"))),
         ] {
             assert_eq!(parsed(target), route, "{target}");
         }

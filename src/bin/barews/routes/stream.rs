@@ -1,43 +1,44 @@
 //! Servers that speak without being asked: messages in a row, and Pings.
+//!
+//! A second thread sends ([`send_meanwhile`]), so that the peer's Close and Pings are seen
+//! meanwhile: a blocked sender holds up nobody who receives.
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use barews::{CloseCode, Connection, Error, Message, Receiver, Sender};
 
-use crate::headroom;
-use crate::helper;
-use crate::limits::{Budget, Charge};
-use crate::metrics::Tally;
-use crate::routes::echo::CROWDED;
-use crate::session::{self as visit, End};
+use super::echo;
+use crate::limits::{self, MEMORY, Share};
+use crate::metrics::Counters;
+use crate::session::{self, End};
 
 /// Sends `1` to `n`, then closes.
 #[inline(never)]
-pub(crate) fn count(conn: Connection, tally: &Arc<Tally>, n: u64) -> End {
-    produce(conn, tally, move |sender, tally| {
+pub(crate) fn count(conn: Connection, counters: &Arc<Counters>, n: u64) -> End {
+    produce(conn, counters, move |sender, counters| {
         for number in 1..=n {
             let text = number.to_string();
             sender.send(&text)?;
-            tally.count_sent(Message::from(&text));
+            counters.count_sent(Message::from(&text));
         }
-        visit::start_close(sender, tally, CloseCode::NORMAL, "");
+        session::start_close(sender, counters, CloseCode::NORMAL, "");
         Ok(())
     })
 }
 
 /// Sends messages of `len` bytes until the peer closes.
 #[inline(never)]
-pub(crate) fn flood(mut conn: Connection, tally: &Arc<Tally>, budget: &Budget, len: usize) -> End {
-    let Some(block) = block(len, budget) else {
-        let result = visit::close(&mut conn, tally, CloseCode::TRY_AGAIN_LATER, CROWDED);
+pub(crate) fn flood(mut conn: Connection, counters: &Arc<Counters>, len: usize) -> End {
+    let Some(block) = block(len) else {
+        let result = echo::close_overloaded(&mut conn, counters);
         return End::of(&conn, result);
     };
-    produce(conn, tally, move |sender, tally| {
+    produce(conn, counters, move |sender, counters| {
         let message = Message::from(&block.bytes[..len]);
         loop {
             sender.send(message)?;
-            tally.count_sent(message);
+            counters.count_sent(message);
         }
     })
 }
@@ -45,60 +46,76 @@ pub(crate) fn flood(mut conn: Connection, tally: &Arc<Tally>, budget: &Budget, l
 /// What floods send, for as long as there are some.
 struct Block {
     bytes: Vec<u8>,
-    _charge: Charge,
+    _share: Share,
 }
 
 /// At least `len` bytes, if they can be had. All floods share them, so that memory does not grow
-/// with their number; lengths are powers of two, lest each length have its own.
-fn block(len: usize, budget: &Budget) -> Option<Arc<Block>> {
+/// with their number; lengths are powers of two, so that not each length has its own.
+fn block(len: usize) -> Option<Arc<Block>> {
     static BLOCK: Mutex<Weak<Block>> = Mutex::new(Weak::new());
     let mut shared = BLOCK.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(block) = shared.upgrade().filter(|block| block.bytes.len() >= len) {
         return Some(block);
     }
     let len = len.next_power_of_two();
-    let charge = budget.charge(len)?;
+    let share = MEMORY.take(len)?;
     let mut bytes = Vec::new();
-    if !headroom::is_left(len) || bytes.try_reserve_exact(len).is_err() {
+    if !limits::is_memory_left(len) || bytes.try_reserve_exact(len).is_err() {
         return None;
     }
     bytes.resize(len, 0xba);
-    let block = Arc::new(Block { bytes, _charge: charge });
+    let block = Arc::new(Block { bytes, _share: share });
     *shared = Arc::downgrade(&block);
     Some(block)
 }
 
-/// Has a thread of its own do the sending, so that the peer's Close and Pings are seen meanwhile.
-fn produce<F>(conn: Connection, tally: &Arc<Tally>, work: F) -> End
+/// Has `send` do the sending on a second thread, which fails when the connection ends; what comes
+/// is thrown away.
+fn produce<F>(conn: Connection, counters: &Arc<Counters>, send: F) -> End
 where
-    F: FnOnce(&Sender, &Tally) -> Result<(), Error> + Send + 'static,
+    F: FnOnce(&Sender, &Counters) -> Result<(), Error> + Send + 'static,
+{
+    let send = |sender: &Sender, counters: &Counters| drop(send(sender, counters));
+    send_meanwhile(conn, counters, send, |receiver, _| discard(receiver, counters))
+}
+
+/// Has a second thread do the sending while this one receives; `receive` is told whether there is
+/// such a thread. If not, the connection is closed with 1013.
+pub(crate) fn send_meanwhile<S, R>(
+    conn: Connection,
+    counters: &Arc<Counters>,
+    send: S,
+    receive: R,
+) -> End
+where
+    S: FnOnce(&Sender, &Counters) + Send + 'static,
+    R: FnOnce(&mut Receiver, bool) -> Result<(), Error>,
 {
     let (mut receiver, sender) = conn.split();
-    let spawned = helper::spawn("sender", {
-        let (sender, tally) = (sender.clone(), Arc::clone(tally));
-        // It fails when the connection ends, which the receiver sees too.
-        move || drop(work(&sender, &tally))
+    let spawned = limits::spawn({
+        let (sender, counters) = (sender.clone(), Arc::clone(counters));
+        move || send(&sender, &counters)
     });
     if !spawned {
         let reason = "no thread to be had";
-        visit::start_close(&sender, tally, CloseCode::TRY_AGAIN_LATER, reason);
+        session::start_close(&sender, counters, CloseCode::TRY_AGAIN_LATER, reason);
     }
-    let result = ignore(&mut receiver, tally);
-    End { result, close: receiver.close_frame().cloned() }
+    let result = receive(&mut receiver, spawned);
+    End::of_half(&receiver, result)
 }
 
 /// Throws messages away until the closing handshake is done.
-fn ignore(receiver: &mut Receiver, tally: &Tally) -> Result<(), Error> {
+fn discard(receiver: &mut Receiver, counters: &Counters) -> Result<(), Error> {
     let (mut sink, mut len) = ([0; 1024], 0);
-    // For the log, if it tells of messages.
+    // For the log, if it has each message.
     let mut start = Vec::new();
     while let Some(chunk) = receiver.recv_chunk(&mut sink)? {
         len += chunk.len;
-        if tally.trace.is_some() && start.len() < sink.len() {
+        if counters.log.is_some() && start.len() < sink.len() {
             start.extend_from_slice(&sink[..chunk.len]);
         }
         if chunk.fin {
-            tally.count_received_part(chunk.kind, len, &start);
+            counters.count_received_part(chunk.kind, len, &start);
             len = 0;
             start.clear();
         }
@@ -108,16 +125,27 @@ fn ignore(receiver: &mut Receiver, tally: &Tally) -> Result<(), Error> {
 
 /// Sends a Ping every so often, and a JSON text for each Pong; echoes besides.
 #[inline(never)]
-pub(crate) fn ping(conn: Connection, tally: &Arc<Tally>, every: Duration) -> End {
+pub(crate) fn ping(conn: Connection, counters: &Arc<Counters>, interval: Duration) -> End {
     let (mut receiver, sender) = conn.split();
     let start = Instant::now();
     receiver.on_pong({
-        let (sender, tally) = (sender.clone(), Arc::clone(tally));
-        move |payload| report(&sender, &tally, payload, start.elapsed())
+        let (sender, counters) = (sender.clone(), Arc::clone(counters));
+        move |payload| report_pong(&sender, &counters, payload, start.elapsed())
     });
+    let result = ping_and_echo(&mut receiver, &sender, counters, start, interval);
+    End::of_half(&receiver, result)
+}
+
+fn ping_and_echo(
+    receiver: &mut Receiver,
+    sender: &Sender,
+    counters: &Counters,
+    start: Instant,
+    interval: Duration,
+) -> Result<(), Error> {
     let (mut number, mut next) = (0u64, start);
     let mut buf = Vec::new();
-    let result = loop {
+    loop {
         let now = Instant::now();
         if now >= next {
             number += 1;
@@ -125,46 +153,38 @@ pub(crate) fn ping(conn: Connection, tally: &Arc<Tally>, every: Duration) -> End
             let nanos = start.elapsed().as_nanos() as u64;
             let payload = [number.to_be_bytes(), nanos.to_be_bytes()].concat();
             let _ = sender.ping(&payload);
-            next = now + every;
+            next = now + interval;
         }
         receiver.set_recv_timeout(Some(next - now));
         match receiver.recv(&mut buf) {
-            Ok(None) => break Ok(()),
+            Ok(None) => return Ok(()),
             Ok(Some(message)) => {
-                tally.count_received(message);
-                if let Err(error) = reply(&sender, tally, message) {
-                    break Err(error);
-                }
+                counters.count_received(message);
+                reply(sender, counters, message)?;
             }
             Err(Error::RecvTimeout) => {}
-            Err(error) => break Err(error),
+            Err(error) => return Err(error),
         }
-    };
-    End { result, close: receiver.close_frame().cloned() }
-}
-
-/// Tells the peer how long its Pong took. Pongs that nobody asked for are none of ours.
-fn report(sender: &Sender, tally: &Tally, payload: &[u8], now: Duration) {
-    let Ok(payload) = <[u8; 16]>::try_from(payload) else { return };
-    let [number, nanos] = [0, 8].map(|at| {
-        let bytes: [u8; 8] = std::array::from_fn(|n| payload[at + n]);
-        u64::from_be_bytes(bytes)
-    });
-    let Some(length) = now.checked_sub(Duration::from_nanos(nanos)) else { return };
-    let millis = length.as_secs_f64() * 1e3;
-    let json = format!("{{\"ping\":{number},\"rtt_ms\":{millis:.3}}}");
-    // If this fails, so does the next call that receives.
-    let _ = reply(sender, tally, Message::from(&json));
-}
-
-fn reply(sender: &Sender, tally: &Tally, message: Message<'_>) -> Result<(), Error> {
-    match sender.send(message) {
-        Ok(()) => tally.count_sent(message),
-        // The closing handshake has begun: `recv` sees it through.
-        Err(Error::Closed) => {}
-        Err(error) => return Err(error),
     }
-    Ok(())
+}
+
+/// Sends the peer how long its Pong took. Pongs that nobody asked for are none of ours.
+fn report_pong(sender: &Sender, counters: &Counters, payload: &[u8], now: Duration) {
+    let Some((number, nanos)) = payload.split_first_chunk() else { return };
+    let Ok(nanos) = nanos.try_into() else { return };
+    let [number, nanos] = [*number, nanos].map(u64::from_be_bytes);
+    let Some(rtt) = now.checked_sub(Duration::from_nanos(nanos)) else { return };
+    let json = format!("{{\"ping\":{number},\"rtt_ms\":{:.3}}}", rtt.as_secs_f64() * 1e3);
+    // If this fails, so does the next call that receives.
+    let _ = reply(sender, counters, Message::from(&json));
+}
+
+fn reply(sender: &Sender, counters: &Counters, message: Message<'_>) -> Result<(), Error> {
+    let sent = sender.send(message);
+    if sent.is_ok() {
+        counters.count_sent(message);
+    }
+    echo::ignore_closed(sent)
 }
 
 #[cfg(test)]
@@ -173,8 +193,6 @@ mod tests {
 
     #[test]
     fn floods_share_their_bytes() {
-        let budget = Budget::new();
-        let block = |len| block(len, &budget);
         let long = block(3000).expect("memory");
         assert_eq!(long.bytes.len(), 4096);
         for len in [0, 1, 4096] {

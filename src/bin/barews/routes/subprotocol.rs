@@ -6,7 +6,7 @@
 
 use barews::Request;
 
-use crate::routes::route::decoded;
+use super::route::percent_decode;
 
 /// What the options say.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -40,11 +40,11 @@ impl Subprotocols {
 
     /// The one to agree to, or a line on what would be right: the query of a request decides before
     /// the options do.
-    pub(crate) fn choose(&self, request: &Request) -> Result<Option<String>, String> {
+    pub(crate) fn select(&self, request: &Request) -> Result<Option<String>, String> {
         // The handshake let nothing through but tokens, which are ASCII.
         let offered = request.header_list("Sec-WebSocket-Protocol");
         let mut offered = offered.map(|name| String::from_utf8_lossy(name).into_owned());
-        Ok(match asked(request.query())? {
+        Ok(match requested(request.query())? {
             Some(name) if name == NONE => None,
             Some(name) => match offered.any(|offer| offer == name) {
                 true => Some(name),
@@ -60,20 +60,20 @@ impl Subprotocols {
 }
 
 /// What a query asks for.
-fn asked(query: Option<&str>) -> Result<Option<String>, String> {
+fn requested(query: Option<&str>) -> Result<Option<String>, String> {
     let pairs = query.unwrap_or("").split('&');
     let values = pairs.filter_map(|pair| pair.strip_prefix("subprotocol="));
-    let mut asked = None;
+    let mut requested = None;
     for value in values {
         // A name may have a plus in it, and no space.
-        let name = decoded(&value.replace('+', "%2B")).filter(|name| is_token(name));
+        let name = percent_decode(&value.replace('+', "%2B")).filter(|name| is_token(name));
         let name =
             name.ok_or("?subprotocol= is the name of one that the client offers, or none")?;
-        if asked.replace(name).is_some() {
+        if requested.replace(name).is_some() {
             return Err("?subprotocol= is there more than once".to_owned());
         }
     }
-    Ok(asked)
+    Ok(requested)
 }
 
 /// Whether this is a token (RFC 9110 §5.6.2), as each subprotocol is (§4.1 item 10).
@@ -121,11 +121,13 @@ mod tests {
             ("subprotocol=soap%2Bxml", Some("soap+xml")),
             ("subprotocol=none", Some("none")),
         ] {
-            assert_eq!(asked(Some(query)).expect(query).as_deref(), name, "{query}");
+            assert_eq!(requested(Some(query)).expect(query).as_deref(), name, "{query}");
         }
         for wrong in ["subprotocol=", "subprotocol=a%20b", "subprotocol=%ff"] {
-            assert!(asked(Some(wrong)).unwrap_err().contains("or none"), "{wrong}");
+            assert!(requested(Some(wrong)).unwrap_err().contains("or none"), "{wrong}");
         }
-        assert!(asked(Some("subprotocol=a&subprotocol=b")).unwrap_err().contains("more than once"));
+        assert!(
+            requested(Some("subprotocol=a&subprotocol=b")).unwrap_err().contains("more than once")
+        );
     }
 }

@@ -1,18 +1,10 @@
 //! The little of JSON (RFC 8259) that is written here.
 
-use std::fmt::Write;
+use super::escape;
 
-use crate::escape;
-
-/// A string in quotes.
+/// A string in quotes. What is not safe to show is escaped: JSON is looked at too.
 pub(crate) fn string(text: &str) -> String {
     let mut json = String::with_capacity(text.len() + 2);
-    push(&mut json, text);
-    json
-}
-
-/// Adds a string in quotes. What is not safe to show is escaped: JSON is looked at too.
-pub(crate) fn push(json: &mut String, text: &str) {
     json.push('"');
     for c in text.chars() {
         match c {
@@ -21,16 +13,14 @@ pub(crate) fn push(json: &mut String, text: &str) {
                 json.push(c);
             }
             c if escape::is_safe(c) => json.push(c),
+            // §7 of RFC 8259: beyond the first plane, as a pair of surrogates.
             c => {
-                // §7 of RFC 8259: beyond the first plane, as a pair of surrogates.
-                for unit in c.encode_utf16(&mut [0; 2]) {
-                    // Writing to a string does not fail.
-                    let _ = write!(json, "\\u{unit:04x}");
-                }
+                json.extend(c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")))
             }
         }
     }
     json.push('"');
+    json
 }
 
 /// An object of names and values that are JSON already.
@@ -48,7 +38,7 @@ pub(crate) fn optional(text: Option<&str>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::escape::tests::UNSAFE;
+    use crate::log::escape::UNSAFE;
 
     #[test]
     fn strings_and_objects() {

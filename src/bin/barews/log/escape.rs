@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::fmt::Write;
 
-/// How much of a path, an origin, a name or a reason a line tells, in bytes: so a line has a bound.
-pub(crate) const MOST: usize = 200;
+/// How much of a path, an origin, a name or a reason a line shows, in bytes: so a line has a bound.
+const MAX_SHOWN: usize = 200;
 
 /// Whether a character is safe to show. Not so are those of Unicode's classes Cc, Cf, Zl and Zp:
 /// controls of the terminal, ends of lines, what turns the direction of text, what nobody sees.
@@ -35,53 +35,59 @@ pub(crate) fn line(text: &str) -> Cow<'_, str> {
     line.into()
 }
 
-/// The start of what is longer than `most` bytes, and a sign that it goes on.
-pub(crate) fn start(text: &str, most: usize) -> Cow<'_, str> {
-    match text.len() > most {
-        true => format!("{}…", &text[..text.floor_char_boundary(most)]).into(),
+/// Text of a peer, cut where it is long.
+pub(crate) fn shown(text: &str) -> Cow<'_, str> {
+    truncate(text, MAX_SHOWN)
+}
+
+/// The same in quotes.
+pub(crate) fn quoted(text: &str) -> String {
+    format!("{:?}", shown(text))
+}
+
+/// The start of what is longer than `max_len` bytes, and a sign that it goes on.
+pub(crate) fn truncate(text: &str, max_len: usize) -> Cow<'_, str> {
+    match text.len() > max_len {
+        true => format!("{}…", &text[..text.floor_char_boundary(max_len)]).into(),
         false => text.into(),
     }
 }
 
-/// Text of a peer in quotes, cut where it is long.
-pub(crate) fn quoted(text: &str) -> String {
-    format!("{:?}", start(text, MOST))
-}
+/// What must never reach a terminal or a viewer as it is.
+#[cfg(test)]
+pub(super) const UNSAFE: &[char] = &[
+    '\0',
+    '\n',
+    '\r',
+    '\u{1b}',
+    '\u{7f}',
+    '\u{80}',
+    '\u{85}',
+    '\u{9b}',
+    '\u{9f}',
+    '\u{ad}',
+    '\u{61c}',
+    '\u{200b}',
+    '\u{200e}',
+    '\u{200f}',
+    '\u{2028}',
+    '\u{2029}',
+    '\u{202a}',
+    '\u{202b}',
+    '\u{202c}',
+    '\u{202d}',
+    '\u{202e}',
+    '\u{2066}',
+    '\u{2067}',
+    '\u{2068}',
+    '\u{2069}',
+    '\u{feff}',
+    '\u{e0041}',
+];
 
 #[cfg(test)]
-pub(crate) mod tests {
+mod tests {
     use super::*;
-
-    /// What must never reach a terminal or a viewer as it is.
-    pub(crate) const UNSAFE: &[char] = &[
-        '\0',
-        '\n',
-        '\r',
-        '\u{1b}',
-        '\u{7f}',
-        '\u{80}',
-        '\u{85}',
-        '\u{9b}',
-        '\u{9f}',
-        '\u{ad}',
-        '\u{61c}',
-        '\u{200b}',
-        '\u{200e}',
-        '\u{200f}',
-        '\u{2028}',
-        '\u{2029}',
-        '\u{202a}',
-        '\u{202b}',
-        '\u{202c}',
-        '\u{202d}',
-        '\u{202e}',
-        '\u{2066}',
-        '\u{2067}',
-        '\u{2068}',
-        '\u{2069}',
-        '\u{feff}',
-        '\u{e0041}',
-    ];
 
     #[test]
     fn edge_ac_lines_show_no_controls() {
@@ -98,10 +104,10 @@ pub(crate) mod tests {
 
     #[test]
     fn edge_ac_what_is_long_is_cut_at_a_character() {
-        assert_eq!(start("abc", 3), "abc");
-        assert_eq!(start("abcd", 3), "abc…");
-        assert_eq!(start("aüb", 2), "a…");
+        assert_eq!(truncate("abc", 3), "abc");
+        assert_eq!(truncate("abcd", 3), "abc…");
+        assert_eq!(truncate("aüb", 2), "a…");
         assert_eq!(quoted("a\u{9b}\""), r#""a\u{9b}\"""#);
-        assert!(quoted(&"x".repeat(10_000)).len() < MOST + 10);
+        assert!(quoted(&"x".repeat(10_000)).len() < MAX_SHOWN + 10);
     }
 }

@@ -1,0 +1,53 @@
+//! How to serve, as the command line and the environment say.
+
+use std::time::Duration;
+
+use barews::Config;
+
+use crate::log::Format;
+use crate::os::address::Address;
+use crate::routes::subprotocol::Subprotocols;
+
+/// Stack size of a connection's thread, in bytes. The echo loop needs little, and of what is not
+/// touched nothing is used; a panic's report needs the most.
+const STACK_SIZE: usize = 128 << 10;
+
+/// How to serve.
+#[derive(Debug)]
+pub(crate) struct Options {
+    /// Where to listen; empty for the default.
+    pub(crate) listen: Vec<Address>,
+    pub(crate) config: Config,
+    /// How long a shutdown waits for connections to close.
+    pub(crate) grace: Duration,
+    pub(crate) log: Format,
+    pub(crate) behaviour: Behaviour,
+    /// What was ignored.
+    pub(crate) warnings: Vec<String>,
+}
+
+/// What the app does on requests and connections.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Behaviour {
+    /// Whether clients may ask for violations of the protocol.
+    pub(crate) faults: bool,
+    /// Which subprotocols are agreed to.
+    pub(crate) subprotocols: Subprotocols,
+    /// Whether `/headers` shows what lets a user in.
+    pub(crate) show_credentials: bool,
+    /// Whether each message has a line in the log.
+    pub(crate) log_messages: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            listen: Vec::new(),
+            config: Config { stack_size: Some(STACK_SIZE), ..Config::default() },
+            grace: Duration::from_secs(3),
+            log: Format::Text,
+            behaviour: Behaviour::default(),
+            warnings: Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,273 @@
+use super::*;
+use barews::{Config, Limits, Timeouts};
+use std::time::Duration;
+
+fn parsed(args: &[&str], env: &[(&str, &str)]) -> Result<Command, String> {
+    let env: Vec<_> = env.iter().map(|(name, value)| (name.into(), value.into())).collect();
+    parse(args.iter().map(OsString::from), &env)
+}
+
+#[track_caller]
+fn options(args: &[&str], env: &[(&str, &str)]) -> Options {
+    match parsed(args, env) {
+        Ok(Command::Serve(options)) => *options,
+        other => panic!("{args:?} {env:?}: {other:?}"),
+    }
+}
+
+fn shown(args: &[&str], env: &[(&str, &str)]) -> String {
+    format!("{:?}", options(args, env))
+}
+
+fn wrong(args: &[&str], env: &[(&str, &str)]) -> String {
+    match parsed(args, env) {
+        Err(wrong) => wrong,
+        other => panic!("{args:?} {env:?}: {other:?}"),
+    }
+}
+
+#[test]
+fn addresses() {
+    assert!(options(&[], &[]).listen.is_empty());
+    let tcp = |addr: &str| Address::Tcp(addr.to_owned());
+    let both = options(&["a:1", "--listen", "unix:/b", "--listen=[::]:0"], &[]).listen;
+    assert_eq!(both, [tcp("a:1"), Address::Unix("/b".into()), tcp("[::]:0")]);
+    for text in ["", "80", "localhost", "a:65536", "unix:"] {
+        let not = format!("{text:?} is not HOST:PORT, :PORT or unix:PATH");
+        assert_eq!(wrong(&[text], &[]), not);
+        assert_eq!(wrong(&["--listen", text], &[]), format!("--listen: {not}"));
+    }
+}
+
+#[test]
+fn every_setting_sets_something_and_refuses_nonsense() {
+    for setting in SETTINGS {
+        let name = setting.name;
+        let value = match setting.value {
+            "TIME" => "7s",
+            "SIZE" => "77K",
+            "ADDR" => "a:7",
+            "FORMAT" => "json",
+            "ORIGIN" => "https://a",
+            "" => "yes",
+            _ => "7",
+        };
+        let set = shown(&[&format!("{name}={value}")], &[]);
+        assert_ne!(set, shown(&[], &[]), "{name}");
+        assert_eq!(shown(&[], &[(&setting.variable(), value)]), set);
+        assert_eq!(shown(&[], &[(&setting.variable(), "")]), shown(&[], &[]));
+        match setting.value {
+            "" => assert_eq!(shown(&[name], &[]), set),
+            what => {
+                assert_eq!(shown(&[name, value], &[]), set);
+                assert_eq!(wrong(&[name], &[]), format!("{name} needs a {what}"));
+            }
+        }
+        // Any of these is the name of a subprotocol.
+        let nonsense = ["x", "-1", "+1", "1.5", "99999999999999999999", "K", "s"];
+        for text in nonsense.iter().filter(|_| setting.value != "NAME") {
+            // The library says what is wrong with an origin.
+            let not = match setting.value {
+                "ORIGIN" => format!("{text:?} has no scheme: write "),
+                _ => format!("{text:?} is not "),
+            };
+            let error = wrong(&[&format!("{name}={text}")], &[]);
+            assert!(error.starts_with(&format!("{name}: {not}")), "{error}");
+            let error = wrong(&[], &[(&setting.variable(), text)]);
+            assert!(error.starts_with(&format!("{}: {not}", setting.variable())), "{error}");
+        }
+    }
+    assert_eq!(wrong(&["--colour"], &[]), "there is no option --colour");
+}
+
+#[test]
+fn edge_ab_a_wrong_name_is_told_with_the_right_one() {
+    for (name, right) in [
+        ("--port", "--listen"),
+        ("--max-mesage", "--max-message"),
+        ("-origin", "--origin"),
+        ("--ping=1s", "--ping-after"),
+    ] {
+        let name = name.split_once('=').map_or(name, |(name, _)| name);
+        assert_eq!(wrong(&[name], &[]), format!("there is no option {name}, but {right}"));
+    }
+    for (name, right) in [
+        ("BAREWS_MAX_MESAGE", Some("BAREWS_MAX_MESSAGE")),
+        ("BAREWS_PORT", Some("BAREWS_LISTEN")),
+        ("barews_log", Some("BAREWS_LOG")),
+        ("BAREWS_", None),
+        ("BAREWS_COLOUR", None),
+    ] {
+        let ignored = options(&[], &[(name, "1"), ("BAREWS_GRACE", "1s")]).warnings;
+        let [ignored] = &*ignored else { panic!("{name}: {ignored:?}") };
+        let right = right
+            .map_or("; see barews --help environment".to_owned(), |right| format!(", but {right}"));
+        assert_eq!(*ignored, format!("{name} is ignored: there is no such option{right}"));
+    }
+    assert!(
+        wrong(&[], &[("BAREWS_ORIGIN", " ")])
+            .starts_with("BAREWS_ORIGIN: \" \" is more than one origin, or has a space")
+    );
+    // Nothing that was not meant for it.
+    for (name, value) in [
+        ("BAREWS_SERVICE_HOST", "10.0.0.1"),
+        ("BAREWS_PORT", "tcp://10.0.0.1:9001"),
+        ("BAREWS_PORT_9001_TCP_ADDR", "10.0.0.1"),
+        ("BAREWS_MAX_MESAGE", ""),
+        ("BAREWSER", "1"),
+    ] {
+        assert!(options(&[], &[(name, value)]).warnings.is_empty(), "{name}");
+    }
+}
+
+#[test]
+fn edge_ab_nothing_is_an_option_after_two_dashes() {
+    let tcp = |addr: &str| Address::Tcp(addr.to_owned());
+    let listen = options(&["--log=off", "a:1", "--", "b=:2", "-c:3"], &[]).listen;
+    assert_eq!(listen, [tcp("a:1"), tcp("b=:2"), tcp("-c:3")]);
+    assert!(wrong(&["--", "--faults"], &[]).starts_with("\"--faults\" is not HOST:PORT"));
+    assert_eq!(wrong(&["--=x"], &[]), "there is no option --");
+}
+
+/// A field that is added to the library's configuration does not go without an option: this no
+/// longer compiles.
+#[test]
+fn every_field_has_an_option() {
+    let mut args = Vec::new();
+    for setting in SETTINGS {
+        let value = match setting.value {
+            "TIME" => "7s",
+            "SIZE" => "77K",
+            "N" => "7",
+            "ORIGIN" => "https://a",
+            _ => continue,
+        };
+        args.extend([setting.name, value]);
+    }
+    let Config { limits, timeouts, origins, stack_size } = options(&args, &[]).config;
+    assert_eq!((origins, stack_size), (vec!["https://a".to_owned()], Some(77 << 10)));
+    let Limits {
+        max_request_line,
+        max_header_line,
+        max_headers,
+        max_head_size,
+        max_message_size,
+        max_fragments,
+        max_buffered_bytes,
+        max_connections,
+        max_connections_per_ip,
+    } = limits;
+    assert_eq!([max_request_line, max_header_line, max_head_size], [77 << 10; 3]);
+    assert_eq!([max_message_size, max_buffered_bytes], [77 << 10; 2]);
+    assert_eq!([max_headers, max_connections, max_connections_per_ip], [7; 3]);
+    assert_eq!(max_fragments, 7);
+    let Timeouts { handshake, message, ping_interval, idle_timeout, write, close } = timeouts;
+    let times = [handshake, message, ping_interval, idle_timeout, write, close];
+    assert_eq!(times, [Duration::from_secs(7); 6]);
+}
+
+#[test]
+fn an_option_is_no_topic() {
+    let printed = |args: &[&str]| match parsed(args, &[]) {
+        Ok(Command::Print(text)) => text,
+        other => panic!("{args:?}: {other:?}"),
+    };
+    assert_eq!(printed(&["--help", "--faults"]), printed(&["--help"]));
+    assert_eq!(wrong(&["--help", "x"], &[]), wrong(&["--help=x"], &[]));
+}
+
+#[test]
+fn units() {
+    let limits = options(&["--max-message", "2G", "--max-assembling=3M"], &[]).config.limits;
+    assert_eq!((limits.max_message_size, limits.max_buffered_bytes), (2 << 30, 3 << 20));
+    let args = ["--ping-after", "250ms", "--idle-timeout", "2m", "--close-timeout", "off"];
+    let timeouts = options(&args, &[]).config.timeouts;
+    assert_eq!(timeouts.ping_interval, Duration::from_millis(250));
+    assert_eq!(timeouts.idle_timeout, Duration::from_secs(120));
+    assert_eq!(timeouts.close, Duration::MAX);
+}
+
+#[test]
+fn arguments_come_before_the_environment() {
+    let env = [("BAREWS_MAX_MESSAGE", "1K"), ("BAREWS_ORIGIN", "https://a https://b")];
+    let config = options(&[], &env).config;
+    assert_eq!(config.limits.max_message_size, 1024);
+    assert_eq!(config.origins, ["https://a", "https://b"]);
+    let config = options(&["--max-message=2K", "--origin", "https://c"], &env).config;
+    assert_eq!(config.limits.max_message_size, 2048);
+    assert_eq!(config.origins, ["https://c"]);
+}
+
+#[test]
+fn a_port_alone_is_for_everyone() {
+    let any = [Address::Tcp("0.0.0.0:80".to_owned())];
+    assert_eq!(options(&[], &[("PORT", "80")]).listen, any);
+    let one = [Address::Tcp("a:1".to_owned())];
+    assert_eq!(options(&["a:1"], &[("PORT", "80")]).listen, one);
+    assert_eq!(options(&[], &[("PORT", "80"), ("BAREWS_LISTEN", "a:1")]).listen, one);
+    assert_eq!(
+        wrong(&[], &[("PORT", "http")]),
+        "PORT: \"http\" is not a port, a number up to 65535"
+    );
+}
+
+#[test]
+fn the_help_tells_the_defaults() {
+    for setting in SETTINGS {
+        let default = setting.help.rsplit_once('[').map(|(_, rest)| rest.trim_end_matches(']'));
+        match (setting.value, default) {
+            ("", None)
+            | ("ORIGIN", Some("any"))
+            | ("NAME", Some("the first"))
+            | ("ADDR", Some("127.0.0.1:9001")) => {}
+            (_, Some(default)) => {
+                // Setting the default that is printed changes nothing.
+                let same = shown(&[setting.name, default], &[]);
+                assert_eq!(same, shown(&[], &[]), "{}", setting.name);
+            }
+            (_, None) => panic!("{} tells no default", setting.name),
+        }
+    }
+}
+
+#[test]
+fn edge_z_an_origin_is_as_browsers_write_it() {
+    for text in [
+        "https://example.com",
+        "HTTPS://Example.COM",
+        "https://example.com:443",
+        "http://example.com:443",
+        "http://localhost:0080",
+        "http://[::1]:8000",
+        "http://[0:0::1]",
+        "chrome-extension://abcdef",
+    ] {
+        assert_eq!(options(&["--origin", text], &[]).config.origins, [text]);
+    }
+    for (text, right) in [
+        ("", "list no origin to let in all"),
+        ("example.com", "write https://example.com"),
+        ("example.com:80", "write https://example.com:80"),
+        ("https://", "write it like https://example.com"),
+        ("://a", "write http://a"),
+        ("https://a b", "is more than one origin, or has a space"),
+        ("https://a@b", "write https://b"),
+        ("https://*.example.com", "has a wildcard in it; name each host"),
+        ("https://a:x", "write it like https://example.com"),
+        ("https://a:65536", "write it like https://example.com"),
+        ("https://::1", "write it like https://example.com"),
+        ("https://[::1", "write it like https://example.com"),
+        ("https://[::1]80", "write it like https://example.com"),
+        ("https://example.com/", "not even a slash may stand: write https://example.com"),
+        ("https://example.com?a", "write https://example.com"),
+        ("*", "list no origin to let in all"),
+        ("null", "any page can send"),
+        ("https://a,https://b", "is more than one origin"),
+        ("wss://example.com", "and not of the page: write https://example.com"),
+        ("https://b\u{fc}cher.example", "xn--"),
+    ] {
+        let error = wrong(&["--origin", text], &[]);
+        assert!(error.starts_with(&format!("--origin: {text:?} ")), "{error}");
+        assert!(error.contains(right), "{error}, and not {right}");
+    }
+}
