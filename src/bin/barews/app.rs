@@ -26,7 +26,7 @@ use crate::routes::subprotocol::Subprotocols;
 use crate::routes::{delay, echo, faults, headers, plain, stall, stream};
 use crate::session::{End, Session, SessionShared, StopFlag};
 
-pub(crate) struct App {
+pub struct App {
     shared: SessionShared,
     behaviour: Behaviour,
     rooms: Rooms,
@@ -39,7 +39,7 @@ pub(crate) struct App {
 }
 
 impl App {
-    pub(crate) fn new(log: Log, behaviour: Behaviour, timeouts: &Timeouts) -> Self {
+    pub fn new(log: Log, behaviour: Behaviour, timeouts: &Timeouts) -> Self {
         let shared = SessionShared {
             log,
             log_messages: behaviour.log_messages,
@@ -57,7 +57,7 @@ impl App {
     }
 
     /// Accepts an upgrade if its path may be had.
-    pub(crate) fn on_upgrade(&self, request: &Request) -> Result<Accept, Reject> {
+    pub fn on_upgrade(&self, request: &Request) -> Result<Accept, Reject> {
         let reject = |status, wrong: String| {
             self.count_refused(&UpgradeError::Rejected(status));
             self.log_refused(request.peer_addr(), Some(request), &wrong);
@@ -78,7 +78,7 @@ impl App {
     }
 
     /// Answers plain HTTP.
-    pub(crate) fn on_request(&self, request: &Request) -> Response {
+    pub fn on_request(&self, request: &Request) -> Response {
         let response = plain::answer(request, &self.shared.metrics);
         let status = response.status();
         self.shared.metrics.count(Event::Request, status.code().to_string());
@@ -91,7 +91,7 @@ impl App {
     }
 
     /// Counts and logs a connection that did not open.
-    pub(crate) fn on_error(&self, context: &ErrorContext<'_>, error: &BoxError) {
+    pub fn on_error(&self, context: &ErrorContext<'_>, error: &BoxError) {
         // A handler's error was logged with the rest of its connection.
         let Some(error) = error.downcast_ref::<UpgradeError>() else { return };
         match error {
@@ -111,7 +111,7 @@ impl App {
     }
 
     /// The life of a connection.
-    pub(crate) fn handle(&self, conn: Connection) -> Result<(), BoxError> {
+    pub fn handle(&self, conn: Connection) -> Result<(), BoxError> {
         let mut session = Session::open(&self.shared, &conn);
         let request = conn.request();
         // It was parsed once before, or there would be no connection.
@@ -159,7 +159,7 @@ impl App {
     }
 
     /// Ends what only waits.
-    pub(crate) fn stop(&self) {
+    pub fn stop(&self) {
         self.shared.stop.set();
     }
 

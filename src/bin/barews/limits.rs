@@ -43,23 +43,23 @@ const STACK_SIZE: usize = 64 << 10;
 /// threads of connections: more than 32 MiB, which glibc always has from the system and gives back.
 const HEADROOM: usize = 33 << 20;
 
-pub(crate) static MEMORY: Quota = Quota::new(MAX_STORED_BYTES);
+pub static MEMORY: Quota = Quota::new(MAX_STORED_BYTES);
 static THREADS: Quota = Quota::new(MAX_SENDING_THREADS);
 
 /// How much is left of something, in bytes or in pieces.
 #[derive(Debug)]
-pub(crate) struct Quota(AtomicUsize);
+pub struct Quota(AtomicUsize);
 
 /// Part of a quota, given back when it is dropped.
 #[derive(Debug)]
-pub(crate) struct Share {
+pub struct Share {
     quota: &'static Quota,
     amount: usize,
 }
 
 /// A message that counts against a quota until it is dropped.
 #[derive(Debug)]
-pub(crate) struct StoredMessage {
+pub struct StoredMessage {
     kind: MessageType,
     bytes: Vec<u8>,
     _share: Share,
@@ -68,7 +68,7 @@ pub(crate) struct StoredMessage {
 /// Messages that wait to be sent, in order. Their number and their bytes have a bound; the memory
 /// of the queue itself counts against a quota too, and shrinks again.
 #[derive(Debug)]
-pub(crate) struct Queue<T> {
+pub struct Queue<T> {
     items: VecDeque<T>,
     slots: Share,
     /// Of all messages in it.
@@ -77,18 +77,18 @@ pub(crate) struct Queue<T> {
 }
 
 impl Quota {
-    pub(crate) const fn new(amount: usize) -> Self {
+    pub const fn new(amount: usize) -> Self {
         Self(AtomicUsize::new(amount))
     }
 
     /// A share of this size, if so much is left.
-    pub(crate) fn take(&'static self, amount: usize) -> Option<Share> {
+    pub fn take(&'static self, amount: usize) -> Option<Share> {
         let mut share = Share { quota: self, amount: 0 };
         share.resize(amount).then_some(share)
     }
 
     /// Keeps a message as it was received, if there is room for it.
-    pub(crate) fn store(&'static self, kind: MessageType, bytes: Vec<u8>) -> Option<StoredMessage> {
+    pub fn store(&'static self, kind: MessageType, bytes: Vec<u8>) -> Option<StoredMessage> {
         let share = self.take(bytes.capacity().saturating_add(MESSAGE_OVERHEAD))?;
         Some(StoredMessage { kind, bytes, _share: share })
     }
@@ -118,7 +118,7 @@ impl Drop for Share {
 }
 
 impl StoredMessage {
-    pub(crate) fn message(&self) -> Message<'_> {
+    pub fn message(&self) -> Message<'_> {
         match self.kind {
             // The price of text that is kept: it is checked once more.
             MessageType::Text => {
@@ -136,14 +136,14 @@ impl AsRef<Self> for StoredMessage {
 }
 
 impl<T: AsRef<StoredMessage>> Queue<T> {
-    pub(crate) fn new(quota: &'static Quota, max_messages: usize) -> Self {
+    pub fn new(quota: &'static Quota, max_messages: usize) -> Self {
         let slots = Share { quota, amount: 0 };
         Self { items: VecDeque::new(), slots, bytes: 0, max_messages }
     }
 
     /// Adds a message at the end; whether there was memory for its slot.
     #[must_use]
-    pub(crate) fn push(&mut self, item: T) -> bool {
+    pub fn push(&mut self, item: T) -> bool {
         let len = self.items.len();
         if len == self.items.capacity() {
             let slots = (2 * len).max(MIN_SLOTS);
@@ -158,7 +158,7 @@ impl<T: AsRef<StoredMessage>> Queue<T> {
     }
 
     /// Takes the first message out.
-    pub(crate) fn pop(&mut self) -> Option<T> {
+    pub fn pop(&mut self) -> Option<T> {
         let item = self.items.pop_front()?;
         self.bytes -= item.as_ref().bytes.len();
         let capacity = self.items.capacity();
@@ -170,32 +170,32 @@ impl<T: AsRef<StoredMessage>> Queue<T> {
     }
 
     /// Takes all out, and gives the queue's own memory back.
-    pub(crate) fn take(&mut self) -> VecDeque<T> {
+    pub fn take(&mut self) -> VecDeque<T> {
         self.bytes = 0;
         self.slots.resize(0);
         mem::take(&mut self.items)
     }
 
-    pub(crate) fn first(&self) -> Option<&T> {
+    pub fn first(&self) -> Option<&T> {
         self.items.front()
     }
 
-    pub(crate) fn last(&self) -> Option<&T> {
+    pub fn last(&self) -> Option<&T> {
         self.items.back()
     }
 
-    pub(crate) fn is_full(&self) -> bool {
+    pub fn is_full(&self) -> bool {
         self.items.len() >= self.max_messages || self.bytes >= MAX_QUEUED_BYTES
     }
 
     /// Whether more than half of its bound is in use.
-    pub(crate) fn is_half_full(&self) -> bool {
+    pub fn is_half_full(&self) -> bool {
         self.items.len() > self.max_messages / 2 || self.bytes > MAX_QUEUED_BYTES / 2
     }
 }
 
 /// Runs `work` on a thread of its own; whether there was one to be had.
-pub(crate) fn spawn(work: impl FnOnce() + Send + 'static) -> bool {
+pub fn spawn(work: impl FnOnce() + Send + 'static) -> bool {
     // A thread that finds no memory for itself is the end of the process.
     let Some(share) = THREADS.take(1).filter(|_| is_memory_left(STACK_SIZE)) else { return false };
     let work = move || {
@@ -206,7 +206,7 @@ pub(crate) fn spawn(work: impl FnOnce() + Send + 'static) -> bool {
 }
 
 /// Whether `len` bytes are left for something that can be refused. It takes two system calls.
-pub(crate) fn is_memory_left(len: usize) -> bool {
+pub fn is_memory_left(len: usize) -> bool {
     let mut memory = Vec::<u8>::new();
     let is_left = memory.try_reserve_exact(HEADROOM + len).is_ok();
     // An allocation that nobody looks at is one that the optimiser leaves out.

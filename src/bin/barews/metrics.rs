@@ -22,30 +22,30 @@ const CONNECTIONS: &[f64] = &[0.01, 0.1, 1.0, 10.0, 60.0, 600.0, 3600.0, 86_400.
 
 /// What went through one connection. Each direction is counted by one thread at a time.
 #[derive(Default)]
-pub(crate) struct Counters {
-    pub(crate) received: Traffic,
-    pub(crate) sent: Traffic,
+pub struct Counters {
+    pub received: Traffic,
+    pub sent: Traffic,
     /// The Close that we chose to send, if we did. In a box, since most connections have none.
-    pub(crate) closed: OnceLock<Box<CloseFrame>>,
+    pub closed: OnceLock<Box<CloseFrame>>,
     /// Logs each message, if that was asked for.
-    pub(crate) log: Option<Box<MessageLog>>,
+    pub log: Option<Box<MessageLog>>,
 }
 
 /// Messages in one direction.
 #[derive(Debug, Default)]
-pub(crate) struct Traffic {
+pub struct Traffic {
     messages: AtomicU64,
     bytes: AtomicU64,
 }
 
 /// All counters of the server.
-pub(crate) struct Metrics {
+pub struct Metrics {
     state: Mutex<State>,
 }
 
 /// What is counted by a label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Event {
+pub enum Event {
     /// A connection did not open, by the reason.
     Refused,
     /// A plain request was answered, by the status.
@@ -86,11 +86,11 @@ impl Traffic {
         self.add(1, bytes as u64);
     }
 
-    pub(crate) fn messages(&self) -> u64 {
+    pub fn messages(&self) -> u64 {
         self.messages.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn bytes(&self) -> u64 {
+    pub fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed)
     }
 
@@ -103,13 +103,13 @@ impl Traffic {
 impl Counters {
     /// Counts a message that was received.
     #[inline]
-    pub(crate) fn count_received(&self, message: Message<'_>) {
+    pub fn count_received(&self, message: Message<'_>) {
         self.count_received_part(message.kind(), message.len(), message.as_bytes());
     }
 
     /// The same for one of which only the start is at hand.
     #[inline]
-    pub(crate) fn count_received_part(&self, kind: MessageType, len: usize, start: &[u8]) {
+    pub fn count_received_part(&self, kind: MessageType, len: usize, start: &[u8]) {
         self.received.count(len);
         if let Some(log) = &self.log {
             log.log("in", kind, len, start);
@@ -118,7 +118,7 @@ impl Counters {
 
     /// Counts a message that was sent.
     #[inline]
-    pub(crate) fn count_sent(&self, message: Message<'_>) {
+    pub fn count_sent(&self, message: Message<'_>) {
         self.sent.count(message.len());
         if let Some(log) = &self.log {
             log.log("out", message.kind(), message.len(), message.as_bytes());
@@ -132,7 +132,7 @@ impl Counters {
 }
 
 impl Metrics {
-    pub(crate) fn new() -> Self {
+    pub fn new() -> Self {
         let state = State {
             handshakes: Histogram::new(HANDSHAKES),
             connections: Histogram::new(CONNECTIONS),
@@ -142,7 +142,7 @@ impl Metrics {
     }
 
     /// A connection has opened, after a handshake of this length: its number and its counters.
-    pub(crate) fn opened(
+    pub fn opened(
         &self,
         handshake: Duration,
         log: Option<Box<MessageLog>>,
@@ -157,13 +157,7 @@ impl Metrics {
     }
 
     /// It has ended, after this time and with this code, and perhaps for an error.
-    pub(crate) fn ended(
-        &self,
-        number: u64,
-        length: Duration,
-        code: CloseCode,
-        error: Option<&Error>,
-    ) {
+    pub fn ended(&self, number: u64, length: Duration, code: CloseCode, error: Option<&Error>) {
         let mut state = self.lock();
         if let Some(counters) = state.open.remove(&number) {
             state.ended.add(&counters);
@@ -180,22 +174,22 @@ impl Metrics {
         }
     }
 
-    pub(crate) fn count(&self, event: Event, label: String) {
+    pub fn count(&self, event: Event, label: String) {
         self.lock().count(event, label);
     }
 
     /// A stream ended before its first byte.
-    pub(crate) fn count_probe(&self) {
+    pub fn count_probe(&self) {
         self.lock().probes += 1;
     }
 
     /// No stream could be accepted.
-    pub(crate) fn count_accept_failure(&self) {
+    pub fn count_accept_failure(&self) {
         self.lock().accept_failures += 1;
     }
 
     /// Everything as text.
-    pub(crate) fn text(&self) -> String {
+    pub fn text(&self) -> String {
         let state = self.lock();
         let total = Counters::default();
         total.add(&state.ended);
@@ -281,7 +275,7 @@ fn line(text: &mut String, name: &str, value: impl Display) {
 }
 
 /// Why a connection did not open, as a label.
-pub(crate) fn refused(error: &UpgradeError) -> String {
+pub fn refused(error: &UpgradeError) -> String {
     match error {
         // The other version that is not supported is the one of WebSocket.
         UpgradeError::Refused(HandshakeError::Head(HeadError::UnsupportedVersion)) => {

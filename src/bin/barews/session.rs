@@ -18,49 +18,49 @@ use crate::log::{Field, Log, describe, escape, json};
 use crate::metrics::{Counters, Metrics};
 
 /// What a peer hears when the server shuts down: the same as the library says.
-pub(crate) const SHUTDOWN: &str = "the server is shutting down";
+pub const SHUTDOWN: &str = "the server is shutting down";
 
 /// What all sessions share.
-pub(crate) struct SessionShared {
-    pub(crate) log: Log,
+pub struct SessionShared {
+    pub log: Log,
     /// Whether each message has a line in the log.
-    pub(crate) log_messages: bool,
-    pub(crate) metrics: Metrics,
-    pub(crate) stop: StopFlag,
+    pub log_messages: bool,
+    pub metrics: Metrics,
+    pub stop: StopFlag,
 }
 
 /// Whether the server is to stop. Never unset.
 #[derive(Default)]
-pub(crate) struct StopFlag {
+pub struct StopFlag {
     set: Mutex<bool>,
     changed: Condvar,
 }
 
 /// How a connection ended.
 #[derive(Debug)]
-pub(crate) struct End {
-    pub(crate) result: Result<(), Error>,
+pub struct End {
+    pub result: Result<(), Error>,
     /// The peer's Close.
-    pub(crate) received: Option<CloseFrame>,
+    pub received: Option<CloseFrame>,
 }
 
 /// Counts a connection as open, and logs a line when it is made and when it is dropped.
-pub(crate) struct Session<'a> {
+pub struct Session<'a> {
     shared: &'a SessionShared,
     number: u64,
-    pub(crate) counters: Arc<Counters>,
+    pub counters: Arc<Counters>,
     peer: String,
     path: String,
     subprotocol: Option<String>,
     start: Instant,
     /// Whether the stream was given up, so that nothing of ours answers a Close.
-    pub(crate) is_raw: bool,
+    pub is_raw: bool,
     /// `None` until it is known, and for ever if the handler panics.
-    pub(crate) end: Option<End>,
+    pub end: Option<End>,
 }
 
 impl StopFlag {
-    pub(crate) fn set(&self) {
+    pub fn set(&self) {
         *self.set.lock().unwrap_or_else(PoisonError::into_inner) = true;
         self.changed.notify_all();
     }
@@ -70,7 +70,7 @@ impl StopFlag {
     }
 
     /// Waits so long, or until it is set; whether it is.
-    pub(crate) fn wait(&self, timeout: Duration) -> bool {
+    pub fn wait(&self, timeout: Duration) -> bool {
         let set = self.set.lock().unwrap_or_else(PoisonError::into_inner);
         let waited = self.changed.wait_timeout_while(set, timeout, |set| !*set);
         *waited.unwrap_or_else(PoisonError::into_inner).0
@@ -78,17 +78,17 @@ impl StopFlag {
 }
 
 impl End {
-    pub(crate) fn of(conn: &Connection, result: Result<(), Error>) -> Self {
+    pub fn of(conn: &Connection, result: Result<(), Error>) -> Self {
         Self { result, received: conn.close_frame().cloned() }
     }
 
-    pub(crate) fn of_half(receiver: &Receiver, result: Result<(), Error>) -> Self {
+    pub fn of_half(receiver: &Receiver, result: Result<(), Error>) -> Self {
         Self { result, received: receiver.close_frame().cloned() }
     }
 }
 
 /// Closes, and takes note of the code, which is not the peer's to choose.
-pub(crate) fn close(
+pub fn close(
     conn: &mut Connection,
     counters: &Counters,
     code: CloseCode,
@@ -99,7 +99,7 @@ pub(crate) fn close(
 }
 
 /// The same for a connection in two halves, of which the one that receives sees it through.
-pub(crate) fn start_close(sender: &Sender, counters: &Counters, code: CloseCode, reason: &str) {
+pub fn start_close(sender: &Sender, counters: &Counters, code: CloseCode, reason: &str) {
     note_close(counters, code, reason);
     // It is sent, or one was before.
     let _ = sender.close(code, reason);
@@ -110,7 +110,7 @@ fn note_close(counters: &Counters, code: CloseCode, reason: &str) {
 }
 
 impl<'a> Session<'a> {
-    pub(crate) fn open(shared: &'a SessionShared, conn: &Connection) -> Self {
+    pub fn open(shared: &'a SessionShared, conn: &Connection) -> Self {
         let start = Instant::now();
         let request = conn.request();
         let peer = describe::peer(request.peer_addr());

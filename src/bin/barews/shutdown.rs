@@ -24,7 +24,7 @@ use crate::os::socket_file::SocketFile;
 const THREAD_END_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// What a signal starts, and what must not be left behind, however the program ends.
-pub(crate) struct Shutdown {
+pub struct Shutdown {
     state: Mutex<State>,
     log: Log,
 }
@@ -45,7 +45,7 @@ struct Serving {
 impl Shutdown {
     /// Waits for signals on a thread of its own. From now on they end the program at any time,
     /// however long a step of its start takes.
-    pub(crate) fn watch(signals: Signals, log: Log) -> io::Result<Arc<Self>> {
+    pub fn watch(signals: Signals, log: Log) -> io::Result<Arc<Self>> {
         let shutdown = Arc::new(Self { state: Mutex::default(), log });
         let watcher = Arc::clone(&shutdown);
         thread::Builder::new().name("signals".to_owned()).spawn(move || watcher.wait(&signals))?;
@@ -54,7 +54,7 @@ impl Shutdown {
 
     /// Listens on an address. A file that this leaves is removed at the end of the program, even if
     /// that comes meanwhile.
-    pub(crate) fn listen(&self, addr: &Address) -> io::Result<Opened> {
+    pub fn listen(&self, addr: &Address) -> io::Result<Opened> {
         // Looking up a name may take long, and leaves no file.
         let mut state = addr.is_unix().then(|| self.lock());
         let mut opened = addr.listen()?;
@@ -65,12 +65,12 @@ impl Shutdown {
     }
 
     /// Has the first signal shut this server down within `grace`, instead of ending the program.
-    pub(crate) fn serve(&self, server: ShutdownHandle, app: &Arc<App>, grace: Duration) {
+    pub fn serve(&self, server: ShutdownHandle, app: &Arc<App>, grace: Duration) {
         self.lock().serving = Some(Serving { server, app: Arc::clone(app), grace });
     }
 
     /// Removes what must not be left behind, and writes the last lines.
-    pub(crate) fn clear(&self) {
+    pub fn clear(&self) {
         self.lock().files.clear();
         self.log.flush();
     }

@@ -7,11 +7,11 @@ use super::settings::{PREFIX, SETTINGS, Setting};
 use crate::os::address::Address;
 
 /// Its variables.
-pub(crate) type Environment = [(OsString, OsString)];
+pub type Environment = [(OsString, OsString)];
 
 /// Reads these settings from the environment, and where to listen if nothing else tells; what looks
 /// like a setting and is none is warned about.
-pub(crate) fn read<'a>(
+pub fn read<'a>(
     options: &mut Options,
     settings: impl Iterator<Item = &'a Setting>,
     env: &Environment,

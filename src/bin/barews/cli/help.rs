@@ -59,7 +59,7 @@ is a warning if that does not do for --max-connections.
 ";
 
 /// The help on a topic, or the first screen; an error names the topics.
-pub(crate) fn text(topic: Option<&str>) -> Result<String, String> {
+pub fn text(topic: Option<&str>) -> Result<String, String> {
     Ok(match topic {
         None => main(),
         Some("addresses") => addresses(),
@@ -141,7 +141,7 @@ fn option(setting: &Setting) -> String {
 }
 
 /// The manual page, for `man`.
-pub(crate) fn man() -> String {
+pub fn man() -> String {
     let mut page = format!(
         ".TH BAREWS 1 \"\" \"barews {}\" \"User Commands\"\n\
          .SH NAME\nbarews \\- a strict WebSocket endpoint to test clients against\n\

@@ -5,7 +5,7 @@ const LISTEN: [&str; 7] = ["port", "host", "bind", "address", "addr", "socket", 
 
 /// The name among `names` that is most like `wrong`, if one is; all without what they have in
 /// common at their start.
-pub(crate) fn nearest<'a>(wrong: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(wrong: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let wrong = wrong.to_ascii_lowercase().replace('_', "-");
     let wrong = if LISTEN.contains(&&*wrong) { "listen" } else { &wrong };
     let starts = |name: &str| name.starts_with(wrong) || wrong.starts_with(name);

@@ -19,14 +19,14 @@ mod help;
 use std::ffi::OsString;
 
 use environment::Environment;
-pub(crate) use options::{Behaviour, Options};
+pub use options::{Behaviour, Options};
 use settings::{SETTINGS, Setting, is_not};
 
 use crate::os::address::Address;
 
 /// What the user asks for.
 #[derive(Debug)]
-pub(crate) enum Command {
+pub enum Command {
     /// Serve.
     Serve(Box<Options>),
     /// Print this, and no more.
@@ -34,10 +34,7 @@ pub(crate) enum Command {
 }
 
 /// Reads the arguments, the program's name left out, and the environment for what they leave open.
-pub(crate) fn parse(
-    args: impl Iterator<Item = OsString>,
-    env: &Environment,
-) -> Result<Command, String> {
+pub fn parse(args: impl Iterator<Item = OsString>, env: &Environment) -> Result<Command, String> {
     let mut options = Options::default();
     let mut given = Vec::new();
     let mut args =

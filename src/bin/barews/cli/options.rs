@@ -14,29 +14,29 @@ const STACK_SIZE: usize = 128 << 10;
 
 /// How to serve.
 #[derive(Debug)]
-pub(crate) struct Options {
+pub struct Options {
     /// Where to listen; empty for the default.
-    pub(crate) listen: Vec<Address>,
-    pub(crate) config: Config,
+    pub listen: Vec<Address>,
+    pub config: Config,
     /// How long a shutdown waits for connections to close.
-    pub(crate) grace: Duration,
-    pub(crate) log: Format,
-    pub(crate) behaviour: Behaviour,
+    pub grace: Duration,
+    pub log: Format,
+    pub behaviour: Behaviour,
     /// What was ignored.
-    pub(crate) warnings: Vec<String>,
+    pub warnings: Vec<String>,
 }
 
 /// What the app does on requests and connections.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Behaviour {
+pub struct Behaviour {
     /// Whether clients may ask for violations of the protocol.
-    pub(crate) faults: bool,
+    pub faults: bool,
     /// Which subprotocols are agreed to.
-    pub(crate) subprotocols: Subprotocols,
+    pub subprotocols: Subprotocols,
     /// Whether `/headers` shows what lets a user in.
-    pub(crate) show_credentials: bool,
+    pub show_credentials: bool,
     /// Whether each message has a line in the log.
-    pub(crate) log_messages: bool,
+    pub log_messages: bool,
 }
 
 impl Default for Options {

@@ -7,22 +7,22 @@ use super::{hint, values};
 use crate::os::address::Address;
 
 /// What the variables of the environment begin with.
-pub(crate) const PREFIX: &str = "BAREWS_";
+pub const PREFIX: &str = "BAREWS_";
 
 /// An option.
-pub(crate) struct Setting {
-    pub(crate) name: &'static str,
+pub struct Setting {
+    pub name: &'static str,
     /// What the value is called in the help; empty for an option that has none.
-    pub(crate) value: &'static str,
-    pub(crate) help: &'static str,
-    pub(crate) topic: Topic,
+    pub value: &'static str,
+    pub help: &'static str,
+    pub topic: Topic,
     /// Sets it, or returns a line on what is wrong.
     set: fn(&mut Options, &str) -> Result<(), String>,
 }
 
 /// Where in the help an option stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Topic {
+pub enum Topic {
     Main,
     Limits,
     Timeouts,
@@ -47,7 +47,7 @@ macro_rules! setting {
 }
 
 /// All settings, in the order of the help; defaults are those of the library but for the stack's.
-pub(crate) const SETTINGS: &[Setting] = &[
+pub const SETTINGS: &[Setting] = &[
     Setting {
         name: "--listen",
         value: "ADDR",
@@ -124,33 +124,28 @@ pub(crate) const SETTINGS: &[Setting] = &[
 
 impl Setting {
     /// The variable of the environment that stands in for the option.
-    pub(crate) fn variable(&self) -> String {
+    pub fn variable(&self) -> String {
         format!("{PREFIX}{}", self.name[2..].replace('-', "_").to_ascii_uppercase())
     }
 
     /// The option whose name is most like `wrong`, which is without its `--` or prefix.
-    pub(crate) fn nearest(wrong: &str) -> Option<&'static Self> {
+    pub fn nearest(wrong: &str) -> Option<&'static Self> {
         let name = hint::nearest(wrong, SETTINGS.iter().map(|setting| &setting.name[2..]))?;
         SETTINGS.iter().find(|setting| &setting.name[2..] == name)
     }
 
     /// Whether it may be given more than once.
-    pub(crate) fn is_list(&self) -> bool {
+    pub fn is_list(&self) -> bool {
         matches!(self.name, "--listen" | "--origin" | "--subprotocol")
     }
 
     /// Sets it; `source` is how the user said it.
-    pub(crate) fn apply(
-        &self,
-        options: &mut Options,
-        source: &str,
-        text: &str,
-    ) -> Result<(), String> {
+    pub fn apply(&self, options: &mut Options, source: &str, text: &str) -> Result<(), String> {
         (self.set)(options, text).map_err(|wrong| format!("{source}: {wrong}"))
     }
 }
 
 /// What is wrong with a value, by what would be right.
-pub(crate) fn is_not(text: &str, right: &str) -> String {
+pub fn is_not(text: &str, right: &str) -> String {
     format!("{text:?} is not {right}")
 }

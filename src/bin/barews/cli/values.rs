@@ -10,11 +10,11 @@ const MIN_STACK_SIZE: usize = 64 << 10;
 /// The most: far more than anybody needs, and far less than address space for a few.
 const MAX_STACK_SIZE: usize = 1 << 30;
 
-pub(crate) fn format(text: &str) -> Result<Format, &'static str> {
+pub fn format(text: &str) -> Result<Format, &'static str> {
     Format::parse(text).ok_or("text, json or off")
 }
 
-pub(crate) fn flag(text: &str) -> Result<bool, &'static str> {
+pub fn flag(text: &str) -> Result<bool, &'static str> {
     match text {
         "1" | "true" | "yes" | "on" => Ok(true),
         "0" | "false" | "no" | "off" => Ok(false),
@@ -23,22 +23,22 @@ pub(crate) fn flag(text: &str) -> Result<bool, &'static str> {
 }
 
 /// How many of something there may be: none would be no server.
-pub(crate) fn count(text: &str) -> Result<u32, &'static str> {
+pub fn count(text: &str) -> Result<u32, &'static str> {
     let number = number(text).and_then(|number| u32::try_from(number).ok());
     number.filter(|number| *number > 0).ok_or("a number from 1 to 4294967295")
 }
 
-pub(crate) fn size(text: &str) -> Result<u64, &'static str> {
+pub fn size(text: &str) -> Result<u64, &'static str> {
     any_size(text).ok_or("a size, such as 4096, 64K, 16M or 1G")
 }
 
 /// The longest that something may be which every request has.
-pub(crate) fn positive_size(text: &str) -> Result<usize, &'static str> {
+pub fn positive_size(text: &str) -> Result<usize, &'static str> {
     let size = any_size(text).and_then(|size| usize::try_from(size).ok());
     size.filter(|size| *size > 0).ok_or("a size above zero, such as 4096, 64K or 16M")
 }
 
-pub(crate) fn stack(text: &str) -> Result<Option<usize>, &'static str> {
+pub fn stack(text: &str) -> Result<Option<usize>, &'static str> {
     let size = any_size(text).and_then(|size| usize::try_from(size).ok());
     match size.filter(|size| (MIN_STACK_SIZE..=MAX_STACK_SIZE).contains(size)) {
         None => Err("a size from 64K to 1G"),
@@ -47,12 +47,12 @@ pub(crate) fn stack(text: &str) -> Result<Option<usize>, &'static str> {
 }
 
 /// A time that may be none at all.
-pub(crate) fn time(text: &str) -> Result<Duration, &'static str> {
+pub fn time(text: &str) -> Result<Duration, &'static str> {
     any_time(text).ok_or("a time, such as 500ms, 1.5s, 2m, 1h or off")
 }
 
 /// A time to wait for a peer. Zero would be over before it began.
-pub(crate) fn timeout(text: &str) -> Result<Duration, &'static str> {
+pub fn timeout(text: &str) -> Result<Duration, &'static str> {
     any_time(text)
         .filter(|time| !time.is_zero())
         .ok_or("a time above zero, such as 500ms, 1.5s, 2m or 1h, or off")

@@ -2,12 +2,12 @@ use super::*;
 use std::sync::Arc;
 
 impl Quota {
-    pub(crate) fn left(&self) -> usize {
+    pub fn left(&self) -> usize {
         self.0.load(Ordering::Relaxed)
     }
 
     /// One for a test alone.
-    pub(crate) fn leaked(amount: usize) -> &'static Self {
+    pub fn leaked(amount: usize) -> &'static Self {
         Box::leak(Box::new(Self::new(amount)))
     }
 }

@@ -8,19 +8,19 @@ use barews::Request;
 use super::{escape, json};
 
 /// A field of a line in JSON: its name, and its value in JSON already.
-pub(crate) type Field = (&'static str, String);
+pub type Field = (&'static str, String);
 
-pub(crate) fn peer(addr: Option<SocketAddr>) -> String {
+pub fn peer(addr: Option<SocketAddr>) -> String {
     addr.map_or_else(|| "unix".to_owned(), |addr| addr.to_string())
 }
 
 /// A path, cut where it is long.
-pub(crate) fn path(request: &Request) -> String {
+pub fn path(request: &Request) -> String {
     escape::shown(request.path()).into_owned()
 }
 
 /// The peer, and of its request what is known: `127.0.0.1:5 GET /echo`.
-pub(crate) fn request(addr: Option<SocketAddr>, request: Option<&Request>) -> String {
+pub fn request(addr: Option<SocketAddr>, request: Option<&Request>) -> String {
     let line = request.map(|request| {
         format!(" {} {}", escape::shown(request.method()), escape::shown(request.path()))
     });
@@ -28,7 +28,7 @@ pub(crate) fn request(addr: Option<SocketAddr>, request: Option<&Request>) -> St
 }
 
 /// Where a request says it comes from: `, origin "https://a", agent "b"`.
-pub(crate) fn client(request: Option<&Request>) -> String {
+pub fn client(request: Option<&Request>) -> String {
     let named = [("origin", "Origin"), ("agent", "User-Agent")];
     let sent = named.iter().filter_map(|(what, name)| {
         let value = request?.header(name)?;
@@ -38,12 +38,12 @@ pub(crate) fn client(request: Option<&Request>) -> String {
 }
 
 /// How many subprotocols are offered.
-pub(crate) fn subprotocols_offered(request: &Request) -> usize {
+pub fn subprotocols_offered(request: &Request) -> usize {
     request.header_list("Sec-WebSocket-Protocol").count()
 }
 
 /// All of this for a line in JSON.
-pub(crate) fn fields(addr: Option<SocketAddr>, request: Option<&Request>) -> Vec<Field> {
+pub fn fields(addr: Option<SocketAddr>, request: Option<&Request>) -> Vec<Field> {
     let text = |text: Option<&str>| json::optional(text.map(escape::shown).as_deref());
     let header = |name| text(request.and_then(|request| request.header(name)).as_deref());
     vec![

@@ -8,7 +8,7 @@ const MAX_SHOWN: usize = 200;
 
 /// Whether a character is safe to show. Not so are those of Unicode's classes Cc, Cf, Zl and Zp:
 /// controls of the terminal, ends of lines, what turns the direction of text, what nobody sees.
-pub(crate) fn is_safe(c: char) -> bool {
+pub fn is_safe(c: char) -> bool {
     !c.is_control()
         && !matches!(c,
             '\u{ad}' | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}' | '\u{70f}'
@@ -19,7 +19,7 @@ pub(crate) fn is_safe(c: char) -> bool {
 }
 
 /// A line for people: what is not safe to show stands there as `\u{…}`.
-pub(crate) fn line(text: &str) -> Cow<'_, str> {
+pub fn line(text: &str) -> Cow<'_, str> {
     if text.chars().all(is_safe) {
         return text.into();
     }
@@ -36,17 +36,17 @@ pub(crate) fn line(text: &str) -> Cow<'_, str> {
 }
 
 /// Text of a peer, cut where it is long.
-pub(crate) fn shown(text: &str) -> Cow<'_, str> {
+pub fn shown(text: &str) -> Cow<'_, str> {
     truncate(text, MAX_SHOWN)
 }
 
 /// The same in quotes.
-pub(crate) fn quoted(text: &str) -> String {
+pub fn quoted(text: &str) -> String {
     format!("{:?}", shown(text))
 }
 
 /// The start of what is longer than `max_len` bytes, and a sign that it goes on.
-pub(crate) fn truncate(text: &str, max_len: usize) -> Cow<'_, str> {
+pub fn truncate(text: &str, max_len: usize) -> Cow<'_, str> {
     match text.len() > max_len {
         true => format!("{}…", &text[..text.floor_char_boundary(max_len)]).into(),
         false => text.into(),
@@ -55,7 +55,7 @@ pub(crate) fn truncate(text: &str, max_len: usize) -> Cow<'_, str> {
 
 /// What must never reach a terminal or a viewer as it is.
 #[cfg(test)]
-pub(super) const UNSAFE: &[char] = &[
+pub const UNSAFE: &[char] = &[
     '\0',
     '\n',
     '\r',

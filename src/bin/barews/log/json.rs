@@ -3,7 +3,7 @@
 use super::escape;
 
 /// A string in quotes. What is not safe to show is escaped: JSON is looked at too.
-pub(crate) fn string(text: &str) -> String {
+pub fn string(text: &str) -> String {
     let mut json = String::with_capacity(text.len() + 2);
     json.push('"');
     for c in text.chars() {
@@ -24,14 +24,14 @@ pub(crate) fn string(text: &str) -> String {
 }
 
 /// An object of names and values that are JSON already.
-pub(crate) fn object(fields: &[(&str, String)]) -> String {
+pub fn object(fields: &[(&str, String)]) -> String {
     let fields: Vec<_> =
         fields.iter().map(|(name, value)| format!("{}:{value}", string(name))).collect();
     format!("{{{}}}", fields.join(","))
 }
 
 /// A string, or null.
-pub(crate) fn optional(text: Option<&str>) -> String {
+pub fn optional(text: Option<&str>) -> String {
     text.map_or_else(|| "null".to_owned(), string)
 }
 

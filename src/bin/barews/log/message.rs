@@ -9,10 +9,10 @@ use super::writer::Log;
 const MAX_SHOWN: usize = 64;
 
 /// Logs the messages of one connection.
-pub(crate) struct MessageLog {
-    pub(crate) log: Log,
-    pub(crate) peer: String,
-    pub(crate) path: String,
+pub struct MessageLog {
+    pub log: Log,
+    pub peer: String,
+    pub path: String,
 }
 
 impl MessageLog {
@@ -20,7 +20,7 @@ impl MessageLog {
     /// `in` or `out`, as seen from here.
     #[cold]
     #[inline(never)]
-    pub(crate) fn log(&self, direction: &str, kind: MessageType, len: usize, start: &[u8]) {
+    pub fn log(&self, direction: &str, kind: MessageType, len: usize, start: &[u8]) {
         let Self { log, peer, path } = self;
         let start = shown(kind, start);
         let (kind, field, quoted) = match kind {

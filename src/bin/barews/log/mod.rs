@@ -10,13 +10,13 @@
 //! Nobody waits for standard error, and no line has a character in it that a terminal or a viewer
 //! would act on (`escape`, `json`). It imports nothing of the program.
 
-pub(crate) mod escape;
-pub(crate) mod json;
+pub mod escape;
+pub mod json;
 mod throttle;
 mod writer;
-pub(crate) mod describe;
-pub(crate) mod message;
+pub mod describe;
+pub mod message;
 
-pub(crate) use describe::Field;
-pub(crate) use throttle::Throttle;
-pub(crate) use writer::{Format, Log, log_error};
+pub use describe::Field;
+pub use throttle::Throttle;
+pub use writer::{Format, Log, log_error};

@@ -8,11 +8,11 @@ const LINE_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Lets a line through, and counts those that it does not.
 #[derive(Debug, Default)]
-pub(crate) struct Throttle(Mutex<(Option<Instant>, u64)>);
+pub struct Throttle(Mutex<(Option<Instant>, u64)>);
 
 impl Throttle {
     /// Whether it is time for a line: then how many have been left out since the last one.
-    pub(crate) fn pass(&self, now: Instant) -> Option<u64> {
+    pub fn pass(&self, now: Instant) -> Option<u64> {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (last, left_out) = &mut *state;
         if last.is_some_and(|last| now.saturating_duration_since(last) < LINE_INTERVAL) {

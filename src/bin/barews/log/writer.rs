@@ -26,7 +26,7 @@ const MAX_SENTENCE_LEN: usize = 1000;
 
 /// How lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Format {
+pub enum Format {
     /// For people: `barews: ` and a sentence.
     Text,
     /// For programs: a JSON object.
@@ -37,7 +37,7 @@ pub(crate) enum Format {
 
 /// Hands lines to the thread that writes them.
 #[derive(Clone)]
-pub(crate) struct Log {
+pub struct Log {
     format: Format,
     lines: Option<SyncSender<Entry>>,
     dropped: Arc<AtomicU64>,
@@ -50,7 +50,7 @@ enum Entry {
 }
 
 impl Format {
-    pub(crate) fn parse(text: &str) -> Option<Self> {
+    pub fn parse(text: &str) -> Option<Self> {
         match text {
             "text" => Some(Self::Text),
             "json" => Some(Self::Json),
@@ -62,7 +62,7 @@ impl Format {
 
 impl Log {
     /// A log with its thread. If there is no thread to be had, nothing is logged.
-    pub(crate) fn start(format: Format) -> Self {
+    pub fn start(format: Format) -> Self {
         let (sender, receiver) = sync_channel(MAX_WAITING_LINES);
         let dropped = Arc::<AtomicU64>::default();
         let writer = thread::Builder::new().name("log".to_owned()).spawn({
@@ -73,13 +73,13 @@ impl Log {
     }
 
     /// Whether there are lines at all.
-    pub(crate) fn is_on(&self) -> bool {
+    pub fn is_on(&self) -> bool {
         self.lines.is_some() && self.format != Format::Off
     }
 
     /// Logs what happened, unless too many lines are waiting: `text` for people, or the fields,
     /// which are JSON already.
-    pub(crate) fn log_event(
+    pub fn log_event(
         &self,
         event: &str,
         text: impl FnOnce() -> String,
@@ -98,7 +98,7 @@ impl Log {
     }
 
     /// Logs an event that is told by a sentence, cut where it is long.
-    pub(crate) fn log_text(&self, event: &str, sentence: String) {
+    pub fn log_text(&self, event: &str, sentence: String) {
         let sentence = escape::truncate(&sentence, MAX_SENTENCE_LEN);
         self.log_event(
             event,
@@ -108,7 +108,7 @@ impl Log {
     }
 
     /// Waits until what was logged is written, but not for long.
-    pub(crate) fn flush(&self) {
+    pub fn flush(&self) {
         let Some(lines) = &self.lines else { return };
         let start = Instant::now();
         let (done, written) = sync_channel(1);
@@ -124,7 +124,7 @@ impl Log {
 }
 
 /// Writes to standard error before the end of the program, if anybody listens.
-pub(crate) fn log_error(text: &str) {
+pub fn log_error(text: &str) {
     let _ = io::stderr().write_all(format!("barews: {text}\n").as_bytes());
 }
 

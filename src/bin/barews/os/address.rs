@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 /// An address from the command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Address {
+pub enum Address {
     /// `HOST:PORT`: every address that the host has.
     Tcp(String),
     /// `:PORT`: every interface, IPv6 and IPv4.
@@ -19,7 +19,7 @@ pub(crate) enum Address {
 impl Address {
     /// Reads `HOST:PORT`, `:PORT`, `unix:PATH` or `unix:@NAME`, or tells what would be right;
     /// whether there is such a place, the system knows.
-    pub(crate) fn parse(text: &str) -> Result<Self, &'static str> {
+    pub fn parse(text: &str) -> Result<Self, &'static str> {
         if let Some(path) = text.strip_prefix("unix:") {
             return Self::unix(path);
         }

@@ -7,7 +7,7 @@
 /// meet there.
 ///
 /// To be called before there is a second thread.
-pub(crate) fn set_up() {
+pub fn set_up() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     {
         use std::ffi::c_int;

@@ -45,7 +45,7 @@ unsafe extern "C" {
 
 /// Raises the soft limit of descriptors to the hard one, as far as the system lets us; the limit
 /// then, or `None` where it cannot be told.
-pub(crate) fn raise() -> Option<u64> {
+pub fn raise() -> Option<u64> {
     let mut limit = Limit { soft: 0, hard: 0 };
     // SAFETY: `limit` is a `struct rlimit` that lives through the call, which writes it only.
     if !KNOWN || unsafe { getrlimit(RLIMIT_NOFILE, &mut limit) } != 0 {

@@ -10,11 +10,11 @@ use super::socket::raise_backlog;
 use super::socket_file::{SocketFile, listen_abstract};
 
 /// The listeners of one address, with the file that this leaves, if it does.
-pub(crate) struct Opened {
-    pub(crate) listeners: Vec<Listener>,
-    pub(crate) file: Option<SocketFile>,
+pub struct Opened {
+    pub listeners: Vec<Listener>,
+    pub file: Option<SocketFile>,
     /// Addresses that it could do without, and why.
-    pub(crate) missing: Vec<(SocketAddr, io::Error)>,
+    pub missing: Vec<(SocketAddr, io::Error)>,
 }
 
 /// How often a port is looked for that is free on all addresses of a host.
@@ -22,12 +22,12 @@ const MAX_ATTEMPTS: u32 = 16;
 
 impl Address {
     /// Whether a name may have to be looked up, which can take its time.
-    pub(crate) fn is_unix(&self) -> bool {
+    pub fn is_unix(&self) -> bool {
         matches!(self, Self::Unix(_) | Self::Abstract(_))
     }
 
     /// Listens there.
-    pub(crate) fn listen(&self) -> io::Result<Opened> {
+    pub fn listen(&self) -> io::Result<Opened> {
         match self {
             Self::Tcp(addr) => everywhere(&lookup(addr)?),
             Self::Everywhere(port) => everywhere(&[
@@ -123,7 +123,7 @@ fn takes_ipv4(listener: &TcpListener) -> bool {
 }
 
 /// What a listener listens on, as one would write it.
-pub(crate) fn display(listener: &Listener) -> String {
+pub fn display(listener: &Listener) -> String {
     match listener {
         Listener::Tcp(listener) => match listener.local_addr() {
             Ok(addr) => addr.to_string(),

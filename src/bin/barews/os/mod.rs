@@ -9,20 +9,20 @@
 //! in an `unsafe` block with its argument. Systems other than Unix have the same functions in
 //! `other`, which say so or do nothing. It imports nothing of the program.
 
-pub(crate) mod allocator;
+pub mod allocator;
 #[cfg(unix)]
-pub(crate) mod descriptors;
+pub mod descriptors;
 #[cfg(unix)]
-pub(crate) mod signals;
+pub mod signals;
 #[cfg(unix)]
-pub(crate) mod socket;
+pub mod socket;
 #[cfg(unix)]
-pub(crate) mod socket_activation;
+pub mod socket_activation;
 #[cfg(unix)]
-pub(crate) mod socket_file;
+pub mod socket_file;
 #[cfg(not(unix))]
 mod other;
 #[cfg(not(unix))]
-pub(crate) use other::{descriptors, signals, socket, socket_activation, socket_file};
-pub(crate) mod address;
-pub(crate) mod listen;
+pub use other::{descriptors, signals, socket, socket_activation, socket_file};
+pub mod address;
+pub mod listen;

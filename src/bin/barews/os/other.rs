@@ -1,24 +1,24 @@
 //! What systems other than Unix have of this folder.
 
-pub(crate) mod descriptors {
+pub mod descriptors {
     /// There is no limit to be told.
-    pub(crate) fn raise() -> Option<u64> {
+    pub fn raise() -> Option<u64> {
         None
     }
 }
 
-pub(crate) mod signals {
-    pub(crate) const SIGHUP: i32 = 1;
+pub mod signals {
+    pub const SIGHUP: i32 = 1;
 
-    pub(crate) struct Signals;
+    pub struct Signals;
 
     impl Signals {
-        pub(crate) fn block() -> Self {
+        pub fn block() -> Self {
             Self
         }
 
         /// There are no such signals here: the system ends the program as it does others.
-        pub(crate) fn wait(&self) -> i32 {
+        pub fn wait(&self) -> i32 {
             loop {
                 std::thread::park();
             }
@@ -26,28 +26,28 @@ pub(crate) mod signals {
     }
 }
 
-pub(crate) mod socket {
+pub mod socket {
     use std::io;
     use std::net::TcpListener;
 
     use barews::RawStream;
 
     /// Only Unix lets `listen` be called again.
-    pub(crate) fn raise_backlog(_: &TcpListener) -> io::Result<()> {
+    pub fn raise_backlog(_: &TcpListener) -> io::Result<()> {
         Ok(())
     }
 
     /// There is no call for it here: the stream just ends.
-    pub(crate) fn reset_when_closed(raw: &RawStream) {
+    pub fn reset_when_closed(raw: &RawStream) {
         raw.shutdown(std::net::Shutdown::Both);
     }
 }
 
-pub(crate) mod socket_activation {
+pub mod socket_activation {
     use barews::Listener;
 
     /// Nobody can pass listeners here.
-    pub(crate) fn listeners() -> Result<Vec<Listener>, String> {
+    pub fn listeners() -> Result<Vec<Listener>, String> {
         let pid = std::env::var("LISTEN_PID").ok().and_then(|text| text.parse().ok());
         match pid == Some(std::process::id()) {
             true => Err("LISTEN_FDS: descriptors are of no use on this system".to_owned()),
@@ -56,22 +56,22 @@ pub(crate) mod socket_activation {
     }
 }
 
-pub(crate) mod socket_file {
+pub mod socket_file {
     use std::io::{self, ErrorKind};
     use std::path::Path;
 
     use barews::Listener;
 
     /// There are none.
-    pub(crate) enum SocketFile {}
+    pub enum SocketFile {}
 
     impl SocketFile {
-        pub(crate) fn listen(_: &Path) -> io::Result<(Listener, Option<Self>)> {
+        pub fn listen(_: &Path) -> io::Result<(Listener, Option<Self>)> {
             Err(ErrorKind::Unsupported.into())
         }
     }
 
-    pub(crate) fn listen_abstract(_: &str) -> io::Result<Listener> {
+    pub fn listen_abstract(_: &str) -> io::Result<Listener> {
         Err(ErrorKind::Unsupported.into())
     }
 }

@@ -9,12 +9,12 @@ use std::ffi::c_int;
 use std::ptr;
 
 /// The terminal has gone. POSIX fixes this number and the other two (`kill -1`, `-2`, `-15`).
-pub(crate) const SIGHUP: c_int = 1;
+pub const SIGHUP: c_int = 1;
 const SIGINT: c_int = 2;
 const SIGTERM: c_int = 15;
 
 /// Signals that ask the program to stop.
-pub(crate) struct Signals(Set);
+pub struct Signals(Set);
 
 /// A `sigset_t`, or more: 128 bytes are what glibc and musl have, and nobody has a larger one.
 #[repr(C, align(8))]
@@ -44,7 +44,7 @@ impl Signals {
     /// and have a thread wait at once: until then nothing but SIGKILL ends the program.
     ///
     /// SIGHUP is left out where it is ignored already, as `nohup` has it.
-    pub(crate) fn block() -> Self {
+    pub fn block() -> Self {
         let mut set = Set([0; 128]);
         // SAFETY: `set` is at least as large as a `sigset_t` and as aligned, and lives through all
         // calls, which only write inside it; the old mask is not asked for. `signal` is given no
@@ -67,7 +67,7 @@ impl Signals {
     }
 
     /// Waits for the next one and returns its number.
-    pub(crate) fn wait(&self) -> i32 {
+    pub fn wait(&self) -> i32 {
         let mut signal = 0;
         // SAFETY: the set was filled by `block`, and `signal` is a `c_int` to write to. The only
         // error is a set with signals that do not exist, and then `signal` stays 0.

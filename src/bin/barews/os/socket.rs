@@ -13,19 +13,19 @@ const BACKLOG: c_int = 4096;
 /// The same numbers on all machines but those with MIPS and SPARC, where the calls fail.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod number {
-    pub(super) const SOL_SOCKET: i32 = 1;
-    pub(super) const SO_TYPE: i32 = 3;
-    pub(super) const SO_LINGER: i32 = 13;
-    pub(super) const SO_ACCEPTCONN: i32 = 30;
+    pub const SOL_SOCKET: i32 = 1;
+    pub const SO_TYPE: i32 = 3;
+    pub const SO_LINGER: i32 = 13;
+    pub const SO_ACCEPTCONN: i32 = 30;
 }
 
 /// Those of BSD, which everybody else has kept.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 mod number {
-    pub(super) const SOL_SOCKET: i32 = 0xffff;
-    pub(super) const SO_TYPE: i32 = 0x1008;
-    pub(super) const SO_LINGER: i32 = 0x80;
-    pub(super) const SO_ACCEPTCONN: i32 = 2;
+    pub const SOL_SOCKET: i32 = 0xffff;
+    pub const SO_TYPE: i32 = 0x1008;
+    pub const SO_LINGER: i32 = 0x80;
+    pub const SO_ACCEPTCONN: i32 = 2;
 }
 
 /// The type of a socket that is a stream of bytes.
@@ -48,7 +48,7 @@ unsafe extern "C" {
 
 /// Raises the backlog of a listener: std asks for 128, and calling `listen` again is how to have
 /// another. With 128, of 500 clients that come at once many wait a second for their second try.
-pub(crate) fn raise_backlog(listener: impl AsFd) -> io::Result<()> {
+pub fn raise_backlog(listener: impl AsFd) -> io::Result<()> {
     // SAFETY: the descriptor is borrowed, so it is open; no memory is passed.
     result(unsafe { listen(listener.as_fd().as_raw_fd(), BACKLOG) })
 }
@@ -56,7 +56,7 @@ pub(crate) fn raise_backlog(listener: impl AsFd) -> io::Result<()> {
 /// Has a TCP stream end with a reset (RST) when it is dropped: what was not sent yet is lost, and
 /// so is what the peer has not read. A Unix-domain socket has no reset and just ends, and so does
 /// whatever refuses this.
-pub(crate) fn reset_when_closed(raw: &RawStream) {
+pub fn reset_when_closed(raw: &RawStream) {
     let Some(fd) = raw.as_fd() else { return };
     let linger = Linger { on: 1, seconds: 0 };
     // SAFETY: the descriptor is borrowed, so it is open; `linger` is a `struct linger` that lives
@@ -73,7 +73,7 @@ pub(crate) fn reset_when_closed(raw: &RawStream) {
 }
 
 /// Whether a descriptor is that of a socket whose streams can be accepted; if not, what is wrong.
-pub(crate) fn check_listener(fd: RawFd) -> Result<(), String> {
+pub fn check_listener(fd: RawFd) -> Result<(), String> {
     match flag(fd, number::SO_TYPE) {
         Err(error) => Err(format!("is no socket: {error}")),
         Ok(SOCK_STREAM) => match flag(fd, number::SO_ACCEPTCONN) {

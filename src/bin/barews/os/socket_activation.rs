@@ -18,7 +18,7 @@ const MAX_LISTENERS: i32 = 64;
 
 /// The listeners that were passed to this process, none if it was not activated that way; or what
 /// is wrong with them. Call it first, before anything else opens a file.
-pub(crate) fn listeners() -> Result<Vec<Listener>, String> {
+pub fn listeners() -> Result<Vec<Listener>, String> {
     // A child would inherit the variables, but they are not meant for it.
     let pid = env::var("LISTEN_PID").ok().and_then(|text| text.parse().ok());
     if pid != Some(std::process::id()) {

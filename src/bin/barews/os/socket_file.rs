@@ -20,7 +20,7 @@ use super::socket::raise_backlog;
 const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Removed when it is dropped, unless its place was taken meanwhile.
-pub(crate) struct SocketFile {
+pub struct SocketFile {
     path: PathBuf,
     id: Id,
 }
@@ -32,7 +32,7 @@ type Id = (u64, u64, i64, i64);
 impl SocketFile {
     /// Listens on a path, in the place of a server that has died and left its socket there. Never
     /// takes long.
-    pub(crate) fn listen(path: &Path) -> io::Result<(Listener, Option<Self>)> {
+    pub fn listen(path: &Path) -> io::Result<(Listener, Option<Self>)> {
         Self::listen_within(path, LOCK_TIMEOUT)
     }
 
@@ -57,7 +57,7 @@ impl SocketFile {
 }
 
 /// Listens on a name that has no file, which only Linux has.
-pub(crate) fn listen_abstract(name: &str) -> io::Result<Listener> {
+pub fn listen_abstract(name: &str) -> io::Result<Listener> {
     #[cfg(target_os = "linux")]
     {
         use std::os::linux::net::SocketAddrExt;

@@ -12,7 +12,7 @@ const POLICY: &str = "default-src 'none'; \
     connect-src 'self' ws: wss:; img-src data:; \
     base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-pub(crate) fn response() -> Response {
+pub fn response() -> Response {
     Response::new(Status::OK, PAGE)
         .header("Content-Type", "text/html; charset=utf-8")
         .header("Content-Security-Policy", POLICY)

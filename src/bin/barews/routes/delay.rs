@@ -28,7 +28,7 @@ impl AsRef<StoredMessage> for DelayedMessage {
 }
 
 /// A random time up to `max`.
-pub(crate) fn random(max: Duration) -> Duration {
+pub fn random(max: Duration) -> Duration {
     // A hasher of random keys is all the randomness that std has.
     let random = RandomState::new().hash_one(0) as u32;
     max.mul_f64(f64::from(random) / f64::from(u32::MAX))
@@ -36,7 +36,7 @@ pub(crate) fn random(max: Duration) -> Duration {
 
 /// Sends every message back, each by `delay` after it came and in order.
 #[inline(never)]
-pub(crate) fn delayed_echo(
+pub fn delayed_echo(
     conn: &mut Connection,
     counters: &Counters,
     delay: impl Fn() -> Duration,

@@ -9,7 +9,7 @@ use crate::metrics::Counters;
 use crate::session;
 
 /// The reason where no more may wait.
-pub(crate) const TOO_MANY_WAIT: &str = "too many messages wait";
+pub const TOO_MANY_WAIT: &str = "too many messages wait";
 
 /// The most fragments that one message is cut into: as many as we would take.
 const MAX_FRAGMENTS: usize = 131_072;
@@ -29,7 +29,7 @@ fn for_each(
 }
 
 /// Lets pass that a closing handshake has begun, by a shutdown for one: `recv` sees it through.
-pub(crate) fn ignore_closed(result: Result<(), Error>) -> Result<(), Error> {
+pub fn ignore_closed(result: Result<(), Error>) -> Result<(), Error> {
     match result {
         Err(Error::Closed) => Ok(()),
         result => result,
@@ -37,7 +37,7 @@ pub(crate) fn ignore_closed(result: Result<(), Error>) -> Result<(), Error> {
 }
 
 /// Queues a message, which goes out before the next one is waited for.
-pub(crate) fn reply(
+pub fn reply(
     conn: &mut Connection,
     counters: &Counters,
     message: Message<'_>,
@@ -48,19 +48,19 @@ pub(crate) fn reply(
 }
 
 /// Closes with 1013, for want of memory.
-pub(crate) fn close_overloaded(conn: &mut Connection, counters: &Counters) -> Result<(), Error> {
+pub fn close_overloaded(conn: &mut Connection, counters: &Counters) -> Result<(), Error> {
     session::close(conn, counters, CloseCode::TRY_AGAIN_LATER, TOO_MANY_WAIT)
 }
 
 /// Sends every message back.
 #[inline(never)]
-pub(crate) fn echo(conn: &mut Connection, counters: &Counters) -> Result<(), Error> {
+pub fn echo(conn: &mut Connection, counters: &Counters) -> Result<(), Error> {
     for_each(conn, counters, |conn, message| reply(conn, counters, message))
 }
 
 /// Sends a text, then every message back. The text is freed before.
 #[inline(never)]
-pub(crate) fn send_then_echo(
+pub fn send_then_echo(
     conn: &mut Connection,
     counters: &Counters,
     text: String,
@@ -75,7 +75,7 @@ pub(crate) fn send_then_echo(
 
 /// Sends so many messages back, then closes.
 #[inline(never)]
-pub(crate) fn close(
+pub fn close(
     conn: &mut Connection,
     counters: &Counters,
     code: CloseCode,
@@ -94,11 +94,7 @@ pub(crate) fn close(
 
 /// Sends every message back in fragments of `size` bytes.
 #[inline(never)]
-pub(crate) fn fragment(
-    conn: &mut Connection,
-    counters: &Counters,
-    size: usize,
-) -> Result<(), Error> {
+pub fn fragment(conn: &mut Connection, counters: &Counters, size: usize) -> Result<(), Error> {
     for_each(conn, counters, |conn, message| {
         if message.len().div_ceil(size) > MAX_FRAGMENTS {
             let reason = format!("that would be more than {MAX_FRAGMENTS} fragments");

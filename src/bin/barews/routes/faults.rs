@@ -12,7 +12,7 @@ use crate::os::socket::reset_when_closed;
 use crate::session::End;
 
 /// Frames that no client should let pass, or none behind such a one, by the name in the path.
-pub(crate) const INVALID_FRAMES: [(&str, &[u8]); 6] = [
+pub const INVALID_FRAMES: [(&str, &[u8]); 6] = [
     // §8.1: text that is not UTF-8.
     ("utf8", b"\x81\x01\xff"),
     // §5.2: RSV1, though no extension was agreed upon.
@@ -36,7 +36,7 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 /// Sends so many messages back, and ends the stream without a Close frame: as at the end of a
 /// process, or with a reset of TCP. A stream without such a thing just ends.
 #[inline(never)]
-pub(crate) fn abort(mut conn: Connection, counters: &Counters, after: u64, reset: bool) -> End {
+pub fn abort(mut conn: Connection, counters: &Counters, after: u64, reset: bool) -> End {
     match echo_some(&mut conn, counters, after) {
         Ok(true) => {}
         result => return End::of(&conn, result.map(drop)),
@@ -62,7 +62,7 @@ fn echo_some(conn: &mut Connection, counters: &Counters, count: u64) -> Result<b
 
 /// Breaks the protocol, and takes note of what the client says to that.
 #[inline(never)]
-pub(crate) fn send_invalid(conn: Connection, frame: &[u8]) -> End {
+pub fn send_invalid(conn: Connection, frame: &[u8]) -> End {
     match conn.into_stream().and_then(|raw| exchange(raw, frame)) {
         Ok(received) => End { result: Ok(()), received },
         Err(error) => End { result: Err(error), received: None },

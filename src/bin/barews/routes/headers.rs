@@ -14,7 +14,7 @@ const CREDENTIALS: [&str; 9] =
 
 /// The head, and the subprotocol that was agreed to.
 #[inline(never)]
-pub(crate) fn json(request: &Request, subprotocol: Option<&str>, show_credentials: bool) -> String {
+pub fn json(request: &Request, subprotocol: Option<&str>, show_credentials: bool) -> String {
     let addr = request.peer_addr().map(|addr| addr.to_string());
     let headers = request.headers().map(|(name, value)| {
         let value = match show_credentials || !is_credential(name) {

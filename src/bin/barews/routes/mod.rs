@@ -10,13 +10,13 @@
 //! A path's function takes the connection, counts what goes through it, and returns how it ended.
 //! It lies above `session`, `limits` and `os`; the app picks the function.
 
-pub(crate) mod echo;
-pub(crate) mod delay;
-pub(crate) mod stream;
-pub(crate) mod rooms;
-pub(crate) mod stall;
-pub(crate) mod faults;
-pub(crate) mod route;
-pub(crate) mod subprotocol;
-pub(crate) mod headers;
-pub(crate) mod plain;
+pub mod echo;
+pub mod delay;
+pub mod stream;
+pub mod rooms;
+pub mod stall;
+pub mod faults;
+pub mod route;
+pub mod subprotocol;
+pub mod headers;
+pub mod plain;

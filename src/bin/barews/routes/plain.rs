@@ -10,7 +10,7 @@ use crate::page;
 const METHODS: &str = "GET, HEAD";
 
 /// Answers a request that asks for no WebSocket.
-pub(crate) fn answer(request: &Request, metrics: &Metrics) -> Response {
+pub fn answer(request: &Request, metrics: &Metrics) -> Response {
     // RFC 9110 §9.3.7: this is about the server, and no page.
     if request.target() == "*" {
         return Response::new(Status::NO_CONTENT, "").header("Allow", METHODS);

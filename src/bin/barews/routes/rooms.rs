@@ -29,7 +29,7 @@ const POST_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// All rooms that somebody is in.
 #[derive(Default)]
-pub(crate) struct Rooms {
+pub struct Rooms {
     rooms: Mutex<HashMap<String, Arc<Room>>>,
 }
 
@@ -69,7 +69,7 @@ struct Membership<'a> {
 impl Rooms {
     /// The life of a connection in a room.
     #[inline(never)]
-    pub(crate) fn join(&self, name: &str, conn: Connection, counters: &Arc<Counters>) -> End {
+    pub fn join(&self, name: &str, conn: Connection, counters: &Arc<Counters>) -> End {
         let membership = self.enter(name);
         let member = Arc::clone(&membership.member);
         let send = move |sender: &Sender, counters: &Counters| member.deliver(sender, counters);

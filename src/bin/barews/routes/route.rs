@@ -7,7 +7,7 @@ use barews::CloseCode;
 use super::faults::INVALID_FRAMES;
 
 /// Every path with its behaviour, for the help and the manual.
-pub(crate) const PATHS: &[(&str, &str)] = &[
+pub const PATHS: &[(&str, &str)] = &[
     ("/, /echo, /ws, any other", "echo: text as text, binary as binary"),
     ("/broadcast/{room}", "each message to all in the room, its sender too"),
     ("/close/{code}?reason=R&after=N", "close with that code after N messages [0]"),
@@ -28,7 +28,7 @@ pub(crate) const PATHS: &[(&str, &str)] = &[
 ];
 
 /// The same for plain HTTP.
-pub(crate) const PLAIN: &[(&str, &str)] = &[
+pub const PLAIN: &[(&str, &str)] = &[
     ("GET /", "a page to try all this from a browser"),
     ("GET /healthz", "ok"),
     ("GET /metrics", "counters in the text format of Prometheus"),
@@ -44,7 +44,7 @@ const MAX_DELAY: u64 = 60_000;
 const MAX_SIZE: u64 = 16 << 20;
 
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Route {
+pub enum Route {
     Echo,
     Broadcast(String),
     Close {
@@ -70,7 +70,7 @@ pub(crate) enum Route {
 impl Route {
     /// Whether a path is one of those that are documented: others echo too, but over plain HTTP
     /// they are nothing.
-    pub(crate) fn is_known(path: &str) -> bool {
+    pub fn is_known(path: &str) -> bool {
         let first = |path: &'static str| path.strip_prefix('/')?.split(['/', '?']).next();
         let mut names = PATHS.iter().flat_map(|(paths, _)| paths.split(", ")).filter_map(first);
         let name = path[1..].split('/').next().filter(|name| !name.is_empty());
@@ -78,7 +78,7 @@ impl Route {
     }
 
     /// What a path and a query ask for, or a line on what would be right.
-    pub(crate) fn parse(path: &str, query: Option<&str>) -> Result<Self, String> {
+    pub fn parse(path: &str, query: Option<&str>) -> Result<Self, String> {
         let (name, value) = match path[1..].split_once('/') {
             Some((name, value)) => (name, Some(value)),
             None => (&path[1..], None),
@@ -164,7 +164,7 @@ fn seconds(text: Option<&str>) -> Result<Duration, String> {
 }
 
 /// Text out of a query, where a plus is a space.
-pub(crate) fn percent_decode(text: &str) -> Option<String> {
+pub fn percent_decode(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
     while let Some(byte) = rest.next() {

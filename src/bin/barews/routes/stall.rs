@@ -18,7 +18,7 @@ const MAX_STALL: Duration = Duration::from_secs(86_400);
 /// A peer that has gone is noticed all the same: its system answers our Ping with a reset, so the
 /// next one cannot be sent. One that has only ended its own side still receives, and is there.
 #[inline(never)]
-pub(crate) fn stall(
+pub fn stall(
     mut conn: Connection,
     counters: &Counters,
     stop: &StopFlag,

@@ -15,7 +15,7 @@ use crate::session::{self, End};
 
 /// Sends `1` to `n`, then closes.
 #[inline(never)]
-pub(crate) fn count(conn: Connection, counters: &Arc<Counters>, n: u64) -> End {
+pub fn count(conn: Connection, counters: &Arc<Counters>, n: u64) -> End {
     produce(conn, counters, move |sender, counters| {
         for number in 1..=n {
             let text = number.to_string();
@@ -29,7 +29,7 @@ pub(crate) fn count(conn: Connection, counters: &Arc<Counters>, n: u64) -> End {
 
 /// Sends messages of `len` bytes until the peer closes.
 #[inline(never)]
-pub(crate) fn flood(mut conn: Connection, counters: &Arc<Counters>, len: usize) -> End {
+pub fn flood(mut conn: Connection, counters: &Arc<Counters>, len: usize) -> End {
     let Some(block) = block(len) else {
         let result = echo::close_overloaded(&mut conn, counters);
         return End::of(&conn, result);
@@ -81,12 +81,7 @@ where
 
 /// Has a second thread do the sending while this one receives; `receive` is told whether there is
 /// such a thread. If not, the connection is closed with 1013.
-pub(crate) fn send_meanwhile<S, R>(
-    conn: Connection,
-    counters: &Arc<Counters>,
-    send: S,
-    receive: R,
-) -> End
+pub fn send_meanwhile<S, R>(conn: Connection, counters: &Arc<Counters>, send: S, receive: R) -> End
 where
     S: FnOnce(&Sender, &Counters) + Send + 'static,
     R: FnOnce(&mut Receiver, bool) -> Result<(), Error>,
@@ -125,7 +120,7 @@ fn discard(receiver: &mut Receiver, counters: &Counters) -> Result<(), Error> {
 
 /// Sends a Ping every so often, and a JSON text for each Pong; echoes besides.
 #[inline(never)]
-pub(crate) fn ping(conn: Connection, counters: &Arc<Counters>, interval: Duration) -> End {
+pub fn ping(conn: Connection, counters: &Arc<Counters>, interval: Duration) -> End {
     let (mut receiver, sender) = conn.split();
     let start = Instant::now();
     receiver.on_pong({

@@ -10,7 +10,7 @@ use super::route::percent_decode;
 
 /// What the options say.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) enum Subprotocols {
+pub enum Subprotocols {
     /// The first one offered.
     #[default]
     First,
@@ -25,7 +25,7 @@ const NONE: &str = "none";
 
 impl Subprotocols {
     /// Takes a value of the option, or tells what would be right.
-    pub(crate) fn add(&mut self, name: &str) -> Result<(), &'static str> {
+    pub fn add(&mut self, name: &str) -> Result<(), &'static str> {
         match (&mut *self, name) {
             (Self::First | Self::None, NONE) => *self = Self::None,
             (Self::First, name) if is_token(name) => *self = Self::Listed(vec![name.to_owned()]),
@@ -40,7 +40,7 @@ impl Subprotocols {
 
     /// The one to agree to, or a line on what would be right: the query of a request decides before
     /// the options do.
-    pub(crate) fn select(&self, request: &Request) -> Result<Option<String>, String> {
+    pub fn select(&self, request: &Request) -> Result<Option<String>, String> {
         // The handshake let nothing through but tokens, which are ASCII.
         let offered = request.header_list("Sec-WebSocket-Protocol");
         let mut offered = offered.map(|name| String::from_utf8_lossy(name).into_owned());
