@@ -129,12 +129,6 @@ impl StoredMessage {
     }
 }
 
-impl AsRef<Self> for StoredMessage {
-    fn as_ref(&self) -> &Self {
-        self
-    }
-}
-
 impl<T: AsRef<StoredMessage>> Queue<T> {
     pub fn new(quota: &'static Quota, max_messages: usize) -> Self {
         let slots = Share { quota, amount: 0 };

@@ -81,22 +81,16 @@ struct Histogram {
 }
 
 impl Traffic {
-    /// Counts a message. Not for two threads at once: the sum would lose some.
-    fn count(&self, bytes: usize) {
-        self.add(1, bytes as u64);
-    }
-
-    pub fn messages(&self) -> u64 {
-        self.messages.load(Ordering::Relaxed)
-    }
-
-    pub fn bytes(&self) -> u64 {
-        self.bytes.load(Ordering::Relaxed)
-    }
-
+    /// Adds to the counts. Not for two threads at once: the sum would lose some.
     fn add(&self, messages: u64, bytes: u64) {
-        self.messages.store(self.messages() + messages, Ordering::Relaxed);
-        self.bytes.store(self.bytes() + bytes, Ordering::Relaxed);
+        let (old_messages, old_bytes) = self.load();
+        self.messages.store(old_messages + messages, Ordering::Relaxed);
+        self.bytes.store(old_bytes + bytes, Ordering::Relaxed);
+    }
+
+    /// How many messages there were, and how many bytes in them.
+    pub fn load(&self) -> (u64, u64) {
+        (self.messages.load(Ordering::Relaxed), self.bytes.load(Ordering::Relaxed))
     }
 }
 
@@ -110,7 +104,7 @@ impl Counters {
     /// The same for one of which only the start is at hand.
     #[inline]
     pub fn count_received_part(&self, kind: MessageType, len: usize, start: &[u8]) {
-        self.received.count(len);
+        self.received.add(1, len as u64);
         if let Some(log) = &self.log {
             log.log("in", kind, len, start);
         }
@@ -119,15 +113,17 @@ impl Counters {
     /// Counts a message that was sent.
     #[inline]
     pub fn count_sent(&self, message: Message<'_>) {
-        self.sent.count(message.len());
+        self.sent.add(1, message.len() as u64);
         if let Some(log) = &self.log {
             log.log("out", message.kind(), message.len(), message.as_bytes());
         }
     }
 
     fn add(&self, other: &Self) {
-        self.received.add(other.received.messages(), other.received.bytes());
-        self.sent.add(other.sent.messages(), other.sent.bytes());
+        for (sum, traffic) in [(&self.received, &other.received), (&self.sent, &other.sent)] {
+            let (messages, bytes) = traffic.load();
+            sum.add(messages, bytes);
+        }
     }
 }
 
@@ -196,15 +192,17 @@ impl Metrics {
         for counters in state.open.values() {
             total.add(counters);
         }
+        let (messages_received, received_bytes) = total.received.load();
+        let (messages_sent, sent_bytes) = total.sent.load();
         let mut text = String::new();
         header(&mut text, "connections", "gauge", "Open connections.");
         line(&mut text, "connections", state.open.len());
         for (name, help, value) in [
             ("connections_opened_total", "Connections that have opened.", state.opened),
-            ("messages_received_total", "Messages received.", total.received.messages()),
-            ("messages_sent_total", "Messages sent.", total.sent.messages()),
-            ("received_bytes_total", "Payload of messages received.", total.received.bytes()),
-            ("sent_bytes_total", "Payload of messages sent.", total.sent.bytes()),
+            ("messages_received_total", "Messages received.", messages_received),
+            ("messages_sent_total", "Messages sent.", messages_sent),
+            ("received_bytes_total", "Payload of messages received.", received_bytes),
+            ("sent_bytes_total", "Payload of messages sent.", sent_bytes),
             ("probes_total", "Streams that ended before their first byte.", state.probes),
             ("accept_failures_total", "Times no stream could be accepted.", state.accept_failures),
         ] {

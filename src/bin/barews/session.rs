@@ -237,10 +237,8 @@ impl Drop for Session<'_> {
         let error = end.as_ref().and_then(|end| end.result.as_ref().err());
         shared.metrics.ended(self.number, duration, code, error);
         let seconds = duration.as_secs_f64();
-        let [messages_in, messages_out] =
-            [&counters.received, &counters.sent].map(|traffic| traffic.messages());
-        let [bytes_in, bytes_out] =
-            [&counters.received, &counters.sent].map(|traffic| traffic.bytes());
+        let (messages_in, bytes_in) = counters.received.load();
+        let (messages_out, bytes_out) = counters.sent.load();
         let text = || {
             format!(
                 "{peer} {path}{}: {messages_in} messages {bytes_in} bytes in, \

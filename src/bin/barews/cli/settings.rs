@@ -28,56 +28,53 @@ pub enum Topic {
     Timeouts,
 }
 
-/// A setting whose value is read by a function and stored in a field.
+/// A setting whose value is read by a function and stored in a field, or set by a closure of its own.
 macro_rules! setting {
+    ($topic:ident, $name:literal, $value:literal, $help:literal, $set:expr) => {
+        Setting { name: $name, value: $value, help: $help, topic: Topic::$topic, set: $set }
+    };
     ($topic:ident, $name:literal, $value:literal, $help:literal, $read:path => $($field:ident).+) => {
-        Setting {
-            name: $name,
-            value: $value,
-            help: $help,
-            topic: Topic::$topic,
-            set: |options, text| {
-                let value = $read(text).map_err(|right| is_not(text, right))?.try_into();
-                let too_large = |_| is_not(text, "a number that this machine has");
-                options.$($field).+ = value.map_err(too_large)?;
-                Ok(())
-            },
-        }
+        setting!($topic, $name, $value, $help, |options, text| {
+            let value = $read(text).map_err(|right| is_not(text, right))?.try_into();
+            let too_large = |_| is_not(text, "a number that this machine has");
+            options.$($field).+ = value.map_err(too_large)?;
+            Ok(())
+        })
     };
 }
 
 /// All settings, in the order of the help; defaults are those of the library but for the stack's.
 pub const SETTINGS: &[Setting] = &[
-    Setting {
-        name: "--listen",
-        value: "ADDR",
-        help: "[HOST]:PORT, unix:PATH; repeatable [127.0.0.1:9001]",
-        topic: Topic::Main,
-        set: |options, text| {
+    setting!(
+        Main,
+        "--listen",
+        "ADDR",
+        "[HOST]:PORT, unix:PATH; repeatable [127.0.0.1:9001]",
+        |options, text| {
             options.listen.push(Address::parse(text).map_err(|right| is_not(text, right))?);
             Ok(())
-        },
-    },
-    Setting {
-        name: "--origin",
-        value: "ORIGIN",
-        help: "let in web pages from here only; repeatable [any]",
-        topic: Topic::Main,
-        set: |options, text| {
+        }
+    ),
+    setting!(
+        Main,
+        "--origin",
+        "ORIGIN",
+        "let in web pages from here only; repeatable [any]",
+        |options, text| {
             Origin::parse(text).map_err(|wrong| wrong.to_string())?;
             options.config.origins.push(text.to_owned());
             Ok(())
-        },
-    },
-    Setting {
-        name: "--subprotocol",
-        value: "NAME",
-        help: "agree to these of those offered, or none [the first]",
-        topic: Topic::Main,
-        set: |options, text| {
+        }
+    ),
+    setting!(
+        Main,
+        "--subprotocol",
+        "NAME",
+        "agree to these of those offered, or none [the first]",
+        |options, text| {
             options.behaviour.subprotocols.add(text).map_err(|right| is_not(text, right))
-        },
-    },
+        }
+    ),
     setting!(Main, "--log", "FORMAT", "what happens, a line each: text, json or off [text]",
         values::format => log),
     setting!(Main, "--log-messages", "", "each message too, with its first bytes",

@@ -11,7 +11,12 @@ const MIN_STACK_SIZE: usize = 64 << 10;
 const MAX_STACK_SIZE: usize = 1 << 30;
 
 pub fn format(text: &str) -> Result<Format, &'static str> {
-    Format::parse(text).ok_or("text, json or off")
+    match text {
+        "text" => Ok(Format::Text),
+        "json" => Ok(Format::Json),
+        "off" => Ok(Format::Off),
+        _ => Err("text, json or off"),
+    }
 }
 
 pub fn flag(text: &str) -> Result<bool, &'static str> {

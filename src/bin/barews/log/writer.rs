@@ -49,17 +49,6 @@ enum Entry {
     Flush(SyncSender<()>),
 }
 
-impl Format {
-    pub fn parse(text: &str) -> Option<Self> {
-        match text {
-            "text" => Some(Self::Text),
-            "json" => Some(Self::Json),
-            "off" => Some(Self::Off),
-            _ => None,
-        }
-    }
-}
-
 impl Log {
     /// A log with its thread. If there is no thread to be had, nothing is logged.
     pub fn start(format: Format) -> Self {

@@ -7,9 +7,9 @@ fn counts_of_open_and_ended_connections_add_up() {
     let metrics = Metrics::new();
     let (first, one) = metrics.opened(Duration::from_micros(700), None);
     let (_, two) = metrics.opened(Duration::from_secs(60), None);
-    one.received.count(5);
-    one.sent.count(7);
-    two.received.count(10);
+    one.received.add(1, 5);
+    one.sent.add(1, 7);
+    two.received.add(1, 10);
     let error = Error::Protocol(ProtocolError::TextNotUtf8);
     metrics.ended(first, Duration::from_secs(1), CloseCode(3999), Some(&error));
     let text = metrics.text();

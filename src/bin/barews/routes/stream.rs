@@ -18,12 +18,11 @@ use crate::session::{self, End};
 pub fn count(conn: Connection, counters: &Arc<Counters>, n: u64) -> End {
     produce(conn, counters, move |sender, counters| {
         for number in 1..=n {
-            let text = number.to_string();
-            sender.send(&text)?;
-            counters.count_sent(Message::from(&text));
+            if send(sender, counters, Message::from(&number.to_string())).is_err() {
+                return;
+            }
         }
         session::start_close(sender, counters, CloseCode::NORMAL, "");
-        Ok(())
     })
 }
 
@@ -36,10 +35,7 @@ pub fn flood(mut conn: Connection, counters: &Arc<Counters>, len: usize) -> End 
     };
     produce(conn, counters, move |sender, counters| {
         let message = Message::from(&block.bytes[..len]);
-        loop {
-            sender.send(message)?;
-            counters.count_sent(message);
-        }
+        while send(sender, counters, message).is_ok() {}
     })
 }
 
@@ -69,13 +65,11 @@ fn block(len: usize) -> Option<Arc<Block>> {
     Some(block)
 }
 
-/// Has `send` do the sending on a second thread, which fails when the connection ends; what comes
-/// is thrown away.
-fn produce<F>(conn: Connection, counters: &Arc<Counters>, send: F) -> End
+/// Has `send` send until the connection ends, and throws away what comes.
+fn produce<S>(conn: Connection, counters: &Arc<Counters>, send: S) -> End
 where
-    F: FnOnce(&Sender, &Counters) -> Result<(), Error> + Send + 'static,
+    S: FnOnce(&Sender, &Counters) + Send + 'static,
 {
-    let send = |sender: &Sender, counters: &Counters| drop(send(sender, counters));
     send_meanwhile(conn, counters, send, |receiver, _| discard(receiver, counters))
 }
 
@@ -155,7 +149,7 @@ fn ping_and_echo(
             Ok(None) => return Ok(()),
             Ok(Some(message)) => {
                 counters.count_received(message);
-                reply(sender, counters, message)?;
+                echo::ignore_closed(send(sender, counters, message))?;
             }
             Err(Error::RecvTimeout) => {}
             Err(error) => return Err(error),
@@ -171,15 +165,14 @@ fn report_pong(sender: &Sender, counters: &Counters, payload: &[u8], now: Durati
     let Some(rtt) = now.checked_sub(Duration::from_nanos(nanos)) else { return };
     let json = format!("{{\"ping\":{number},\"rtt_ms\":{:.3}}}", rtt.as_secs_f64() * 1e3);
     // If this fails, so does the next call that receives.
-    let _ = reply(sender, counters, Message::from(&json));
+    let _ = send(sender, counters, Message::from(&json));
 }
 
-fn reply(sender: &Sender, counters: &Counters, message: Message<'_>) -> Result<(), Error> {
-    let sent = sender.send(message);
-    if sent.is_ok() {
-        counters.count_sent(message);
-    }
-    echo::ignore_closed(sent)
+/// Sends a message, and counts it if it went out.
+pub fn send(sender: &Sender, counters: &Counters, message: Message<'_>) -> Result<(), Error> {
+    sender.send(message)?;
+    counters.count_sent(message);
+    Ok(())
 }
 
 #[cfg(test)]
