@@ -128,8 +128,8 @@ fn the_names_of_refusals_and_violations() {
         (MissingKey, "missing_key"),
         (RepeatedKey, "repeated_key"),
         (InvalidKey, "invalid_key"),
-        (InvalidProtocol, "invalid_protocol"),
-        (RepeatedProtocol, "repeated_protocol"),
+        (InvalidSubprotocol, "invalid_subprotocol"),
+        (RepeatedSubprotocol, "repeated_subprotocol"),
         (InvalidExtensions, "invalid_extensions"),
         (OriginNotAllowed, "origin_not_allowed"),
     ] {
