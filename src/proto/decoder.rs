@@ -2,9 +2,8 @@
 //!
 //! [`Decoder::feed`] takes bytes as they come from the client, unmasks them in place, and returns
 //! what they mean; bytes may be cut anywhere and the events are the same. A header is judged as a
-//! whole, against the rules and the limits, before a byte of its payload is looked at; text is
-//! checked as it arrives. Payloads of messages are not stored here, so a message of any size takes
-//! the same memory.
+//! whole before a byte of its payload is looked at; text is checked as it arrives. Payloads of
+//! messages are not stored, so a message of any size takes the same memory.
 //!
 //! ```text
 //!           +------------ an empty fragment, or a frame's last byte --------------+
@@ -28,10 +27,9 @@ use super::utf8::{Utf8, is_text};
 /// How much a peer may ask of us (§10.4).
 #[derive(Debug, Clone, Copy)]
 pub struct DecoderLimits {
-    /// The longest message, in bytes, all its fragments together; inclusive. More than 2^63 - 1,
-    /// the longest frame (§5.2), counts as that.
+    /// The longest message, in bytes, all fragments together, inclusive; 2^63 - 1 at the most (§5.2).
     pub max_message_size: u64,
-    /// The most fragments of one message, empty ones counted; inclusive.
+    /// The most fragments of one message, empty ones counted, inclusive.
     pub max_fragments: u32,
 }
 
@@ -120,8 +118,7 @@ impl Decoder {
     ///
     /// # Errors
     ///
-    /// The rule that was broken; then the connection has failed, and every later call gives
-    /// the same error.
+    /// The rule that was broken; every later call gives the same error.
     #[inline]
     pub fn feed(&mut self, input: &mut [u8]) -> Result<(usize, Event), ProtocolError> {
         self.decode_next(input).inspect_err(|&error| self.state = State::Failed(error))

@@ -150,7 +150,7 @@ struct Check {
 }
 
 /// How many blocks that is: what is rare seldom comes alone.
-const REST: u8 = 8;
+const BACKOFF: u8 = 8;
 
 impl Check {
     /// Whether the last `BLOCK` bytes of `window` go on validly from the first three, which belong
@@ -170,7 +170,7 @@ impl Check {
             if self.plain && is_plain(window) {
                 return true;
             }
-            self.rest = REST;
+            self.rest = BACKOFF;
         }
         self.plain = false;
         block_is_valid(window)

@@ -35,7 +35,7 @@ fn main() -> ExitCode {
     let passed = socket_activation::listeners();
     let env: Vec<_> = std::env::vars_os().collect();
     match cli::parse(std::env::args_os().skip(1), &env) {
-        Ok(Command::Serve(options)) => match serve(*options, passed) {
+        Ok(Command::Serve(options)) => match start(*options, passed) {
             Ok(()) => ExitCode::SUCCESS,
             Err(wrong) => fail(&wrong),
         },
@@ -64,7 +64,7 @@ fn print(text: &str) -> ExitCode {
     }
 }
 
-fn serve(options: Options, passed: Result<Vec<Listener>, String>) -> Result<(), String> {
+fn start(options: Options, passed: Result<Vec<Listener>, String>) -> Result<(), String> {
     // Before there is any other thread: they inherit it.
     let signals = Signals::block();
     let log = Log::start(options.log);
@@ -162,6 +162,6 @@ fn run(
         .on_upgrade(move |request| upgrades.on_upgrade(request))
         .on_request(move |request| requests.on_request(request))
         .on_error(move |context, error| errors.on_error(context, error));
-    shutdown.serve(server.shutdown_handle(), app, grace);
+    shutdown.arm(server.shutdown_handle(), app, grace);
     server.run(move |conn| handler.handle(conn))
 }

@@ -53,7 +53,7 @@ pub enum Event {
     /// A connection has ended, by the close code.
     Closed,
     /// A peer has broken the protocol, by the rule.
-    Violation,
+    ProtocolError,
 }
 
 #[derive(Default)]
@@ -166,7 +166,7 @@ impl Metrics {
         };
         state.count(Event::Closed, code);
         if let Some(Error::Protocol(error)) = error {
-            state.count(Event::Violation, variant(error));
+            state.count(Event::ProtocolError, variant(error));
         }
     }
 
@@ -213,7 +213,7 @@ impl Metrics {
             (Event::Refused, "refused_total", "Connections that did not open.", "reason"),
             (Event::Request, "http_requests_total", "Plain requests, by status.", "code"),
             (Event::Closed, "closed_total", "Connections that have ended, by close code.", "code"),
-            (Event::Violation, "violations_total", "Violations of the protocol.", "kind"),
+            (Event::ProtocolError, "violations_total", "Violations of the protocol.", "kind"),
         ] {
             header(&mut text, name, "counter", help);
             for ((_, label), count) in state.events.iter().filter(|(of, _)| of.0 == event) {

@@ -1,7 +1,7 @@
 //! From the first signal to the end of the program.
 //!
 //! ```text
-//! starting ── serve() ──> serving ── SIGHUP, SIGINT, SIGTERM ──> shutting down ──> exit 0
+//! starting ── arm() ───> serving ── SIGHUP, SIGINT, SIGTERM ──> shutting down ──> exit 0
 //!    └── any of them ──> exit 0                                    └── SIGINT, SIGTERM ──> exit 128 + signal
 //! ```
 
@@ -65,7 +65,7 @@ impl Shutdown {
     }
 
     /// Has the first signal shut this server down within `grace`, instead of ending the program.
-    pub fn serve(&self, server: ShutdownHandle, app: &Arc<App>, grace: Duration) {
+    pub fn arm(&self, server: ShutdownHandle, app: &Arc<App>, grace: Duration) {
         self.lock().serving = Some(Serving { server, app: Arc::clone(app), grace });
     }
 

@@ -1,4 +1,4 @@
-use super::{BLOCK, FAILED, FIELD, REST, STRETCH, Utf8, successor, syntax};
+use super::{BACKOFF, BLOCK, FAILED, FIELD, STRETCH, Utf8, successor, syntax};
 
 const KINDS: [&str; 5] = [
     "The quick brown fox jumps over the lazy dog. ",
@@ -139,7 +139,7 @@ fn an_error_is_found_when_what_is_rare_has_passed() {
         let before = 2 * BLOCK / 3 + 4;
         let text = ["AAA"[..shift].to_owned(), "日".repeat(before)].concat();
         let text = [&text, *rare, &"日".repeat(400)].concat();
-        let again = 3 + (2 + 1 + usize::from(REST)) * BLOCK;
+        let again = 3 + (2 + 1 + usize::from(BACKOFF)) * BLOCK;
         for at in (again - 20..again + BLOCK + 20).filter(|&at| text.is_char_boundary(at)) {
             for error in ERRORS.split(|&byte| byte == b' ') {
                 let (head, tail) = text.as_bytes().split_at(at);

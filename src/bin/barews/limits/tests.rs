@@ -44,7 +44,7 @@ fn edge_m_a_queue_pays_for_its_slots_and_gives_them_back() {
     let messages = Quota::leaked(MOST);
     let quota = Quota::leaked(MOST);
     let mut queue = Queue::new(quota, 20_000);
-    // Told from each other by their length.
+    // Distinguished by their length.
     let message = |len: usize| {
         let message = messages.store(MessageType::Binary, vec![0; len % 100]);
         Arc::new(message.expect("there is room"))

@@ -75,7 +75,7 @@ fn refusal_name(refusal: HandshakeError) -> String {
 
 /// Dashboards stand on these names, which follow the library's.
 #[test]
-fn the_names_of_refusals_and_violations() {
+fn the_names_of_heads_that_are_refused() {
     use HeadError::*;
     for (refusal, name) in [
         (RequestLineTooLong, "request_line_too_long"),
@@ -102,6 +102,10 @@ fn the_names_of_refusals_and_violations() {
     ] {
         assert_eq!(refusal_name(HandshakeError::Head(refusal)), name);
     }
+}
+
+#[test]
+fn the_names_of_handshakes_that_are_refused() {
     use HandshakeError::*;
     for (refusal, name) in [
         (MissingHost, "missing_host"),
@@ -135,8 +139,12 @@ fn the_names_of_refusals_and_violations() {
     ] {
         assert_eq!(refusal_name(refusal), name);
     }
+}
+
+#[test]
+fn the_names_of_protocol_errors() {
     use ProtocolError::*;
-    for (violation, name) in [
+    for (error, name) in [
         (ReservedBits(4), "reserved_bits"),
         (ReservedOpCode(3), "reserved_op_code"),
         (Unmasked, "unmasked"),
@@ -153,6 +161,6 @@ fn the_names_of_refusals_and_violations() {
         (MessageTooBig(1), "message_too_big"),
         (TooManyFragments(1), "too_many_fragments"),
     ] {
-        assert_eq!(variant(&violation), name);
+        assert_eq!(variant(&error), name);
     }
 }

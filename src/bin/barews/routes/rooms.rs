@@ -70,7 +70,7 @@ impl Rooms {
     /// The life of a connection in a room.
     #[inline(never)]
     pub fn join(&self, name: &str, conn: Connection, counters: &Arc<Counters>) -> End {
-        let membership = self.enter(name);
+        let membership = self.add_member(name);
         let member = Arc::clone(&membership.member);
         let send = move |sender: &Sender, counters: &Counters| member.deliver(sender, counters);
         stream::send_meanwhile(conn, counters, send, move |receiver, spawned| {
@@ -82,7 +82,7 @@ impl Rooms {
         })
     }
 
-    fn enter<'a>(&'a self, name: &'a str) -> Membership<'a> {
+    fn add_member<'a>(&'a self, name: &'a str) -> Membership<'a> {
         let member = Arc::new(Member::new(&MEMORY));
         let mut rooms = lock(&self.rooms);
         let room = Arc::clone(rooms.entry(name.to_owned()).or_default());
