@@ -184,12 +184,7 @@ impl<'a> Session<'a> {
             (Err(Error::DeadlineExceeded(Deadline::Write)), _) => return None,
             (_, Some(frame)) => return Some(frame.clone()),
             (Ok(()), _) => return received.clone().filter(|_| !self.is_raw),
-            (Err(Error::Protocol(error)), _) => error.close_code(),
-            (Err(Error::Overloaded), _) => CloseCode::TRY_AGAIN_LATER,
-            (Err(Error::DeadlineExceeded(Deadline::Idle | Deadline::Message)), _) => {
-                CloseCode::POLICY_VIOLATION
-            }
-            (Err(_), _) => return None,
+            (Err(error), _) => error.close_code()?,
         };
         let reason = result.as_ref().err().map(Error::to_string).unwrap_or_default();
         Some(CloseFrame { code, reason })
