@@ -148,7 +148,6 @@ impl FrameReader {
 
     /// Decodes the next bytes in the buffer, and does what a control frame calls for; a part of a
     /// message, if it is one.
-    #[inline(always)]
     fn decode(&mut self) -> Result<Option<Ready>, Error> {
         let (used, event) = self.decoder.feed(self.buffer.unread())?;
         let used = self.buffer.consume(used);
@@ -166,7 +165,6 @@ impl FrameReader {
 
     /// Sends what is queued and reads once, into the buffer, or straight into the target if a long
     /// payload is under way; `None` if nothing came for the latter.
-    #[inline(always)]
     fn fill(
         &mut self,
         target: &mut Target<'_>,
@@ -205,7 +203,6 @@ impl FrameReader {
     }
 
     /// Puts a message of at most `most` bytes that lies whole in the buffer into `buf`; its type.
-    #[inline]
     pub(crate) fn take_whole(&mut self, most: usize, buf: &mut Vec<u8>) -> Option<MessageType> {
         if !self.is_open() || self.ready.is_some() {
             return None;
@@ -257,6 +254,7 @@ impl FrameReader {
     }
 
     /// Sends what is queued.
+    // An echo of 20 bytes: 1,343 instructions, 1,361 without it.
     #[inline(always)]
     pub(crate) fn flush(&mut self) -> Result<(), Error> {
         if self.queue.is_empty() {

@@ -109,14 +109,12 @@ impl<S: Sink> WriteLock<S> {
     }
 
     /// The state stays whole whatever panics: nothing that can panic runs under its lock.
-    #[inline]
     pub(super) fn lock(&self) -> StateGuard<'_> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether our Close has gone out, or the connection has ended without. It may be so a moment
     /// later.
-    #[inline]
     pub(super) fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Relaxed)
     }
@@ -127,7 +125,6 @@ impl<S: Sink> WriteLock<S> {
     }
 
     /// Takes the right to write, which must be free.
-    #[inline]
     pub(super) fn acquire(&self, state: &mut WriteState) -> WriteGuard<'_, S> {
         debug_assert!(!state.writing);
         state.writing = true;
@@ -164,7 +161,6 @@ impl<S: Sink> WriteLock<S> {
     }
 
     /// Wakes those who wait for a change.
-    #[inline]
     pub(super) fn notify(&self, state: &WriteState) {
         if state.waiting > 0 {
             self.changed.notify_all();
@@ -204,7 +200,6 @@ impl<S: Sink> WriteGuard<'_, S> {
     /// # Errors
     ///
     /// That of the write.
-    #[inline]
     pub(super) fn release(self, result: io::Result<()>, limit: FlushLimit) -> Result<(), Error> {
         let mut state = self.0.lock();
         let result = match result {
@@ -222,6 +217,7 @@ impl<S: Sink> WriteGuard<'_, S> {
     }
 
     /// Sends what waits in the outbox, however often a peer's Pings fill it again.
+    // An echo of 20 bytes: 1,340 instructions, 1,351 without it.
     #[cold]
     fn flush<'a>(&self, mut state: StateGuard<'a>, limit: FlushLimit) -> StateGuard<'a>
     where
@@ -273,7 +269,6 @@ impl<S: Sink> WriteGuard<'_, S> {
     }
 
     /// Part of a frame may be out, so no other can follow it; the reader is woken.
-    #[cold]
     fn fail(&self, state: &mut WriteState, error: io::Error) -> Error {
         // If the stream was ended by us, the reason for that is the news.
         if let Closing::Failed(failure) = state.closing {

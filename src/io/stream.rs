@@ -64,6 +64,7 @@ impl TimedStream {
 
     /// Reads what is there, waiting for it at most `wait`; `None` if nothing came, which may be
     /// known sooner. `Some(0)` is the end of the stream.
+    // A chunk of 20 bytes: 940 instructions, 974 without it.
     #[inline(always)]
     pub(crate) fn read(&self, buf: &mut [u8], wait: Duration) -> io::Result<Option<usize>> {
         if let Some(timeout) = self.read_timeout.update(wait) {

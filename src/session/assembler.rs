@@ -110,7 +110,6 @@ impl MessageAssembler {
     }
 
     /// How long a message may be, in bytes, to go straight to `buf`, if it may.
-    #[inline]
     pub fn bypass(&self, buf: &Vec<u8>) -> Option<usize> {
         (self.filled == 0 && buf.capacity() <= MAX_RETAINED_FREE).then_some(MAX_UNCHARGED)
     }
@@ -190,7 +189,6 @@ impl MessageAssembler {
     }
 
     /// The message before has been handled.
-    #[inline]
     pub fn release(&mut self) {
         if self.is_empty() {
             self.charge.clear();

@@ -84,6 +84,7 @@ impl ReadTimers {
     /// # Errors
     ///
     /// The timer that has run out.
+    // An echo of 20 bytes: 1,340 instructions, 1,351 without it.
     #[inline(always)]
     pub fn next(
         &mut self,
@@ -126,7 +127,6 @@ impl ReadTimers {
     /// A read has ended with so many bytes, or `None` if nothing came. `waited` is asked how long it
     /// took only if somebody has to know: where `is_timed`, a read that brings the next message is
     /// of interest too.
-    #[inline(always)]
     pub fn read_done(
         &mut self,
         received: Option<usize>,
@@ -167,7 +167,6 @@ impl ReadTimers {
     }
 
     /// Part of a message has come.
-    #[inline]
     pub fn message_received(&mut self) {
         self.idle = Duration::ZERO;
         self.fresh = true;
