@@ -1,3 +1,4 @@
 //! What the benchmarks of barews feed to it: frames as a client sends them, texts, a request.
 
+pub mod memory;
 pub mod sample;

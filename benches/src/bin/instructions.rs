@@ -6,9 +6,10 @@
 use std::hint::black_box;
 use std::process::ExitCode;
 
-use barews::MessageType;
 use barews::http::{Accept, HeadLimits, HeadParser, check};
 use barews::proto::{Decoder, DecoderLimits, Event, Header, OpCode, mask};
+use barews::{Config, Connection, MessageType, Upgrade};
+use barews_benches::memory::Repeat;
 use barews_benches::sample::{ACCEPT_KEY, CHROME, KEY, Payload, client_frame};
 
 fn main() -> ExitCode {
@@ -21,6 +22,9 @@ fn main() -> ExitCode {
         "feed-text-20" => feed(MessageType::Text, iterations),
         "unmask-1024" => unmask(iterations),
         "handshake" => handshake(iterations),
+        "echo-20" => echo(1, iterations),
+        "echo-20-batch" => echo(64, iterations),
+        "chunk-20" => chunks(iterations),
         _ => return ExitCode::from(2),
     }
     ExitCode::SUCCESS
@@ -91,4 +95,39 @@ fn measured_handshake(request: &[u8]) -> Vec<u8> {
     let head = head.expect("a whole head");
     let handshake = check(&head).expect("a valid handshake");
     handshake.encode(&head, &Accept::new()).expect("a valid reply")
+}
+
+/// A connection whose client sends binary messages of 20 bytes for ever, so many with each read.
+fn connection(batch: usize) -> Connection {
+    let frame = client_frame(OpCode::Binary, &Payload::Binary.bytes(20), KEY);
+    let stream = Repeat::new(CHROME, &frame.repeat(batch));
+    let upgrade = Upgrade::handshake(stream, &Config::default()).expect("a valid handshake");
+    upgrade.accept(&Accept::new()).expect("an open connection")
+}
+
+/// Each message is received and queued, and what is queued sent before the next read.
+fn echo(batch: usize, iterations: usize) {
+    let (mut conn, mut buf) = (connection(batch), Vec::new());
+    for _ in 0..iterations {
+        assert_eq!(measured_echo(&mut conn, &mut buf), 20);
+    }
+}
+
+#[inline(never)]
+fn measured_echo(conn: &mut Connection, buf: &mut Vec<u8>) -> usize {
+    let message = conn.recv(buf).expect("a valid message").expect("no end");
+    conn.write(message).expect("room");
+    message.len()
+}
+
+fn chunks(iterations: usize) {
+    let (mut conn, mut out) = (connection(1), [0; 4096]);
+    for _ in 0..iterations {
+        assert_eq!(measured_chunk(&mut conn, &mut out), 20);
+    }
+}
+
+#[inline(never)]
+fn measured_chunk(conn: &mut Connection, out: &mut [u8]) -> usize {
+    conn.recv_chunk(out).expect("a valid message").expect("no end").len
 }
