@@ -46,11 +46,11 @@ pub struct Limits {
     /// Fragments of one message, empty ones counted. Default 131,072: the Autobahn Testsuite
     /// sends 65,536.
     pub max_fragments: u32,
-    /// Bytes that all connections of a server hold together: messages longer than 16 KiB, being
-    /// received or handled (what has arrived, and beyond 64 KiB room for as much again, until the
-    /// next call that receives), and memory of more than 64 KiB that a connection keeps to read
-    /// into, or for its next message. Default 1 GiB. The message that would pass it is refused with
-    /// 1013; memory is kept only while all that is held is less than a sixteenth.
+    /// Bytes that all connections of a server hold together of messages longer than 16 KiB, being
+    /// received or handled: what has arrived, and beyond 64 KiB room for as much again, until the
+    /// next call that receives. Default 1 GiB; the message that would pass it is refused with 1013.
+    /// A sixteenth of it comes on top, for memory of more than 64 KiB that a connection keeps to
+    /// read into, or for its next message until that has arrived.
     pub max_buffered_bytes: u64,
     /// Open connections of a server, those in the handshake counted. Default 8,192: a thread
     /// takes four memory maps of the 65,530 that Linux grants a process. One more is answered

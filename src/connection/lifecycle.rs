@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use crate::config::Config;
 use crate::connection::buffer_pool::BufferPool;
 use crate::connection::write_lock::Failure;
-use crate::connection::writer::{Drain, Writer};
+use crate::connection::writer::Writer;
 use crate::error::Error;
 use crate::io::deadline::Expiry;
 use crate::io::stream::{Sink, TimedStream};
@@ -196,20 +196,23 @@ impl ConnectionShared {
 
     /// Ends the connection without a word: the stream is of no more use.
     pub(crate) fn abandon(&self) {
+        self.writer.begin_end();
         self.fail(Failure::Write(ErrorKind::NotConnected));
     }
 
     /// Ends the connection: all the four steps at the top of this file. If the receiving half is
     /// somebody else's and still reads, the third is theirs.
     pub(crate) fn finish(self: &Arc<Self>, action: CloseAction) {
+        if !self.writer.begin_end() {
+            return;
+        }
         let within = self.server.config.timeouts.close;
         let expiry = Expiry::after(within);
         // Whoever writes the Close ends our side behind it.
         self.writer.close(action, within);
-        match self.writer.acquire_reader(expiry) {
-            Drain::Ours => self.stream().drain(expiry),
-            Drain::Others => return,
-            Drain::Nothing => self.writer.fail(Failure::Deadline(Deadline::Close)),
+        match self.writer.wait_for_reader(expiry) {
+            true => self.stream().drain(expiry),
+            false => self.writer.fail(Failure::Deadline(Deadline::Close)),
         }
         self.stream().shutdown(Shutdown::Both);
     }

@@ -333,18 +333,18 @@ impl FrameReader {
 
     /// Answers a control frame other than Close (§5.5.2).
     fn answer(&mut self, event: &Event) -> Result<(), Error> {
-        if *event == Event::Ping {
-            self.shared.server.buffers.get(&mut self.queue);
-            if !reserve(&mut self.queue, MAX_HEADER + MAX_CONTROL) {
-                self.send_queue()?;
-            }
-            encoder::pong(self.decoder.control(), &mut self.queue);
-        } else {
+        if *event == Event::Pong {
             self.timed(|reader| {
                 if let Some(on_pong) = &mut reader.on_pong {
                     on_pong(reader.decoder.control());
                 }
             });
+        } else if !self.shared.writer.is_closed() {
+            self.shared.server.buffers.get(&mut self.queue);
+            if !reserve(&mut self.queue, MAX_HEADER + MAX_CONTROL) {
+                self.send_queue()?;
+            }
+            encoder::pong(self.decoder.control(), &mut self.queue);
         }
         if self.decoder.message_kind().is_none() {
             self.timers.message_ended();

@@ -40,8 +40,10 @@ pub(super) struct WriteState {
     pub(super) writing: bool,
     /// Whether a message is being sent in fragments, so that no other may begin (§5.4).
     pub(super) fragmented: bool,
-    /// Who reads the stream.
-    pub(super) reader: ReadSide,
+    /// Whether a receiving half reads the stream.
+    pub(super) receiving: bool,
+    /// Whether somebody ends the connection, so that nobody else has to.
+    pub(super) ending: bool,
     pub(super) closing: Closing<Failure>,
     /// `None` unless something waits.
     outbox: Option<Box<Outbox>>,
@@ -50,17 +52,6 @@ pub(super) struct WriteState {
 }
 
 pub(super) type StateGuard<'a> = MutexGuard<'a, WriteState>;
-
-/// Who reads the stream, one at a time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum ReadSide {
-    /// Nobody.
-    Free,
-    /// A receiving half.
-    Receiver,
-    /// Whoever ends the connection, to the end.
-    Drain,
-}
 
 /// Why we ended the stream, for the one who then finds it ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,7 +90,8 @@ impl<S: Sink> WriteLock<S> {
         let state = WriteState {
             writing: true,
             fragmented: false,
-            reader: ReadSide::Free,
+            receiving: false,
+            ending: false,
             closing: Closing::Open,
             outbox: None,
             waiting: 0,

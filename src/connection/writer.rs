@@ -16,9 +16,7 @@ use std::net::Shutdown;
 use std::time::{Duration, Instant};
 
 use crate::config::Timeouts;
-use crate::connection::write_lock::{
-    Failure, FlushLimit, ReadSide, StateGuard, WriteLock, WriteState,
-};
+use crate::connection::write_lock::{Failure, FlushLimit, StateGuard, WriteLock, WriteState};
 use crate::error::Error;
 use crate::io::deadline::Expiry;
 use crate::io::stream::Sink;
@@ -47,17 +45,6 @@ pub(crate) enum Unit {
     Fragment,
 }
 
-/// Who throws away what still comes at the end of a connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Drain {
-    /// Whoever asks.
-    Ours,
-    /// Somebody who asked before, or to whom the stream was handed over.
-    Others,
-    /// Nobody: the stream has failed, or a receiving half does not let go of it.
-    Nothing,
-}
-
 impl<S: Sink> Writer<S> {
     /// Of a stream that has been accepted; no frame may be sent on it yet.
     pub(crate) fn new(stream: S, timeouts: &Timeouts) -> Self {
@@ -83,7 +70,7 @@ impl<S: Sink> Writer<S> {
         let guard = self.lock.opener();
         let result = self.stream().write_all(&mut [IoSlice::new(reply)], self.timeout);
         if result.is_ok() {
-            self.lock.lock().reader = ReadSide::Receiver;
+            self.lock.lock().receiving = true;
         }
         guard.release(result, FlushLimit::Within(self.timeout))
     }
@@ -226,23 +213,21 @@ impl<S: Sink> Writer<S> {
     /// The receiving half reads the stream no more.
     pub(crate) fn release_reader(&self) {
         let mut state = self.lock.lock();
-        if state.reader == ReadSide::Receiver {
-            state.reader = ReadSide::Free;
-        }
+        state.receiving = false;
         self.lock.notify(&state);
     }
 
-    /// Takes the reading side for the end of the connection, once no receiving half has it.
-    pub(crate) fn acquire_reader(&self, expiry: Expiry) -> Drain {
+    /// Begins to end the connection; whether nobody else does already, and the stream is still ours.
+    pub(crate) fn begin_end(&self) -> bool {
+        let mut state = self.lock.lock();
+        !mem::replace(&mut state.ending, true) && state.closing != Closing::Detached
+    }
+
+    /// Waits until no receiving half reads the stream, so that another may; whether that is so by
+    /// then.
+    pub(crate) fn wait_for_reader(&self, expiry: Expiry) -> bool {
         let left = expiry.left().unwrap_or_default();
-        let reads = |state: &WriteState| state.reader == ReadSide::Receiver;
-        let (mut state, is_free) = self.lock.wait_while(self.lock.lock(), left, reads);
-        match (mem::replace(&mut state.reader, ReadSide::Drain), state.closing) {
-            (ReadSide::Drain, _) | (_, Closing::Detached) => Drain::Others,
-            (_, Closing::Failed(_)) => Drain::Nothing,
-            _ if is_free => Drain::Ours,
-            _ => Drain::Nothing,
-        }
+        self.lock.wait_while(self.lock.lock(), left, |state| state.receiving).1
     }
 
     fn post_close(&self, action: CloseAction, limit: FlushLimit) {
@@ -256,8 +241,9 @@ impl<S: Sink> Writer<S> {
             state.outbox().close = frame;
             // Nobody may send any more, whether they wait for it or not.
             self.lock.notify(&state);
-            self.lock.flush(state, limit);
         }
+        // Also one that an earlier call found no room for.
+        self.lock.flush(state, limit);
     }
 
     /// Waits until this may be sent, or nothing may. What others take is not this one's: it has all

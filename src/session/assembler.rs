@@ -190,8 +190,8 @@ impl MessageAssembler {
 
     /// The message before has been handled.
     pub fn release(&mut self) {
-        if self.is_empty() {
-            self.charge.clear();
+        if self.is_empty() && !self.charge.retain(retained(self.capacity())) {
+            self.bytes = Vec::new();
         }
     }
 

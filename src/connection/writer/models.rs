@@ -235,7 +235,7 @@ fn the_stream_is_read_by_one_at_a_time() {
             },
             |writer| {
                 abort(writer);
-                assert_eq!(writer.acquire_reader(Expiry::NEVER), Drain::Ours);
+                assert!(writer.wait_for_reader(Expiry::NEVER));
                 assert!(!reading.load(Ordering::SeqCst), "it still reads");
             },
         );
@@ -251,8 +251,9 @@ fn one_of_those_who_end_it_drains_it() {
         let drains = Arc::new(Mutex::new(0));
         let other = Arc::clone(&drains);
         let end = |writer: &Writer<Tape>, drains: &Mutex<i32>| {
-            abort(writer);
-            if writer.acquire_reader(Expiry::NEVER) == Drain::Ours {
+            if writer.begin_end() {
+                abort(writer);
+                assert!(writer.wait_for_reader(Expiry::NEVER));
                 *drains.lock().unwrap() += 1;
             }
         };

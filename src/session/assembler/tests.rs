@@ -231,3 +231,16 @@ fn takes_out_what_fits() {
     message.finish(&mut buf);
     assert_eq!(buf, b"kl");
 }
+
+/// What a `recv` that timed out has borrowed from its caller stays charged while `recv_chunk` goes
+/// on with the message.
+#[test]
+fn memory_stays_charged_when_the_message_goes_on_in_parts() {
+    let budget = Arc::new(Budget::new(16 << 20));
+    let mut message = MessageAssembler::new(&budget);
+    message.begin(&mut Vec::with_capacity(600 << 10), 700 << 10);
+    assert_eq!(budget.charged(), 600 << 10);
+    message.release();
+    Target::Slice(&mut message, &mut [0; 10]).before_wait(700 << 10);
+    assert_eq!((message.capacity() as u64, budget.charged()), (600 << 10, 600 << 10));
+}
