@@ -16,7 +16,7 @@ use crate::connection::buffer_pool::BufferPool;
 use crate::connection::write_lock::Failure;
 use crate::connection::writer::Writer;
 use crate::error::Error;
-use crate::io::deadline::Expiry;
+use crate::io::expiry::Expiry;
 use crate::io::stream::{Sink, TimedStream};
 use crate::proto::encoder;
 use crate::session::timers::Next;

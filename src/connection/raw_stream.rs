@@ -7,7 +7,7 @@ use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
 use crate::connection::lifecycle::ConnectionShared;
-use crate::io::deadline::Expiry;
+use crate::io::expiry::Expiry;
 use crate::io::stream::Sink;
 
 /// The bare stream of a connection, from [`Connection::into_stream`](crate::Connection::into_stream):

@@ -8,7 +8,7 @@ use crate::connection::lifecycle::{CallExpiry, ConnectionShared};
 use crate::connection::message::{Chunk, Message};
 use crate::connection::reader::{FrameReader, Part};
 use crate::error::Error;
-use crate::io::deadline::Expiry;
+use crate::io::expiry::Expiry;
 use crate::proto::{CloseCode, CloseFrame, MessageType};
 use crate::session::assembler::Target;
 use crate::session::{CloseAction, Deadline, MessageAssembler};

@@ -19,7 +19,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, atomic};
 use atomic::{AtomicBool, Ordering};
 
 use crate::error::Error;
-use crate::io::deadline::Expiry;
+use crate::io::expiry::Expiry;
 use crate::io::stream::Sink;
 use crate::session::{Closing, Deadline};
 

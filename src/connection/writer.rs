@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use crate::config::Timeouts;
 use crate::connection::write_lock::{Failure, FlushLimit, StateGuard, WriteLock, WriteState};
 use crate::error::Error;
-use crate::io::deadline::Expiry;
+use crate::io::expiry::Expiry;
 use crate::io::stream::Sink;
 use crate::session::timers::allowance;
 use crate::session::{CloseAction, Closing, Deadline};

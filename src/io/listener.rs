@@ -4,9 +4,13 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 #[cfg(unix)]
 use std::os::unix::net::UnixListener;
+use std::time::Duration;
 
 use crate::io::stream::TimedStream;
 use crate::io::transport::Stream;
+
+/// How long one accept waits at the most. What that costs is a wake-up of each thread that waits.
+pub(crate) const MAX_ACCEPT_TIMEOUT: Duration = Duration::from_millis(200);
 
 /// A listener of one kind or another, for [`Server::from_listener`](crate::Server::from_listener).
 ///

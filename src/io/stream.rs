@@ -1,5 +1,5 @@
 //! A transport with its timeouts looked after: interrupted calls are repeated, a timeout is a value
-//! and not an error, and the socket is told of a new one only when the old one will not do.
+//! and not an error, and a new one is set only when the old one will not do.
 
 use std::io::{self, ErrorKind, IoSlice};
 use std::net::{Shutdown, SocketAddr};
@@ -8,7 +8,7 @@ use std::os::fd::BorrowedFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::io::deadline::Expiry;
+use crate::io::expiry::Expiry;
 use crate::io::transport::Stream;
 
 /// Where frames go.
@@ -33,7 +33,7 @@ pub(crate) struct TimedStream {
     write_timeout: CachedTimeout,
 }
 
-/// A timeout that the transport was told, in nanoseconds: [`NONE`] for none, and [`UNFIT`] for one
+/// The timeout that is set at the transport, in nanoseconds: [`NONE`] for none, and [`UNFIT`] for one
 /// that is not known, or was too short.
 struct CachedTimeout(AtomicU64);
 
@@ -41,15 +41,15 @@ const NONE: u64 = u64::MAX;
 const UNFIT: u64 = 0;
 
 /// The shortest timeout that is ever set. Kernels count in ticks, and zero would mean none.
-const SHORTEST: Duration = Duration::from_millis(1);
+const MIN_TIMEOUT: Duration = Duration::from_millis(1);
 
 /// The longest time that one call waits for room to write. Linux wakes a writer only when a third
 /// of a full socket buffer is free, which a peer that reads 64 KiB a second takes a minute for; a
 /// new call takes any room that there is.
-const LONGEST_WRITE: Duration = Duration::from_secs(1);
+const MAX_WRITE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How much is read at once of what is thrown away, in bytes, if there is much of it.
-const DRAIN: usize = 32 << 10;
+const DRAIN_CHUNK: usize = 32 << 10;
 
 impl TimedStream {
     pub(crate) fn new(transport: Stream, peer_addr: Option<SocketAddr>) -> Self {
@@ -85,15 +85,15 @@ impl TimedStream {
     /// (§7.1.1).
     // Not inlined: the stack for it would be held by idle connections.
     #[inline(never)]
-    pub(crate) fn drain(&self, deadline: Expiry) {
+    pub(crate) fn drain(&self, expiry: Expiry) {
         // Nearly all peers have nothing more to say.
         let mut small = [0; 2048];
         let mut large = Vec::new();
-        while let Some(wait) = deadline.left() {
+        while let Some(wait) = expiry.left() {
             let sink = if large.is_empty() { &mut small[..] } else { &mut large[..] };
             match self.read(sink, wait) {
                 Ok(Some(0)) | Err(_) => return,
-                Ok(Some(len)) if len == small.len() => large.resize(DRAIN, 0),
+                Ok(Some(len)) if len == small.len() => large.resize(DRAIN_CHUNK, 0),
                 Ok(_) => {}
             }
         }
@@ -120,12 +120,12 @@ impl Sink for TimedStream {
     ///
     /// After an error, nobody knows how much was written: the stream is of no more use.
     fn write_all(&self, mut bufs: &mut [IoSlice<'_>], within: Duration) -> io::Result<()> {
-        let deadline = Expiry::after(within);
+        let expiry = Expiry::after(within);
         let mut wait = within;
         // Leading empty buffers would make a transport that only looks at the first write nothing.
         IoSlice::advance_slices(&mut bufs, 0);
         while !bufs.is_empty() {
-            if let Some(timeout) = self.write_timeout.update(wait.min(LONGEST_WRITE)) {
+            if let Some(timeout) = self.write_timeout.update(wait.min(MAX_WRITE_TIMEOUT)) {
                 self.transport.set_write_timeout(timeout)?;
             }
             match self.transport.write_vectored(bufs) {
@@ -138,7 +138,7 @@ impl Sink for TimedStream {
                 self.write_timeout.invalidate();
                 // A write that stalls may still report a little progress at each of its timeouts,
                 // so the clock is asked after every one.
-                wait = deadline.left().ok_or(ErrorKind::TimedOut)?;
+                wait = expiry.left().ok_or(ErrorKind::TimedOut)?;
             }
         }
         Ok(())
@@ -151,7 +151,7 @@ impl Sink for TimedStream {
         let nonblocking = self.transport.set_nonblocking(true).is_ok();
         if !nonblocking {
             self.write_timeout.invalidate();
-            self.transport.set_write_timeout(Some(SHORTEST))?;
+            self.transport.set_write_timeout(Some(MIN_TIMEOUT))?;
         }
         let written = self.transport.write_vectored(&[IoSlice::new(bytes)]);
         if nonblocking {
@@ -179,9 +179,9 @@ impl CachedTimeout {
     /// will do: a shorter one will, until it has ended a call too soon. Whole seconds, where there
     /// are several, so that the tail of a deadline does not set a new timeout at every call.
     fn update(&self, wait: Duration) -> Option<Option<Duration>> {
-        let wait = wait.max(SHORTEST);
-        let told = self.0.load(Ordering::Relaxed);
-        if told != UNFIT && Duration::from_nanos(told) <= wait {
+        let wait = wait.max(MIN_TIMEOUT);
+        let current = self.0.load(Ordering::Relaxed);
+        if current != UNFIT && Duration::from_nanos(current) <= wait {
             return None;
         }
         let wait = match wait.as_secs() {
@@ -213,7 +213,7 @@ mod tests {
             (Duration::MAX, None),
             (ms(59_999), Some(Some(ms(59_000)))),
             (ms(1_700), Some(Some(ms(1_700)))),
-            (Duration::ZERO, Some(Some(SHORTEST))),
+            (Duration::ZERO, Some(Some(MIN_TIMEOUT))),
             (Duration::from_micros(1), None),
             (ms(10_000), None),
         ] {

@@ -20,11 +20,8 @@ pub(crate) struct TimedListener {
     options: Options,
 }
 
-/// How long an accept may wait. What it costs is a wake-up of each thread that waits.
-pub(crate) const LONGEST_WAIT: Duration = Duration::from_millis(200);
-
-/// How long to rest before another look where `accept` does not wait by itself.
-const NAP: Duration = Duration::from_millis(5);
+/// How long to sleep between looks where `accept` does not wait by itself.
+const ACCEPT_POLL_INTERVAL: Duration = Duration::from_millis(5);
 
 impl TimedListener {
     /// Takes the listener over, whatever its former owner wanted of it.
@@ -46,10 +43,10 @@ impl TimedListener {
         self.options.set_timeout(wait)?;
         let start = Instant::now();
         match self.listener.accept() {
-            Ok(wire) => Ok(Some(wire)),
+            Ok(stream) => Ok(Some(stream)),
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
                 if start.elapsed() < wait / 2 {
-                    thread::sleep(NAP.min(wait));
+                    thread::sleep(ACCEPT_POLL_INTERVAL.min(wait));
                 }
                 Ok(None)
             }
@@ -74,7 +71,7 @@ mod options {
     use std::os::fd::{AsRawFd, OwnedFd};
     use std::time::Duration;
 
-    use crate::io::listener::Listener;
+    use crate::io::listener::{Listener, MAX_ACCEPT_TIMEOUT};
 
     pub(super) const NONBLOCKING: bool = false;
 
@@ -105,7 +102,7 @@ mod options {
 
         /// What another owner has set since is left as it is. There is nobody to hear of an error.
         pub(super) fn put_back(&self, listener: &Listener) {
-            let is_ours = |timeout: &Duration| *timeout <= crate::io::timed_listener::LONGEST_WAIT;
+            let is_ours = |timeout: &Duration| *timeout <= MAX_ACCEPT_TIMEOUT;
             if self.socket.read_timeout().is_ok_and(|timeout| timeout.is_some_and(|t| is_ours(&t)))
             {
                 // If it was that of another server of our kind, that one may have ended since.
@@ -183,7 +180,7 @@ mod tests {
             assert!(spent >= WAIT || options::NONBLOCKING, "{spent:?}");
             // One of several owners may want it otherwise; then it is looked at now and then.
             other.set_nonblocking(true).unwrap();
-            assert!(time(&listener) >= NAP);
+            assert!(time(&listener) >= ACCEPT_POLL_INTERVAL);
             other.set_nonblocking(options::NONBLOCKING).unwrap();
         }
     }

@@ -13,7 +13,8 @@ use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::io::timed_listener::{LONGEST_WAIT, TimedListener};
+use crate::io::listener::MAX_ACCEPT_TIMEOUT;
+use crate::io::timed_listener::TimedListener;
 
 /// How many threads accept on a listener, at the most.
 pub(crate) const MAX_ACCEPTING: usize = 2;
@@ -40,7 +41,7 @@ pub(crate) struct Pace {
 }
 
 /// How long one accept waits, at first and at most.
-const ACCEPT_TIMEOUT: (Duration, Duration) = (Duration::from_millis(10), LONGEST_WAIT);
+const ACCEPT_TIMEOUT: (Duration, Duration) = (Duration::from_millis(10), MAX_ACCEPT_TIMEOUT);
 
 /// How long accepting stops when the system has run out of something, at first and at most.
 const ACCEPT_BACKOFF: (Duration, Duration) = (Duration::from_millis(5), Duration::from_secs(1));

@@ -32,7 +32,7 @@ use crate::config::Config;
 use crate::connection::{Connection, Request};
 use crate::http::{Accept, Reject, Response};
 use crate::io::Listener;
-use crate::io::deadline::Expiry;
+use crate::io::expiry::Expiry;
 use crate::io::timed_listener::TimedListener;
 use crate::server::acceptor::Acceptor;
 use crate::server::callbacks::Callbacks;

@@ -11,7 +11,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use crate::connection::lifecycle::{self, ConnectionShared};
-use crate::io::deadline::Expiry;
+use crate::io::expiry::Expiry;
 use crate::io::stream::Sink;
 use crate::io::stream::TimedStream;
 use crate::proto::CloseCode;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 #[cfg(doc)]
 use crate::Server;
-use crate::io::deadline::Expiry;
+use crate::io::expiry::Expiry;
 use crate::server::registry::Registry;
 
 /// How often a shutdown looks for peers that do not answer its Close in time.

@@ -9,7 +9,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use crate::io::deadline::Expiry;
+use crate::io::expiry::Expiry;
 use crate::session::headroom::{self, Share};
 
 /// How long a thread should wait for another connection.

@@ -14,7 +14,7 @@ use crate::connection::Request;
 use crate::connection::lifecycle::{ConnectionShared, ServerShared};
 use crate::error::UpgradeError;
 use crate::http::{Accept, Date, Reject, Response};
-use crate::io::deadline::Expiry;
+use crate::io::expiry::Expiry;
 use crate::io::stream::Sink;
 use crate::io::stream::TimedStream;
 use crate::io::transport::{Stream, Transport};

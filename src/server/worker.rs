@@ -12,14 +12,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::config::Config;
-use crate::connection::Connection;
-use crate::connection::Request;
 use crate::connection::lifecycle::{ConnectionShared, ServerShared};
+use crate::connection::{Connection, Request};
 use crate::error::UpgradeError;
 use crate::http::{Response, Status};
-use crate::io::stream::Sink;
-use crate::io::stream::TimedStream;
-use crate::io::timed_listener::{LONGEST_WAIT, TimedListener};
+use crate::io::listener::MAX_ACCEPT_TIMEOUT;
+use crate::io::stream::{Sink, TimedStream};
+use crate::io::timed_listener::TimedListener;
 use crate::proto::CloseCode;
 use crate::server::acceptor::{Acceptor, MAX_ACCEPTING, Pace};
 use crate::server::callbacks::{BoxError, Callbacks, ErrorContext, catch_panic};
@@ -206,7 +205,7 @@ where
     /// Waits so long, but not beyond the server's end.
     fn back_off(&self, mut left: Duration) {
         while !left.is_zero() && !self.is_stopping() {
-            let nap = left.min(LONGEST_WAIT);
+            let nap = left.min(MAX_ACCEPT_TIMEOUT);
             thread::sleep(nap);
             left -= nap;
             self.check_closes();

@@ -1,8 +1,8 @@
 //! Absolute deadlines, made of a socket's per-call timeouts.
 //!
 //! A socket timeout bounds one call, and a call that makes a little progress starts it anew; so
-//! a peer that takes a byte now and then could hold a thread for ever. A [`Expiry`] is a point
-//! in time: what is left of it bounds the next call, and when nothing is left it is over.
+//! a peer that takes a byte now and then could hold a thread for ever. An [`Expiry`] is a point in
+//! time: what is left of it bounds the next call, and when nothing is left it is over.
 
 use std::time::{Duration, Instant};
 
