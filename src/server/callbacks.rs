@@ -1,6 +1,6 @@
-//! The application's callbacks. A panic in one of them is caught, for the thread is ours.
+//! The application's callbacks. A panic in one of them is caught: it must not end a thread that
+//! also accepts, or reach another connection.
 
-use std::any::Any;
 use std::error::Error as StdError;
 use std::mem;
 use std::net::SocketAddr;
@@ -10,15 +10,15 @@ use crate::connection::Request;
 use crate::error::UpgradeError;
 use crate::http::{Accept, Reject, Response};
 
-/// The error type of handlers: whatever `?` turns an error into.
+/// The error type of handlers: any error that implements [`Error`](StdError), which `?` converts.
 pub type BoxError = Box<dyn StdError + Send + Sync>;
 
-/// What is known of the connection that an error is about, for
+/// Which connection an error is about: the argument of
 /// [`Server::on_error`](crate::Server::on_error).
 #[derive(Debug, Clone, Copy)]
 pub struct ErrorContext<'a> {
-    pub(crate) peer_addr: Option<SocketAddr>,
-    pub(crate) request: Option<&'a Request>,
+    peer_addr: Option<SocketAddr>,
+    request: Option<&'a Request>,
 }
 
 pub(crate) type OnUpgrade = dyn Fn(&Request) -> Result<Accept, Reject> + Send + Sync;
@@ -33,15 +33,14 @@ pub(crate) struct Callbacks {
 }
 
 impl<'a> ErrorContext<'a> {
-    /// The peer's address. `None` where the stream has none, as a Unix-domain socket, and for
+    /// The peer's address. `None` for a Unix-domain socket, which has none, and for
     /// [`UpgradeError::Accept`], which is about no stream.
     #[must_use]
     pub fn peer_addr(&self) -> Option<SocketAddr> {
         self.peer_addr
     }
 
-    /// The request. `None` where its head could not be read to its end, or does not follow the
-    /// grammar.
+    /// The request. `None` if its head was not read to the end, or is malformed.
     #[must_use]
     pub fn request(&self) -> Option<&'a Request> {
         self.request
@@ -49,7 +48,7 @@ impl<'a> ErrorContext<'a> {
 }
 
 impl Callbacks {
-    /// Whether a valid request for a connection is to be accepted.
+    /// Whether a valid request for a connection is accepted; by default it is.
     ///
     /// # Errors
     ///
@@ -64,42 +63,43 @@ impl Callbacks {
         }
     }
 
-    /// The answer to a plain request, if the application has any.
+    /// The response to a plain request, if the application answers these.
     ///
     /// # Errors
     ///
     /// [`UpgradeError::Panicked`].
     pub(crate) fn on_request(&self, request: &Request) -> Result<Option<Response>, UpgradeError> {
-        let answer = self.on_request.as_ref().map(|f| catch_panic(|| f(request)));
-        answer.transpose().map_err(UpgradeError::Panicked)
+        let response = self.on_request.as_ref().map(|f| catch_panic(|| f(request)));
+        response.transpose().map_err(UpgradeError::Panicked)
     }
 
-    /// Tells of what went wrong.
-    pub(crate) fn on_error(&self, context: &ErrorContext<'_>, error: &BoxError) {
+    /// Reports what went wrong with a connection, or before there was one.
+    pub(crate) fn on_error(
+        &self,
+        peer_addr: Option<SocketAddr>,
+        request: Option<&Request>,
+        error: impl Into<BoxError>,
+    ) {
         if let Some(f) = &self.on_error {
-            // There is nobody left to be told of a panic in there.
-            let _ = catch_panic(|| f(context, error));
+            let (context, error) = (ErrorContext { peer_addr, request }, error.into());
+            // Nobody is left to be told of a panic in there.
+            let _ = catch_panic(|| f(&context, &error));
         }
     }
 }
 
-/// What `work` returns.
+/// What `f` returns.
 ///
 /// # Errors
 ///
-/// What a panic said.
-pub(crate) fn catch_panic<T>(work: impl FnOnce() -> T) -> Result<T, String> {
-    catch_unwind(AssertUnwindSafe(work)).map_err(|panic| {
-        let message = panic_message(&*panic);
+/// The message of its panic.
+pub(crate) fn catch_panic<T>(f: impl FnOnce() -> T) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(f)).map_err(|panic| {
+        let text = panic.downcast_ref::<&str>().copied();
+        let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+        let text = text.unwrap_or("without a word").to_owned();
         // What it carries may panic when it is dropped.
         mem::forget(panic);
-        message
+        text
     })
-}
-
-/// What a panic said.
-fn panic_message(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().copied();
-    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    text.unwrap_or("without a word").to_owned()
 }

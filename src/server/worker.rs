@@ -21,7 +21,7 @@ use crate::io::stream::{Sink, TimedStream};
 use crate::io::timed_listener::TimedListener;
 use crate::proto::CloseCode;
 use crate::server::acceptor::{Acceptor, MAX_ACCEPTING, Pace};
-use crate::server::callbacks::{BoxError, Callbacks, ErrorContext, catch_panic};
+use crate::server::callbacks::{BoxError, Callbacks, catch_panic};
 use crate::server::registry::Slot;
 use crate::server::shutdown::ShutdownHandle;
 use crate::server::thread_pool::{THREAD_KEEPALIVE, ThreadPool};
@@ -145,8 +145,7 @@ where
                     // Out of descriptors or memory: what ends meanwhile gives some back.
                     _ if acceptor.release() => return None,
                     _ => {
-                        let context = ErrorContext { peer_addr: None, request: None };
-                        self.callbacks.on_error(&context, &UpgradeError::Accept(error).into());
+                        self.callbacks.on_error(None, None, UpgradeError::Accept(error));
                         self.back_off(pace.back_off());
                     }
                 },
@@ -187,8 +186,7 @@ where
         // Nothing was sent before, so the socket has room for this.
         let _ = stream.write_all(&mut [IoSlice::new(&reply)], Duration::from_millis(10));
         stream.shutdown(Shutdown::Write);
-        let context = ErrorContext { peer_addr: stream.peer_addr(), request: None };
-        self.callbacks.on_error(&context, &error.into());
+        self.callbacks.on_error(stream.peer_addr(), None, error);
         if let Some(place) = LingerPermit::acquire(&self.lingering) {
             // Without a thread, the stream is dropped as it is.
             let _ = self.threads.start(move || {
@@ -235,8 +233,7 @@ where
             Err(Unopened { error, request }) => (request, Err(error.into())),
         };
         if let Err(error) = result {
-            let context = ErrorContext { peer_addr, request: request.as_deref() };
-            self.callbacks.on_error(&context, &error);
+            self.callbacks.on_error(peer_addr, request.as_deref(), error);
         }
     }
 
