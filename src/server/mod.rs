@@ -27,12 +27,12 @@ pub use upgrade::Upgrade;
 use std::io;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::sync::{Arc, mpsc};
+use std::time::Duration;
 
 use crate::config::Config;
 use crate::connection::{Connection, Request};
 use crate::http::{Accept, Reject, Response};
 use crate::io::Listener;
-use crate::io::expiry::Expiry;
 use crate::io::timed_listener::TimedListener;
 use crate::server::acceptor::Acceptor;
 use crate::server::callbacks::Callbacks;
@@ -180,7 +180,7 @@ impl Server {
         let Self { listeners, config, callbacks, handle } = self;
         config.validate()?;
         let close_timeout = config.timeouts.close;
-        let workers = Workers::new(config, callbacks, handler, handle.clone());
+        let workers = Workers::new(config, callbacks, handler, Arc::clone(&handle.registry));
         let (failed, failures) = mpsc::channel();
         for listener in listeners {
             let acceptor = Arc::new(Acceptor::new(listener, failed.clone()));
@@ -196,7 +196,7 @@ impl Server {
                 Err(error)
             }
             Err(_) => {
-                handle.registry.wait(Expiry::NEVER);
+                handle.registry.wait(Duration::MAX);
                 Ok(())
             }
         }

@@ -1,256 +1,234 @@
-//! Who is connected, so that a server can count them, cap them and send them away.
+//! Who is connected: counts connections, caps them, and closes them at shutdown.
 //!
-//! A connection is counted twice over. Its *place* counts against the caps for as long as its
-//! descriptor is open, which a [`Sender`](crate::Sender) that somebody keeps may do for long; its
-//! *slot* is what a server that stops waits for, and ends with its handler.
+//! A connection is counted twice. Its [`Registration`] counts against the caps for as long as its
+//! descriptor is open, which a [`Sender`](crate::Sender) that somebody keeps may hold for long. Its
+//! [`HandlerGuard`] is what a shutdown waits for, and ends with its handler.
 
 use std::collections::hash_map::Entry;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::{IpAddr, Ipv6Addr, Shutdown};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use crate::connection::lifecycle::{self, ConnectionShared};
-use crate::io::expiry::Expiry;
-use crate::io::stream::Sink;
-use crate::io::stream::TimedStream;
+use crate::connection::lifecycle::{ConnectionShared, Place};
+use crate::io::stream::{Sink, TimedStream};
 use crate::proto::CloseCode;
 use crate::session::CloseAction;
 
 /// The connections of a server.
 #[derive(Default)]
 pub(crate) struct Registry {
-    peers: Mutex<Peers>,
-    /// Signalled whenever a handler ends, if somebody waits for that.
-    ended: Condvar,
-    /// Those to which a Close was sent that they have yet to answer, and since when.
-    closing: Mutex<VecDeque<(Instant, Weak<ConnectionShared>)>>,
+    /// Set once, before those who are to hear of it are looked for under the lock. So who takes the
+    /// lock later sees it.
+    closed: AtomicBool,
+    connections: Mutex<Connections>,
+    /// Signalled whenever a handler ends once the registry is closed.
+    handler_ended: Condvar,
+    /// Those to which a Close was sent that they have yet to answer, and until when.
+    unanswered: Mutex<Unanswered>,
 }
+
+type Unanswered = VecDeque<(Instant, Weak<ConnectionShared>)>;
 
 #[derive(Default)]
-struct Peers {
-    /// In places that are used again.
-    places: Vec<Option<Peer>>,
-    /// Which of them are free.
-    free: Vec<usize>,
+struct Connections {
+    by_id: BTreeMap<u64, Registered>,
+    next_id: u64,
     /// How many there are from each source; no entry is zero.
     by_source: HashMap<IpAddr, usize>,
-    /// How many have a slot.
-    slots: usize,
-    /// Whether the server is shutting down: nobody enters any more.
-    closing: bool,
-    /// How many threads wait for the others to end.
-    waiting: usize,
+    /// How many handlers run, or may do so after their handshake.
+    handlers: usize,
 }
 
-struct Peer {
+struct Registered {
     shared: Weak<ConnectionShared>,
     /// Whether the request is accepted.
     open: bool,
 }
 
-/// What a server that stops waits for; dropping it is the end of a connection's handler.
-pub(crate) struct Slot {
+/// What a shutdown waits for; dropping it is the end of a connection's handler.
+pub(crate) struct HandlerGuard {
     registry: Arc<Registry>,
-    place: usize,
+    id: u64,
 }
 
 /// What counts against the caps, until it is dropped with its connection's descriptor.
-struct Place {
+struct Registration {
     registry: Arc<Registry>,
-    place: usize,
+    id: u64,
     source: Option<IpAddr>,
 }
 
 impl Registry {
-    /// A place and a slot for a stream, if the limits allow one more.
-    pub(crate) fn enter(self: &Arc<Self>, shared: &Arc<ConnectionShared>) -> Option<Slot> {
+    /// Counts a stream, if the limits allow one more and the server is not shutting down.
+    pub(crate) fn register(
+        self: &Arc<Self>,
+        shared: &Arc<ConnectionShared>,
+    ) -> Option<HandlerGuard> {
         let limits = &shared.server.config.limits;
         let source = source(shared.stream());
-        let mut peers = self.lock();
-        if peers.closing || peers.count() >= limits.max_connections {
+        let mut connections = self.lock();
+        if self.is_closed() || connections.by_id.len() >= limits.max_connections {
             return None;
         }
-        if let Some(source) = source {
-            match peers.by_source.entry(source) {
-                Entry::Occupied(mut count) if *count.get() < limits.max_connections_per_ip => {
-                    *count.get_mut() += 1;
-                }
-                Entry::Vacant(first) if limits.max_connections_per_ip > 0 => drop(first.insert(1)),
-                _ => return None,
+        if let Some(ip) = source {
+            let count = connections.by_source.get(&ip).copied().unwrap_or(0);
+            if count >= limits.max_connections_per_ip {
+                return None;
             }
+            connections.by_source.insert(ip, count + 1);
         }
-        let peer = Some(Peer { shared: Arc::downgrade(shared), open: false });
-        let place = match peers.free.pop() {
-            Some(place) => {
-                peers.places[place] = peer;
-                place
-            }
-            None => {
-                peers.places.push(peer);
-                peers.places.len() - 1
-            }
-        };
-        peers.slots += 1;
-        drop(peers);
-        shared.count_at(Box::new(Place { registry: Arc::clone(self), place, source }));
-        Some(Slot { registry: Arc::clone(self), place })
+        let id = connections.next_id;
+        connections.by_id.insert(id, Registered { shared: Arc::downgrade(shared), open: false });
+        connections.next_id += 1;
+        connections.handlers += 1;
+        drop(connections);
+        shared.count_at(Box::new(Registration { registry: Arc::clone(self), id, source }));
+        Some(HandlerGuard { registry: Arc::clone(self), id })
     }
 
-    /// Lets nobody enter any more, sends 1001 to all that are open, and cuts those still in their
+    /// Whether the server is shutting down.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Relaxed)
+    }
+
+    /// Registers nobody any more, sends 1001 to all that are open, and cuts those still in their
     /// handshake. Nobody is waited for: who has no room for a Close gets it by a later
     /// [`retry`](Self::retry).
     pub(crate) fn close(&self) {
-        let (mut open, mut opening) = (Vec::new(), Vec::new());
-        let mut peers = self.lock();
-        peers.closing = true;
-        for peer in peers.places.iter().flatten() {
-            let list = if peer.open { &mut open } else { &mut opening };
-            list.extend(peer.shared.upgrade());
-        }
-        drop(peers);
-        for shared in &open {
-            going_away(shared);
-        }
-        for shared in opening {
-            shared.stream().shutdown(Shutdown::Both);
+        self.closed.store(true, Ordering::Relaxed);
+        for (shared, open) in self.all() {
+            match open {
+                true => going_away(&shared),
+                false => shared.stream().shutdown(Shutdown::Both),
+            }
         }
     }
 
     /// Sends what the peers had no room for before, as far as they have now.
     pub(crate) fn retry(&self) {
-        for shared in self.all() {
+        for (shared, _) in self.all() {
             shared.writer.retry();
         }
     }
 
-    /// Waits until all handlers have ended; whether they have by the deadline.
-    pub(crate) fn wait(&self, deadline: Expiry) -> bool {
-        let mut peers = self.lock();
-        peers.waiting += 1;
-        while peers.slots > 0
-            && let Some(left) = deadline.left()
-        {
-            let waited = self.ended.wait_timeout(peers, left.min(Duration::from_secs(3600)));
-            peers = waited.unwrap_or_else(PoisonError::into_inner).0;
-        }
-        peers.waiting -= 1;
-        peers.slots == 0
+    /// Waits until all handlers have ended; whether they have. Once the registry is closed.
+    pub(crate) fn wait(&self, timeout: Duration) -> bool {
+        let is_busy = |connections: &mut Connections| connections.handlers > 0;
+        let waited = self.handler_ended.wait_timeout_while(self.lock(), timeout, is_busy);
+        let (connections, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        connections.handlers == 0
     }
 
     /// Cuts those whose peers have not answered our Close in time, if their threads are in a read
     /// that began before it was sent: nothing else would wake them. To be called now and then.
     pub(crate) fn expire(&self) {
-        let mut later = Vec::new();
-        loop {
-            let mut closing = self.closing();
-            let Some((since, shared)) = closing.pop_front() else { break };
-            let Some(shared) = shared.upgrade() else { continue };
-            if since.elapsed() < shared.server.config.timeouts.close {
-                closing.push_front((since, Arc::downgrade(&shared)));
-                break;
-            }
-            drop(closing);
-            shared.writer.retry();
-            let timeout = shared.server.config.timeouts.close;
-            match shared.writer.closed_at() {
-                Some(at) if at.elapsed() >= timeout => shared.expire_close(),
-                // Its time begins when it is sent.
-                at => later.push((at.unwrap_or_else(Instant::now), shared)),
-            }
+        let mut due = Vec::new();
+        let mut unanswered = self.unanswered();
+        if unanswered.is_empty() {
+            return;
         }
-        for (since, shared) in later {
-            self.watch_since(since, &shared);
+        let now = Instant::now();
+        while let Some((at, shared)) = unanswered.front()
+            && (*at <= now || shared.strong_count() == 0)
+        {
+            due.extend(shared.upgrade());
+            unanswered.pop_front();
+        }
+        drop(unanswered);
+        for shared in due {
+            shared.writer.retry();
+            match shared.writer.closed_at() {
+                Some(at) if at.elapsed() >= shared.server.config.timeouts.close => {
+                    shared.expire_close();
+                }
+                // Its time begins when it is sent.
+                at => self.watch(&shared, at.unwrap_or_else(Instant::now)),
+            }
         }
     }
 
     /// Cuts all streams, unless every handler has ended: what is left then was taken out of one.
     pub(crate) fn cut(&self) {
-        if self.lock().slots == 0 {
+        if self.lock().handlers == 0 {
             return;
         }
-        for shared in self.all() {
+        for (shared, _) in self.all() {
             shared.abort();
         }
     }
 
-    fn watch(&self, shared: &Arc<ConnectionShared>) {
-        self.watch_since(Instant::now(), shared);
-    }
-
-    fn watch_since(&self, since: Instant, shared: &Arc<ConnectionShared>) {
-        if shared.server.config.timeouts.close == Duration::MAX {
-            return;
-        }
-        let mut closing = self.closing();
+    /// Has [`expire`](Self::expire) look at a connection whose Close was sent at this time.
+    fn watch(&self, shared: &Arc<ConnectionShared>, closed_at: Instant) {
+        let due = closed_at.checked_add(shared.server.config.timeouts.close);
+        // Else it is never.
+        let Some(due) = due else { return };
+        let mut unanswered = self.unanswered();
         // Those that have ended meanwhile need not wait for their turn.
-        if closing.len() >= 64 && closing.len().is_power_of_two() {
-            closing.retain(|(_, shared)| shared.strong_count() > 0);
+        if unanswered.len() >= 64 && unanswered.len().is_power_of_two() {
+            unanswered.retain(|(_, shared)| shared.strong_count() > 0);
         }
-        closing.push_back((since, Arc::downgrade(shared)));
+        unanswered.push_back((due, Arc::downgrade(shared)));
     }
 
-    /// All connections. They are dropped outside the lock, which that takes.
-    fn all(&self) -> Vec<Arc<ConnectionShared>> {
-        let peers = self.lock();
-        peers.places.iter().flatten().filter_map(|peer| peer.shared.upgrade()).collect()
+    /// All connections, and whether they are open. They are dropped outside the lock, which that
+    /// takes.
+    fn all(&self) -> Vec<(Arc<ConnectionShared>, bool)> {
+        let connections = self.lock();
+        let all = connections.by_id.values();
+        all.filter_map(|one| Some((one.shared.upgrade()?, one.open))).collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Peers> {
-        self.peers.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Connections> {
+        self.connections.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn closing(&self) -> MutexGuard<'_, VecDeque<(Instant, Weak<ConnectionShared>)>> {
-        self.closing.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Peers {
-    fn count(&self) -> usize {
-        self.places.len() - self.free.len()
+    fn unanswered(&self) -> MutexGuard<'_, Unanswered> {
+        self.unanswered.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Slot {
+impl HandlerGuard {
     /// The handshake is done but for our answer. If the server is shutting down, a Close follows
     /// the answer.
-    pub(crate) fn open(&self) {
-        let mut peers = self.registry.lock();
-        let Some(peer) = &mut peers.places[self.place] else { return };
-        peer.open = true;
-        let shared = peer.shared.upgrade().filter(|_| peers.closing);
-        drop(peers);
+    pub(crate) fn set_open(&self) {
+        let mut connections = self.registry.lock();
+        let Some(registered) = connections.by_id.get_mut(&self.id) else { return };
+        registered.open = true;
+        let shared = registered.shared.upgrade().filter(|_| self.registry.is_closed());
+        drop(connections);
         if let Some(shared) = shared {
             going_away(&shared);
         }
     }
 }
 
-impl Drop for Slot {
+impl Drop for HandlerGuard {
     fn drop(&mut self) {
-        let mut peers = self.registry.lock();
-        peers.slots -= 1;
-        let awaited = peers.waiting > 0;
-        drop(peers);
+        let mut connections = self.registry.lock();
+        connections.handlers -= 1;
+        let awaited = self.registry.is_closed();
+        drop(connections);
         if awaited {
-            self.registry.ended.notify_all();
+            self.registry.handler_ended.notify_all();
         }
     }
 }
 
-impl lifecycle::Place for Place {
+impl Place for Registration {
     fn watch(&self, shared: &Arc<ConnectionShared>) {
-        self.registry.watch(shared);
+        self.registry.watch(shared, Instant::now());
     }
 }
 
-impl Drop for Place {
+impl Drop for Registration {
     fn drop(&mut self) {
-        let mut peers = self.registry.lock();
+        let mut connections = self.registry.lock();
         // Weak, so that nothing of the connection is dropped under the lock.
-        peers.places[self.place] = None;
-        peers.free.push(self.place);
-        if let Some(Entry::Occupied(mut count)) = self.source.map(|ip| peers.by_source.entry(ip)) {
+        connections.by_id.remove(&self.id);
+        let count = self.source.map(|ip| connections.by_source.entry(ip));
+        if let Some(Entry::Occupied(mut count)) = count {
             *count.get_mut() -= 1;
             if *count.get() == 0 {
                 count.remove();
@@ -281,7 +259,6 @@ mod tests {
     use crate::io::transport::{Stream, Transport};
     use std::io::{self, IoSlice};
     use std::net::SocketAddr;
-    use std::sync::atomic::{AtomicBool, Ordering};
 
     /// A stream that is never used.
     struct Nothing;
@@ -305,37 +282,37 @@ mod tests {
     }
 
     #[test]
-    fn places_are_counted_in_all_and_by_source_and_given_back() {
+    fn connections_are_counted_in_all_and_by_source_and_given_back() {
         let limits = Limits { max_connections: 3, max_connections_per_ip: 2, ..Limits::default() };
         let context = Arc::new(ServerShared::new(Config { limits, ..Config::default() }));
         let registry = Arc::new(Registry::default());
-        let enter = |ip: &str| {
+        let register = |ip: &str| {
             let peer = SocketAddr::new(ip.parse().unwrap(), 1);
             let stream = TimedStream::new(Stream::Other(Box::new(Nothing)), Some(peer));
             let shared = Arc::new(ConnectionShared::new(stream, Arc::clone(&context)));
-            registry.enter(&shared).map(|slot| (slot, shared))
+            registry.register(&shared).map(|guard| (guard, shared))
         };
-        let first = enter("10.0.0.1").unwrap();
-        let mapped = enter("::ffff:10.0.0.1").unwrap();
-        assert!(enter("10.0.0.1").is_none(), "two from one address");
+        let first = register("10.0.0.1").unwrap();
+        let mapped = register("::ffff:10.0.0.1").unwrap();
+        assert!(register("10.0.0.1").is_none(), "two from one address");
         drop(mapped);
-        let second = enter("10.0.0.1").unwrap();
-        let third = enter("2001:db8::1").unwrap();
-        assert!(enter("10.0.0.2").is_none(), "three in all");
+        let second = register("10.0.0.1").unwrap();
+        let third = register("2001:db8::1").unwrap();
+        assert!(register("10.0.0.2").is_none(), "three in all");
         drop((first, second, third));
-        let network = [enter("2001:db8::1").unwrap(), enter("2001:db8::2:3:4:5").unwrap()];
-        assert!(enter("2001:db8::6").is_none(), "two from one /64");
-        assert!(enter("2001:db8:0:1::6").is_some());
+        let network = [register("2001:db8::1").unwrap(), register("2001:db8::2:3:4:5").unwrap()];
+        assert!(register("2001:db8::6").is_none(), "two from one /64");
+        assert!(register("2001:db8:0:1::6").is_some());
         drop(network);
-        assert_eq!(registry.lock().count(), 0);
+        assert_eq!(registry.lock().by_id.len(), 0);
         assert!(registry.lock().by_source.is_empty());
         // A handler that has ended is waited for no more, and counts while its stream is open.
-        let (slot, shared) = enter("10.0.0.1").unwrap();
-        drop(slot);
-        assert!(registry.wait(Expiry::after(Duration::ZERO)));
-        assert_eq!(registry.lock().count(), 1);
+        let (guard, shared) = register("10.0.0.1").unwrap();
+        drop(guard);
+        assert!(registry.wait(Duration::ZERO));
+        assert_eq!(registry.lock().by_id.len(), 1);
         drop(shared);
-        assert_eq!(registry.lock().count(), 0);
+        assert_eq!(registry.lock().by_id.len(), 0);
     }
 
     /// A stream whose peer may have no room, so that a write that waits takes as long as a tick of
@@ -382,10 +359,10 @@ mod tests {
             let full = Full::default();
             let stream = TimedStream::new(Stream::Other(Box::new(full.clone())), None);
             let shared = Arc::new(ConnectionShared::new(stream, Arc::clone(&context)));
-            let slot = registry.enter(&shared).unwrap();
-            slot.open();
+            let guard = registry.register(&shared).unwrap();
+            guard.set_open();
             shared.writer.open(b"101").unwrap();
-            (full, shared, slot)
+            (full, shared, guard)
         };
         let peers: Vec<_> = (0..1000).map(|_| open()).collect();
         for (full, ..) in peers.iter().step_by(2) {
@@ -394,13 +371,14 @@ mod tests {
         let start = Instant::now();
         registry.close();
         assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
-        let told = |(full, ..): &(Full, _, _)| full.0.2.lock().unwrap().starts_with(b"101\x88");
-        assert!(peers.iter().skip(1).step_by(2).all(told), "those with room are told");
-        assert!(!peers.iter().step_by(2).any(told));
+        let was_closed =
+            |(full, ..): &(Full, _, _)| full.0.2.lock().unwrap().starts_with(b"101\x88");
+        assert!(peers.iter().skip(1).step_by(2).all(was_closed), "those with room are told");
+        assert!(!peers.iter().step_by(2).any(was_closed));
         for (full, ..) in &peers {
             full.0.0.store(false, Ordering::SeqCst);
         }
         registry.retry();
-        assert!(peers.iter().all(told));
+        assert!(peers.iter().all(was_closed));
     }
 }

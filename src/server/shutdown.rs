@@ -1,52 +1,55 @@
-//! The way to stop: nobody accepts any more, every connection gets a Close with 1001, and after the
-//! grace what is left is cut.
+//! What happens at shutdown.
+//!
+//! ```text
+//! shutdown(grace)
+//!   │ stop    no new connection is registered; threads that accept see it within 200 ms and leave,
+//!   │         and the last of them closes the listener
+//!   │ close   a connection that is open is sent Close 1001; one still in its handshake is cut
+//!   │ wait    until no handler runs, or `grace` is over; every 100 ms:
+//!   │           retry    sends the Close to peers that had no room for it before
+//!   │           expire   cuts peers that have not answered it within the close timeout
+//!   │ cut     what is left is cut: its handler fails at its next call
+//!   v
+//! Server::run returns when every handler has ended
+//! ```
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-#[cfg(doc)]
-use crate::Server;
 use crate::io::expiry::Expiry;
 use crate::server::registry::Registry;
 
-/// How often a shutdown looks for peers that do not answer its Close in time.
+/// How often a shutdown looks for peers that have not answered its Close in time.
 const CLOSE_CHECK_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Stops a [`Server`] from another thread, with all its listeners, whenever they were added. All
-/// clones stop the same server.
+/// Stops a [`Server`](crate::Server) from another thread, such as one that waits for `SIGTERM`.
+///
+/// It stops all the server's listeners, also those that are added later. All clones stop the same
+/// server.
 #[derive(Clone, Default)]
 pub struct ShutdownHandle {
-    /// Set once, and seen by those who accept soon: none of their waits is long.
-    stop: Arc<AtomicBool>,
-    pub(super) registry: Arc<Registry>,
+    pub(crate) registry: Arc<Registry>,
 }
 
 impl ShutdownHandle {
-    /// Stops the server: accepts nobody more, sends 1001 to every connection, and waits for the
-    /// handlers to end. After `grace` it cuts the connections that are left, so that their
-    /// handlers fail at the next call, and returns.
+    /// Shuts the server down gracefully: stops accepting, sends Close 1001 to every connection, and
+    /// waits for the handlers to end. Connections that are left after `grace` are cut, so that
+    /// their handlers fail at the next call. Then it returns.
     ///
-    /// Whatever state the listeners are in, those who accept see it within 200 ms, and then
-    /// [`run`](Server::run) waits for handlers only. No accept is begun after that; a stream that
-    /// still comes out of one that was under way gets 503, with `Retry-After`. What waits in a
-    /// listener's backlog is left to whoever else accepts there; if nobody does, the system resets
-    /// it as the listener is closed.
+    /// Threads that accept see the shutdown within 200 ms, whatever state the listeners are in.
+    /// After that, [`run`](crate::Server::run) waits for handlers only. A stream that still comes
+    /// out of an accept that was under way gets 503 with `Retry-After`. What waits in a listener's
+    /// backlog is left to whoever else accepts there; if nobody does, the system resets it as the
+    /// listener is closed.
     pub fn shutdown(&self, grace: Duration) {
         let deadline = Expiry::after(grace);
-        self.stop.store(true, Ordering::Relaxed);
         self.registry.close();
         while let Some(left) = deadline.left()
-            && !self.registry.wait(Expiry::after(left.min(CLOSE_CHECK_INTERVAL)))
+            && !self.registry.wait(left.min(CLOSE_CHECK_INTERVAL))
         {
             self.registry.retry();
             self.registry.expire();
         }
         self.registry.cut();
-    }
-
-    /// Whether the server is to stop.
-    pub(super) fn is_stopping(&self) -> bool {
-        self.stop.load(Ordering::Relaxed)
     }
 }

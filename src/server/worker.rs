@@ -22,8 +22,7 @@ use crate::io::timed_listener::TimedListener;
 use crate::proto::CloseCode;
 use crate::server::acceptor::{Acceptor, MAX_ACCEPTING, Pace};
 use crate::server::callbacks::{BoxError, Callbacks, catch_panic};
-use crate::server::registry::Slot;
-use crate::server::shutdown::ShutdownHandle;
+use crate::server::registry::{HandlerGuard, Registry};
 use crate::server::thread_pool::{THREAD_KEEPALIVE, ThreadPool};
 use crate::server::upgrade::{self, Exchange, Incoming, Unopened};
 use crate::session::CloseAction;
@@ -41,7 +40,7 @@ pub(crate) struct Workers<H> {
     callbacks: Callbacks,
     threads: Arc<ThreadPool>,
     handler: H,
-    handle: ShutdownHandle,
+    registry: Arc<Registry>,
     begun: Instant,
     /// The last [`check_closes`](Self::check_closes), in milliseconds from the beginning.
     last_check: AtomicU64,
@@ -52,7 +51,7 @@ pub(crate) struct Workers<H> {
 struct LingerPermit(Arc<AtomicUsize>);
 
 /// An accepted stream that has its place.
-type Admitted = (Arc<ConnectionShared>, Slot);
+type Admitted = (Arc<ConnectionShared>, HandlerGuard);
 
 /// A connection and the request that it came of, which outlives it.
 type Opened = (Connection, Arc<Request>);
@@ -65,12 +64,21 @@ where
         config: Config,
         callbacks: Callbacks,
         handler: H,
-        handle: ShutdownHandle,
+        registry: Arc<Registry>,
     ) -> Arc<Self> {
         let threads = Arc::new(ThreadPool::new(config.stack_size, THREAD_KEEPALIVE));
         let (server, begun) = (Arc::new(ServerShared::new(config)), Instant::now());
         let (last_check, lingering) = Default::default();
-        Arc::new(Self { server, callbacks, threads, handler, handle, begun, last_check, lingering })
+        Arc::new(Self {
+            server,
+            callbacks,
+            threads,
+            handler,
+            registry,
+            begun,
+            last_check,
+            lingering,
+        })
     }
 
     /// Has threads accept.
@@ -101,8 +109,8 @@ where
     fn run(self: Arc<Self>, acceptor: &Arc<Acceptor>, first: Option<Admitted>) {
         let mut next = first;
         loop {
-            if let Some((shared, slot)) = next {
-                self.serve(shared, slot);
+            if let Some((shared, guard)) = next {
+                self.serve(shared, guard);
             }
             let Some(listener) = acceptor.acquire() else { return };
             next = self.accept(acceptor, &listener);
@@ -121,7 +129,7 @@ where
         listener: &TimedListener,
     ) -> Option<Admitted> {
         let mut pace = Pace::new();
-        while !self.is_stopping() {
+        while !self.registry.is_closed() {
             self.check_closes();
             match listener.accept(pace.timeout()) {
                 Ok(None) => pace.succeeded(),
@@ -158,19 +166,21 @@ where
     /// Gives a stream its place, and if this thread is to serve it, returns it.
     fn admit(self: &Arc<Self>, acceptor: &Arc<Acceptor>, stream: TimedStream) -> Option<Admitted> {
         let shared = Arc::new(ConnectionShared::new(stream, Arc::clone(&self.server)));
-        if self.is_stopping() {
-            let error = UpgradeError::Rejected(Status::SERVICE_UNAVAILABLE);
-            self.reject(shared, "the server is shutting down\n", error);
-            return None;
-        }
-        let Some(slot) = self.handle.registry.enter(&shared) else {
-            self.reject(shared, "too many connections\n", UpgradeError::TooManyConnections);
+        let Some(guard) = self.registry.register(&shared) else {
+            let (why, error) = match self.registry.is_closed() {
+                true => {
+                    let error = UpgradeError::Rejected(Status::SERVICE_UNAVAILABLE);
+                    ("the server is shutting down\n", error)
+                }
+                false => ("too many connections\n", UpgradeError::TooManyConnections),
+            };
+            self.reject(shared, why, error);
             return None;
         };
         if acceptor.release() {
-            return Some((shared, slot));
+            return Some((shared, guard));
         }
-        let first = Some((Arc::clone(&shared), slot));
+        let first = Some((Arc::clone(&shared), guard));
         if let Err(error) = self.spawn(acceptor, first) {
             self.reject(shared, "no thread for a connection\n", UpgradeError::Io(error));
         }
@@ -196,13 +206,9 @@ where
         }
     }
 
-    fn is_stopping(&self) -> bool {
-        self.handle.is_stopping()
-    }
-
     /// Waits so long, but not beyond the server's end.
     fn back_off(&self, mut left: Duration) {
-        while !left.is_zero() && !self.is_stopping() {
+        while !left.is_zero() && !self.registry.is_closed() {
             let nap = left.min(MAX_ACCEPT_TIMEOUT);
             thread::sleep(nap);
             left -= nap;
@@ -220,14 +226,14 @@ where
                 .compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed)
                 .is_ok()
         {
-            self.handle.registry.expire();
+            self.registry.expire();
         }
     }
 
     /// The life of a connection.
-    fn serve(&self, shared: Arc<ConnectionShared>, slot: Slot) {
+    fn serve(&self, shared: Arc<ConnectionShared>, guard: HandlerGuard) {
         let peer_addr = shared.stream().peer_addr();
-        let (request, result) = match self.upgrade(shared, &slot) {
+        let (request, result) = match self.upgrade(shared, &guard) {
             Ok(None) => return,
             Ok(Some((conn, request))) => (Some(request), self.handle(conn)),
             Err(Unopened { error, request }) => (request, Err(error.into())),
@@ -243,7 +249,7 @@ where
     fn upgrade(
         &self,
         shared: Arc<ConnectionShared>,
-        slot: &Slot,
+        guard: &HandlerGuard,
     ) -> Result<Option<Opened>, Unopened> {
         let upgrade = match upgrade::read(shared)? {
             Incoming::Upgrade(upgrade) => upgrade,
@@ -257,8 +263,8 @@ where
         };
         let request = upgrade.shared_request();
         let result = match self.callbacks.on_upgrade(&request) {
-            // From the 101 on the client may count on a Close, so the slot knows before.
-            Ok(Ok(accept)) => upgrade.accept_and(&accept, || slot.open()),
+            // From the 101 on the client may count on a Close, so the registry knows before.
+            Ok(Ok(accept)) => upgrade.accept_and(&accept, || guard.set_open()),
             Ok(Err(reject)) => Err(upgrade.reject(&reject)),
             Err(panicked) => {
                 upgrade.apologise();
