@@ -48,11 +48,15 @@ impl From<UnixListener> for Listener {
 
 impl Listener {
     /// The address, if it is one of TCP.
+    ///
+    /// # Errors
+    ///
+    /// If the descriptor is of no use, not even for this.
     pub(crate) fn addr(&self) -> io::Result<Option<SocketAddr>> {
         match self {
             Self::Tcp(listener) => listener.local_addr().map(Some),
             #[cfg(unix)]
-            Self::Unix(_) => Ok(None),
+            Self::Unix(listener) => listener.local_addr().map(|_| None),
         }
     }
 

@@ -31,8 +31,9 @@ impl TimedListener {
         Ok(Self { listener, options })
     }
 
-    pub(crate) fn addr(&self) -> Option<SocketAddr> {
-        self.listener.addr().ok().flatten()
+    /// As of [`Listener`].
+    pub(crate) fn addr(&self) -> io::Result<Option<SocketAddr>> {
+        self.listener.addr()
     }
 
     /// Waits for a stream at most `wait`, or a tick of the kernel's clock more; `None` if none has
@@ -50,7 +51,13 @@ impl TimedListener {
                 }
                 Ok(None)
             }
-            Err(error) => Err(error),
+            Err(error) => match error.kind() {
+                // The peer gave up while it waited; the next one may not have.
+                ErrorKind::Interrupted
+                | ErrorKind::ConnectionAborted
+                | ErrorKind::ConnectionReset => Ok(None),
+                _ => Err(error),
+            },
         }
     }
 }

@@ -8,9 +8,8 @@
 //!
 //! Nobody wakes them when the server is to stop: no accept waits long, and after each they look.
 
-use std::io;
-use std::sync::mpsc::Sender;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::io::{self, ErrorKind};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::io::listener::MAX_ACCEPT_TIMEOUT;
@@ -19,22 +18,15 @@ use crate::io::timed_listener::TimedListener;
 /// How many threads accept on a listener, at the most.
 pub(crate) const MAX_ACCEPTING: usize = 2;
 
-/// See the top of the file.
+/// A listener, which is closed when the last thread that holds this drops it.
 pub(crate) struct Acceptor {
-    state: Mutex<State>,
-    /// Told what makes the listener useless; dropped when nobody accepts any more.
-    failed: Sender<io::Error>,
-}
-
-struct State {
-    /// `None` once nobody is to accept any more.
-    listener: Option<Arc<TimedListener>>,
+    pub(crate) listener: TimedListener,
     /// How many threads accept, or have a stream that they have yet to admit.
-    accepting: usize,
+    accepting: AtomicUsize,
 }
 
-/// How long one who accepts waits, and backs off.
-pub(crate) struct Pace {
+/// How long a thread that accepts waits, and backs off.
+pub(crate) struct AcceptTimer {
     /// When it last had a stream, or began.
     last_stream: Instant,
     backoff: Duration,
@@ -47,52 +39,33 @@ const ACCEPT_TIMEOUT: (Duration, Duration) = (Duration::from_millis(10), MAX_ACC
 const ACCEPT_BACKOFF: (Duration, Duration) = (Duration::from_millis(5), Duration::from_secs(1));
 
 impl Acceptor {
-    pub(crate) fn new(listener: TimedListener, failed: Sender<io::Error>) -> Self {
-        let listener = Some(Arc::new(listener));
-        Self { state: Mutex::new(State { listener, accepting: 0 }), failed }
+    pub(crate) fn new(listener: TimedListener) -> Self {
+        Self { listener, accepting: AtomicUsize::new(0) }
     }
 
-    /// The listener, if one more thread may accept on it.
-    pub(crate) fn acquire(&self) -> Option<Arc<TimedListener>> {
-        let mut state = self.lock();
-        let listener = state.listener.clone().filter(|_| state.accepting < MAX_ACCEPTING)?;
-        state.accepting += 1;
-        Some(listener)
+    /// Counts one more thread that accepts, if one more may.
+    pub(crate) fn acquire(&self) -> bool {
+        self.update(|accepting| (accepting < MAX_ACCEPTING).then_some(accepting + 1))
     }
 
     /// Stops to accept, if another thread does; whether it was so.
     pub(crate) fn release(&self) -> bool {
-        let mut state = self.lock();
-        let others = state.accepting > 1;
-        if others {
-            state.accepting -= 1;
-        }
-        others
+        self.update(|accepting| (accepting > 1).then_some(accepting - 1))
     }
 
-    /// Stops to accept, and nobody begins any more. The listener is closed when the last one is
-    /// through.
-    pub(crate) fn close(&self) {
-        let mut state = self.lock();
-        state.accepting -= 1;
-        let listener = state.listener.take();
-        // Outside the lock.
-        drop(state);
-        drop(listener);
+    // The count is all that they share, so no order with other memory is needed.
+    fn update(&self, f: impl FnMut(usize) -> Option<usize>) -> bool {
+        self.accepting.fetch_update(Ordering::Relaxed, Ordering::Relaxed, f).is_ok()
     }
 
-    /// Tells why nobody accepts any more.
-    pub(crate) fn fail(&self, error: io::Error) {
-        // Nobody hears of a second one.
-        let _ = self.failed.send(error);
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Whether an error of `accept` is the listener's end, and no lack that may pass.
+    pub(crate) fn is_broken(&self, error: &io::Error) -> bool {
+        // It listens no more, or is no socket any more.
+        error.kind() == ErrorKind::InvalidInput || self.listener.addr().is_err()
     }
 }
 
-impl Pace {
+impl AcceptTimer {
     pub(crate) fn new() -> Self {
         Self { last_stream: Instant::now(), backoff: ACCEPT_BACKOFF.0 }
     }
@@ -104,12 +77,12 @@ impl Pace {
     }
 
     /// Accepting works, whether a stream has come or not.
-    pub(crate) fn succeeded(&mut self) {
+    pub(crate) fn reset_backoff(&mut self) {
         self.backoff = ACCEPT_BACKOFF.0;
     }
 
     /// How long to stop, now that accepting has failed: longer each time.
-    pub(crate) fn back_off(&mut self) -> Duration {
+    pub(crate) fn next_backoff(&mut self) -> Duration {
         let backoff = self.backoff;
         self.backoff = (backoff * 2).min(ACCEPT_BACKOFF.1);
         backoff
@@ -120,43 +93,34 @@ impl Pace {
 mod tests {
     use super::*;
     use std::net::TcpListener;
-    use std::sync::mpsc::channel;
 
     #[test]
     fn one_stays_and_no_more_enter_than_there_are_places() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let (failed, failures) = channel();
-        let acceptor = Acceptor::new(TimedListener::new(listener.into()).unwrap(), failed);
+        let acceptor = Acceptor::new(TimedListener::new(listener.into()).unwrap());
         for _ in 0..MAX_ACCEPTING {
-            assert!(acceptor.acquire().is_some());
+            assert!(acceptor.acquire());
         }
-        assert!(acceptor.acquire().is_none());
+        assert!(!acceptor.acquire());
         for _ in 1..MAX_ACCEPTING {
             assert!(acceptor.release());
         }
         assert!(!acceptor.release());
-        assert!(acceptor.acquire().is_some());
-        acceptor.close();
-        assert_eq!(acceptor.lock().accepting, MAX_ACCEPTING - 1);
-        assert!(acceptor.acquire().is_none());
-        acceptor.fail(io::ErrorKind::InvalidInput.into());
-        assert_eq!(failures.recv().unwrap().kind(), io::ErrorKind::InvalidInput);
-        drop(acceptor);
-        assert!(failures.recv().is_err());
+        assert!(acceptor.acquire());
     }
 
     #[test]
     fn a_rest_is_longer_each_time_until_it_was_fine() {
-        let mut pace = Pace::new();
+        let mut timer = AcceptTimer::new();
         for _ in 0..2 {
             for rest in [5, 10, 20, 40, 80, 160, 320, 640, 1000, 1000] {
-                assert_eq!(pace.back_off(), Duration::from_millis(rest));
+                assert_eq!(timer.next_backoff(), Duration::from_millis(rest));
             }
-            pace.succeeded();
+            timer.reset_backoff();
         }
-        assert!(pace.timeout() >= ACCEPT_TIMEOUT.0 && pace.timeout() <= ACCEPT_TIMEOUT.1);
-        pace.last_stream =
-            pace.last_stream.checked_sub(Duration::from_secs(60)).expect("a machine that is up");
-        assert_eq!(pace.timeout(), ACCEPT_TIMEOUT.1);
+        assert!(timer.timeout() >= ACCEPT_TIMEOUT.0 && timer.timeout() <= ACCEPT_TIMEOUT.1);
+        timer.last_stream =
+            timer.last_stream.checked_sub(Duration::from_secs(60)).expect("a machine that is up");
+        assert_eq!(timer.timeout(), ACCEPT_TIMEOUT.1);
     }
 }

@@ -27,14 +27,12 @@ pub use upgrade::Upgrade;
 use std::io;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::sync::{Arc, mpsc};
-use std::time::Duration;
 
 use crate::config::Config;
 use crate::connection::{Connection, Request};
 use crate::http::{Accept, Reject, Response};
 use crate::io::Listener;
 use crate::io::timed_listener::TimedListener;
-use crate::server::acceptor::Acceptor;
 use crate::server::callbacks::Callbacks;
 use crate::server::worker::Workers;
 
@@ -150,7 +148,7 @@ impl Server {
     /// The address of the first TCP listener, if there is one.
     #[must_use]
     pub fn local_addr(&self) -> Option<SocketAddr> {
-        self.listeners.iter().find_map(TimedListener::addr)
+        self.listeners.iter().find_map(|listener| listener.addr().ok().flatten())
     }
 
     /// A handle that stops the server, before [`run`](Self::run) or while it runs.
@@ -180,25 +178,16 @@ impl Server {
         let Self { listeners, config, callbacks, handle } = self;
         config.validate()?;
         let close_timeout = config.timeouts.close;
-        let workers = Workers::new(config, callbacks, handler, Arc::clone(&handle.registry));
         let (failed, failures) = mpsc::channel();
+        let registry = Arc::clone(&handle.registry);
+        let workers = Workers::new(config, callbacks, handler, registry, failed);
         for listener in listeners {
-            let acceptor = Arc::new(Acceptor::new(listener, failed.clone()));
-            if let Err(error) = workers.start(&acceptor) {
-                acceptor.fail(error);
-            }
+            workers.listen(listener);
         }
-        // The acceptors have the senders: when nobody holds one any more, all have ended.
-        drop(failed);
-        match failures.recv() {
-            Ok(error) => {
-                handle.shutdown(close_timeout);
-                Err(error)
-            }
-            Err(_) => {
-                handle.registry.wait(Duration::MAX);
-                Ok(())
-            }
-        }
+        drop(workers);
+        // The workers have the sender: when nobody holds it any more, all have ended.
+        let Ok(error) = failures.recv() else { return Ok(()) };
+        handle.shutdown(close_timeout);
+        Err(error)
     }
 }
