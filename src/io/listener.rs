@@ -81,3 +81,17 @@ impl Listener {
         }
     }
 }
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use std::fs::File;
+    use std::os::fd::OwnedFd;
+
+    #[test]
+    fn what_is_no_socket_has_no_address() {
+        let no_socket = || OwnedFd::from(File::open("/dev/null").unwrap());
+        assert!(Listener::Tcp(no_socket().into()).addr().is_err());
+        assert!(Listener::Unix(no_socket().into()).addr().is_err());
+    }
+}

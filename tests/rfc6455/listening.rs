@@ -68,3 +68,25 @@ fn a_unix_listener() {
     thread.join().unwrap().unwrap();
     std::fs::remove_file(path).unwrap();
 }
+
+/// A listener that will never accept again ends the server, and is not asked for ever: `run` tells
+/// why, after it has closed what is open.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_listener_that_is_broken_ends_the_server() {
+    let broken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let same = broken.try_clone().unwrap();
+    let server = Server::bind("127.0.0.1:0").unwrap().with_listener(broken).unwrap();
+    let addrs = [server.local_addr().unwrap(), same.local_addr().unwrap()];
+    let thread = thread::spawn(move || server.run(|mut conn| Ok(echo(&mut conn).result?)));
+    let clients = addrs.map(RawClient::open);
+    // It listens no more.
+    socket2::SockRef::from(&same).shutdown(std::net::Shutdown::Read).unwrap();
+    for mut client in clients {
+        assert_eq!(client.read_frame().expect("a Close").close_parts().0, 1001);
+        client.send(close(1001, ""));
+        client.expect_eof();
+    }
+    let error = thread.join().unwrap().expect_err("no listener, no server");
+    assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
+}
