@@ -82,14 +82,15 @@ impl Listener {
     }
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
 mod tests {
-    use super::*;
-    use std::fs::File;
-    use std::os::fd::OwnedFd;
-
+    #[cfg(unix)]
     #[test]
     fn what_is_no_socket_has_no_address() {
+        use super::Listener;
+        use std::fs::File;
+        use std::os::fd::OwnedFd;
+
         let no_socket = || OwnedFd::from(File::open("/dev/null").unwrap());
         assert!(Listener::Tcp(no_socket().into()).addr().is_err());
         assert!(Listener::Unix(no_socket().into()).addr().is_err());
