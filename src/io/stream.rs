@@ -33,11 +33,13 @@ pub(crate) struct TimedStream {
     write_timeout: CachedTimeout,
 }
 
-/// The timeout that is set at the transport, in nanoseconds: [`NONE`] for none, and [`UNFIT`] for one
-/// that is not known, or was too short.
+/// The timeout that is set at the transport, in nanoseconds: [`NONE`] for none, and [`UNFIT`] for
+/// one that is not known, or was too short.
+#[derive(Default)]
 struct CachedTimeout(AtomicU64);
 
 const NONE: u64 = u64::MAX;
+/// The default.
 const UNFIT: u64 = 0;
 
 /// The shortest timeout that is ever set. Kernels count in ticks, and zero would mean none.
@@ -57,8 +59,7 @@ impl TimedStream {
         // A stream may have it from its listener, on some systems, or from an earlier owner.
         let _ = transport.set_nonblocking(false);
         // An earlier owner may have set anything.
-        let [read_timeout, write_timeout] =
-            [UNFIT; 2].map(|unfit| CachedTimeout(AtomicU64::new(unfit)));
+        let (read_timeout, write_timeout) = Default::default();
         Self { transport, peer_addr, accepted_at: Instant::now(), read_timeout, write_timeout }
     }
 
@@ -205,7 +206,7 @@ mod tests {
 
     #[test]
     fn a_timeout_is_set_only_if_the_one_before_is_too_long_or_has_ended_a_call() {
-        let cached = CachedTimeout(AtomicU64::new(UNFIT));
+        let cached = CachedTimeout::default();
         let ms = Duration::from_millis;
         for (wait, set) in [
             (ms(60_500), Some(Some(ms(60_000)))),

@@ -102,8 +102,7 @@ macro_rules! socket_transport {
     ($stream:ty, $piece:expr, $set_nodelay:expr, $peer_addr:expr) => {
         impl Transport for $stream {
             fn read(&self, buf: &mut [u8]) -> io::Result<usize> {
-                let mut stream = self;
-                Read::read(&mut stream, buf)
+                Read::read(&mut &*self, buf)
             }
 
             fn write_vectored(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {

@@ -1,12 +1,12 @@
 //! Which threads accept on a listener.
 //!
 //! Several accept, and each serves what it has accepted: to hand a stream over to another thread
-//! takes two context switches, as long as much of a handshake. One that would leave nobody to accept
-//! does hand it over, and goes on. So in a burst of streams there is always a thread that does
+//! takes two context switches, as long as much of a handshake. One that would leave no thread to
+//! accept does hand it over, and goes on. So in a burst of streams there is always a thread that does
 //! nothing but accept. When the system has run out of something, only that one backs off: others
 //! leave.
 //!
-//! Nobody wakes them when the server is to stop: no accept waits long, and after each they look.
+//! A shutdown does not wake them: no accept waits long, and before each they look for it.
 
 use std::io::{self, ErrorKind};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -95,7 +95,7 @@ mod tests {
     use std::net::TcpListener;
 
     #[test]
-    fn one_stays_and_no_more_enter_than_there_are_places() {
+    fn one_stays_and_no_more_accept_than_may() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let acceptor = Acceptor::new(TimedListener::new(listener.into()).unwrap());
         for _ in 0..MAX_ACCEPTING {

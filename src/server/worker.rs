@@ -235,7 +235,7 @@ where
             Incoming::Upgrade(upgrade) => {
                 let request = upgrade.shared_request();
                 let result = match self.callbacks.on_upgrade(&request) {
-                    // From the 101 on the client may count on a Close, so the registry knows before.
+                    // From the 101 on the client may count on a Close, so it is open before.
                     Ok(Ok(accept)) => upgrade.accept_and(&accept, || guard.set_open()),
                     Ok(Err(reject)) => Err(upgrade.reject(&reject)),
                     Err(panicked) => {
@@ -264,16 +264,15 @@ where
         }
     }
 
+    /// Runs the handler, and closes the connection with the code for its result.
     #[inline(never)]
     fn handle(&self, mut conn: Connection) -> Result<(), BoxError> {
         let shared = conn.closed_by_server();
         let result = catch_panic(|| (self.handler)(conn));
         let result =
-            result.unwrap_or_else(|said| Err(format!("the handler panicked: {said}").into()));
-        shared.finish(match result {
-            Ok(()) => CloseAction::Abort(CloseCode::NORMAL, String::new()),
-            Err(_) => CloseAction::Abort(CloseCode::INTERNAL_ERROR, String::new()),
-        });
+            result.unwrap_or_else(|text| Err(format!("the handler panicked: {text}").into()));
+        let code = if result.is_ok() { CloseCode::NORMAL } else { CloseCode::INTERNAL_ERROR };
+        shared.finish(CloseAction::Abort(code, String::new()));
         result
     }
 }
