@@ -3,13 +3,16 @@
 //! It may import everything but the binary, which is built on what it gives.
 //!
 //! ```text
-//!   listener ──▶ acceptor ──▶ worker ──▶ registry: a place under the caps, or 503
+//!   listener ──▶ acceptor ──▶ worker ──▶ registry: counted under the caps, or 503
 //!                 (2 threads)   │
 //!                               ├─▶ upgrade: 101, or the answer of a callback, or 4xx
 //!                               └─▶ the handler ──▶ Ok: Close 1000; Err or panic: Close 1011
 //!                                       │                └─▶ on_error
-//!   SIGTERM ──▶ ShutdownHandle ─────────┴─▶ nobody accepts any more; Close 1001 to all; at the end
-//!                (the binary's)             of the grace the streams that are left are cut
+//!   SIGTERM ──▶ ShutdownHandle ─────────┴─▶ no thread accepts any more; Close 1001 to all; at the
+//!                (the binary's)             end of the grace the streams that are left are cut
+//!
+//!   accept fails ──▶ out of descriptors or memory: on_error, and again after a pause
+//!                └─▶ the listener is broken: as SIGTERM, and `run` returns the error
 //! ```
 
 mod thread_pool;
@@ -73,7 +76,7 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// If the listener's address cannot be told, or there is no descriptor for a second handle of
+    /// If the listener has no address, or there is no descriptor for a second handle of
     /// it, which Linux needs.
     pub fn from_listener(listener: impl Into<Listener>) -> io::Result<Self> {
         let (listeners, config, callbacks, handle) = Default::default();

@@ -19,8 +19,8 @@ use crate::session::CloseAction;
 /// The connections of a server.
 #[derive(Default)]
 pub(crate) struct Registry {
-    /// Set once, before those who are to hear of it are looked for under the lock. So who takes the
-    /// lock later sees it.
+    /// Set once, before the connections to close are looked for under the lock. So whoever takes
+    /// the lock later sees it.
     closed: AtomicBool,
     connections: Mutex<Connections>,
     /// Signalled whenever a handler ends once the registry is closed.
@@ -93,8 +93,8 @@ impl Registry {
         self.closed.load(Ordering::Relaxed)
     }
 
-    /// Registers nobody any more, sends 1001 to all that are open, and cuts those still in their
-    /// handshake. Nobody is waited for: who has no room for a Close gets it by a later
+    /// Registers no more, sends 1001 to all that are open, and cuts those still in their handshake.
+    /// It waits for no peer: one that has no room for a Close gets it by a later
     /// [`retry`](Self::retry).
     pub(crate) fn close(&self) {
         self.closed.store(true, Ordering::Relaxed);
