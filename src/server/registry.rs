@@ -5,7 +5,7 @@
 //! [`HandlerGuard`] is what a shutdown waits for, and ends with its handler.
 
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::net::{IpAddr, Ipv6Addr, Shutdown};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
@@ -33,8 +33,9 @@ type Unanswered = VecDeque<(Instant, Weak<ConnectionShared>)>;
 
 #[derive(Default)]
 struct Connections {
-    by_id: BTreeMap<u64, Registered>,
-    next_id: u64,
+    by_id: Vec<Option<Registered>>,
+    /// Which of them are `None`, to be used again.
+    free_ids: Vec<usize>,
     /// How many there are from each source; no entry is zero.
     by_source: HashMap<IpAddr, usize>,
     /// How many handlers run, or may do so after their handshake.
@@ -50,13 +51,13 @@ struct Registered {
 /// What a shutdown waits for; dropping it is the end of a connection's handler.
 pub(crate) struct HandlerGuard {
     registry: Arc<Registry>,
-    id: u64,
+    id: usize,
 }
 
 /// What counts against the caps, until it is dropped with its connection's descriptor.
 struct Registration {
     registry: Arc<Registry>,
-    id: u64,
+    id: usize,
     source: Option<IpAddr>,
 }
 
@@ -69,19 +70,23 @@ impl Registry {
         let limits = &shared.server.config.limits;
         let source = source(shared.stream());
         let mut connections = self.lock();
-        if self.is_closed() || connections.by_id.len() >= limits.max_connections {
+        if self.is_closed() || connections.count() >= limits.max_connections {
             return None;
         }
-        if let Some(ip) = source {
-            let count = connections.by_source.get(&ip).copied().unwrap_or(0);
-            if count >= limits.max_connections_per_ip {
-                return None;
+        if let Some(source) = source {
+            match connections.by_source.entry(source) {
+                Entry::Occupied(mut count) if *count.get() < limits.max_connections_per_ip => {
+                    *count.get_mut() += 1;
+                }
+                Entry::Vacant(first) if limits.max_connections_per_ip > 0 => drop(first.insert(1)),
+                _ => return None,
             }
-            connections.by_source.insert(ip, count + 1);
         }
-        let id = connections.next_id;
-        connections.by_id.insert(id, Registered { shared: Arc::downgrade(shared), open: false });
-        connections.next_id += 1;
+        let id = connections.free_ids.pop().unwrap_or(connections.by_id.len());
+        if id == connections.by_id.len() {
+            connections.by_id.push(None);
+        }
+        connections.by_id[id] = Some(Registered { shared: Arc::downgrade(shared), open: false });
         connections.handlers += 1;
         drop(connections);
         shared.count_at(Box::new(Registration { registry: Arc::clone(self), id, source }));
@@ -176,7 +181,7 @@ impl Registry {
     /// takes.
     fn all(&self) -> Vec<(Arc<ConnectionShared>, bool)> {
         let connections = self.lock();
-        let all = connections.by_id.values();
+        let all = connections.by_id.iter().flatten();
         all.filter_map(|one| Some((one.shared.upgrade()?, one.open))).collect()
     }
 
@@ -189,12 +194,18 @@ impl Registry {
     }
 }
 
+impl Connections {
+    fn count(&self) -> usize {
+        self.by_id.len() - self.free_ids.len()
+    }
+}
+
 impl HandlerGuard {
     /// The handshake is done but for our answer. If the server is shutting down, a Close follows
     /// the answer.
     pub(crate) fn set_open(&self) {
         let mut connections = self.registry.lock();
-        let Some(registered) = connections.by_id.get_mut(&self.id) else { return };
+        let Some(registered) = &mut connections.by_id[self.id] else { return };
         registered.open = true;
         let shared = registered.shared.upgrade().filter(|_| self.registry.is_closed());
         drop(connections);
@@ -226,7 +237,8 @@ impl Drop for Registration {
     fn drop(&mut self) {
         let mut connections = self.registry.lock();
         // Weak, so that nothing of the connection is dropped under the lock.
-        connections.by_id.remove(&self.id);
+        connections.by_id[self.id] = None;
+        connections.free_ids.push(self.id);
         let count = self.source.map(|ip| connections.by_source.entry(ip));
         if let Some(Entry::Occupied(mut count)) = count {
             *count.get_mut() -= 1;
@@ -304,15 +316,15 @@ mod tests {
         assert!(register("2001:db8::6").is_none(), "two from one /64");
         assert!(register("2001:db8:0:1::6").is_some());
         drop(network);
-        assert_eq!(registry.lock().by_id.len(), 0);
+        assert_eq!(registry.lock().count(), 0);
         assert!(registry.lock().by_source.is_empty());
         // A handler that has ended is waited for no more, and counts while its stream is open.
         let (guard, shared) = register("10.0.0.1").unwrap();
         drop(guard);
         assert!(registry.wait(Duration::ZERO));
-        assert_eq!(registry.lock().by_id.len(), 1);
+        assert_eq!(registry.lock().count(), 1);
         drop(shared);
-        assert_eq!(registry.lock().by_id.len(), 0);
+        assert_eq!(registry.lock().count(), 0);
     }
 
     /// A stream whose peer may have no room, so that a write that waits takes as long as a tick of
