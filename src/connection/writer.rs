@@ -178,6 +178,11 @@ impl<S: Sink> Writer<S> {
         self.lock.lock().closing.written_at()
     }
 
+    /// Whether the stream has failed, or is somebody else's.
+    pub(crate) fn is_over(&self) -> bool {
+        matches!(self.lock.lock().closing, Closing::Failed(_) | Closing::Detached)
+    }
+
     /// Whether somebody is writing.
     pub(crate) fn is_writing(&self) -> bool {
         self.lock.lock().writing

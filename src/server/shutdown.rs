@@ -50,6 +50,6 @@ impl ShutdownHandle {
             self.registry.retry();
             self.registry.expire();
         }
-        self.registry.cut();
+        self.registry.abort_all();
     }
 }

@@ -97,7 +97,7 @@ where
             if let Some((shared, guard)) = next {
                 // A connection does not keep the listener open.
                 drop(acceptor);
-                self.serve(shared, guard);
+                self.handle_stream(shared, guard);
                 let Some(open) = again.upgrade() else { return };
                 acceptor = open;
             }
@@ -206,7 +206,7 @@ where
     }
 
     /// The life of a connection.
-    fn serve(&self, shared: Arc<ConnectionShared>, guard: HandlerGuard) {
+    fn handle_stream(&self, shared: Arc<ConnectionShared>, guard: HandlerGuard) {
         let peer_addr = shared.stream().peer_addr();
         let (request, result) = match self.upgrade(shared, &guard) {
             Ok(None) => return,
