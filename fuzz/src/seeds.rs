@@ -407,7 +407,7 @@ pub fn seeds() -> Vec<(&'static str, String, Vec<u8>)> {
     for seed in 0..24_u32 {
         let step = |i: u32| ((i + 1).wrapping_mul(2_654_435_761 + 2 * seed * seed) >> 21) as u8;
         let steps: Vec<u8> = (0..160).map(step).collect();
-        add("session", &format!("steps-{seed}"), &[&[seed as u8, seed as u8 >> 2], &steps]);
+        add("session", &format!("steps-{seed}"), &[&[seed as u8, (seed * 11) as u8], &steps]);
     }
     for (name, request, _) in requests() {
         if request.len() < 12_000 {

@@ -1,21 +1,25 @@
-//! A connection from its first message to its end, driven by bytes and steps of a clock alone: the
-//! next deadline is never in the past, nothing follows a Close, and memory charged is memory held.
+//! A connection from its first byte to its end, driven by bytes and steps of a clock alone: a request
+//! is answered once, the next deadline is never in the past, nothing follows a Close, and memory
+//! charged is memory held.
 //!
-//! First come the budget and how parts are received; then a byte a step: a frame, time that passes,
-//! a Close of ours, or the news that it is written.
+//! First come the budget, how parts are received, and the opening: what is wrong with the request, and
+//! how it is cut. Then a byte a step: a frame, time that passes, a Close of ours, or the news that it
+//! is written.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use barews::Timeouts;
+use barews::http::{Accept, HeadLimits};
 use barews::proto::{CloseCode, Decoder, DecoderLimits, Event, encoder};
 use barews::session::assembler::Target;
+use barews::session::opening::{Opening, Step};
 use barews::session::timers::Next;
 use barews::session::{
     Budget, CloseAction, Closing, Deadline, MessageAssembler, Pending, ReadTimers,
 };
 
-use super::bytes::Bytes;
+use super::bytes::{Bytes, pieces};
 use super::conversation::next_frame;
 use super::reference::{Item, assert_server_stream, judge};
 
@@ -26,7 +30,11 @@ const FREE: usize = 64 << 10;
 
 pub fn check(data: &[u8]) {
     let mut bytes = Bytes::new(data);
-    let mut engine = Engine::new(bytes.pick(&[0, 32 << 10, 1 << 20]), bytes.below(2) == 1);
+    let (budget, how) = (bytes.pick(&[0, 32 << 10, 1 << 20]), bytes.byte());
+    if how > 3 && !opens(&mut bytes, how) {
+        return;
+    }
+    let mut engine = Engine::new(budget, how % 2 == 1);
     let mut open = false;
     while !bytes.is_empty() {
         match bytes.byte() {
@@ -42,6 +50,45 @@ pub fn check(data: &[u8]) {
     let budget = Arc::clone(&engine.budget);
     drop(engine);
     assert_eq!(budget.charged(), 0);
+}
+
+const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n\
+    Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
+    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+
+/// Whether a request opens the connection. Whatever is wrong with it, it is answered once.
+fn opens(bytes: &mut Bytes<'_>, how: u8) -> bool {
+    let mut request = REQUEST.to_vec();
+    if how & 4 != 0 {
+        let at = usize::from(bytes.short()) % request.len();
+        request[at] ^= 1 << (how >> 5);
+    }
+    if how & 8 != 0 {
+        request.truncate(usize::from(bytes.short()) % request.len());
+    }
+    let mut opening = Opening::new(HeadLimits::default());
+    let mut answer = None;
+    for piece in pieces(bytes.short(), &request) {
+        let (used, step) = opening.feed(piece, &[], None);
+        assert!(used <= piece.len());
+        answer = match step {
+            Step::More => continue,
+            Step::Upgrade(head) if how & 16 == 0 => {
+                let reply = opening.accept(&head, &Accept::new(), None).expect("a valid answer");
+                Some(reply)
+            }
+            Step::Upgrade(_) => Some(opening.fail(None).bytes),
+            Step::Plain(_) => Some(opening.decline(None).bytes),
+            Step::Refused(answer, _) => Some(answer.bytes),
+        };
+        break;
+    }
+    let answer = answer.unwrap_or_else(|| opening.time_out(None).bytes);
+    assert!(!answer.is_empty(), "no answer");
+    let again = [opening.time_out(None), opening.fail(None), opening.decline(None)];
+    assert!(again.iter().all(|answer| answer.bytes.is_empty()), "a second answer");
+    assert!(matches!(opening.feed(REQUEST, &[], None), (0, Step::More)));
+    answer.starts_with(b"HTTP/1.1 101 ")
 }
 
 /// What a server does, without a socket, a thread or a clock.
