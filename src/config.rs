@@ -39,8 +39,8 @@ pub struct Limits {
     pub max_headers: usize,
     /// Length of the whole request head in bytes. Default 32 KiB.
     pub max_head_size: usize,
-    /// Length of a message in bytes, all fragments together. Default 16 MiB, the largest that
-    /// the Autobahn Testsuite sends. [`recv_chunk`](crate::Connection::recv_chunk) takes a
+    /// Length of a message in bytes, all fragments together; a longer one is refused with 1009.
+    /// Default 16 MiB, the largest that the Autobahn Testsuite sends. [`recv_chunk`](crate::Connection::recv_chunk) takes a
     /// message of any size in constant memory: raise this for it.
     pub max_message_size: u64,
     /// Fragments of one message, empty ones counted. Default 131,072: the Autobahn Testsuite

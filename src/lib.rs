@@ -34,6 +34,10 @@
 //! | `connection` | an open connection as a handler has it |
 //! | `server` | from a listener to a handler on a thread, and the way to stop |
 //!
+//! The binary in `src/bin/barews` is built on what these give. SIGTERM is its own: `os/signals.rs`
+//! waits for it, `shutdown.rs` calls [`ShutdownHandle::shutdown`] with the grace, and the process
+//! exits with 0 once [`Server::run`] has returned.
+//!
 //! ```text
 //!  server ─ a stream ─▶ http: the handshake ─▶ connection ─▶ the handler, on its own thread
 //!

@@ -14,7 +14,7 @@ const BLOCKS: usize = 16;
 /// The largest that is kept, in bytes.
 const LARGEST: usize = 128 << 10;
 
-/// See the top of the file.
+/// See the [module](self).
 #[derive(Debug, Default)]
 pub(crate) struct BufferPool {
     blocks: Mutex<Vec<Vec<u8>>>,

@@ -32,14 +32,14 @@ pub(crate) struct ServerShared {
     pub(crate) buffers: BufferPool,
 }
 
-/// See the top of the file.
+/// See the [module](self).
 pub(crate) struct ConnectionShared {
     /// Where a server counts the connection for as long as its descriptor is open. Before the
     /// stream, so that who sees the end of it and comes again finds the place free.
     place: OnceLock<Box<dyn Place>>,
     pub(crate) writer: Writer<TimedStream>,
     pub(crate) server: Arc<ServerShared>,
-    /// One of the constants below.
+    /// [`NOT_READING`], [`READING`] or [`READING_TO_CLOSE`].
     reading: AtomicU8,
 }
 
@@ -222,6 +222,7 @@ impl ConnectionShared {
         self.stream().shutdown(Shutdown::Both);
     }
 
+    /// Has the server, if there is one, see that our Close is answered in time.
     fn watch(self: &Arc<Self>) {
         if let Some(place) = self.place.get() {
             place.watch(self);

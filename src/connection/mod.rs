@@ -11,9 +11,11 @@
 //!                outbox       lifecycle: how it ends, and who waits how long
 //! ```
 //!
-//! Who may write: one thread at a time, whole frames, see `writer.rs`. A Ping is answered in
-//! `reader.rs`. An error is told once: `Receiver::failed` has the peer told by a Close frame, where
-//! it can be, and the caller by an [`Error`].
+//! Who may write: one thread at a time, whole frames ([`writer`], [`write_lock`]). A Ping is answered
+//! in [`reader`]: the Pong joins the queue that goes out before the next read, or, where the halves
+//! are apart, the outbox, since it must not wait for a blocked sender. An error is told once:
+//! [`FrameReader::failed`](reader::FrameReader::failed) sends the peer a Close with its code, where it
+//! can be told, by [`ConnectionShared::finish`], and the caller gets an [`Error`].
 
 mod message;
 mod request;

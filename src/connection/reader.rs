@@ -33,9 +33,9 @@ pub(crate) const MAX_QUEUED: usize = 64 << 10;
 const MIN_DIRECT: u64 = 64 << 10;
 
 /// How often at the most a read ends to see whether a sender has started to close.
-const CLOSE_CHECK_INTERVAL: Duration = Duration::from_millis(100);
+const CLOSE_POLL_INTERVAL: Duration = Duration::from_millis(100);
 
-/// See the top of the file.
+/// See the [module](self).
 pub(crate) struct FrameReader {
     pub(crate) shared: Arc<ConnectionShared>,
     decoder: Decoder,
@@ -313,7 +313,7 @@ impl FrameReader {
         if self.split && !self.shared.is_watched() {
             // Nothing wakes a blocked read but the end of the stream, and no server is there to end
             // it, so look up now and then whether a sender has started to close.
-            tick = self.shared.server.config.timeouts.close.max(CLOSE_CHECK_INTERVAL);
+            tick = self.shared.server.config.timeouts.close.max(CLOSE_POLL_INTERVAL);
         }
         if held > MAX_RETAINED_FREE {
             tick = tick.min(MEMORY_KEEPALIVE);

@@ -23,7 +23,7 @@ use crate::io::expiry::Expiry;
 use crate::io::stream::Sink;
 use crate::session::{Closing, Deadline};
 
-/// See the top of the file.
+/// See the [module](self).
 pub(crate) struct WriteLock<S> {
     pub(super) stream: S,
     state: Mutex<WriteState>,

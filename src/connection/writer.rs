@@ -30,7 +30,7 @@ mod models;
 /// bytes.
 const MAX_CONTROL_QUEUED: usize = 4 << 10;
 
-/// See the top of the file.
+/// See the [module](self).
 pub(crate) struct Writer<S> {
     lock: WriteLock<S>,
     timeout: Duration,
@@ -235,6 +235,7 @@ impl<S: Sink> Writer<S> {
         self.lock.wait_while(self.lock.lock(), left, |state| state.receiving).1
     }
 
+    /// Puts the Close that this calls for into the outbox, and sends what is there if nobody writes.
     fn post_close(&self, action: CloseAction, limit: FlushLimit) {
         let mut state = self.lock.lock();
         let mut frame = Vec::new();
@@ -268,6 +269,7 @@ impl<S: Sink> Writer<S> {
 }
 
 impl Unit {
+    /// Whether this has to wait for others.
     fn is_held_up(self, state: &WriteState) -> bool {
         state.writing || (self == Self::Messages && state.fragmented)
     }

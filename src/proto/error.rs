@@ -41,9 +41,9 @@ pub enum ProtocolError {
     CloseReasonNotUtf8,
     /// A text message that is not UTF-8 (§8.1).
     TextNotUtf8,
-    /// A message is longer than this end accepts (§10.4). Holds the limit in bytes.
+    /// A message is longer than this end accepts (§10.4): 1009. Holds the limit in bytes.
     MessageTooBig(u64),
-    /// A message comes in more fragments than this end accepts (§10.4). Holds the limit.
+    /// A message comes in more fragments than this end accepts (§10.4): 1008. Holds the limit.
     TooManyFragments(u32),
 }
 

@@ -9,7 +9,8 @@
 //!                               └─▶ the handler ──▶ Ok: Close 1000; Err or panic: Close 1011
 //!                                       │                └─▶ on_error
 //!   SIGTERM ──▶ ShutdownHandle ─────────┴─▶ no thread accepts any more; Close 1001 to all; at the
-//!                (the binary's)             end of the grace the streams that are left are cut
+//!    os/signals.rs and shutdown.rs           end of the grace the streams that are left are cut
+//!    of the binary
 //!
 //!   accept fails ──▶ out of descriptors or memory: on_error, and again after a pause
 //!                └─▶ the listener is broken: as SIGTERM, and `run` returns the error

@@ -34,7 +34,8 @@ pub struct ShutdownHandle {
 impl ShutdownHandle {
     /// Shuts the server down gracefully: stops accepting, sends Close 1001 to every connection, and
     /// waits for the handlers to end. Connections that are left after `grace` are cut, so that
-    /// their handlers fail at the next call. Then it returns.
+    /// their handlers fail at the next call. Then it returns; a handler that makes no further call
+    /// keeps [`run`](crate::Server::run) waiting.
     ///
     /// Threads that accept see the shutdown within 200 ms, whatever state the listeners are in.
     /// After that, [`run`](crate::Server::run) waits for handlers only. A stream that still comes

@@ -39,7 +39,7 @@ const MAX_READ: usize = 256 << 10;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Overloaded;
 
-/// See the top of the file.
+/// See the [module](self).
 #[derive(Debug)]
 pub struct MessageAssembler {
     /// For `bytes`, or the buffer that a finished message was put into.

@@ -1,9 +1,10 @@
 //! What a connection is, without a socket: bytes and the time go in; messages, frames to send and the
 //! next deadline come out.
 //!
-//! Each file is a small state machine whose states hold their data. None of them knows who waits: a
-//! thread that blocks in a read drives them here, with [`closing`] under the lock of those who
-//! write and the rest in the half that reads; an event loop could hold all of them in one value. It
+//! Each file is a small state machine whose states hold their data. None of them knows who waits. An
+//! *engine* does: here that is the room `connection`, whose threads block in a read, with
+//! [`closing`] under the lock of those who write and the rest in the half that reads. An event loop
+//! could hold all of them in one value. It
 //! may import [`proto`](crate::proto), [`http`](crate::http) and the settings, and nothing that does
 //! I/O, starts threads or reads a clock.
 //!

@@ -33,8 +33,9 @@ pub enum Deadline {
 /// After how long without a message memory beyond the smallest buffer is given back.
 pub const MEMORY_KEEPALIVE: Duration = Duration::from_secs(2);
 
-/// How much is received after our Close and its deadline before the peer's is due, in bytes: as much
-/// as systems hold of what a peer has sent before it read ours.
+/// How much may come after our Close, in bytes, until the close deadline is held against a peer that
+/// never pauses: what it had sent before it read our Close is still on the way, and systems hold that
+/// much of it at the most.
 const MAX_BEFORE_CLOSE: u64 = 16 << 20;
 
 /// The timers of one connection.
