@@ -126,7 +126,7 @@ impl RequestHead {
 pub struct HeadLimits {
     /// The request line, in bytes without its CRLF. Default 8,192.
     pub max_request_line: usize,
-    /// One header line, in bytes without its CRLF. Default 32,768, as the whole max_head_size: cookies are
+    /// One header line, in bytes without its CRLF. Default 32,768, as the whole head: cookies are
     /// one line, and all ports of a host share them.
     pub max_header_line: usize,
     /// How many header lines. Default 100.

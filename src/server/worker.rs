@@ -208,7 +208,8 @@ where
     /// The life of a connection.
     fn handle_stream(&self, shared: Arc<ConnectionShared>, guard: HandlerGuard) {
         let peer_addr = shared.stream().peer_addr();
-        let (request, result) = match self.upgrade(shared, &guard) {
+        let upgraded = upgrade::read(shared).and_then(|incoming| self.upgrade(incoming, &guard));
+        let (request, result) = match upgraded {
             Ok(None) => return,
             Ok(Some((conn, request))) => (Some(request), self.handle(conn)),
             Err(Unopened { error, request }) => (request, Err(error.into())),
@@ -220,13 +221,15 @@ where
 
     /// The opening handshake. Gives the connection and its request, which outlives it, or `None`
     /// if a plain request was answered instead.
+    // Apart from what reads the request, so that the two are not on the stack together, which an idle
+    // connection would hold: 11.1 KiB each, 15.1 otherwise.
     #[inline(never)]
     fn upgrade(
         &self,
-        shared: Arc<ConnectionShared>,
+        incoming: Incoming,
         guard: &HandlerGuard,
     ) -> Result<Option<(Connection, Arc<Request>)>, Unopened> {
-        let (request, result) = match upgrade::read(shared)? {
+        let (request, result) = match incoming {
             Incoming::Plain(plain) => {
                 let request = plain.shared_request();
                 let result = self.answer(plain, &request).map(|()| None);
