@@ -32,7 +32,7 @@ pub struct Config {
 pub struct Limits {
     /// Length of the request line in bytes. Default 8,192, as nginx and Kestrel have it.
     pub max_request_line: usize,
-    /// Length of one header line in bytes. Default 32 KiB, as much as the whole max_head_size: cookies are
+    /// Length of one header line in bytes. Default 32 KiB, as much as the whole head: cookies are
     /// one line, and all servers of a host share them, whatever their ports.
     pub max_header_line: usize,
     /// Number of header lines. Default 100.
