@@ -26,7 +26,7 @@ pub use frame::{BINARY, CLOSE, CONT, Frame, PING, PONG, TEXT, close, frame, head
 pub use refusal::{Refused, accept, malformed, refuse, refused};
 pub use request::{ACCEPT, Request, r0};
 pub use script::{Faults, Outcome, Script, run_script, unchanged};
-pub use server::{Ended, TestServer, Unopened, echo, pair};
+pub use server::{Ended, TestServer, Unopened, echo, is_unheard, pair};
 
 /// How long a test waits for anything before it fails. Far more than a loaded machine needs.
 pub const PATIENCE: Duration = Duration::from_secs(20);

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::io::{self, ErrorKind};
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -240,4 +240,9 @@ pub fn pair(config: &Config) -> (Connection, RawClient) {
     let conn = upgrade.accept(&Accept::new()).expect("a valid answer");
     client.expect_upgrade();
     (conn, client)
+}
+
+/// Whether nobody listens at this address. A connection of somebody else's may have the port by now.
+pub fn is_unheard(addr: SocketAddr) -> bool {
+    TcpListener::bind(addr).is_ok() || TcpStream::connect(addr).is_err()
 }

@@ -6,7 +6,7 @@ use std::thread;
 
 use barews::Server;
 
-use crate::common::{Frame, PATIENCE, RawClient, TEXT, close, echo, frame, r0};
+use crate::common::{Frame, PATIENCE, RawClient, TEXT, close, echo, frame, is_unheard, r0};
 
 /// Two TCP listeners of one server: both accept, and one shutdown ends both.
 #[test]
@@ -32,7 +32,7 @@ fn several_listeners() {
     closer.join().unwrap();
     thread.join().unwrap().unwrap();
     for addr in addrs {
-        TcpListener::bind(addr).expect("nobody listens there any more");
+        assert!(is_unheard(addr), "{addr} is still listened on");
     }
 }
 
