@@ -249,3 +249,35 @@ impl From<Error> for io::Error {
         Self::new(kind, error)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_ends_a_connection_says_what_the_peer_was_told() {
+        let io = |kind: io::ErrorKind| Error::Io(kind.into());
+        // The error, the code, and whether the peer is simply gone.
+        for (error, code, is_disconnect) in [
+            (Error::Protocol(ProtocolError::Unmasked), Some(1002), false),
+            (Error::Protocol(ProtocolError::TextNotUtf8), Some(1007), false),
+            (Error::Protocol(ProtocolError::MessageTooBig(1)), Some(1009), false),
+            (Error::Overloaded, Some(1013), false),
+            (Error::DeadlineExceeded(Deadline::Idle), Some(1008), false),
+            (Error::DeadlineExceeded(Deadline::Message), Some(1008), false),
+            (Error::DeadlineExceeded(Deadline::Write), None, false),
+            (Error::DeadlineExceeded(Deadline::Close), None, false),
+            (io(io::ErrorKind::UnexpectedEof), None, true),
+            (io(io::ErrorKind::ConnectionReset), None, true),
+            (io(io::ErrorKind::BrokenPipe), None, true),
+            (io(io::ErrorKind::Other), None, false),
+            (Error::Closed, None, true),
+            (Error::RecvTimeout, None, false),
+        ] {
+            assert_eq!(error.close_code(), code.map(CloseCode), "{error:?}");
+            assert_eq!(error.is_disconnect(), is_disconnect, "{error:?}");
+            // Who is told a code is told no more.
+            assert!(code.is_none() || error.is_fatal(), "{error:?}");
+        }
+    }
+}

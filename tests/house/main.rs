@@ -12,7 +12,3 @@ mod layers;
 mod sizes;
 mod names;
 mod documents;
-
-/// What the names of files begin with that `sizes` and `names` do not look at yet. It is to become
-/// empty, and to stay so.
-const NOT_YET: &[&str] = &[];

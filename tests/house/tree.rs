@@ -3,8 +3,6 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::NOT_YET;
-
 /// What is built, installed or found, and so not ours.
 const NOT_OURS: [&str; 6] = ["target", "node_modules", "venv", "reports", "corpus", "artifacts"];
 
@@ -25,11 +23,6 @@ pub(crate) fn entries(folder: &Path) -> Vec<PathBuf> {
 pub(crate) fn name(file: &Path) -> String {
     let name = file.strip_prefix(root()).unwrap().to_str().unwrap();
     name.replace(std::path::MAIN_SEPARATOR, "/")
-}
-
-/// Whether the file has been rebuilt, so that it must keep the rules of sizes and names.
-pub(crate) fn is_done(file: &Path) -> bool {
-    !NOT_YET.iter().any(|start| name(file).starts_with(start))
 }
 
 /// The files below `folder`, which may be missing from a package.

@@ -312,6 +312,7 @@ fn each_error_has_words_of_its_own_and_a_status() {
     let mut seen = Vec::new();
     for error in BAD.iter().map(|bad| bad.2) {
         assert!(matches!(error.status().code(), 400 | 505), "{error}");
+        assert!(error.section().contains('§'), "{error}");
         seen.push((error.to_string(), error));
     }
     for (error, status) in [
