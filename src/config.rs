@@ -3,6 +3,12 @@
 use std::io::{self, ErrorKind};
 use std::time::Duration;
 
+#[cfg(feature = "deflate")]
+mod deflate;
+
+#[cfg(feature = "deflate")]
+pub use deflate::Deflate;
+
 use crate::http::{HeadLimits, Origin};
 use crate::proto::DecoderLimits;
 
@@ -25,6 +31,9 @@ pub struct Config {
     /// fit. `None`, the default, takes std's 2 MiB, of which only the pages that are touched use memory, until the thread ends: 100 ms after its
     /// connection, unless another follows, or it is one of the two that wait at a listener.
     pub stack_size: Option<usize>,
+    /// Compression (RFC 7692), for clients that offer it. `None`, the default, declines all offers.
+    #[cfg(feature = "deflate")]
+    pub compression: Option<Deflate>,
 }
 
 /// How much a peer may ask for (§10.4). Every maximum is inclusive.
@@ -120,6 +129,8 @@ impl Config {
     }
 
     fn validate_rest(&self) -> Result<(), String> {
+        #[cfg(feature = "deflate")]
+        self.compression.as_ref().map_or(Ok(()), Deflate::validate)?;
         if let Some(size) = self.stack_size.filter(|size| *size < LEAST_STACK) {
             return Err(format!("stack_size is {size} bytes; it must be {LEAST_STACK} or more"));
         }

@@ -60,6 +60,8 @@ mod connection;
 mod server;
 
 pub use config::{Config, Limits, Timeouts};
+#[cfg(feature = "deflate")]
+pub use config::Deflate;
 pub use connection::{
     Chunk, Connection, Message, MessageWriter, RawStream, Receiver, Request, Sender, Text,
 };

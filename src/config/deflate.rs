@@ -1,0 +1,81 @@
+//! The settings of permessage-deflate.
+
+/// How to compress, and what of it may cost how much (RFC 7692).
+///
+/// A connection keeps no state of a compressor, only the end of what was said before: its
+/// *histories*. With the defaults these are 2 KiB of what was sent and 4 KiB of what came, or
+/// 32 KiB of that from a client that lets nobody else choose its window.
+///
+/// # Security
+///
+/// A length tells what was compressed. Where a message has a secret in it beside text that an
+/// attacker can choose, the attacker learns the secret from the lengths of a few hundred messages,
+/// whatever the encryption (CRIME, BREACH). Send such a message with
+/// [`send_uncompressed`](crate::Sender::send_uncompressed), or have none on such a connection:
+/// [`Accept::compress`](crate::Accept::compress).
+#[derive(Debug, Clone)]
+pub struct Deflate {
+    /// How hard to try: 1 is the fastest, 9 makes the shortest messages. Default 3: 6 takes twice
+    /// the time for 64 KiB, and saves a twentieth of the bytes.
+    pub level: u8,
+    /// The window that messages to clients are compressed with, in bits, 9 to 15. Default 15. A
+    /// client that asks for less gets less.
+    pub server_max_window_bits: u8,
+    /// The window that clients are asked to compress with, in bits, 9 to 15, and so the bytes that
+    /// are kept of what they send. Default 12. Some give no choice, which is 15.
+    pub client_max_window_bits: u8,
+    /// Whether each message to a client is compressed by itself, as if none had come before. Default
+    /// `false`: what messages have in common is then sent once.
+    pub server_no_context_takeover: bool,
+    /// Whether clients are asked for the same. Default `false`.
+    pub client_no_context_takeover: bool,
+    /// How much a message may refer back to of those before it, in bytes. Default 2 KiB. To tell a
+    /// compressor of these takes 1 µs, and of 32 KiB 50.
+    pub history: usize,
+    /// The shortest message that is compressed, in bytes. Default 32.
+    pub threshold: usize,
+    /// The same where it cannot refer to those before it. Default 256: 64 bytes gain nothing then.
+    pub threshold_no_context: usize,
+    /// Bytes for the histories of all connections of a server, and for states of messages that are
+    /// under way, half of it for each. Default 256 MiB: for 21,000 clients that have 6 KiB each, and
+    /// 2,700 unfinished messages. A connection whose histories do not fit opens without takeover;
+    /// a message whose state does not is refused with 1013, or sent as it is.
+    pub max_memory: u64,
+}
+
+impl Deflate {
+    pub(super) fn validate(&self) -> Result<(), String> {
+        for (name, value, least, most) in [
+            ("level", self.level, 1, 9),
+            ("server_max_window_bits", self.server_max_window_bits, 9, 15),
+            ("client_max_window_bits", self.client_max_window_bits, 9, 15),
+        ] {
+            if !(least..=most).contains(&value) {
+                return Err(format!("compression.{name} is {value}; it goes from {least} to {most}"));
+            }
+        }
+        if self.history > 32 << 10 {
+            let history = self.history;
+            return Err(format!(
+                "compression.history is {history} bytes; no message refers further back than 32768"
+            ));
+        }
+        Ok(())
+    }
+}
+
+impl Default for Deflate {
+    fn default() -> Self {
+        Self {
+            level: 3,
+            server_max_window_bits: 15,
+            client_max_window_bits: 12,
+            server_no_context_takeover: false,
+            client_no_context_takeover: false,
+            history: 2 << 10,
+            threshold: 32,
+            threshold_no_context: 256,
+            max_memory: 256 << 20,
+        }
+    }
+}
