@@ -59,9 +59,9 @@ mod io;
 mod connection;
 mod server;
 
-pub use config::{Config, Limits, Timeouts};
 #[cfg(feature = "deflate")]
 pub use config::Deflate;
+pub use config::{Config, Limits, Timeouts};
 pub use connection::{
     Chunk, Connection, Message, MessageWriter, RawStream, Receiver, Request, Sender, Text,
 };

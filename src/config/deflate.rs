@@ -51,7 +51,9 @@ impl Deflate {
             ("client_max_window_bits", self.client_max_window_bits, 9, 15),
         ] {
             if !(least..=most).contains(&value) {
-                return Err(format!("compression.{name} is {value}; it goes from {least} to {most}"));
+                return Err(format!(
+                    "compression.{name} is {value}; it goes from {least} to {most}"
+                ));
             }
         }
         if self.history > 32 << 10 {

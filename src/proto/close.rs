@@ -149,6 +149,8 @@ impl ProtocolError {
             | Self::CloseTooShort
             | Self::CloseCode(_) => CloseCode::PROTOCOL_ERROR,
             Self::CloseReasonNotUtf8 | Self::TextNotUtf8 => CloseCode::INVALID_DATA,
+            #[cfg(feature = "deflate")]
+            Self::NotDeflate | Self::IncompleteDeflate => CloseCode::INVALID_DATA,
             Self::TooManyFragments(_) => CloseCode::POLICY_VIOLATION,
             Self::MessageTooBig(_) => CloseCode::TOO_BIG,
         }

@@ -41,6 +41,14 @@ pub enum ProtocolError {
     CloseReasonNotUtf8,
     /// A text message that is not UTF-8 (§8.1).
     TextNotUtf8,
+    /// A compressed message that is no DEFLATE stream, or refers further back than anything was said
+    /// (RFC 7692 §7.2.2).
+    #[cfg(feature = "deflate")]
+    NotDeflate,
+    /// A compressed message that does not end where its last block does: it was cut short, or has
+    /// the end of its sync flush still on it (RFC 7692 §7.2.2).
+    #[cfg(feature = "deflate")]
+    IncompleteDeflate,
     /// A message is longer than this end accepts (§10.4): 1009. Holds the limit in bytes.
     MessageTooBig(u64),
     /// A message comes in more fragments than this end accepts (§10.4): 1008. Holds the limit.
@@ -48,7 +56,7 @@ pub enum ProtocolError {
 }
 
 impl ProtocolError {
-    /// The section of RFC 6455 that holds the rule.
+    /// The section of RFC 6455 that holds the rule, or of RFC 7692 if it is about compression.
     #[must_use]
     pub const fn section(self) -> &'static str {
         match self {
@@ -62,7 +70,18 @@ impl ProtocolError {
             Self::CloseTooShort | Self::CloseReasonNotUtf8 => "5.5.1",
             Self::CloseCode(_) => "7.4",
             Self::TextNotUtf8 => "8.1",
+            #[cfg(feature = "deflate")]
+            Self::NotDeflate | Self::IncompleteDeflate => "7.2.2",
             Self::MessageTooBig(_) | Self::TooManyFragments(_) => "10.4",
+        }
+    }
+
+    /// The RFC that the section is of.
+    const fn rfc(self) -> u16 {
+        match self {
+            #[cfg(feature = "deflate")]
+            Self::NotDeflate | Self::IncompleteDeflate => 7692,
+            _ => 6455,
         }
     }
 }
@@ -86,10 +105,16 @@ impl fmt::Display for ProtocolError {
             Self::CloseCode(code) => write!(f, "close code {code} must not be sent"),
             Self::CloseReasonNotUtf8 => f.write_str("the close reason is not UTF-8"),
             Self::TextNotUtf8 => f.write_str("the text is not UTF-8"),
+            #[cfg(feature = "deflate")]
+            Self::NotDeflate => f.write_str("the compressed message is not DEFLATE"),
+            #[cfg(feature = "deflate")]
+            Self::IncompleteDeflate => {
+                f.write_str("the compressed message does not end with its last block")
+            }
             Self::MessageTooBig(max) => write!(f, "a message holds at most {max} bytes"),
             Self::TooManyFragments(max) => write!(f, "a message has at most {max} fragments"),
         }?;
-        write!(f, " (RFC 6455 §{})", self.section())
+        write!(f, " (RFC {} §{})", self.rfc(), self.section())
     }
 }
 
@@ -101,7 +126,7 @@ mod tests {
     use crate::proto::CloseCode;
 
     /// One of each, with the largest numbers each can hold.
-    const ALL: [ProtocolError; 15] = [
+    const ALL: &[ProtocolError] = &[
         ProtocolError::ReservedBits(7),
         ProtocolError::ReservedOpCode(15),
         ProtocolError::Unmasked,
@@ -117,25 +142,31 @@ mod tests {
         ProtocolError::TextNotUtf8,
         ProtocolError::MessageTooBig(u64::MAX),
         ProtocolError::TooManyFragments(u32::MAX),
+        #[cfg(feature = "deflate")]
+        ProtocolError::NotDeflate,
+        #[cfg(feature = "deflate")]
+        ProtocolError::IncompleteDeflate,
     ];
 
     #[test]
     fn each_text_fits_a_close_reason() {
-        for error in ALL {
+        for &error in ALL {
             let text = error.to_string();
             assert!(text.len() <= 123, "{} bytes: {text}", text.len());
             assert!(!text.contains('\n'));
-            assert!(text.ends_with(&format!("(RFC 6455 §{})", error.section())));
+            assert!(text.ends_with(&format!(" §{})", error.section())));
         }
     }
 
     #[test]
     fn each_has_the_code_of_its_kind() {
-        for error in ALL {
+        for &error in ALL {
             let expected = match error {
                 ProtocolError::MessageTooBig(_) => 1009,
                 ProtocolError::TooManyFragments(_) => 1008,
                 ProtocolError::TextNotUtf8 | ProtocolError::CloseReasonNotUtf8 => 1007,
+                #[cfg(feature = "deflate")]
+                ProtocolError::NotDeflate | ProtocolError::IncompleteDeflate => 1007,
                 _ => 1002,
             };
             assert_eq!(error.close_code(), CloseCode(expected), "{error}");
@@ -144,11 +175,11 @@ mod tests {
 
     #[test]
     fn each_has_the_section_of_its_rule() {
-        let sections = ALL.map(ProtocolError::section);
+        let sections: Vec<_> = ALL.iter().map(|error| error.section()).collect();
         let expected = [
             "5.2", "5.2", "5.1", "5.5", "5.5", "5.2", "5.2", "5.4", "5.4", "5.5.1", "7.4", "5.5.1",
-            "8.1", "10.4", "10.4",
+            "8.1", "10.4", "10.4", "7.2.2", "7.2.2",
         ];
-        assert_eq!(sections, expected);
+        assert_eq!(sections, expected[..ALL.len()]);
     }
 }

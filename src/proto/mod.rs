@@ -37,6 +37,8 @@ pub mod mask;
 pub mod utf8;
 pub mod close;
 mod event;
+#[cfg(feature = "deflate")]
+pub mod deflate;
 mod decoder;
 pub mod encoder;
 
