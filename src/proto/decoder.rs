@@ -22,7 +22,15 @@ use super::error::ProtocolError;
 use super::event::{Event, MessageType};
 use super::frame::{Header, MAX_CONTROL, MAX_HEADER, OpCode};
 use super::mask;
-use super::utf8::{Utf8, is_text};
+use super::utf8::is_text;
+
+mod message;
+#[cfg(feature = "deflate")]
+mod compressed;
+
+#[cfg(feature = "deflate")]
+use compressed::Compression;
+use message::MessageState;
 
 /// How much a peer may ask of us (§10.4).
 #[derive(Debug, Clone, Copy)]
@@ -48,6 +56,8 @@ pub struct Decoder {
     /// The payload of the last control frame, as far as it has come: 0 to 125 bytes, with memory
     /// for as many from the first one that has any.
     control: Vec<u8>,
+    #[cfg(feature = "deflate")]
+    compression: Compression,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -81,19 +91,6 @@ struct Unfragmented {
     payload: Range<usize>,
 }
 
-/// The message under way, as far as it has come.
-#[derive(Debug)]
-struct MessageState {
-    /// `None` unless its first header has come, and its last byte has not.
-    kind: Option<MessageType>,
-    /// Bytes in all frames whose headers have come.
-    len: u64,
-    /// Frames whose headers have come.
-    fragments: u32,
-    /// Where the text stands (§8.1); untouched for binary.
-    utf8: Utf8,
-}
-
 impl Decoder {
     /// The state of a connection that was just opened.
     #[must_use]
@@ -108,8 +105,10 @@ impl Decoder {
             frame: Frame { fin: true, opcode: OpCode::Close, key: [0; 4], left: 0 },
             header: [0; MAX_HEADER],
             header_len: 0,
-            message: MessageState { kind: None, len: 0, fragments: 0, utf8: Utf8::new() },
+            message: MessageState::NONE,
             control: Vec::new(),
+            #[cfg(feature = "deflate")]
+            compression: Compression::NONE,
         }
     }
 
@@ -178,11 +177,12 @@ impl Decoder {
     }
 
     /// How many bytes of a message's payload come next, before any other header. A caller may
-    /// read that many straight into the message, and feed them there.
+    /// read that many straight into the message, and feed them there. None, if it is compressed.
     #[must_use]
     pub fn payload_left(&self) -> u64 {
         match self.state {
-            State::Payload if !self.frame.opcode.is_control() => self.frame.left,
+            State::Payload if self.frame.opcode.is_control() || self.message.is_compressed() => 0,
+            State::Payload => self.frame.left,
             _ => 0,
         }
     }
@@ -244,7 +244,7 @@ impl Decoder {
         if self.header_len > 0 {
             return self.resume_header(input);
         }
-        match Header::decode(input)? {
+        match self.header(input)? {
             Some((header, len)) => {
                 self.begin_frame(&header)?;
                 Ok(Some(len))
@@ -257,13 +257,21 @@ impl Decoder {
         }
     }
 
+    /// The header at the start of `bytes`, and how many of them it takes; `None` asks for more.
+    #[cfg(not(feature = "deflate"))]
+    #[inline]
+    fn header(&mut self, bytes: &[u8]) -> Result<Option<(Header, usize)>, ProtocolError> {
+        Header::decode(bytes)
+    }
+
     /// Continues a header of which some bytes came before.
     #[inline(never)]
     fn resume_header(&mut self, input: &[u8]) -> Result<Option<usize>, ProtocolError> {
         let had = usize::from(self.header_len);
         let more = input.len().min(MAX_HEADER - had);
         self.header[had..had + more].copy_from_slice(&input[..more]);
-        match Header::decode(&self.header[..had + more])? {
+        let bytes = self.header;
+        match self.header(&bytes[..had + more])? {
             Some((header, len)) => {
                 self.header_len = 0;
                 self.begin_frame(&header)?;
@@ -291,16 +299,17 @@ impl Decoder {
                     OpCode::Text => MessageType::Text,
                     _ => MessageType::Binary,
                 };
-                self.message =
-                    MessageState { kind: Some(kind), len: 0, fragments: 0, utf8: Utf8::new() };
-                self.add_fragment(header.len)?;
+                self.message = MessageState::begin(kind);
+                #[cfg(feature = "deflate")]
+                self.begin_compressed();
+                self.message.add_fragment(header.len, &self.limits)?;
             }
             OpCode::Continuation => {
                 // §5.4: only a message under way can be continued.
                 if self.message.kind.is_none() {
                     return Err(ProtocolError::UnexpectedContinuation);
                 }
-                self.add_fragment(header.len)?;
+                self.message.add_fragment(header.len, &self.limits)?;
             }
             OpCode::Close | OpCode::Ping | OpCode::Pong => self.control.clear(),
         }
@@ -310,21 +319,6 @@ impl Decoder {
         if left > 0 || fin {
             self.state = State::Payload;
         }
-        Ok(())
-    }
-
-    /// Counts one more frame of `len` bytes into the message, if the limits allow it (§10.4).
-    #[inline]
-    fn add_fragment(&mut self, len: u64) -> Result<(), ProtocolError> {
-        let Self { limits, message, .. } = self;
-        message.len += len;
-        if message.len > limits.max_message_size {
-            return Err(ProtocolError::MessageTooBig(limits.max_message_size));
-        }
-        if message.fragments >= limits.max_fragments {
-            return Err(ProtocolError::TooManyFragments(limits.max_fragments));
-        }
-        message.fragments += 1;
         Ok(())
     }
 
@@ -338,7 +332,8 @@ impl Decoder {
         let len = usize::try_from(frame.left).map_or(input.len(), |left| left.min(input.len()));
         let payload = &mut input[..len];
         mask::apply(payload, frame.key, 0);
-        if kind == MessageType::Text {
+        let is_plain_text = kind == MessageType::Text && !message.is_compressed();
+        if is_plain_text {
             // §8.1: the first byte that no UTF-8 text could have here ends the connection.
             message.utf8.feed(payload).map_err(|_| ProtocolError::TextNotUtf8)?;
         }
@@ -347,7 +342,7 @@ impl Decoder {
             frame.key.rotate_left(len % 4);
             let event = match len {
                 0 => Event::NeedMore,
-                _ => Event::Data { kind, len, fin: false },
+                _ => message.event(kind, len, false),
             };
             return Ok((len, event));
         }
@@ -355,12 +350,12 @@ impl Decoder {
         let fin = frame.fin;
         if fin {
             // And so does a text that stops inside a character.
-            if kind == MessageType::Text && !message.utf8.is_complete() {
+            if is_plain_text && !message.utf8.is_complete() {
                 return Err(ProtocolError::TextNotUtf8);
             }
             message.kind = None;
         }
-        Ok((len, Event::Data { kind, len, fin }))
+        Ok((len, message.event(kind, len, fin)))
     }
 
     /// Decodes as much of a control frame's payload as is there.

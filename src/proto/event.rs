@@ -15,6 +15,7 @@ pub enum MessageType {
 
 /// What a run of bytes meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Event {
     /// All the input was used, and says nothing yet.
     NeedMore,
@@ -23,6 +24,17 @@ pub enum Event {
         /// The type of the message.
         kind: MessageType,
         /// How many bytes; zero only at an end.
+        len: usize,
+        /// Whether the message ends here.
+        fin: bool,
+    },
+    /// The same of a message that is compressed (RFC 7692 §6): unmasked, and yet to be inflated. The
+    /// length is zero also where a compressed message of no bytes ends.
+    #[cfg(feature = "deflate")]
+    Compressed {
+        /// The type of the message.
+        kind: MessageType,
+        /// How many bytes.
         len: usize,
         /// Whether the message ends here.
         fin: bool,
