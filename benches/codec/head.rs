@@ -69,7 +69,7 @@ mod handshake {
             let (_, head) = parser.feed(bytes).expect("a valid head");
             let head = head.expect("a whole head");
             let handshake = check(&head).expect("a valid handshake");
-            handshake.encode(&head, &Accept::new()).expect("a valid reply")
+            handshake.encode(&head, &Accept::new(), None).expect("a valid reply")
         });
     }
 

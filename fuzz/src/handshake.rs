@@ -152,7 +152,7 @@ fn are_extensions(lines: &[&[u8]]) -> bool {
 /// §4.2.2 item 5: the 101, and nothing in it that was not asked for.
 fn assert_accepts(handshake: Handshake, head: &RequestHead, key: &[u8], request: &Request<'_>) {
     let accept = Accept::new().select_subprotocol(head, &["chat", "b"]);
-    let reply = handshake.encode(head, &accept).expect("only what was offered");
+    let reply = handshake.encode(head, &accept, None).expect("only what was offered");
     let mut wanted = format!(
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
          Sec-WebSocket-Accept: {}\r\n",

@@ -74,7 +74,8 @@ fn opens(bytes: &mut Bytes<'_>, how: u8) -> bool {
         answer = match step {
             Step::More => continue,
             Step::Upgrade(head) if how & 16 == 0 => {
-                let reply = opening.accept(&head, &Accept::new(), None).expect("a valid answer");
+                let reply =
+                    opening.accept(&head, &Accept::new(), None, None).expect("a valid answer");
                 Some(reply)
             }
             Step::Upgrade(_) => Some(opening.fail(None).bytes),

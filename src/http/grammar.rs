@@ -6,6 +6,7 @@
 //! spaces and tabs: the parser let no other into a value.
 
 use core::net::{Ipv4Addr, Ipv6Addr};
+use std::iter;
 
 pub(super) const TOKEN: u8 = 1;
 const VALUE: u8 = 2;
@@ -131,58 +132,85 @@ pub(super) fn is_same_host(a: &[u8], b: &[u8]) -> bool {
     }
 }
 
-/// How many extensions a header line offers, or `None` if it breaks the grammar of §9.1.
+/// The extensions that a header line offers (§9.1): the name of each, and what stands behind it, for
+/// [`parameters`] to read. `None` stands for the first that breaks the grammar, and is the last.
 ///
 /// A parameter's value may be quoted, and must be a token once it is unquoted. White space is
 /// passed over between any two parts: §9.1 takes the "implied LWS" rule from RFC 2616.
-pub(super) fn extensions(line: &[u8]) -> Option<usize> {
-    let mut count = 0;
-    let mut rest = line.trim_ascii_start();
-    loop {
-        match rest {
-            [] => return Some(count),
-            [b',', tail @ ..] => rest = tail.trim_ascii_start(),
-            _ => {
-                rest = token(rest)?;
-                while let [b';', tail @ ..] = rest {
-                    rest = parameter(tail.trim_ascii_start())?;
-                }
-                if !matches!(rest, [] | [b',', ..]) {
-                    return None;
-                }
-                count += 1;
-            }
+pub(super) fn extensions(line: &[u8]) -> impl Iterator<Item = Option<(&[u8], &[u8])>> {
+    let mut rest = line;
+    iter::from_fn(move || {
+        // RFC 9110 §5.6.1: empty elements count for nothing.
+        while let [b',' | b' ' | b'\t', tail @ ..] = rest {
+            rest = tail;
         }
-    }
+        if rest.is_empty() {
+            return None;
+        }
+        let extension = extension(rest);
+        rest = extension.map_or(&[], |(.., behind)| behind);
+        Some(extension.map(|(name, parameters, _)| (name, parameters)))
+    })
 }
 
-/// What follows a `token [ "=" ( token | quoted-string ) ]` and the white space behind it.
-fn parameter(text: &[u8]) -> Option<&[u8]> {
-    match token(text)? {
-        [b'=', tail @ ..] => match tail.trim_ascii_start() {
-            [b'"', quoted @ ..] => quoted_token(quoted),
-            value => token(value),
-        },
-        rest => Some(rest),
-    }
+/// The parameters of an extension that [`extensions`] has found: the name of each, and its value,
+/// unquoted.
+#[cfg(feature = "deflate")]
+pub(super) fn parameters<'a>(
+    mut rest: &'a [u8],
+) -> impl Iterator<Item = (&'a [u8], Option<impl Iterator<Item = u8> + 'a>)> {
+    iter::from_fn(move || {
+        let [b';', tail @ ..] = rest else { return None };
+        let (name, value, behind) = parameter(tail)?;
+        rest = behind;
+        // No token has a backslash, so this one is there to quote the byte behind it.
+        let unquoted = |value: &'a [u8]| value.iter().copied().filter(|&byte| byte != b'\\');
+        Some((name, value.map(unquoted)))
+    })
 }
 
-/// What follows a token and the white space behind it.
-fn token(text: &[u8]) -> Option<&[u8]> {
+/// The name of an extension, what is behind its name, and what is behind all its parameters.
+fn extension(text: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
+    let (name, parameters) = token(text)?;
+    let mut rest = parameters;
+    while let [b';', tail @ ..] = rest {
+        (.., rest) = parameter(tail)?;
+    }
+    matches!(rest, [] | [b',', ..]).then_some((name, parameters, rest))
+}
+
+/// A `token [ "=" ( token | quoted-string ) ]`, the value as it stands between its quotes, and what
+/// follows it and the white space behind it.
+#[expect(clippy::type_complexity)]
+fn parameter(text: &[u8]) -> Option<(&[u8], Option<&[u8]>, &[u8])> {
+    let (name, rest) = token(text.trim_ascii_start())?;
+    let [b'=', tail @ ..] = rest else { return Some((name, None, rest)) };
+    let (value, rest) = match tail.trim_ascii_start() {
+        [b'"', quoted @ ..] => quoted_token(quoted)?,
+        value => token(value)?,
+    };
+    Some((name, Some(value), rest))
+}
+
+/// A token, and what follows it and the white space behind it.
+fn token(text: &[u8]) -> Option<(&[u8], &[u8])> {
     let end = text.iter().position(|&byte| !is_token_byte(byte));
     match end.unwrap_or(text.len()) {
         0 => None,
-        end => Some(text[end..].trim_ascii_start()),
+        end => Some((&text[..end], text[end..].trim_ascii_start())),
     }
 }
 
-/// What follows a quoted token and the white space behind it; the opening quote is already gone.
-fn quoted_token(text: &[u8]) -> Option<&[u8]> {
+/// A quoted token up to its closing quote, and what follows that and the white space behind it; the
+/// opening quote is already gone.
+fn quoted_token(text: &[u8]) -> Option<(&[u8], &[u8])> {
     let mut rest = text;
     loop {
         rest = match rest {
             // An empty string is not a token.
-            [b'"', tail @ ..] if rest.len() < text.len() => return Some(tail.trim_ascii_start()),
+            [b'"', tail @ ..] if rest.len() < text.len() => {
+                return Some((&text[..text.len() - rest.len()], tail.trim_ascii_start()));
+            }
             [b'\\', byte, tail @ ..] | [byte, tail @ ..] if is_token_byte(*byte) => tail,
             _ => return None,
         };

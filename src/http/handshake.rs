@@ -36,13 +36,20 @@ impl Handshake {
     }
 
     /// The bytes of the 101 that accepts this handshake; `head` is the one that it was made of.
+    /// `extensions` is the value of `Sec-WebSocket-Extensions`, if any is accepted: a list that names
+    /// nothing which the client did not offer (§9.1), which is the caller's to see to.
     ///
     /// # Errors
     ///
     /// [`InvalidResponse`] if `accept` has a header that may not be sent, or a subprotocol that the
-    /// client did not offer.
-    pub fn encode(&self, head: &RequestHead, accept: &Accept) -> Result<Vec<u8>, InvalidResponse> {
-        accept.encode(head, self.accept_key())
+    /// client did not offer, or if `extensions` is no header value.
+    pub fn encode(
+        &self,
+        head: &RequestHead,
+        accept: &Accept,
+        extensions: Option<&str>,
+    ) -> Result<Vec<u8>, InvalidResponse> {
+        accept.encode(head, self.accept_key(), extensions)
     }
 }
 
@@ -222,11 +229,11 @@ fn check_subprotocols(head: &RequestHead) -> Result<(), HandshakeError> {
     Ok(())
 }
 
-/// §9.1: extensions that do not follow the grammar fail the handshake. Those that do are declined,
+/// §9.1: extensions that do not follow the grammar fail the handshake. Those that do are declined
 /// by not being named in the answer. An empty list offers none, and nothing hangs on it.
 fn check_extensions(head: &RequestHead) -> Result<(), HandshakeError> {
     let mut lines = head.header_values("Sec-WebSocket-Extensions");
-    let all = lines.all(|line| grammar::extensions(line).is_some());
+    let all = lines.all(|line| grammar::extensions(line).all(|extension| extension.is_some()));
     if all { Ok(()) } else { Err(HandshakeError::InvalidExtensions) }
 }
 

@@ -24,11 +24,15 @@ mod target;
 mod parser;
 mod origin;
 mod handshake;
+#[cfg(feature = "deflate")]
+mod extensions;
 #[cfg(test)]
 mod testing;
 
 pub use date::Date;
 pub use error::{HandshakeError, HeadError};
+#[cfg(feature = "deflate")]
+pub use extensions::{DeflateOffer, DeflateParams, deflate_offers};
 pub use handshake::{Handshake, accept_key, check, check_request, check_upgrade};
 pub use head::{HeadLimits, RequestHead};
 pub use origin::{InvalidOrigin, Origin, check_origin};

@@ -224,11 +224,14 @@ impl Response {
 
 /// The consent to an upgrade: which subprotocol was chosen, and what else the 101 shall say.
 ///
-/// It never has a `Sec-WebSocket-Extensions`: this server declines all extensions (§9.1).
+/// Extensions are negotiated by the server: without the feature `deflate` it declines them all
+/// (§9.1).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Accept {
     protocol: Option<String>,
     headers: Vec<(String, String)>,
+    #[cfg(feature = "deflate")]
+    uncompressed: bool,
 }
 
 impl Accept {
@@ -267,11 +270,30 @@ impl Accept {
         self.protocol.as_deref()
     }
 
-    /// The 101 that accepts the handshake of this head (§4.2.2 item 5).
+    /// Whether permessage-deflate may be agreed on, if the client offers it and the server is
+    /// configured to compress (RFC 7692). Default `true`.
+    ///
+    /// `false` is for a connection whose messages hold secrets beside text of an attacker's choice:
+    /// their lengths, compressed, give the secrets away, encrypted or not (CRIME, BREACH).
+    #[cfg(feature = "deflate")]
+    #[must_use]
+    pub fn compress(mut self, on: bool) -> Accept {
+        self.uncompressed = !on;
+        self
+    }
+
+    #[cfg(feature = "deflate")]
+    #[cfg_attr(not(test), expect(dead_code))]
+    pub(crate) fn compresses(&self) -> bool {
+        !self.uncompressed
+    }
+
+    /// The 101 that accepts the handshake of this head (§4.2.2 item 5), and these extensions.
     pub(super) fn encode(
         &self,
         head: &RequestHead,
         accept_key: &str,
+        extensions: Option<&str>,
     ) -> Result<Vec<u8>, InvalidResponse> {
         let mut bytes = status_line(Status::SWITCHING_PROTOCOLS);
         push_line(&mut bytes, "Upgrade", "websocket");
@@ -284,6 +306,12 @@ impl Accept {
                 return Err(InvalidResponse::SubprotocolNotOffered);
             }
             push_line(&mut bytes, "Sec-WebSocket-Protocol", protocol);
+        }
+        if let Some(extensions) = extensions {
+            if !extensions.bytes().all(grammar::is_value_byte) {
+                return Err(InvalidResponse::HeaderValue);
+            }
+            push_line(&mut bytes, "Sec-WebSocket-Extensions", extensions);
         }
         push_headers(&mut bytes, &self.headers)?;
         Ok(bytes)

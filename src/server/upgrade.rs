@@ -115,7 +115,7 @@ impl Upgrade {
         announce: impl FnOnce(),
     ) -> Result<Connection, UpgradeError> {
         let Self { mut exchange } = self;
-        let reply = match exchange.opening.accept(&exchange.request, accept, today()) {
+        let reply = match exchange.opening.accept(&exchange.request, accept, None, today()) {
             Ok(reply) => reply,
             Err(answer) => return Err(exchange.finish(&answer)),
         };

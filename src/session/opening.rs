@@ -139,8 +139,8 @@ impl Opening {
         (used, step)
     }
 
-    /// The bytes of the 101 that accepts the request; `head` is the one that came out of
-    /// [`feed`](Self::feed).
+    /// The bytes of the 101 that accepts the request, and of its offers the `extensions`
+    /// ([`Handshake::encode`]); `head` is the one that came out of [`feed`](Self::feed).
     ///
     /// # Errors
     ///
@@ -150,10 +150,11 @@ impl Opening {
         &mut self,
         head: &RequestHead,
         accept: &Accept,
+        extensions: Option<&str>,
         date: Option<Date>,
     ) -> Result<Vec<u8>, Answer> {
         let Self::Upgrade(handshake) = self else { return Err(self.decline(date)) };
-        match handshake.encode(head, accept) {
+        match handshake.encode(head, accept, extensions) {
             Ok(bytes) => {
                 *self = Self::Done;
                 Ok(bytes)

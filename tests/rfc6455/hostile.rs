@@ -34,7 +34,7 @@ fn time_to_judge(request: &Request) -> Duration {
         let start = Instant::now();
         if let Ok((_, Some(head))) = HeadParser::new(HeadLimits::default()).feed(&bytes) {
             let handshake = http::check(&head);
-            let _ = handshake.map(|handshake| handshake.encode(&head, &Accept::new()));
+            let _ = handshake.map(|handshake| handshake.encode(&head, &Accept::new(), None));
         }
         start.elapsed()
     };

@@ -94,7 +94,7 @@ fn measured_handshake(request: &[u8]) -> Vec<u8> {
     assert_eq!(used, request.len());
     let head = head.expect("a whole head");
     let handshake = check(&head).expect("a valid handshake");
-    handshake.encode(&head, &Accept::new()).expect("a valid reply")
+    handshake.encode(&head, &Accept::new(), None).expect("a valid reply")
 }
 
 /// A connection whose client sends binary messages of 20 bytes for ever, so many with each read.

@@ -78,6 +78,11 @@ fn hosts() {
     }
 }
 
+/// How many extensions there are, or `None` if the line breaks the grammar.
+fn count(line: &str) -> Option<usize> {
+    extensions(line.as_bytes()).map(|extension| extension.map(|_| 1)).sum()
+}
+
 #[test]
 fn extension_lists() {
     for (line, count) in [
@@ -91,7 +96,7 @@ fn extension_lists() {
         ("a; b=\"\\c\\d\"", 1),
         ("a; b = \t\"c\"", 1),
     ] {
-        assert_eq!(extensions(line.as_bytes()), Some(count), "{line}");
+        assert_eq!(self::count(line), Some(count), "{line}");
     }
     for line in [
         ";",
@@ -125,10 +130,39 @@ fn extension_lists() {
         "a;b=\u{e9}",
         "a;b=\"\u{e9}\"",
     ] {
-        assert_eq!(extensions(line.as_bytes()), None, "{line}");
+        assert_eq!(count(line), None, "{line}");
     }
     // H64: a string without an end.
     let endless = format!("a; b=\"{}", "\\c".repeat(4_000));
-    assert_eq!(extensions(endless.as_bytes()), None);
-    assert_eq!(extensions(format!("{endless}\"").as_bytes()), Some(1));
+    assert_eq!(count(&endless), None);
+    assert_eq!(count(&format!("{endless}\"")), Some(1));
+}
+
+#[test]
+fn what_breaks_the_grammar_ends_the_list() {
+    let found: Vec<_> = extensions(b"a;b, c , d;, e").collect();
+    assert_eq!(found, [Some((&b"a"[..], &b";b, c , d;, e"[..])), Some((b"c", b", d;, e")), None]);
+}
+
+#[cfg(feature = "deflate")]
+#[test]
+fn parameters_end_with_their_extension_and_are_unquoted() {
+    let read = |line: &str| {
+        let shown = |(name, value): (&[u8], Option<Vec<u8>>)| {
+            let name = name.escape_ascii();
+            value.map_or(format!("{name}"), |value| format!("{name}={}", value.escape_ascii()))
+        };
+        let extension = |(name, behind): (&[u8], _)| {
+            let parameters =
+                parameters(behind).map(|(name, value)| (name, value.map(Iterator::collect)));
+            let parts =
+                [format!("{}", name.escape_ascii())].into_iter().chain(parameters.map(shown));
+            parts.collect::<Vec<_>>().join("|")
+        };
+        extensions(line.as_bytes()).flatten().map(extension).collect::<Vec<_>>()
+    };
+    assert_eq!(read(" a , b;c,d"), ["a", "b|c", "d"]);
+    assert_eq!(read("a;b=c;d=\"e\" ; f\t=  g,h ;i = \t\"\\j\" "), ["a|b=c|d=e|f=g", "h|i=j"]);
+    assert_eq!(read("a; b=\"\\1\\0\"; b=\"1\\0\"; b=10; b"), ["a|b=10|b=10|b=10|b"]);
+    assert_eq!(read("a;b=c;d;"), [""; 0]);
 }

@@ -46,7 +46,7 @@ fn the_example_of_the_rfc_is_accepted() {
     let head = read(request).unwrap();
     let handshake = check(&head).unwrap();
     let accept = Accept::new().select_subprotocol(&head, &["chat"]);
-    let reply = handshake.encode(&head, &accept).unwrap();
+    let reply = handshake.encode(&head, &accept, None).unwrap();
     assert_eq!(
         String::from_utf8(reply).unwrap(),
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\

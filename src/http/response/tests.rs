@@ -106,7 +106,7 @@ fn no_header_can_split_a_reply_or_take_the_servers_place() {
     let head = read(R0).unwrap();
     let both = |name: &str, value: &str| {
         let response = Response::new(Status::OK, "").header(name, value).encode(None);
-        let accept = Accept::new().header(name, value).encode(&head, "key");
+        let accept = Accept::new().header(name, value).encode(&head, "key", None);
         assert_eq!(response.as_ref().err(), accept.as_ref().err());
         response.err()
     };
@@ -142,9 +142,9 @@ fn the_101_is_that_of_the_rfc() {
     let wanted = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\
         Connection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\
         Sec-WebSocket-Protocol: chat\r\n\r\n";
-    let encoded = accept.encode(&head, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=").unwrap();
+    let encoded = accept.encode(&head, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=", None).unwrap();
     assert_eq!(String::from_utf8(encoded).unwrap(), wanted);
-    let encoded = Accept::new().header("Set-Cookie", "a").encode(&head, "key");
+    let encoded = Accept::new().header("Set-Cookie", "a").encode(&head, "key", None);
     let wanted = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\
         Connection: Upgrade\r\nSec-WebSocket-Accept: key\r\nSet-Cookie: a\r\n\r\n";
     assert_eq!(String::from_utf8(encoded.unwrap()).unwrap(), wanted);
@@ -162,7 +162,7 @@ fn the_client_s_first_choice_that_is_supported_is_chosen() {
     ] {
         let accept = Accept::new().subprotocol("x").select_subprotocol(&head, supported);
         assert_eq!(accept.selected_subprotocol(), chosen);
-        let encoded = String::from_utf8(accept.encode(&head, "").unwrap()).unwrap();
+        let encoded = String::from_utf8(accept.encode(&head, "", None).unwrap()).unwrap();
         assert_eq!(
             encoded.matches("Sec-WebSocket-Protocol").count(),
             usize::from(chosen.is_some())
@@ -178,11 +178,11 @@ fn only_what_was_offered_can_be_chosen() {
     for protocol in ["A", "c", "a, b", "", "a\r\nX: y"] {
         let accept = Accept::new().subprotocol(protocol);
         for head in [&offers, &none] {
-            let encoded = accept.encode(head, "key");
+            let encoded = accept.encode(head, "key", None);
             assert_eq!(encoded, Err(InvalidResponse::SubprotocolNotOffered));
         }
     }
-    assert!(Accept::new().subprotocol("b").encode(&offers, "key").is_ok());
+    assert!(Accept::new().subprotocol("b").encode(&offers, "key", None).is_ok());
 }
 
 #[test]
@@ -220,4 +220,25 @@ fn what_is_wrong_with_a_reply_is_told_in_a_line_of_its_own() {
     let lines: HashSet<_> = all.iter().map(ToString::to_string).collect();
     assert_eq!(lines.len(), all.len());
     assert!(lines.iter().all(|line| !line.is_empty() && !line.contains('\n')));
+}
+
+#[test]
+fn the_101_names_the_extensions_that_are_accepted() {
+    let head = read(with("Sec-WebSocket-Protocol: chat\r\n")).unwrap();
+    let accept = Accept::new().subprotocol("chat").header("X", "y");
+    let encode = |extensions| accept.encode(&head, "key", extensions);
+    let encoded = String::from_utf8(encode(Some("a; b=10, c")).unwrap()).unwrap();
+    let lines = "Sec-WebSocket-Protocol: chat\r\nSec-WebSocket-Extensions: a; b=10, c\r\nX: y\r\n";
+    assert!(encoded.ends_with(&format!("{lines}\r\n")), "{encoded}");
+    for wrong in ["a\r\nX: z", "a\n", "a\0"] {
+        assert_eq!(encode(Some(wrong)), Err(InvalidResponse::HeaderValue), "{wrong:?}");
+    }
+}
+
+#[cfg(feature = "deflate")]
+#[test]
+fn compression_is_on_until_it_is_turned_off() {
+    assert!(Accept::new().compresses());
+    assert!(!Accept::new().compress(false).compresses());
+    assert!(Accept::new().compress(false).compress(true).compresses());
 }

@@ -79,7 +79,7 @@ fn respond(opening: &mut Opening, status: Status, body: &str) -> Answer {
 
 fn accept(opening: &mut Opening, accept: &Accept) -> Result<Vec<u8>, Answer> {
     let (_, _, Step::Upgrade(head)) = fed(UPGRADE) else { panic!("it asks for a connection") };
-    opening.accept(&head, accept, date())
+    opening.accept(&head, accept, None, date())
 }
 
 /// Ways into each state: the bytes, the state, and whether an answer has a body.
