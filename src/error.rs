@@ -5,6 +5,8 @@ use std::io;
 
 use crate::http::{HandshakeError, InvalidResponse, Status};
 use crate::proto::{CloseCode, ProtocolError};
+#[cfg(feature = "deflate")]
+use crate::session::inflation::InflateError;
 use crate::session::opening::Outcome;
 use crate::session::{Deadline, Overloaded};
 
@@ -198,6 +200,16 @@ impl From<Deadline> for Error {
 impl From<Overloaded> for Error {
     fn from(_: Overloaded) -> Self {
         Self::Overloaded
+    }
+}
+
+#[cfg(feature = "deflate")]
+impl From<InflateError> for Error {
+    fn from(error: InflateError) -> Self {
+        match error {
+            InflateError::Protocol(error) => Self::Protocol(error),
+            InflateError::Overloaded => Self::Overloaded,
+        }
     }
 }
 

@@ -13,12 +13,16 @@ use std::time::{Duration, Instant};
 
 use crate::config::Config;
 use crate::connection::buffer_pool::BufferPool;
+#[cfg(feature = "deflate")]
+use crate::connection::compression::Compression;
 use crate::connection::write_lock::Failure;
 use crate::connection::writer::Writer;
 use crate::error::Error;
 use crate::io::expiry::Expiry;
 use crate::io::stream::{Sink, TimedStream};
 use crate::proto::encoder;
+#[cfg(feature = "deflate")]
+use crate::session::compression::Codecs;
 use crate::session::timers::Next;
 use crate::session::{Budget, CloseAction, Deadline, Pending, ReadTimers};
 
@@ -30,6 +34,9 @@ pub(crate) struct ServerShared {
     pub(crate) budget: Arc<Budget>,
     /// For what is queued for sending.
     pub(crate) buffers: BufferPool,
+    /// For compression, if it is to be had.
+    #[cfg(feature = "deflate")]
+    pub(crate) codecs: Option<Arc<Codecs>>,
 }
 
 /// See the [module](self).
@@ -41,6 +48,9 @@ pub(crate) struct ConnectionShared {
     pub(crate) server: Arc<ServerShared>,
     /// [`NOT_READING`], [`READING`] or [`READING_TO_CLOSE`].
     reading: AtomicU8,
+    /// What was agreed on.
+    #[cfg(feature = "deflate")]
+    compression: OnceLock<Box<Compression>>,
 }
 
 /// What bounds a read beside the connection's timers.
@@ -77,7 +87,13 @@ const READING_TO_CLOSE: u8 = 2;
 impl ServerShared {
     pub(crate) fn new(config: Config) -> Self {
         let budget = Arc::new(Budget::new(config.limits.max_buffered_bytes));
-        Self { config, budget, buffers: BufferPool::default() }
+        Self {
+            #[cfg(feature = "deflate")]
+            codecs: config.compression.clone().map(|settings| Arc::new(Codecs::new(settings))),
+            config,
+            budget,
+            buffers: BufferPool::default(),
+        }
     }
 }
 
@@ -86,11 +102,37 @@ impl ConnectionShared {
     pub(crate) fn new(stream: TimedStream, server: Arc<ServerShared>) -> Self {
         let writer = Writer::new(stream, &server.config.timeouts);
         let (reading, place) = (AtomicU8::new(NOT_READING), OnceLock::new());
-        Self { place, writer, server, reading }
+        Self {
+            place,
+            writer,
+            server,
+            reading,
+            #[cfg(feature = "deflate")]
+            compression: OnceLock::new(),
+        }
     }
 
     pub(crate) fn stream(&self) -> &TimedStream {
         self.writer.stream()
+    }
+
+    /// What was agreed on about compression, if it was.
+    #[cfg(feature = "deflate")]
+    pub(crate) fn compression(&self) -> Option<&Compression> {
+        self.compression.get().map(|compression| &**compression)
+    }
+
+    /// What to compress a message of `len` bytes with, if it is to be, and where to.
+    #[cfg(feature = "deflate")]
+    pub(crate) fn compression_of(&self, len: usize) -> Option<(&Compression, &BufferPool)> {
+        let compression = self.compression().filter(|compression| compression.is_worth(len))?;
+        Some((compression, &self.server.buffers))
+    }
+
+    #[cfg(feature = "deflate")]
+    pub(crate) fn set_compression(&self, compression: Compression) {
+        // It is agreed on once.
+        let _ = self.compression.set(Box::new(compression));
     }
 
     /// Has a server count the connection until it is dropped.

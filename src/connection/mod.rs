@@ -22,6 +22,8 @@ mod request;
 mod buffer_pool;
 mod write_lock;
 mod writer;
+#[cfg(feature = "deflate")]
+pub(crate) mod compression;
 pub(crate) mod lifecycle;
 mod read_buffer;
 mod reader;
@@ -39,11 +41,17 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+#[cfg(feature = "deflate")]
+use crate::connection::compression::Compression;
 use crate::connection::lifecycle::ConnectionShared;
 use crate::connection::reader::MAX_QUEUED;
 use crate::error::Error;
+#[cfg(feature = "deflate")]
+use crate::http::DeflateParams;
 use crate::proto::frame::MAX_HEADER;
 use crate::proto::{CloseCode, CloseFrame, MessageType, encoder};
+#[cfg(feature = "deflate")]
+use crate::session::inflation::Inflation;
 use crate::session::memory::reserve;
 
 /// Messages up to this length are copied to the queue by `write`, if it has room; longer ones are
@@ -141,6 +149,17 @@ impl Connection {
         self.transmit(message.into())
     }
 
+    /// The same, without compression (RFC 7692 §5): for a message that has a secret in it beside what
+    /// an attacker may choose, see [`Deflate`](crate::Deflate#security).
+    ///
+    /// # Errors
+    ///
+    /// As for [`send`](Self::send).
+    #[cfg(feature = "deflate")]
+    pub fn send_uncompressed<'a>(&mut self, message: impl Into<Message<'a>>) -> Result<(), Error> {
+        self.transmit_plain(message.into())
+    }
+
     /// Queues a message. The queue is sent by [`flush`](Self::flush), by the next call that
     /// sends, before `recv` waits, or with the message that fills it to 64 KiB: answers to messages
     /// that came in one piece go out in one piece. A long message is sent at once. If the server
@@ -158,6 +177,10 @@ impl Connection {
         }
         if self.sender.shared.writer.is_closed() {
             return Err(Error::Closed);
+        }
+        #[cfg(feature = "deflate")]
+        if let Some(queued) = self.write_compressed(message) {
+            return queued;
         }
         let queue = &mut self.receiver.reader.queue;
         self.sender.shared.server.buffers.get(queue);
@@ -277,8 +300,57 @@ impl Connection {
         self.request.peer_addr()
     }
 
+    /// What was agreed on about compression (RFC 7692 §7.1), if it was.
+    #[cfg(feature = "deflate")]
+    #[must_use]
+    pub fn compression(&self) -> Option<&DeflateParams> {
+        self.sender.shared.compression().map(Compression::params)
+    }
+
     fn transmit(&mut self, message: Message<'_>) -> Result<(), Error> {
+        #[cfg(feature = "deflate")]
+        if let Some(sent) = self.transmit_compressed(message) {
+            return sent;
+        }
+        self.transmit_plain(message)
+    }
+
+    fn transmit_plain(&mut self, message: Message<'_>) -> Result<(), Error> {
         let head = encoder::FrameHeader::new(true, message.kind().opcode(), message.len());
         self.receiver.transmit([head.as_bytes(), message.as_bytes()])
+    }
+}
+
+#[cfg(feature = "deflate")]
+impl Connection {
+    /// Compression was agreed on. No frame has been received or sent yet.
+    pub(crate) fn set_compression(&mut self, compression: Compression, inflation: Inflation) {
+        self.sender.shared.set_compression(compression);
+        self.receiver.reader.set_inflation(inflation);
+    }
+
+    /// Sends a message deflated, if it is shorter so, behind what is queued.
+    fn transmit_compressed(&mut self, message: Message<'_>) -> Option<Result<(), Error>> {
+        let Self { receiver, sender, .. } = self;
+        let (compression, buffers) = sender.shared.compression_of(message.len())?;
+        compression.deflated(message, buffers, |header, payload| {
+            receiver.transmit([header.as_bytes(), payload])
+        })
+    }
+
+    /// Queues a message deflated, if it is shorter so.
+    fn write_compressed(&mut self, message: Message<'_>) -> Option<Result<(), Error>> {
+        let Self { receiver, sender, .. } = self;
+        let (compression, buffers) = sender.shared.compression_of(message.len())?;
+        compression.deflated(message, buffers, |header, payload| {
+            let queue = &mut receiver.reader.queue;
+            buffers.get(queue);
+            if !reserve(queue, MAX_HEADER + payload.len()) {
+                return receiver.transmit([header.as_bytes(), payload]);
+            }
+            queue.extend_from_slice(header.as_bytes());
+            queue.extend_from_slice(payload);
+            Ok(())
+        })
     }
 }

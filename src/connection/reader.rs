@@ -18,12 +18,16 @@ use crate::connection::message::Chunk;
 use crate::connection::read_buffer::ReadBuffer;
 use crate::connection::writer::Unit;
 use crate::error::Error;
-use crate::proto::frame::{MAX_CONTROL, MAX_HEADER};
-use crate::proto::{CloseFrame, Decoder, Event, MessageType, encoder};
+use crate::proto::{CloseFrame, Decoder, Event, MessageType};
 use crate::session::assembler::{MAX_RETAINED_FREE, Target};
-use crate::session::memory::reserve;
+#[cfg(feature = "deflate")]
+use crate::session::inflation::Inflation;
 use crate::session::timers::MEMORY_KEEPALIVE;
 use crate::session::{Charge, CloseAction, Pending, ReadTimers};
+
+mod control;
+#[cfg(feature = "deflate")]
+mod inflate;
 
 /// How much may be queued before it is sent, in bytes.
 pub(crate) const MAX_QUEUED: usize = 64 << 10;
@@ -42,6 +46,9 @@ pub(crate) struct FrameReader {
     buffer: ReadBuffer,
     /// A part of a message that was put back.
     ready: Option<Ready>,
+    /// What inflates messages, if compression was agreed on.
+    #[cfg(feature = "deflate")]
+    inflation: Option<Box<Inflation>>,
     /// Whether the payload under way is read straight to where it belongs.
     direct: bool,
     /// Payload bytes of the message under way that have come.
@@ -73,6 +80,9 @@ struct Ready {
     kind: MessageType,
     at: Range<usize>,
     fin: bool,
+    /// Whether it is yet to be inflated, and to be checked then.
+    #[cfg(feature = "deflate")]
+    is_compressed: bool,
 }
 
 /// What [`FrameReader::next_part`] found.
@@ -93,6 +103,8 @@ impl FrameReader {
             buffer: ReadBuffer::new(rest, Charge::new(&shared.server.budget)),
             shared,
             ready: None,
+            #[cfg(feature = "deflate")]
+            inflation: None,
             direct: false,
             received: 0,
             queue: Vec::new(),
@@ -135,12 +147,19 @@ impl FrameReader {
                     None => continue,
                 },
             };
-            let Ready { kind, mut at, fin } = ready;
+            #[cfg(feature = "deflate")]
+            if ready.is_compressed {
+                match self.inflate(ready, target)? {
+                    Some(chunk) => return Ok(Part::Data(chunk)),
+                    None => continue,
+                }
+            }
+            let Ready { kind, mut at, fin, .. } = ready;
             let len = target.put(&self.buffer[at.clone()], self.decoder.payload_left())?;
             let is_whole = len == at.len();
             if !is_whole {
                 at.start += len;
-                self.ready = Some(Ready { kind, at, fin });
+                self.ready = Some(Ready { at, ..ready });
             }
             return Ok(Part::Data(Chunk { kind, len, fin: fin && is_whole }));
         }
@@ -154,7 +173,20 @@ impl FrameReader {
         match event {
             Event::Data { kind, len, fin } => {
                 self.count(len, fin);
-                return Ok(Some(Ready { kind, at: used.end - len..used.end, fin }));
+                let at = used.end - len..used.end;
+                return Ok(Some(Ready {
+                    kind,
+                    at,
+                    fin,
+                    #[cfg(feature = "deflate")]
+                    is_compressed: false,
+                }));
+            }
+            #[cfg(feature = "deflate")]
+            Event::Compressed { kind, len, fin } => {
+                self.count(len, fin);
+                let at = used.end - len..used.end;
+                return Ok(Some(Ready { kind, at, fin, is_compressed: true }));
             }
             Event::NeedMore => {}
             Event::Ping | Event::Pong => self.answer(&event)?,
@@ -331,35 +363,6 @@ impl FrameReader {
         }
     }
 
-    /// Answers a control frame other than Close (§5.5.2).
-    fn answer(&mut self, event: &Event) -> Result<(), Error> {
-        if *event == Event::Pong {
-            self.timed(|reader| {
-                if let Some(on_pong) = &mut reader.on_pong {
-                    on_pong(reader.decoder.control());
-                }
-            });
-        } else if !self.shared.writer.is_closed() {
-            self.shared.server.buffers.get(&mut self.queue);
-            if !reserve(&mut self.queue, MAX_HEADER + MAX_CONTROL) {
-                self.send_queue()?;
-            }
-            encoder::pong(self.decoder.control(), &mut self.queue);
-        }
-        if self.decoder.message_kind().is_none() {
-            self.timers.message_ended();
-        }
-        if self.split && !self.queue.is_empty() {
-            // It holds nothing else then, and must not wait for a blocked sender. Once our Close is
-            // due, nothing is answered any more.
-            self.timed(|reader| drop(reader.shared.writer.push_control(&reader.queue)));
-            self.shared.server.buffers.put(&mut self.queue);
-        } else if self.queue.len() >= MAX_QUEUED {
-            self.send_queue()?;
-        }
-        Ok(())
-    }
-
     /// Does what a peer has called for, in time that its deadlines count.
     fn timed<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> T {
         let pending =
@@ -372,20 +375,15 @@ impl FrameReader {
         done
     }
 
-    /// The peer's Close has come: answers it, if it is no answer itself, and ends the stream.
-    fn closed(&mut self, frame: CloseFrame) {
-        // If this fails, so does the Close; and the peer wants no more anyway.
-        let _ = self.send_queue();
-        self.close_frame = Some(Box::new(frame.clone()));
-        self.end(State::Closed);
-        self.shared.finish(CloseAction::Reply(frame));
-    }
-
     /// The connection is over: its memory is of no more use, and the stream is read by others.
     fn end(&mut self, state: State) {
         self.state = state;
         self.shared.writer.release_reader();
         self.ready = None;
+        #[cfg(feature = "deflate")]
+        {
+            self.inflation = None;
+        }
         self.buffer.reset();
         self.queue = Vec::new();
     }

@@ -5,10 +5,13 @@ use std::mem;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+#[cfg(feature = "deflate")]
+use crate::connection::compression::Fragments;
 use crate::connection::lifecycle::ConnectionShared;
 use crate::connection::message::Message;
 use crate::connection::writer::Unit;
 use crate::error::Error;
+use crate::proto::encoder::FrameHeader;
 use crate::proto::frame::MAX_CONTROL;
 use crate::proto::utf8::Utf8;
 use crate::proto::{CloseCode, MessageType, OpCode, encoder};
@@ -36,7 +39,26 @@ impl Sender {
     /// thread: nothing was sent then, and the connection goes on.
     pub fn send<'a>(&self, message: impl Into<Message<'a>>) -> Result<(), Error> {
         let message = message.into();
-        let head = encoder::FrameHeader::new(true, message.kind().opcode(), message.len());
+        #[cfg(feature = "deflate")]
+        if let Some((compression, buffers)) = self.shared.compression_of(message.len()) {
+            return compression.send(message, buffers, &self.shared.writer);
+        }
+        self.send_plain(message)
+    }
+
+    /// The same, without compression (RFC 7692 §5): for a message that has a secret in it beside what
+    /// an attacker may choose, see [`Deflate`](crate::Deflate#security).
+    ///
+    /// # Errors
+    ///
+    /// As for [`send`](Self::send).
+    #[cfg(feature = "deflate")]
+    pub fn send_uncompressed<'a>(&self, message: impl Into<Message<'a>>) -> Result<(), Error> {
+        self.send_plain(message.into())
+    }
+
+    fn send_plain(&self, message: Message<'_>) -> Result<(), Error> {
+        let head = FrameHeader::new(true, message.kind().opcode(), message.len());
         let mut frame = [IoSlice::new(head.as_bytes()), IoSlice::new(message.as_bytes())];
         self.shared.writer.send(&mut frame)
     }
@@ -52,7 +74,16 @@ impl Sender {
             Ok(()) => Stage::First,
             Err(error) => Stage::Refused(error),
         };
-        MessageWriter { shared: &self.shared, kind, utf8: Utf8::new(), stage, left, idle: None }
+        MessageWriter {
+            shared: &self.shared,
+            kind,
+            utf8: Utf8::new(),
+            stage,
+            left,
+            idle: None,
+            #[cfg(feature = "deflate")]
+            fragments: Fragments::Undecided,
+        }
     }
 
     /// Sends a Ping (§5.5.2), in between the fragments of a message if need be. While another
@@ -125,6 +156,8 @@ pub struct MessageWriter<'a> {
     left: Duration,
     /// Since when nothing is being sent.
     idle: Option<Instant>,
+    #[cfg(feature = "deflate")]
+    fragments: Fragments,
 }
 
 enum Stage {
@@ -143,6 +176,16 @@ enum Stage {
 const UNREAD: Duration = Duration::from_secs(64);
 
 impl MessageWriter<'_> {
+    /// Sends the message without compression, see [`Deflate`](crate::Deflate#security). Of no effect
+    /// once it has begun.
+    #[cfg(feature = "deflate")]
+    pub fn uncompressed(mut self) -> Self {
+        if let Fragments::Undecided = self.fragments {
+            self.fragments = Fragments::Plain;
+        }
+        self
+    }
+
     /// Ends the message.
     ///
     /// # Errors
@@ -174,16 +217,39 @@ impl MessageWriter<'_> {
             Stage::Over => return Err(Error::Closed),
             Stage::Refused(error) => return Err(error),
         };
-        let head = encoder::FrameHeader::new(fin, opcode, payload.len());
-        let mut frame = [IoSlice::new(head.as_bytes()), IoSlice::new(payload)];
-        let before = Instant::now();
-        let within = self.time_for(payload.len(), before);
-        let result = self.shared.writer.send_within(&mut frame, Unit::Fragment, within);
+        let result = self.send_fragment(fin, opcode, payload);
         // One that fails leaves a message behind that is begun and not ended.
         if opcode == OpCode::Continuation && result.is_err() || !fin && result.is_ok() {
             self.stage = Stage::Further;
         }
-        result?;
+        result
+    }
+
+    #[cfg(not(feature = "deflate"))]
+    fn send_fragment(&mut self, fin: bool, opcode: OpCode, payload: &[u8]) -> Result<(), Error> {
+        self.send_frame(FrameHeader::new(fin, opcode, payload.len()), payload)
+    }
+
+    #[cfg(feature = "deflate")]
+    fn send_fragment(&mut self, fin: bool, opcode: OpCode, payload: &[u8]) -> Result<(), Error> {
+        let plain = |writer: &mut Self| {
+            writer.send_frame(FrameHeader::new(fin, opcode, payload.len()), payload)
+        };
+        let shared = self.shared;
+        let Some(compression) = shared.compression() else { return plain(self) };
+        let mut fragments = mem::replace(&mut self.fragments, Fragments::Plain);
+        let (part, buffers) = ((fin, opcode), &shared.server.buffers);
+        let send = |header, payload: &[u8]| self.send_frame(header, payload);
+        let sent = fragments.deflated(compression, buffers, part, payload, send);
+        self.fragments = fragments;
+        sent.unwrap_or_else(|| plain(self))
+    }
+
+    fn send_frame(&mut self, header: FrameHeader, payload: &[u8]) -> Result<(), Error> {
+        let mut frame = [IoSlice::new(header.as_bytes()), IoSlice::new(payload)];
+        let before = Instant::now();
+        let within = self.time_for(payload.len(), before);
+        self.shared.writer.send_within(&mut frame, Unit::Fragment, within)?;
         let after = Instant::now();
         let timeout = self.shared.writer.timeout(0);
         self.left = within.saturating_sub(after - before).min(timeout.saturating_add(UNREAD));

@@ -16,6 +16,7 @@
 //! ```
 
 use std::collections::VecDeque;
+use std::fmt;
 
 use zlib_rs::{Deflate, DeflateFlush, Inflate, InflateFlush, Status};
 
@@ -240,6 +241,18 @@ impl Deflater {
         let read = (self.zlib.total_in() - before.0) as usize;
         let written = (self.zlib.total_out() - before.1) as usize;
         Progress { read, written }
+    }
+}
+
+impl fmt::Debug for Inflater {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inflater").field("at_start", &self.at_start).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Deflater {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Deflater").field("window_bits", &self.window_bits).finish_non_exhaustive()
     }
 }
 

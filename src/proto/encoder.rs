@@ -5,6 +5,8 @@
 //! be sent in one go are appended whole to a buffer instead.
 
 use super::close::{self, CloseCode};
+#[cfg(feature = "deflate")]
+use super::deflate::RSV1;
 use super::event::MessageType;
 use super::frame::{Header, MAX_CONTROL, MAX_HEADER, OpCode};
 
@@ -25,6 +27,14 @@ impl FrameHeader {
         let mut bytes = [0; MAX_HEADER];
         let len = header.encode(&mut bytes);
         Self { bytes, len }
+    }
+
+    /// The same for the first frame of a message that is compressed: RSV1 is set (RFC 7692 §6).
+    #[cfg(feature = "deflate")]
+    #[must_use]
+    pub const fn compressed(mut self) -> Self {
+        self.bytes[0] |= RSV1;
+        self
     }
 
     /// The header's bytes.

@@ -271,6 +271,29 @@ impl Target<'_> {
         }
     }
 
+    /// Room to inflate into, where `len` bytes are there to be inflated, and the message may have
+    /// `left` more: several times as much, or as much as there is of it, if any are.
+    ///
+    /// # Errors
+    ///
+    /// [`Overloaded`].
+    #[cfg(feature = "deflate")]
+    pub fn room_to_inflate(&mut self, len: usize, left: u64) -> Result<&mut [u8], Overloaded> {
+        let guess = match (len, &self) {
+            // Little can be left inside the inflater, and often there is nothing.
+            (0, _) => MIN_READ as u64,
+            (len, Self::Message(assembler, _)) => {
+                (8 * len as u64 + 64).max(assembler.filled as u64)
+            }
+            (_, Self::Slice(..)) => left,
+        };
+        let left = guess.min(left);
+        if let Self::Message(assembler, buf) = self {
+            assembler.begin(buf, left);
+        }
+        self.room(left)
+    }
+
     /// The first `len` bytes of that room are filled.
     ///
     /// # Errors

@@ -24,6 +24,12 @@ pub mod budget;
 pub mod timers;
 pub mod closing;
 pub mod assembler;
+#[cfg(feature = "deflate")]
+pub mod compression;
+#[cfg(feature = "deflate")]
+pub mod inflation;
+#[cfg(feature = "deflate")]
+pub mod deflation;
 
 pub use assembler::{MessageAssembler, Overloaded};
 pub use budget::{Budget, Charge};

@@ -1,0 +1,144 @@
+//! Messages that are sent compressed (RFC 7692).
+//!
+//! What is deflated refers to what was deflated before it, so the order of deflating has to be the
+//! order on the wire. Whoever sends beside others takes the turn of a message in fragments first: it
+//! holds up other messages, and no control frame. A [`Connection`](crate::Connection) has its queue
+//! instead, and nobody beside it.
+
+use std::io::IoSlice;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::connection::buffer_pool::BufferPool;
+use crate::connection::message::Message;
+use crate::connection::writer::{Unit, Writer};
+use crate::error::Error;
+use crate::http::DeflateParams;
+use crate::io::stream::Sink;
+use crate::proto::OpCode;
+use crate::proto::encoder::FrameHeader;
+use crate::session::deflation::{DeflatedMessage, Deflation};
+
+/// What a connection has agreed on, and what it sends with.
+#[derive(Debug)]
+pub(crate) struct Compression {
+    params: DeflateParams,
+    /// How long a message must be to be compressed, in bytes.
+    threshold: usize,
+    deflation: Mutex<Deflation>,
+}
+
+/// A message in fragments, as far as it is compressed.
+#[derive(Debug)]
+pub(super) enum Fragments {
+    /// It has not begun.
+    Undecided,
+    /// It is sent as it is.
+    Plain,
+    Deflated(DeflatedMessage),
+}
+
+/// The turn of a message, which ends when this is dropped.
+struct Turn<'a, S: Sink>(&'a Writer<S>);
+
+impl Compression {
+    pub(crate) fn new(params: DeflateParams, deflation: Deflation) -> Self {
+        Self { params, threshold: deflation.threshold(), deflation: Mutex::new(deflation) }
+    }
+
+    pub(super) fn params(&self) -> &DeflateParams {
+        &self.params
+    }
+
+    /// Whether a message of `len` bytes is worth the trouble.
+    pub(super) fn is_worth(&self, len: usize) -> bool {
+        len >= self.threshold
+    }
+
+    /// Deflates a message, and has it sent or queued with this header. `None` if it is shorter as it is.
+    pub(super) fn deflated(
+        &self,
+        message: Message<'_>,
+        buffers: &BufferPool,
+        send: impl FnOnce(FrameHeader, &[u8]) -> Result<(), Error>,
+    ) -> Option<Result<(), Error>> {
+        let mut deflation = self.lock();
+        let mut payload = Vec::new();
+        buffers.get(&mut payload);
+        let sent = deflation.deflate(message.as_bytes(), &mut payload).then(|| {
+            let header = FrameHeader::new(true, message.kind().opcode(), payload.len());
+            send(header.compressed(), &payload)
+        });
+        buffers.put(&mut payload);
+        if let Some(Ok(())) = sent {
+            deflation.sent(message.as_bytes());
+        }
+        sent
+    }
+
+    /// Sends the message of one of many senders, deflated if it is shorter so.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Writer::send`].
+    pub(super) fn send<S: Sink>(
+        &self,
+        message: Message<'_>,
+        buffers: &BufferPool,
+        writer: &Writer<S>,
+    ) -> Result<(), Error> {
+        writer.begin_message()?;
+        let _turn = Turn(writer);
+        let within = writer.timeout(message.len() as u64);
+        let send = |header: FrameHeader, payload: &[u8]| {
+            let frame = &mut [header.as_bytes(), payload].map(IoSlice::new);
+            writer.send_within(frame, Unit::Fragment, within)
+        };
+        self.deflated(message, buffers, send).unwrap_or_else(|| {
+            let header = FrameHeader::new(true, message.kind().opcode(), message.len());
+            send(header, message.as_bytes())
+        })
+    }
+
+    /// It stays whole whatever panics: a message that was not sent is not part of the history.
+    fn lock(&self) -> MutexGuard<'_, Deflation> {
+        self.deflation.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Fragments {
+    /// Deflates a fragment of a message that has the turn, and has it sent. `None` if it is to be sent
+    /// as it is.
+    pub(super) fn deflated(
+        &mut self,
+        compression: &Compression,
+        buffers: &BufferPool,
+        (fin, opcode): (bool, OpCode),
+        fragment: &[u8],
+        send: impl FnOnce(FrameHeader, &[u8]) -> Result<(), Error>,
+    ) -> Option<Result<(), Error>> {
+        if let Self::Undecided = self {
+            *self = compression.lock().begin().map_or(Self::Plain, Self::Deflated);
+        }
+        let Self::Deflated(message) = self else { return None };
+        let mut payload = Vec::new();
+        buffers.get(&mut payload);
+        let deflated = message.fragment(fragment, fin, &mut payload);
+        let sent = deflated.map_err(Error::from).and_then(|()| {
+            let header = FrameHeader::new(fin, opcode, payload.len());
+            // RFC 7692 §6.1: on the first fragment alone.
+            let is_first = opcode != OpCode::Continuation;
+            send(if is_first { header.compressed() } else { header }, &payload)
+        });
+        buffers.put(&mut payload);
+        if sent.is_ok() {
+            compression.lock().sent(fragment);
+        }
+        Some(sent)
+    }
+}
+
+impl<S: Sink> Drop for Turn<'_, S> {
+    fn drop(&mut self) {
+        self.0.end_message();
+    }
+}

@@ -1,0 +1,157 @@
+//! The sending side of a compressed connection: messages are deflated before they are sent.
+//!
+//! A message enters the history once it is sent, or queued where nothing can come before it, since the
+//! peer's history has what it has received. So whoever sends holds on to the order: what is deflated
+//! after another message goes out after it.
+//!
+//! ```text
+//!   deflate ──▶ shorter? ──▶ the frame goes out, RSV1 set ──▶ sent: it is part of the history
+//!                  └ no ───▶ as it is, and no part of it
+//!   begin ──▶ fragment, for each write: up to a sync flush ──▶ the last one, without its end
+//! ```
+
+use std::sync::Arc;
+
+use crate::proto::deflate::{Deflater, EMPTY, History, Progress, TAIL};
+use crate::session::assembler::Overloaded;
+use crate::session::budget::Charge;
+use crate::session::compression::{Codecs, Lent};
+use crate::session::memory::grow;
+
+/// The least room that is given to a deflater, in bytes: an end of a flush must not be cut.
+const MIN_ROOM: usize = 64;
+
+/// See the [module](self).
+#[derive(Debug)]
+pub struct Deflation {
+    codecs: Arc<Codecs>,
+    window_bits: u8,
+    /// What was sent before; `None` if each message is by itself.
+    history: Option<History>,
+    /// For the history.
+    _charge: Charge,
+}
+
+/// A message that is deflated fragment by fragment.
+#[derive(Debug)]
+pub struct DeflatedMessage {
+    lent: Lent<Deflater>,
+    codecs: Arc<Codecs>,
+}
+
+impl Deflation {
+    pub(super) fn new(
+        codecs: &Arc<Codecs>,
+        window_bits: u8,
+        history: Option<History>,
+        charge: Charge,
+    ) -> Self {
+        Self { codecs: Arc::clone(codecs), window_bits, history, _charge: charge }
+    }
+
+    /// How long a message must be to be worth the trouble, in bytes.
+    pub fn threshold(&self) -> usize {
+        self.codecs.threshold(self.history.is_some())
+    }
+
+    /// Deflates a whole message into `out`, whose contents it replaces; whether it is shorter then,
+    /// and there was memory to find out. Once it is sent, tell [`sent`](Self::sent).
+    #[must_use]
+    pub fn deflate(&mut self, message: &[u8], out: &mut Vec<u8>) -> bool {
+        let Some(mut lent) = self.deflater() else { return false };
+        let most = (message.len() + TAIL.len()).saturating_sub(1);
+        let first = message.len() / 2 + MIN_ROOM;
+        let is_shorter = deflate(lent.get(), message, out, first, most);
+        if is_shorter {
+            out.truncate(out.len() - TAIL.len());
+            self.codecs.counters.count_sent(message.len() as u64, out.len() as u64);
+        }
+        is_shorter
+    }
+
+    /// A message was sent, or a part of one, that was deflated: what follows it may refer to it.
+    pub fn sent(&mut self, message: &[u8]) {
+        if let Some(history) = &mut self.history {
+            history.append(message);
+        }
+    }
+
+    /// Begins a message in fragments, if there is memory for it.
+    pub fn begin(&mut self) -> Option<DeflatedMessage> {
+        let lent = self.deflater()?;
+        Some(DeflatedMessage { lent, codecs: Arc::clone(&self.codecs) })
+    }
+
+    /// A deflater that has been told what was sent before.
+    fn deflater(&mut self) -> Option<Lent<Deflater>> {
+        if !self.history.as_mut().is_none_or(History::reserve) {
+            return None;
+        }
+        let mut lent = self.codecs.deflater(self.window_bits)?;
+        lent.get().begin(self.history.as_ref().unwrap_or(const { &History::new(0) }));
+        Some(lent)
+    }
+}
+
+impl DeflatedMessage {
+    /// Deflates a fragment into `out`, whose contents it replaces: all that can be inflated of it is
+    /// in there. With `fin` it is the last one.
+    ///
+    /// # Errors
+    ///
+    /// [`Overloaded`].
+    pub fn fragment(
+        &mut self,
+        fragment: &[u8],
+        fin: bool,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Overloaded> {
+        if fragment.is_empty() {
+            // The one before has ended with its flush, whole, or there was none.
+            out.clear();
+            out.extend_from_slice(&EMPTY);
+        } else {
+            let first = fragment.len() / 2 + MIN_ROOM;
+            if !deflate(self.lent.get(), fragment, out, first, usize::MAX) {
+                return Err(Overloaded);
+            }
+            if fin {
+                out.truncate(out.len() - TAIL.len());
+            }
+        }
+        self.codecs.counters.count_sent(fragment.len() as u64, out.len() as u64);
+        Ok(())
+    }
+}
+
+/// Deflates `input` into `out`, whose contents it replaces, with room for `first` bytes to begin with;
+/// whether at most `most` bytes have come of it, and there was memory for them.
+fn deflate(
+    deflater: &mut Deflater,
+    mut input: &[u8],
+    out: &mut Vec<u8>,
+    first: usize,
+    most: usize,
+) -> bool {
+    out.clear();
+    let (mut filled, mut room) = (0, first.min(most));
+    loop {
+        if !grow(out, room, most) {
+            return false;
+        }
+        let Progress { read, written } = deflater.deflate(input, &mut out[filled..]);
+        input = &input[read..];
+        filled += written;
+        if input.is_empty() && filled < out.len() {
+            out.truncate(filled);
+            return true;
+        }
+        if room == most {
+            return false;
+        }
+        room = (2 * room).max(filled + MIN_ROOM).min(most);
+    }
+}
+
+#[cfg(test)]
+mod tests;

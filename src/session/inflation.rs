@@ -1,0 +1,148 @@
+//! The receiving side of a compressed connection: parts of messages are inflated into where they belong.
+//!
+//! What bounds a message bounds what is inflated, at the slice that it is inflated into: no byte more
+//! than one above the limit is ever made. Text is checked as it comes out (§8.1).
+//!
+//! ```text
+//!   feed, for each compressed part ──▶ the same part again while output or input is left ──▶ its end
+//!    └ the first one borrows an inflater                                 └ the last one gives it back
+//! ```
+
+use std::sync::Arc;
+
+use crate::proto::deflate::History;
+use crate::proto::utf8::Utf8;
+use crate::proto::{MessageType, ProtocolError};
+use crate::session::assembler::{Overloaded, Target};
+use crate::session::budget::Charge;
+use crate::session::compression::{Codecs, Lent, LentInflater};
+
+/// See the [module](self).
+#[derive(Debug)]
+pub struct Inflation {
+    codecs: Arc<Codecs>,
+    /// How many bytes a message may have.
+    max_message_size: u64,
+    /// What came before; `None` if each message is by itself.
+    history: Option<History>,
+    /// For the history.
+    _charge: Charge,
+    message: Option<InflatedMessage>,
+}
+
+/// The message under way.
+#[derive(Debug)]
+struct InflatedMessage {
+    lent: Lent<LentInflater>,
+    /// Where the text stands; `None` for binary.
+    utf8: Option<Utf8>,
+    /// Bytes that have come.
+    received: u64,
+    /// Bytes that were made of them.
+    len: u64,
+}
+
+/// What has become of a part of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Inflated {
+    /// How many of its bytes were used.
+    pub used: usize,
+    /// How many bytes were put into the target.
+    pub len: usize,
+    /// Whether there is nothing more to come of it.
+    pub done: bool,
+}
+
+/// Why a part of a message could not be inflated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InflateError {
+    /// The peer's fault.
+    Protocol(ProtocolError),
+    /// There is no memory for it.
+    Overloaded,
+}
+
+impl Inflation {
+    pub(super) fn new(
+        codecs: &Arc<Codecs>,
+        max_message_size: u64,
+        history: Option<History>,
+        charge: Charge,
+    ) -> Self {
+        let codecs = Arc::clone(codecs);
+        Self { codecs, max_message_size, history, _charge: charge, message: None }
+    }
+
+    /// Inflates the next part of a message, its last one with `fin`, as far as there is room in the
+    /// target. Call again with the rest of the input until it is done.
+    ///
+    /// # Errors
+    ///
+    /// [`InflateError`]. Nothing more can be inflated then.
+    pub fn feed(
+        &mut self,
+        kind: MessageType,
+        input: &[u8],
+        fin: bool,
+        target: &mut Target<'_>,
+    ) -> Result<Inflated, InflateError> {
+        let mut message = match self.message.take() {
+            Some(message) => message,
+            None => self.begin(kind)?,
+        };
+        let LentInflater { inflater, history: own } = message.lent.get();
+        let history = self.history.as_mut().unwrap_or(own);
+        // One byte more shows that it is too long.
+        let left = (self.max_message_size - message.len).saturating_add(1);
+        let room = target.room_to_inflate(input.len(), left)?;
+        let room_len = room.len();
+        let progress = inflater.inflate(input, room, history)?;
+        message.received += progress.read as u64;
+        message.len += progress.written as u64;
+        if message.len > self.max_message_size {
+            return Err(ProtocolError::MessageTooBig(self.max_message_size).into());
+        }
+        if let Some(utf8) = &mut message.utf8 {
+            // §8.1: the first byte that no UTF-8 text could have here ends the connection.
+            utf8.feed(&room[..progress.written]).map_err(|_| ProtocolError::TextNotUtf8)?;
+        }
+        target.add(progress.written)?;
+        let done = progress.read == input.len() && progress.written < room_len;
+        if done && fin {
+            message.lent.get().inflater.finish()?;
+            if message.utf8.as_ref().is_some_and(|utf8| !utf8.is_complete()) {
+                return Err(ProtocolError::TextNotUtf8.into());
+            }
+            self.codecs.counters.count_received(message.received, message.len);
+        } else {
+            self.message = Some(message);
+        }
+        Ok(Inflated { used: progress.read, len: progress.written, done })
+    }
+
+    /// A message begins.
+    fn begin(&mut self, kind: MessageType) -> Result<InflatedMessage, InflateError> {
+        let is_reserved = self.history.as_mut().is_none_or(History::reserve);
+        let lent = self.codecs.inflater(self.history.is_some()).filter(|_| is_reserved);
+        let mut lent = lent.ok_or(InflateError::Overloaded)?;
+        let LentInflater { inflater, history: own } = lent.get();
+        inflater.begin(self.history.as_ref().unwrap_or(own));
+        let utf8 = (kind == MessageType::Text).then(Utf8::new);
+        Ok(InflatedMessage { lent, utf8, received: 0, len: 0 })
+    }
+}
+
+impl From<ProtocolError> for InflateError {
+    fn from(error: ProtocolError) -> Self {
+        Self::Protocol(error)
+    }
+}
+
+impl From<Overloaded> for InflateError {
+    fn from(_: Overloaded) -> Self {
+        Self::Overloaded
+    }
+}
+
+#[cfg(test)]
+mod tests;
