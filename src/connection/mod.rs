@@ -146,7 +146,12 @@ impl Connection {
     /// [`Error::Closed`] once the closing handshake has begun; [`Error::DeadlineExceeded`] or
     /// [`Error::Io`] if the stream failed, and the connection is over.
     pub fn send<'a>(&mut self, message: impl Into<Message<'a>>) -> Result<(), Error> {
-        self.transmit(message.into())
+        let message = message.into();
+        #[cfg(feature = "deflate")]
+        if let Some(sent) = self.transmit_compressed(message) {
+            return sent;
+        }
+        self.transmit(message)
     }
 
     /// The same, without compression (RFC 7692 §5): for a message that has a secret in it beside what
@@ -157,7 +162,7 @@ impl Connection {
     /// As for [`send`](Self::send).
     #[cfg(feature = "deflate")]
     pub fn send_uncompressed<'a>(&mut self, message: impl Into<Message<'a>>) -> Result<(), Error> {
-        self.transmit_plain(message.into())
+        self.transmit(message.into())
     }
 
     /// Queues a message. The queue is sent by [`flush`](Self::flush), by the next call that
@@ -173,6 +178,10 @@ impl Connection {
         // The message that fills the queue goes out with it, and so need not be copied.
         let queued = self.receiver.reader.queue.len();
         if message.len() > MAX_COPIED || queued + message.len() >= MAX_QUEUED {
+            #[cfg(feature = "deflate")]
+            if let Some(sent) = self.transmit_compressed(message) {
+                return sent;
+            }
             return self.transmit(message);
         }
         if self.sender.shared.writer.is_closed() {
@@ -308,14 +317,6 @@ impl Connection {
     }
 
     fn transmit(&mut self, message: Message<'_>) -> Result<(), Error> {
-        #[cfg(feature = "deflate")]
-        if let Some(sent) = self.transmit_compressed(message) {
-            return sent;
-        }
-        self.transmit_plain(message)
-    }
-
-    fn transmit_plain(&mut self, message: Message<'_>) -> Result<(), Error> {
         let head = encoder::FrameHeader::new(true, message.kind().opcode(), message.len());
         self.receiver.transmit([head.as_bytes(), message.as_bytes()])
     }
