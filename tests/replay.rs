@@ -34,7 +34,7 @@ fn replay((target, check): Target, name: &str, input: &[u8]) {
 #[test]
 fn every_corpus_and_every_past_crash() {
     thread::scope(|scope| {
-        for target in TARGETS {
+        for &target in TARGETS {
             scope.spawn(move || {
                 let corpus = files("corpus", target.0);
                 assert!(!corpus.is_empty(), "no corpus for {}", target.0);
@@ -56,7 +56,7 @@ fn every_seed() {
             fs::create_dir_all(&folder).unwrap();
             fs::write(folder.join(&name), &input).unwrap();
         }
-        let target = TARGETS.into_iter().find(|it| it.0 == target).unwrap();
+        let target = *TARGETS.iter().find(|it| it.0 == target).unwrap();
         replay(target, &name, &input);
     }
 }
@@ -74,6 +74,10 @@ fn the_naive_models_judge_the_seeds_as_they_should() {
     }
     for (name, request, good) in seeds::requests() {
         assert_eq!(handshake::accepts(&request), good, "{name}");
+    }
+    #[cfg(feature = "deflate")]
+    for (name, lines, good) in seeds::OFFERS {
+        assert_eq!(invariants::offers::accepts(lines.as_bytes()), *good, "{name}");
     }
 }
 

@@ -126,7 +126,7 @@ fn is_host(value: &[u8]) -> bool {
 }
 
 /// §9.1: `token *( ";" token [ "=" ( token / quoted token ) ] )`, white space anywhere between.
-fn are_extensions(lines: &[&[u8]]) -> bool {
+pub fn are_extensions(lines: &[&[u8]]) -> bool {
     let elements = || lines.iter().flat_map(|line| split(line, b",")).map(trim);
     let unquoted = |value: &[u8]| match value {
         // Only what could have stood without quotes, a backslash ahead of any of it.

@@ -16,6 +16,8 @@ pub mod diff_tungstenite;
 pub mod frame_header;
 pub mod handshake;
 pub mod mask;
+#[cfg(feature = "deflate")]
+pub mod offers;
 pub mod receive_split;
 pub mod request_head;
 pub mod roundtrip;
@@ -26,13 +28,15 @@ pub mod utf8_stream;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 10] = [
+pub const TARGETS: &[Target] = &[
     ("frame_header", frame_header::check),
     ("receive_split", receive_split::check),
     ("conversation", conversation::check),
     ("session", session::check),
     ("request_head", request_head::check),
     ("handshake", handshake::check),
+    #[cfg(feature = "deflate")]
+    ("offers", offers::check),
     ("utf8_stream", utf8_stream::check),
     ("mask", mask::check),
     ("roundtrip", roundtrip::check),

@@ -322,6 +322,57 @@ const REQUESTS: &[(&str, &str, &str, bool)] = &[
     ("obs-text", "Host: a", "Host: a\r\nX: caf\u{e9}", true),
 ];
 
+/// Offers of permessage-deflate: lines of the header, and whether one of them is acceptable.
+#[cfg(feature = "deflate")]
+pub const OFFERS: &[(&str, &str, bool)] = &[
+    ("none", "", false),
+    ("plain", "permessage-deflate", true),
+    ("unknown", "permessage-deflate; foo", false),
+    ("unknown-value", "permessage-deflate; foo=\"a\\b\"", false),
+    ("fallback", "permessage-deflate; foo, permessage-deflate", true),
+    ("fallback-line", "permessage-deflate; foo\npermessage-deflate", true),
+    ("no-value", "permessage-deflate; server_max_window_bits", false),
+    ("server-7", "permessage-deflate; server_max_window_bits=7", false),
+    ("server-8", "permessage-deflate; server_max_window_bits=8", true),
+    ("server-15", "permessage-deflate; server_max_window_bits=15", true),
+    ("server-16", "permessage-deflate; server_max_window_bits=16", false),
+    ("wraps-8-bits", "permessage-deflate; server_max_window_bits=265", false),
+    ("wraps", "permessage-deflate; client_max_window_bits=18446744073709551625", false),
+    ("leading-zero", "permessage-deflate; server_max_window_bits=08", false),
+    ("sign", "permessage-deflate; client_max_window_bits=+9", false),
+    ("fraction", "permessage-deflate; client_max_window_bits=9.0", false),
+    ("hex", "permessage-deflate; server_max_window_bits=0x9", false),
+    ("two-tokens", "permessage-deflate; server_max_window_bits=9 9", false),
+    ("takeover-value", "permessage-deflate; server_no_context_takeover=1", false),
+    ("takeover-empty", "permessage-deflate; client_no_context_takeover=\"\"", false),
+    ("case", "permessage-deflate; Server_No_Context_Takeover", false),
+    ("case-of-the-name", "PERMESSAGE-DEFLATE", false),
+    ("quoted", "permessage-deflate; server_max_window_bits=\"10\"", true),
+    ("escaped", "permessage-deflate; server_max_window_bits=\"\\1\\0\"", true),
+    ("escaped-half", "permessage-deflate ;\tclient_max_window_bits = \"1\\0\" ,", true),
+    ("client", "permessage-deflate; client_max_window_bits", true),
+    ("client-10", "permessage-deflate; client_max_window_bits=10", true),
+    ("twice", "permessage-deflate; client_max_window_bits; client_max_window_bits=9", false),
+    (
+        "takeover-twice",
+        "permessage-deflate; client_no_context_takeover; client_no_context_takeover",
+        false,
+    ),
+    (
+        "all",
+        "permessage-deflate; server_no_context_takeover; client_no_context_takeover; \
+         server_max_window_bits=12; client_max_window_bits=\"13\"",
+        true,
+    ),
+    ("webkit", "x-webkit-deflate-frame", false),
+    (
+        "behind-others",
+        "a; b=\"c\",, x-webkit-deflate-frame; permessage-deflate, permessage-deflate",
+        true,
+    ),
+    ("bad-grammar", "permessage-deflate, a;", false),
+];
+
 const GOOD: &str = "GET /chat HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n\
     Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
     Sec-WebSocket-Version: 13\r\n\r\n";
@@ -422,6 +473,16 @@ pub fn seeds() -> Vec<(&'static str, String, Vec<u8>)> {
     }
     for (i, ways) in (0..=255).zip([3, 4, 5, 6, 7].into_iter().cycle()) {
         add("handshake", &format!("changes-{i}"), &[&[1, ways, i, ways, i / 2, i, i / 3, ways, i]]);
+    }
+    #[cfg(feature = "deflate")]
+    for (at, (name, lines, _)) in (0..).zip(OFFERS) {
+        add("offers", name, &[&[at, 7_u8.wrapping_mul(at)], lines.as_bytes()]);
+    }
+    // Words in an order of their own.
+    #[cfg(feature = "deflate")]
+    for seed in 0..24_u8 {
+        let words: Vec<u8> = (1..40).map(|i: u8| 128 + i.wrapping_mul(7 + 2 * seed) % 24).collect();
+        add("offers", &format!("words-{seed}"), &[&[seed, seed * 10, 128], &words]);
     }
     for (name, text, _) in TEXTS {
         let text = bytes(text);
