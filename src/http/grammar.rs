@@ -133,7 +133,7 @@ pub(super) fn is_same_host(a: &[u8], b: &[u8]) -> bool {
 }
 
 /// The extensions that a header line offers (§9.1): the name of each, and what stands behind it, for
-/// [`parameters`] to read. `None` stands for the first that breaks the grammar, and is the last.
+/// `parameters` to read. `None` stands for the first that breaks the grammar, and is the last.
 ///
 /// A parameter's value may be quoted, and must be a token once it is unquoted. White space is
 /// passed over between any two parts: §9.1 takes the "implied LWS" rule from RFC 2616.

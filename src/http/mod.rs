@@ -7,7 +7,8 @@
 //!              '------ Response ------'
 //! ```
 //!
-//! What passes all of it is a [`Handshake`], which with an [`Accept`] makes the 101. There is no
+//! What passes all of it is a [`Handshake`], which makes the 101 of an [`Accept`] and of the
+//! extensions that are agreed on: none, but for what the feature `deflate` negotiates. There is no
 //! I/O here: bytes go in, values or bytes come out. The server reads one request a connection, and
 //! never a body; after any other answer than 101 the connection is closed, so that nothing which
 //! follows the head can be taken for a second request.
