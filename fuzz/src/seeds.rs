@@ -336,6 +336,8 @@ pub const OFFERS: &[(&str, &str, bool)] = &[
     ("server-8", "permessage-deflate; server_max_window_bits=8", true),
     ("server-15", "permessage-deflate; server_max_window_bits=15", true),
     ("server-16", "permessage-deflate; server_max_window_bits=16", false),
+    ("server-150", "permessage-deflate; server_max_window_bits=150", false),
+    ("client-120", "permessage-deflate; client_max_window_bits=\"1\\20\"", false),
     ("wraps-8-bits", "permessage-deflate; server_max_window_bits=265", false),
     ("wraps", "permessage-deflate; client_max_window_bits=18446744073709551625", false),
     ("leading-zero", "permessage-deflate; server_max_window_bits=08", false),
@@ -353,6 +355,11 @@ pub const OFFERS: &[(&str, &str, bool)] = &[
     ("client", "permessage-deflate; client_max_window_bits", true),
     ("client-10", "permessage-deflate; client_max_window_bits=10", true),
     ("twice", "permessage-deflate; client_max_window_bits; client_max_window_bits=9", false),
+    (
+        "server-twice",
+        "permessage-deflate; server_max_window_bits=9; server_max_window_bits=9",
+        false,
+    ),
     (
         "takeover-twice",
         "permessage-deflate; client_no_context_takeover; client_no_context_takeover",
