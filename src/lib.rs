@@ -67,10 +67,14 @@ pub use connection::{
 };
 pub use error::{Error, UpgradeError};
 pub use http::{Accept, Reject, Response, Status};
+#[cfg(feature = "deflate")]
+pub use http::{DeflateOffer, DeflateParams};
 pub use io::{Listener, Transport};
 pub use proto::{CloseCode, CloseFrame, MessageType, ProtocolError};
 pub use server::{BoxError, ErrorContext, Server, ShutdownHandle, Upgrade};
 pub use session::Deadline;
+#[cfg(feature = "deflate")]
+pub use session::compression::DeflateStats;
 
 /// The README's examples are tested with those of the documentation.
 #[cfg(doctest)]

@@ -51,7 +51,7 @@ use crate::http::DeflateParams;
 use crate::proto::frame::MAX_HEADER;
 use crate::proto::{CloseCode, CloseFrame, MessageType, encoder};
 #[cfg(feature = "deflate")]
-use crate::session::inflation::Inflation;
+use crate::session::compression::Agreed;
 use crate::session::memory::reserve;
 
 /// Messages up to this length are copied to the queue by `write`, if it has room; longer ones are
@@ -325,9 +325,11 @@ impl Connection {
 #[cfg(feature = "deflate")]
 impl Connection {
     /// Compression was agreed on. No frame has been received or sent yet.
-    pub(crate) fn set_compression(&mut self, compression: Compression, inflation: Inflation) {
-        self.sender.shared.set_compression(compression);
+    pub(crate) fn with_compression(mut self, agreed: Agreed) -> Self {
+        let Agreed { params, inflation, deflation } = agreed;
+        self.sender.shared.set_compression(Compression::new(params, deflation));
         self.receiver.reader.set_inflation(inflation);
+        self
     }
 
     /// Sends a message deflated, if it is shorter so, behind what is queued.

@@ -283,7 +283,6 @@ impl Accept {
     }
 
     #[cfg(feature = "deflate")]
-    #[cfg_attr(not(test), expect(dead_code))]
     pub(crate) fn compresses(&self) -> bool {
         !self.uncompressed
     }

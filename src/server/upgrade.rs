@@ -13,11 +13,15 @@ use crate::connection::Connection;
 use crate::connection::Request;
 use crate::connection::lifecycle::{ConnectionShared, ServerShared};
 use crate::error::UpgradeError;
+#[cfg(feature = "deflate")]
+use crate::http::DeflateOffer;
 use crate::http::{Accept, Date, Reject, Response};
 use crate::io::expiry::Expiry;
 use crate::io::stream::Sink;
 use crate::io::stream::TimedStream;
 use crate::io::transport::{Stream, Transport};
+#[cfg(feature = "deflate")]
+use crate::session::compression::Agreed;
 use crate::session::opening::{Answer, Opening, Outcome, Step};
 
 /// How much is read at once, in bytes. Most requests fit.
@@ -115,7 +119,14 @@ impl Upgrade {
         announce: impl FnOnce(),
     ) -> Result<Connection, UpgradeError> {
         let Self { mut exchange } = self;
-        let reply = match exchange.opening.accept(&exchange.request, accept, None, today()) {
+        #[cfg(feature = "deflate")]
+        let agreed = exchange.agree(accept);
+        #[cfg(feature = "deflate")]
+        let extensions = agreed.as_ref().map(|agreed| agreed.params.to_string());
+        #[cfg(not(feature = "deflate"))]
+        let extensions: Option<String> = None;
+        let Exchange { opening, request, .. } = &mut exchange;
+        let reply = match opening.accept(request, accept, extensions.as_deref(), today()) {
             Ok(reply) => reply,
             Err(answer) => return Err(exchange.finish(&answer)),
         };
@@ -126,7 +137,13 @@ impl Upgrade {
         let mut received = reply;
         received.clear();
         received.append(&mut exchange.rest);
-        Ok(Connection::new(exchange.shared, exchange.request, protocol, received))
+        let conn = Connection::new(exchange.shared, exchange.request, protocol, received);
+        #[cfg(feature = "deflate")]
+        let conn = match agreed {
+            Some(agreed) => conn.with_compression(agreed),
+            None => conn,
+        };
+        Ok(conn)
     }
 
     /// Answers with something else, and closes the stream. What is returned says so.
@@ -170,6 +187,15 @@ impl Exchange {
     pub(crate) fn apologise(mut self) {
         let answer = self.opening.fail(today());
         self.finish(&answer);
+    }
+
+    /// Agrees to the first offer of compression that can be accepted, if compression is to be had.
+    #[cfg(feature = "deflate")]
+    fn agree(&self, accept: &Accept) -> Option<Agreed> {
+        let server = &self.shared.server;
+        let codecs = server.codecs.as_ref().filter(|_| accept.compresses())?;
+        let offer = DeflateOffer::first(&self.request)?;
+        Some(codecs.agree(&offer, server.config.limits.max_message_size))
     }
 
     fn finish(self, answer: &Answer) -> UpgradeError {

@@ -38,6 +38,17 @@ pub struct Codecs {
     pub(super) counters: Counters,
 }
 
+/// What was agreed on for a connection.
+#[derive(Debug)]
+pub struct Agreed {
+    /// What to answer.
+    pub params: DeflateParams,
+    /// What it receives with.
+    pub inflation: Inflation,
+    /// What it sends with.
+    pub deflation: Deflation,
+}
+
 /// What compression has done for all connections of a server, in bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -103,14 +114,10 @@ impl Codecs {
         }
     }
 
-    /// Agrees to an offer: what to answer, and the two sides of the connection that it is for, whose
-    /// messages hold at most `max_message_size` bytes. If there is no memory left for histories, it
-    /// goes without, which an answer may always say (RFC 7692 §7.1.1).
-    pub fn agree(
-        self: &Arc<Self>,
-        offer: &DeflateOffer,
-        max_message_size: u64,
-    ) -> (DeflateParams, Inflation, Deflation) {
+    /// Agrees to an offer, for a connection whose messages hold at most `max_message_size` bytes. If
+    /// there is no memory left for histories, it goes without, which an answer may always say
+    /// (RFC 7692 §7.1.1).
+    pub fn agree(self: &Arc<Self>, offer: &DeflateOffer, max_message_size: u64) -> Agreed {
         let settings = &self.settings;
         let mut params = offer.accept(
             settings.server_no_context_takeover || settings.history == 0,
@@ -142,7 +149,7 @@ impl Codecs {
         let sent = history(params.server_no_context_takeover, sent);
         let bits = params.server_window_bits().min(settings.server_max_window_bits);
         let deflation = Deflation::new(self, bits, sent, sent_charge);
-        (params, inflation, deflation)
+        Agreed { params, inflation, deflation }
     }
 
     /// What has been done so far.
