@@ -83,6 +83,10 @@ pub fn parse(args: impl Iterator<Item = OsString>, env: &Environment) -> Result<
     }
     let open = SETTINGS.iter().filter(|setting| !given.contains(&setting.name));
     environment::read(&mut options, open, env)?;
+    #[cfg(feature = "deflate")]
+    {
+        options.config.compression = options.compress.then(|| options.deflate.clone());
+    }
     Ok(Command::Serve(Box::new(options)))
 }
 

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use barews::Config;
+#[cfg(feature = "deflate")]
+use barews::Deflate;
 
 use crate::log::Format;
 use crate::os::address::Address;
@@ -18,6 +20,12 @@ pub struct Options {
     /// Where to listen; empty for the default.
     pub listen: Vec<Address>,
     pub config: Config,
+    /// Whether to compress.
+    #[cfg(feature = "deflate")]
+    pub compress: bool,
+    /// And how.
+    #[cfg(feature = "deflate")]
+    pub deflate: Deflate,
     /// How long a shutdown waits for connections to close.
     pub grace: Duration,
     pub log: Format,
@@ -44,6 +52,10 @@ impl Default for Options {
         Self {
             listen: Vec::new(),
             config: Config { stack_size: Some(STACK_SIZE), ..Config::default() },
+            #[cfg(feature = "deflate")]
+            compress: false,
+            #[cfg(feature = "deflate")]
+            deflate: Deflate::default(),
             grace: Duration::from_secs(3),
             log: Format::Text,
             behaviour: Behaviour::default(),

@@ -26,6 +26,8 @@ pub enum Topic {
     Main,
     Limits,
     Timeouts,
+    #[cfg(feature = "deflate")]
+    Deflate,
 }
 
 /// A setting whose value is read by a function and stored in a field, or set by a closure of its own.
@@ -117,6 +119,33 @@ pub const SETTINGS: &[Setting] = &[
         values::timeout => config.timeouts.write),
     setting!(Timeouts, "--close-timeout", "TIME", "for the end of a connection [2s]",
         values::timeout => config.timeouts.close),
+    #[cfg(feature = "deflate")]
+    setting!(Main, "--deflate", "", "compress for clients that offer it (RFC 7692)",
+        values::flag => compress),
+    #[cfg(feature = "deflate")]
+    setting!(Deflate, "--deflate-level", "N", "1, the fastest, to 9, the shortest [3]",
+        values::level => deflate.level),
+    #[cfg(feature = "deflate")]
+    setting!(Deflate, "--deflate-server-max-window-bits", "N", "9 to 15; clients may ask for less [15]",
+        values::window_bits => deflate.server_max_window_bits),
+    #[cfg(feature = "deflate")]
+    setting!(Deflate, "--deflate-client-max-window-bits", "N", "9 to 15, where the client lets us [12]",
+        values::window_bits => deflate.client_max_window_bits),
+    #[cfg(feature = "deflate")]
+    setting!(Deflate, "--deflate-server-no-context-takeover", "", "compress each message by itself",
+        values::flag => deflate.server_no_context_takeover),
+    #[cfg(feature = "deflate")]
+    setting!(Deflate, "--deflate-client-no-context-takeover", "", "have clients do so",
+        values::flag => deflate.client_no_context_takeover),
+    #[cfg(feature = "deflate")]
+    setting!(Deflate, "--deflate-history", "SIZE", "a message refers back to at most [2K]",
+        values::history => deflate.history),
+    #[cfg(feature = "deflate")]
+    setting!(Deflate, "--deflate-threshold", "SIZE", "the shortest message that is compressed [32]",
+        values::size => deflate.threshold),
+    #[cfg(feature = "deflate")]
+    setting!(Deflate, "--deflate-memory", "SIZE", "for histories and codecs, half for each [256M]",
+        values::size => deflate.max_memory),
 ];
 
 impl Setting {

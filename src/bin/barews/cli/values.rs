@@ -43,6 +43,27 @@ pub fn positive_size(text: &str) -> Result<usize, &'static str> {
     size.filter(|size| *size > 0).ok_or("a size above zero, such as 4096, 64K or 16M")
 }
 
+#[cfg(feature = "deflate")]
+pub fn level(text: &str) -> Result<u8, &'static str> {
+    small(text, 1, 9).ok_or("a level from 1 to 9")
+}
+
+#[cfg(feature = "deflate")]
+pub fn window_bits(text: &str) -> Result<u8, &'static str> {
+    small(text, 9, 15).ok_or("a number from 9 to 15")
+}
+
+/// No message refers further back than a window is large.
+#[cfg(feature = "deflate")]
+pub fn history(text: &str) -> Result<u64, &'static str> {
+    any_size(text).filter(|size| *size <= 32 << 10).ok_or("a size up to 32K")
+}
+
+#[cfg(feature = "deflate")]
+fn small(text: &str, least: u8, most: u8) -> Option<u8> {
+    number(text)?.try_into().ok().filter(|number| (least..=most).contains(number))
+}
+
 pub fn stack(text: &str) -> Result<Option<usize>, &'static str> {
     let size = any_size(text).and_then(|size| usize::try_from(size).ok());
     match size.filter(|size| (MIN_STACK_SIZE..=MAX_STACK_SIZE).contains(size)) {
