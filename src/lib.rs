@@ -71,6 +71,8 @@ pub use http::{Accept, Reject, Response, Status};
 pub use http::{DeflateOffer, DeflateParams};
 pub use io::{Listener, Transport};
 pub use proto::{CloseCode, CloseFrame, MessageType, ProtocolError};
+#[cfg(feature = "deflate")]
+pub use server::StatsHandle;
 pub use server::{BoxError, ErrorContext, Server, ShutdownHandle, Upgrade};
 pub use session::Deadline;
 #[cfg(feature = "deflate")]

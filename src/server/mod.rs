@@ -22,10 +22,14 @@ mod upgrade;
 mod registry;
 mod acceptor;
 mod shutdown;
+#[cfg(feature = "deflate")]
+mod stats;
 mod worker;
 
 pub use callbacks::{BoxError, ErrorContext};
 pub use shutdown::ShutdownHandle;
+#[cfg(feature = "deflate")]
+pub use stats::StatsHandle;
 pub use upgrade::Upgrade;
 
 use std::io;
@@ -33,6 +37,7 @@ use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::sync::{Arc, mpsc};
 
 use crate::config::Config;
+use crate::connection::lifecycle::ServerShared;
 use crate::connection::{Connection, Request};
 use crate::http::{Accept, Reject, Response};
 use crate::io::Listener;
@@ -60,6 +65,8 @@ pub struct Server {
     config: Config,
     callbacks: Callbacks,
     handle: ShutdownHandle,
+    #[cfg(feature = "deflate")]
+    stats: StatsHandle,
 }
 
 impl Server {
@@ -80,8 +87,15 @@ impl Server {
     /// If the listener has no address, or there is no descriptor for a second handle of
     /// it, which Linux needs.
     pub fn from_listener(listener: impl Into<Listener>) -> io::Result<Self> {
-        let (listeners, config, callbacks, handle) = Default::default();
-        Self { listeners, config, callbacks, handle }.with_listener(listener)
+        let server = Self {
+            listeners: Vec::new(),
+            config: Config::default(),
+            callbacks: Callbacks::default(),
+            handle: ShutdownHandle::default(),
+            #[cfg(feature = "deflate")]
+            stats: StatsHandle::default(),
+        };
+        server.with_listener(listener)
     }
 
     /// Adds a listener. All of a server's connections count against the same limits.
@@ -161,6 +175,13 @@ impl Server {
         self.handle.clone()
     }
 
+    /// A handle that tells what the server has done, before [`run`](Self::run) or while it runs.
+    #[cfg(feature = "deflate")]
+    #[must_use]
+    pub fn stats_handle(&self) -> StatsHandle {
+        self.stats.clone()
+    }
+
     /// Serves until it is shut down and every handler has ended. `handler` has a thread to itself
     /// while it runs. The thread may serve another connection afterwards, so what is set of the
     /// thread, thread-locals among it, outlives the connection.
@@ -179,12 +200,15 @@ impl Server {
     where
         H: Fn(Connection) -> Result<(), BoxError> + Send + Sync + 'static,
     {
-        let Self { listeners, config, callbacks, handle } = self;
+        let Self { listeners, config, callbacks, handle, .. } = self;
         config.validate()?;
         let close_timeout = config.timeouts.close;
         let (failed, failures) = mpsc::channel();
         let registry = Arc::clone(&handle.registry);
-        let workers = Workers::new(config, callbacks, handler, registry, failed);
+        let shared = ServerShared::new(config);
+        #[cfg(feature = "deflate")]
+        self.stats.set(shared.codecs.as_ref());
+        let workers = Workers::new(shared, callbacks, handler, registry, failed);
         for listener in listeners {
             workers.listen(listener);
         }

@@ -11,7 +11,6 @@ use std::sync::mpsc::Sender;
 use std::thread;
 use std::time::Duration;
 
-use crate::config::Config;
 use crate::connection::lifecycle::{ConnectionShared, ServerShared};
 use crate::connection::{Connection, Request};
 use crate::error::UpgradeError;
@@ -56,14 +55,14 @@ where
     H: Fn(Connection) -> Result<(), BoxError> + Send + Sync + 'static,
 {
     pub(crate) fn new(
-        config: Config,
+        server: ServerShared,
         callbacks: Callbacks,
         handler: H,
         registry: Arc<Registry>,
         failed: Sender<io::Error>,
     ) -> Arc<Self> {
-        let threads = Arc::new(ThreadPool::new(config.stack_size, THREAD_KEEPALIVE));
-        let server = Arc::new(ServerShared::new(config));
+        let threads = Arc::new(ThreadPool::new(server.config.stack_size, THREAD_KEEPALIVE));
+        let server = Arc::new(server);
         let draining = Arc::default();
         Arc::new(Self { server, callbacks, handler, threads, registry, draining, failed })
     }
