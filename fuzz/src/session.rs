@@ -173,6 +173,7 @@ impl Engine {
                 }
                 Event::Ping | Event::Pong => {}
                 Event::Close(theirs) => self.fail(CloseAction::Reply(theirs)),
+                _ => panic!("compressed, though nothing was agreed on"),
             }
         }
         self.poll(false);

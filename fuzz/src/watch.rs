@@ -121,6 +121,8 @@ impl Watch {
                 self.closed = true;
                 Item::Close(close.code.0, close.reason.clone())
             }
+            // RFC 7692 §6: RSV1 is a violation.
+            _ => panic!("compressed, though nothing was agreed on"),
         };
         match &item {
             Item::Message(_, payload) => on(Ok(event), payload),
