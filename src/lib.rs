@@ -76,7 +76,7 @@ pub use server::StatsHandle;
 pub use server::{BoxError, ErrorContext, Server, ShutdownHandle, Upgrade};
 pub use session::Deadline;
 #[cfg(feature = "deflate")]
-pub use session::compression::DeflateStats;
+pub use session::codecs::DeflateStats;
 
 /// The README's examples are tested with those of the documentation.
 #[cfg(doctest)]

@@ -15,15 +15,15 @@ use crate::config::Config;
 use crate::connection::buffer_pool::BufferPool;
 #[cfg(feature = "deflate")]
 use crate::connection::compression::Compression;
-use crate::connection::write_lock::Failure;
-use crate::connection::writer::Writer;
+use crate::connection::writer::{Failure, Writer};
 use crate::error::Error;
 use crate::io::expiry::Expiry;
 use crate::io::stream::{Sink, TimedStream};
 use crate::proto::encoder;
+use crate::session::assembler::MAX_RETAINED_FREE;
 #[cfg(feature = "deflate")]
-use crate::session::compression::Codecs;
-use crate::session::timers::Next;
+use crate::session::codecs::Codecs;
+use crate::session::timers::{MEMORY_KEEPALIVE, Next};
 use crate::session::{Budget, CloseAction, Deadline, Pending, ReadTimers};
 
 /// What all connections of a server share.
@@ -76,6 +76,9 @@ pub(crate) trait Place: Send + Sync {
     /// Has somebody look whether a Close of ours is answered in time.
     fn watch(&self, shared: &Arc<ConnectionShared>);
 }
+
+/// How often at the most a read ends to see whether a sender has started to close.
+const CLOSE_POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Nobody is in a read.
 const NOT_READING: u8 = 0;
@@ -142,7 +145,7 @@ impl ConnectionShared {
     }
 
     /// Whether a server looks after close deadlines that pass while a thread is in a read.
-    pub(crate) fn is_watched(&self) -> bool {
+    fn is_watched(&self) -> bool {
         self.place.get().is_some()
     }
 
@@ -182,6 +185,22 @@ impl ConnectionShared {
         });
         self.reading.store(NOT_READING, Ordering::Relaxed);
         read
+    }
+
+    /// The longest that a read may take while so much memory is held that could be given back.
+    /// `split` says that senders of their own may start to close at any time.
+    #[inline]
+    pub(crate) fn tick(&self, split: bool, held: usize) -> Duration {
+        let mut tick = Duration::MAX;
+        if split && !self.is_watched() {
+            // Nothing wakes a blocked read but the end of the stream, and no server is there to end
+            // it, so look up now and then whether a sender has started to close.
+            tick = self.server.config.timeouts.close.max(CLOSE_POLL_INTERVAL);
+        }
+        if held > MAX_RETAINED_FREE {
+            tick = tick.min(MEMORY_KEEPALIVE);
+        }
+        tick
     }
 
     /// The time, and how long the next read may take; sends the Ping that is due.

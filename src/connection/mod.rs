@@ -11,7 +11,7 @@
 //!                outbox       lifecycle: how it ends, and who waits how long
 //! ```
 //!
-//! Who may write: one thread at a time, whole frames ([`writer`], [`write_lock`]). A Ping is answered
+//! Who may write: one thread at a time, whole frames ([`writer`]). A Ping is answered
 //! in [`reader`]: the Pong joins the queue that goes out before the next read, or, where the halves
 //! are apart, the outbox, since it must not wait for a blocked sender. An error is told once:
 //! [`FrameReader::failed`](reader::FrameReader::failed) sends the peer a Close with its code, where it
@@ -20,12 +20,10 @@
 mod message;
 mod request;
 mod buffer_pool;
-mod write_lock;
 mod writer;
 #[cfg(feature = "deflate")]
 pub(crate) mod compression;
 pub(crate) mod lifecycle;
-mod read_buffer;
 mod reader;
 mod sender;
 mod receiver;

@@ -9,25 +9,27 @@
 //! What is queued for sending goes out before a read can block.
 
 use std::io::{ErrorKind, IoSlice};
-use std::ops::Range;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::connection::lifecycle::{CallExpiry, ConnectionShared, ReadBounds};
 use crate::connection::message::Chunk;
-use crate::connection::read_buffer::ReadBuffer;
 use crate::connection::writer::Unit;
 use crate::error::Error;
-use crate::proto::{CloseFrame, Decoder, Event, MessageType};
-use crate::session::assembler::{MAX_RETAINED_FREE, Target};
+use crate::proto::frame::{MAX_CONTROL, MAX_HEADER};
+use crate::proto::{CloseFrame, Decoder, Event, MessageType, encoder};
+use crate::session::assembler::Target;
 #[cfg(feature = "deflate")]
-use crate::session::inflation::Inflation;
-use crate::session::timers::MEMORY_KEEPALIVE;
+use crate::session::inflation::{Inflated, Inflation};
+use crate::session::memory::reserve;
 use crate::session::{Charge, CloseAction, Pending, ReadTimers};
 
-mod control;
-#[cfg(feature = "deflate")]
-mod inflate;
+mod read_buffer;
+mod parts;
+
+pub(crate) use parts::Part;
+use parts::{OnPong, Ready, State};
+use read_buffer::ReadBuffer;
 
 /// How much may be queued before it is sent, in bytes.
 pub(crate) const MAX_QUEUED: usize = 64 << 10;
@@ -35,9 +37,6 @@ pub(crate) const MAX_QUEUED: usize = 64 << 10;
 /// The shortest rest of a payload that is worth a read of its own, in bytes. A shorter one costs
 /// less to copy than a system call takes.
 const MIN_DIRECT: u64 = 64 << 10;
-
-/// How often at the most a read ends to see whether a sender has started to close.
-const CLOSE_POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// See the [module](self).
 pub(crate) struct FrameReader {
@@ -64,37 +63,6 @@ pub(crate) struct FrameReader {
     state: State,
 }
 
-pub(crate) type OnPong = dyn FnMut(&[u8]) + Send;
-
-/// How receiving has ended, if it has.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum State {
-    Open,
-    /// The closing handshake is done.
-    Closed,
-    Failed,
-}
-
-/// A part of a message in the buffer, unmasked and checked; its last one with `fin`.
-struct Ready {
-    kind: MessageType,
-    at: Range<usize>,
-    fin: bool,
-    /// Whether it is yet to be inflated, and to be checked then.
-    #[cfg(feature = "deflate")]
-    is_compressed: bool,
-}
-
-/// What [`FrameReader::next_part`] found.
-pub(crate) enum Part {
-    /// So much of a message was put into the target.
-    Data(Chunk),
-    /// Nothing, but the buffer has been filled, perhaps with a whole message.
-    Refilled,
-    /// No more messages: the closing handshake is done.
-    End,
-}
-
 impl FrameReader {
     /// The receiving side of a connection that has just opened; `rest` came behind the request.
     pub(crate) fn new(shared: Arc<ConnectionShared>, rest: Vec<u8>) -> Self {
@@ -114,6 +82,14 @@ impl FrameReader {
             on_pong: None,
             state: State::Open,
         }
+    }
+
+    /// Compression was agreed on. No frame has been read yet.
+    #[cfg(feature = "deflate")]
+    pub(crate) fn set_inflation(&mut self, inflation: Inflation) {
+        let limits = self.shared.server.config.limits.for_decoder();
+        self.decoder = Decoder::new(limits).with_compression();
+        self.inflation = Some(Box::new(inflation));
     }
 
     pub(crate) fn is_open(&self) -> bool {
@@ -147,14 +123,20 @@ impl FrameReader {
                     None => continue,
                 },
             };
-            #[cfg(feature = "deflate")]
-            if ready.is_compressed {
-                match self.inflate(ready, target)? {
-                    Some(chunk) => return Ok(Part::Data(chunk)),
-                    None => continue,
-                }
-            }
             let Ready { kind, mut at, fin, .. } = ready;
+            #[cfg(feature = "deflate")]
+            if let Some(inflation) = self.inflation.as_mut().filter(|_| ready.is_compressed) {
+                let Inflated { used, len, done } =
+                    inflation.feed(kind, &self.buffer[at.clone()], fin, target)?;
+                if !done {
+                    at.start += used;
+                    self.ready = Some(Ready { at, ..ready });
+                }
+                if len > 0 || (fin && done) {
+                    return Ok(Part::Data(Chunk { kind, len, fin: fin && done }));
+                }
+                continue;
+            }
             let len = target.put(&self.buffer[at.clone()], self.decoder.payload_left())?;
             let is_whole = len == at.len();
             if !is_whole {
@@ -173,20 +155,12 @@ impl FrameReader {
         match event {
             Event::Data { kind, len, fin } => {
                 self.count(len, fin);
-                let at = used.end - len..used.end;
-                return Ok(Some(Ready {
-                    kind,
-                    at,
-                    fin,
-                    #[cfg(feature = "deflate")]
-                    is_compressed: false,
-                }));
+                return Ok(Some(Ready::plain(kind, used.end - len..used.end, fin)));
             }
             #[cfg(feature = "deflate")]
             Event::Compressed { kind, len, fin } => {
                 self.count(len, fin);
-                let at = used.end - len..used.end;
-                return Ok(Some(Ready { kind, at, fin, is_compressed: true }));
+                return Ok(Some(Ready::compressed(kind, used.end - len..used.end, fin)));
             }
             Event::NeedMore => {}
             Event::Ping | Event::Pong => self.answer(&event)?,
@@ -341,15 +315,7 @@ impl FrameReader {
 
     /// What bounds a read while so much memory is held that could be given back.
     fn bounds(&self, held: usize) -> ReadBounds {
-        let mut tick = Duration::MAX;
-        if self.split && !self.shared.is_watched() {
-            // Nothing wakes a blocked read but the end of the stream, and no server is there to end
-            // it, so look up now and then whether a sender has started to close.
-            tick = self.shared.server.config.timeouts.close.max(CLOSE_POLL_INTERVAL);
-        }
-        if held > MAX_RETAINED_FREE {
-            tick = tick.min(MEMORY_KEEPALIVE);
-        }
+        let tick = self.shared.tick(self.split, held);
         ReadBounds { message: self.unfinished(), tick }
     }
 
@@ -363,6 +329,35 @@ impl FrameReader {
         }
     }
 
+    /// Answers a control frame other than Close (§5.5.2).
+    fn answer(&mut self, event: &Event) -> Result<(), Error> {
+        if *event == Event::Pong {
+            self.timed(|reader| {
+                if let Some(on_pong) = &mut reader.on_pong {
+                    on_pong(reader.decoder.control());
+                }
+            });
+        } else if !self.shared.writer.is_closed() {
+            self.shared.server.buffers.get(&mut self.queue);
+            if !reserve(&mut self.queue, MAX_HEADER + MAX_CONTROL) {
+                self.send_queue()?;
+            }
+            encoder::pong(self.decoder.control(), &mut self.queue);
+        }
+        if self.decoder.message_kind().is_none() {
+            self.timers.message_ended();
+        }
+        if self.split && !self.queue.is_empty() {
+            // It holds nothing else then, and must not wait for a blocked sender. Once our Close is
+            // due, nothing is answered any more.
+            self.timed(|reader| drop(reader.shared.writer.push_control(&reader.queue)));
+            self.shared.server.buffers.put(&mut self.queue);
+        } else if self.queue.len() >= MAX_QUEUED {
+            self.send_queue()?;
+        }
+        Ok(())
+    }
+
     /// Does what a peer has called for, in time that its deadlines count.
     fn timed<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> T {
         let pending =
@@ -373,6 +368,15 @@ impl FrameReader {
             self.timers.add_wait(pending, before.elapsed());
         }
         done
+    }
+
+    /// The peer's Close has come: answers it, if it is no answer itself, and ends the stream.
+    fn closed(&mut self, frame: CloseFrame) {
+        // If this fails, so does the Close; and the peer wants no more anyway.
+        let _ = self.send_queue();
+        self.close_frame = Some(Box::new(frame.clone()));
+        self.end(State::Closed);
+        self.shared.finish(CloseAction::Reply(frame));
     }
 
     /// The connection is over: its memory is of no more use, and the stream is read by others.

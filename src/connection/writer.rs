@@ -16,15 +16,18 @@ use std::net::Shutdown;
 use std::time::{Duration, Instant};
 
 use crate::config::Timeouts;
-use crate::connection::write_lock::{Failure, FlushLimit, StateGuard, WriteLock, WriteState};
 use crate::error::Error;
 use crate::io::expiry::Expiry;
 use crate::io::stream::Sink;
 use crate::session::timers::allowance;
 use crate::session::{CloseAction, Closing, Deadline};
 
+mod write_lock;
 #[cfg(all(test, loom))]
 mod models;
+
+pub(crate) use write_lock::Failure;
+use write_lock::{FlushLimit, StateGuard, WriteLock, WriteState};
 
 /// How much of Pings and Pongs waits for a blocked writer before the older ones are dropped, in
 /// bytes.

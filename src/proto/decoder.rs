@@ -22,24 +22,10 @@ use super::error::ProtocolError;
 use super::event::{Event, MessageType};
 use super::frame::{Header, MAX_CONTROL, MAX_HEADER, OpCode};
 use super::mask;
+use super::message_state::{DecoderLimits, MessageState};
+#[cfg(feature = "deflate")]
+use super::rsv1::Rsv1;
 use super::utf8::is_text;
-
-mod message;
-#[cfg(feature = "deflate")]
-mod compressed;
-
-#[cfg(feature = "deflate")]
-use compressed::Compression;
-use message::MessageState;
-
-/// How much a peer may ask of us (§10.4).
-#[derive(Debug, Clone, Copy)]
-pub struct DecoderLimits {
-    /// The longest message, in bytes, all fragments together, inclusive; 2^63 - 1 at the most (§5.2).
-    pub max_message_size: u64,
-    /// The most fragments of one message, empty ones counted, inclusive.
-    pub max_fragments: u32,
-}
 
 /// The receiving half of a server's connection, without any I/O.
 #[derive(Debug)]
@@ -57,7 +43,7 @@ pub struct Decoder {
     /// for as many from the first one that has any.
     control: Vec<u8>,
     #[cfg(feature = "deflate")]
-    compression: Compression,
+    rsv1: Rsv1,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -108,8 +94,17 @@ impl Decoder {
             message: MessageState::NONE,
             control: Vec::new(),
             #[cfg(feature = "deflate")]
-            compression: Compression::NONE,
+            rsv1: Rsv1::REFUSED,
         }
+    }
+
+    /// The peer may compress messages: RSV1 on the first frame of one says that it did (RFC 7692 §6).
+    /// What comes of these is [`Event::Compressed`].
+    #[cfg(feature = "deflate")]
+    #[must_use]
+    pub const fn with_compression(mut self) -> Self {
+        self.rsv1 = Rsv1::ALLOWED;
+        self
     }
 
     /// Takes bytes from the client, in the order they came, and returns how many were used and
@@ -258,9 +253,11 @@ impl Decoder {
     }
 
     /// The header at the start of `bytes`, and how many of them it takes; `None` asks for more.
-    #[cfg(not(feature = "deflate"))]
     #[inline]
     fn header(&mut self, bytes: &[u8]) -> Result<Option<(Header, usize)>, ProtocolError> {
+        #[cfg(feature = "deflate")]
+        return self.rsv1.header(bytes);
+        #[cfg(not(feature = "deflate"))]
         Header::decode(bytes)
     }
 
@@ -301,7 +298,9 @@ impl Decoder {
                 };
                 self.message = MessageState::begin(kind);
                 #[cfg(feature = "deflate")]
-                self.begin_compressed();
+                {
+                    self.message.is_compressed = self.rsv1.take_mark();
+                }
                 self.message.add_fragment(header.len, &self.limits)?;
             }
             OpCode::Continuation => {

@@ -39,11 +39,15 @@ pub mod close;
 mod event;
 #[cfg(feature = "deflate")]
 pub mod deflate;
+#[cfg(feature = "deflate")]
+mod rsv1;
+mod message_state;
 mod decoder;
 pub mod encoder;
 
 pub use close::{CloseCode, CloseFrame};
-pub use decoder::{Decoder, DecoderLimits};
+pub use decoder::Decoder;
 pub use error::ProtocolError;
 pub use event::{Event, MessageType};
 pub use frame::{Header, OpCode};
+pub use message_state::DecoderLimits;

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use crate::session::compression::{Codecs, DeflateStats};
+use crate::session::codecs::{Codecs, DeflateStats};
 
 /// Tells what a server has done so far: from [`Server::stats_handle`](crate::Server::stats_handle).
 #[derive(Debug, Clone, Default)]

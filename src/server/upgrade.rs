@@ -21,7 +21,7 @@ use crate::io::stream::Sink;
 use crate::io::stream::TimedStream;
 use crate::io::transport::{Stream, Transport};
 #[cfg(feature = "deflate")]
-use crate::session::compression::Agreed;
+use crate::session::compression::{Agreed, agree};
 use crate::session::opening::{Answer, Opening, Outcome, Step};
 
 /// How much is read at once, in bytes. Most requests fit.
@@ -195,7 +195,7 @@ impl Exchange {
         let server = &self.shared.server;
         let codecs = server.codecs.as_ref().filter(|_| accept.compresses())?;
         let offer = DeflateOffer::first(&self.request)?;
-        Some(codecs.agree(&offer, server.config.limits.max_message_size))
+        Some(agree(codecs, &offer, server.config.limits.max_message_size))
     }
 
     fn finish(self, answer: &Answer) -> UpgradeError {

@@ -14,8 +14,7 @@ use std::sync::Arc;
 
 use crate::proto::deflate::{Deflater, EMPTY, History, Progress, TAIL};
 use crate::session::assembler::Overloaded;
-use crate::session::budget::Charge;
-use crate::session::compression::{Codecs, Lent};
+use crate::session::codecs::{Codecs, Lent, Past};
 use crate::session::memory::grow;
 
 /// The least room that is given to a deflater, in bytes: an end of a flush must not be cut.
@@ -25,11 +24,9 @@ const MIN_ROOM: usize = 64;
 #[derive(Debug)]
 pub struct Deflation {
     codecs: Arc<Codecs>,
+    /// What was sent before.
+    past: Past,
     window_bits: u8,
-    /// What was sent before; `None` if each message is by itself.
-    history: Option<History>,
-    /// For the history.
-    _charge: Charge,
 }
 
 /// A message that is deflated fragment by fragment.
@@ -40,18 +37,13 @@ pub struct DeflatedMessage {
 }
 
 impl Deflation {
-    pub(super) fn new(
-        codecs: &Arc<Codecs>,
-        window_bits: u8,
-        history: Option<History>,
-        charge: Charge,
-    ) -> Self {
-        Self { codecs: Arc::clone(codecs), window_bits, history, _charge: charge }
+    pub(super) fn new(codecs: &Arc<Codecs>, past: Past, window_bits: u8) -> Self {
+        Self { codecs: Arc::clone(codecs), past, window_bits }
     }
 
     /// How long a message must be to be worth the trouble, in bytes.
     pub fn threshold(&self) -> usize {
-        self.codecs.threshold(self.history.is_some())
+        self.codecs.threshold(self.past.history.is_some())
     }
 
     /// Deflates a whole message into `out`, whose contents it replaces; whether it is shorter then,
@@ -71,7 +63,7 @@ impl Deflation {
 
     /// A message was sent, or a part of one, that was deflated: what follows it may refer to it.
     pub fn sent(&mut self, message: &[u8]) {
-        if let Some(history) = &mut self.history {
+        if let Some(history) = &mut self.past.history {
             history.append(message);
         }
     }
@@ -84,11 +76,11 @@ impl Deflation {
 
     /// A deflater that has been told what was sent before.
     fn deflater(&mut self) -> Option<Lent<Deflater>> {
-        if !self.history.as_mut().is_none_or(History::reserve) {
+        if !self.past.reserve() {
             return None;
         }
         let mut lent = self.codecs.deflater(self.window_bits)?;
-        lent.get().begin(self.history.as_ref().unwrap_or(const { &History::new(0) }));
+        lent.get().begin(self.past.history.as_ref().unwrap_or(const { &History::new(0) }));
         Some(lent)
     }
 }

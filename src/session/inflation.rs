@@ -10,23 +10,19 @@
 
 use std::sync::Arc;
 
-use crate::proto::deflate::History;
 use crate::proto::utf8::Utf8;
 use crate::proto::{MessageType, ProtocolError};
 use crate::session::assembler::{Overloaded, Target};
-use crate::session::budget::Charge;
-use crate::session::compression::{Codecs, Lent, LentInflater};
+use crate::session::codecs::{Codecs, Lent, LentInflater, Past};
 
 /// See the [module](self).
 #[derive(Debug)]
 pub struct Inflation {
     codecs: Arc<Codecs>,
+    /// What came before.
+    past: Past,
     /// How many bytes a message may have.
     max_message_size: u64,
-    /// What came before; `None` if each message is by itself.
-    history: Option<History>,
-    /// For the history.
-    _charge: Charge,
     message: Option<InflatedMessage>,
 }
 
@@ -63,14 +59,8 @@ pub enum InflateError {
 }
 
 impl Inflation {
-    pub(super) fn new(
-        codecs: &Arc<Codecs>,
-        max_message_size: u64,
-        history: Option<History>,
-        charge: Charge,
-    ) -> Self {
-        let codecs = Arc::clone(codecs);
-        Self { codecs, max_message_size, history, _charge: charge, message: None }
+    pub(super) fn new(codecs: &Arc<Codecs>, past: Past, max_message_size: u64) -> Self {
+        Self { codecs: Arc::clone(codecs), past, max_message_size, message: None }
     }
 
     /// Inflates the next part of a message, its last one with `fin`, as far as there is room in the
@@ -91,7 +81,7 @@ impl Inflation {
             None => self.begin(kind)?,
         };
         let LentInflater { inflater, history: own } = message.lent.get();
-        let history = self.history.as_mut().unwrap_or(own);
+        let history = self.past.history.as_mut().unwrap_or(own);
         // One byte more shows that it is too long.
         let left = (self.max_message_size - message.len).saturating_add(1);
         let room = target.room_to_inflate(input.len(), left)?;
@@ -122,11 +112,11 @@ impl Inflation {
 
     /// A message begins.
     fn begin(&mut self, kind: MessageType) -> Result<InflatedMessage, InflateError> {
-        let is_reserved = self.history.as_mut().is_none_or(History::reserve);
-        let lent = self.codecs.inflater(self.history.is_some()).filter(|_| is_reserved);
+        let is_reserved = self.past.reserve();
+        let lent = self.codecs.inflater(self.past.history.is_some()).filter(|_| is_reserved);
         let mut lent = lent.ok_or(InflateError::Overloaded)?;
         let LentInflater { inflater, history: own } = lent.get();
-        inflater.begin(self.history.as_ref().unwrap_or(own));
+        inflater.begin(self.past.history.as_ref().unwrap_or(own));
         let utf8 = (kind == MessageType::Text).then(Utf8::new);
         Ok(InflatedMessage { lent, utf8, received: 0, len: 0 })
     }

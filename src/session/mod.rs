@@ -25,11 +25,13 @@ pub mod timers;
 pub mod closing;
 pub mod assembler;
 #[cfg(feature = "deflate")]
-pub mod compression;
+pub mod codecs;
 #[cfg(feature = "deflate")]
 pub mod inflation;
 #[cfg(feature = "deflate")]
 pub mod deflation;
+#[cfg(feature = "deflate")]
+pub mod compression;
 
 pub use assembler::{MessageAssembler, Overloaded};
 pub use budget::{Budget, Charge};

@@ -1,10 +1,19 @@
-//! The message under way, as far as it has come.
+//! The message under way, as far as it has come, and how far it may go.
 
-use super::DecoderLimits;
-use crate::proto::error::ProtocolError;
-use crate::proto::event::{Event, MessageType};
-use crate::proto::utf8::Utf8;
+use super::error::ProtocolError;
+use super::event::{Event, MessageType};
+use super::utf8::Utf8;
 
+/// How much a peer may ask of us (§10.4).
+#[derive(Debug, Clone, Copy)]
+pub struct DecoderLimits {
+    /// The longest message, in bytes, all fragments together, inclusive; 2^63 - 1 at the most (§5.2).
+    pub max_message_size: u64,
+    /// The most fragments of one message, empty ones counted, inclusive.
+    pub max_fragments: u32,
+}
+
+/// The message under way.
 #[derive(Debug)]
 pub(super) struct MessageState {
     /// `None` unless its first header has come, and its last byte has not.

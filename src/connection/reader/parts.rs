@@ -1,0 +1,56 @@
+//! What receiving goes through: parts of messages, and ends.
+
+use std::ops::Range;
+
+use crate::connection::message::Chunk;
+use crate::proto::MessageType;
+
+pub(super) type OnPong = dyn FnMut(&[u8]) + Send;
+
+/// How receiving has ended, if it has.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum State {
+    Open,
+    /// The closing handshake is done.
+    Closed,
+    Failed,
+}
+
+/// A part of a message in the buffer, unmasked; its last one with `fin`.
+pub(super) struct Ready {
+    pub(super) kind: MessageType,
+    pub(super) at: Range<usize>,
+    pub(super) fin: bool,
+    /// Whether it is yet to be inflated, and to be checked then.
+    #[cfg(feature = "deflate")]
+    pub(super) is_compressed: bool,
+}
+
+impl Ready {
+    /// One that is good as it is.
+    #[inline]
+    pub(super) const fn plain(kind: MessageType, at: Range<usize>, fin: bool) -> Self {
+        Self {
+            kind,
+            at,
+            fin,
+            #[cfg(feature = "deflate")]
+            is_compressed: false,
+        }
+    }
+
+    #[cfg(feature = "deflate")]
+    pub(super) const fn compressed(kind: MessageType, at: Range<usize>, fin: bool) -> Self {
+        Self { kind, at, fin, is_compressed: true }
+    }
+}
+
+/// What [`FrameReader::next_part`](super::FrameReader::next_part) found.
+pub(crate) enum Part {
+    /// So much of a message was put into the target.
+    Data(Chunk),
+    /// Nothing, but the buffer has been filled, perhaps with a whole message.
+    Refilled,
+    /// No more messages: the closing handshake is done.
+    End,
+}
