@@ -69,6 +69,8 @@ impl Inflation {
     /// # Errors
     ///
     /// [`InflateError`]. Nothing more can be inflated then.
+    // What zlib needs of the stack would be held by connections that never compress.
+    #[inline(never)]
     pub fn feed(
         &mut self,
         kind: MessageType,

@@ -70,6 +70,7 @@ fn start(options: Options, passed: Result<Vec<Listener>, String>) -> Result<(), 
     let log = Log::start(options.log);
     let shutdown = Shutdown::watch(signals, log.clone());
     let shutdown = shutdown.map_err(|error| format!("cannot start a thread: {error}"))?;
+    os::allocator::start_trimming();
     // A report of a panic must not wait for standard error either.
     std::panic::set_hook(Box::new({
         let log = log.clone();

@@ -1,4 +1,8 @@
 //! What glibc's allocator is told; others need no telling.
+//!
+//! It keeps what is freed below 128 KiB, and gives back to the system only what lies at the end of
+//! its memory. A history that a connection keeps there for long holds up all that was freed below
+//! it. So a thread looks for what was freed, and has whole pages of it given back.
 
 /// Has what long messages give back go to the system, and all threads share one region of memory
 /// for the rest. glibc gives threads regions of their own, and reserves 64 MiB of addresses for each:
@@ -9,20 +13,75 @@
 /// To be called before there is a second thread.
 pub fn set_up() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    {
-        use std::ffi::c_int;
+    glibc::set_up();
+}
 
-        // From `malloc.h`.
-        const M_MMAP_THRESHOLD: c_int = -3;
-        const M_ARENA_MAX: c_int = -8;
-        unsafe extern "C" {
-            fn mallopt(param: c_int, value: c_int) -> c_int;
-        }
+/// Starts the thread that gives back what was freed. Without it, all works as well, and holds more.
+pub fn start_trimming() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    glibc::start_trimming();
+}
+
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+mod glibc {
+    use std::ffi::c_int;
+    use std::thread;
+    use std::time::Duration;
+
+    /// How often to look. The library frees what was not used for 2 s.
+    const INTERVAL: Duration = Duration::from_millis(500);
+
+    /// How much must have been freed since, to be worth the trouble, in bytes.
+    const MIN_FREED: u32 = 1 << 20;
+
+    // From `malloc.h`.
+    const M_MMAP_THRESHOLD: c_int = -3;
+    const M_ARENA_MAX: c_int = -8;
+
+    /// Of `malloc.h`, in the form that every glibc has.
+    #[repr(C)]
+    struct Mallinfo {
+        before: [c_int; 8],
+        /// Free bytes, modulo 2^32.
+        fordblks: c_int,
+        keepcost: c_int,
+    }
+
+    unsafe extern "C" {
+        fn mallopt(param: c_int, value: c_int) -> c_int;
+        fn mallinfo() -> Mallinfo;
+        fn malloc_trim(pad: usize) -> c_int;
+    }
+
+    pub(super) fn set_up() {
         // The threshold is glibc's own, which it would raise with the first long block that is freed.
         for (param, value) in [(M_MMAP_THRESHOLD, 128 << 10), (M_ARENA_MAX, 1)] {
             // SAFETY: the declaration is that of `malloc.h`, and numbers are all it takes. If it
             // fails, things stay as they are.
             unsafe { mallopt(param, value) };
         }
+    }
+
+    pub(super) fn start_trimming() {
+        let thread = thread::Builder::new().name("memory".to_owned()).stack_size(64 << 10);
+        let _ = thread.spawn(|| {
+            // What is free and was given back is counted as free, too.
+            let mut known = free();
+            loop {
+                thread::sleep(INTERVAL);
+                let free_now = free();
+                known = known.min(free_now);
+                if free_now - known >= MIN_FREED {
+                    // SAFETY: it may be called at any time.
+                    unsafe { malloc_trim(0) };
+                    known = free();
+                }
+            }
+        });
+    }
+
+    fn free() -> u32 {
+        // SAFETY: it may be called at any time.
+        unsafe { mallinfo() }.fordblks as u32
     }
 }
