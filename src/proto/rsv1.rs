@@ -63,3 +63,6 @@ impl Rsv1 {
         Ok(header)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -149,11 +149,13 @@ impl Codecs {
         }
     }
 
-    /// An inflater for one message, if there is memory for it.
-    pub(super) fn inflater(&self, has_history: bool) -> Option<Lent<LentInflater>> {
+    /// An inflater for one message, if there is memory for it. One that is there as a whole waits for
+    /// nobody, and so does not go without: those who hold theirs for long must not shut others out.
+    pub(super) fn inflater(&self, has_history: bool, is_whole: bool) -> Option<Lent<LentInflater>> {
         let own = if has_history { 0 } else { MAX_WINDOW };
         let new = || LentInflater { inflater: Inflater::new(), history: History::new(MAX_WINDOW) };
-        let mut lent = self.inflaters.get(INFLATER_SIZE + own as u64, |_| true, new)?;
+        let size = INFLATER_SIZE + own as u64;
+        let mut lent = self.inflaters.get(size, is_whole, |_| true, new)?;
         let history = &mut lent.get().history;
         history.clear();
         (has_history || history.reserve()).then_some(lent)
@@ -163,7 +165,7 @@ impl Codecs {
     pub(super) fn deflater(&self, window_bits: u8) -> Option<Lent<Deflater>> {
         let is_for = |deflater: &Deflater| deflater.is_for(window_bits);
         let new = || Deflater::new(self.settings.level, window_bits);
-        self.deflaters.get(Deflater::size(window_bits), is_for, new)
+        self.deflaters.get(Deflater::size(window_bits), false, is_for, new)
     }
 }
 
@@ -191,15 +193,16 @@ impl<T> Pool<T> {
         Self { idle: Mutex::default(), budget: Arc::clone(budget) }
     }
 
-    /// One that fits, or a new one that takes so many bytes.
+    /// One that fits, or a new one that takes so many bytes; beyond the budget only if it `must` be.
     fn get(
         self: &Arc<Self>,
         size: u64,
+        must: bool,
         fits: impl Fn(&T) -> bool,
         new: impl FnOnce() -> T,
     ) -> Option<Lent<T>> {
         let mut charge = Charge::new(&self.budget);
-        if !charge.grow(size) {
+        if !charge.grow(size) && !must {
             return None;
         }
         // The one that was used last is still in the processor's cache.

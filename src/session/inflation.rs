@@ -80,7 +80,7 @@ impl Inflation {
     ) -> Result<Inflated, InflateError> {
         let mut message = match self.message.take() {
             Some(message) => message,
-            None => self.begin(kind)?,
+            None => self.begin(kind, fin)?,
         };
         let LentInflater { inflater, history: own } = message.lent.get();
         let history = self.past.history.as_mut().unwrap_or(own);
@@ -112,10 +112,15 @@ impl Inflation {
         Ok(Inflated { used: progress.read, len: progress.written, done })
     }
 
-    /// A message begins.
-    fn begin(&mut self, kind: MessageType) -> Result<InflatedMessage, InflateError> {
+    /// A message begins, of which all is there if `is_whole`.
+    fn begin(
+        &mut self,
+        kind: MessageType,
+        is_whole: bool,
+    ) -> Result<InflatedMessage, InflateError> {
         let is_reserved = self.past.reserve();
-        let lent = self.codecs.inflater(self.past.history.is_some()).filter(|_| is_reserved);
+        let lent =
+            self.codecs.inflater(self.past.history.is_some(), is_whole).filter(|_| is_reserved);
         let mut lent = lent.ok_or(InflateError::Overloaded)?;
         let LentInflater { inflater, history: own } = lent.get();
         inflater.begin(self.past.history.as_ref().unwrap_or(own));

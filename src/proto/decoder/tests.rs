@@ -84,6 +84,8 @@ fn receive<'a>(limits: DecoderLimits, pieces: impl Iterator<Item = &'a [u8]>) ->
                         got.push(Got::Message(kind, bytes));
                     }
                 }
+                #[cfg(feature = "deflate")]
+                Event::Compressed { .. } => unreachable!("it was not agreed on"),
                 Event::Ping => got.push(Got::Ping(core.control().to_vec())),
                 Event::Pong => got.push(Got::Pong(core.control().to_vec())),
                 Event::Close(close) => {

@@ -1,1 +1,82 @@
+use super::*;
+use crate::config::Deflate;
 
+fn deflation(change: impl FnOnce(&mut Deflate)) -> (Arc<Codecs>, Deflation) {
+    let mut settings = Deflate::default();
+    change(&mut settings);
+    let codecs = Arc::new(Codecs::new(settings));
+    let past = codecs.past(2 << 10).unwrap();
+    let deflation = Deflation::new(&codecs, past, 15);
+    (codecs, deflation)
+}
+
+#[test]
+fn a_message_is_deflated_if_that_makes_it_shorter() {
+    let (codecs, mut deflation) = deflation(|_| ());
+    let mut out = vec![7; 10];
+    assert!(deflation.deflate(&[b'a'; 1000], &mut out));
+    assert!(out.len() < 20 && out.ends_with(&[0x00]), "{out:x?}");
+    let stats = codecs.stats();
+    assert_eq!((stats.sent, stats.sent_compressed), (1000, out.len() as u64));
+    for noise in [&b""[..], b"a", b"ab", &[1, 200, 30, 244, 55, 60, 171, 8]] {
+        assert!(!deflation.deflate(noise, &mut out), "{noise:?}");
+    }
+    assert_eq!(codecs.stats(), stats);
+}
+
+/// Only what was sent may be referred to.
+#[test]
+fn what_was_not_sent_is_not_remembered() {
+    let (_, mut deflation) = deflation(|_| ());
+    let message: Vec<u8> = (0..200u8).collect();
+    let mut out = Vec::new();
+    for _ in 0..2 {
+        assert!(!deflation.deflate(&message, &mut out));
+    }
+    deflation.sent(&message);
+    assert!(deflation.deflate(&message, &mut out) && out.len() < 10);
+}
+
+#[test]
+fn without_memory_for_a_codec_messages_are_sent_as_they_are() {
+    let (codecs, mut deflation) =
+        deflation(|settings| settings.max_memory = 2 * Deflater::size(15));
+    let lent = codecs.deflater(15);
+    assert!(!deflation.deflate(&[b'a'; 1000], &mut Vec::new()));
+    assert!(deflation.begin().is_none());
+    drop(lent);
+    assert!(deflation.begin().is_some());
+}
+
+#[test]
+fn a_fragment_can_be_inflated_by_itself_and_the_last_one_ends_in_an_empty_block() {
+    let (codecs, mut deflation) = deflation(|_| ());
+    let mut out = Vec::new();
+    let mut fragments = deflation.begin().unwrap();
+    fragments.fragment(b"one", false, &mut out).unwrap();
+    assert!(out.ends_with(&TAIL));
+    fragments.fragment(b"two", true, &mut out).unwrap();
+    assert!(out.ends_with(&[0x00]) && !out.ends_with(&TAIL));
+    assert_eq!(codecs.stats().sent, 6);
+    for before in [&b""[..], b"one"] {
+        let mut fragments = deflation.begin().unwrap();
+        if !before.is_empty() {
+            fragments.fragment(before, false, &mut out).unwrap();
+        }
+        fragments.fragment(b"", true, &mut out).unwrap();
+        assert_eq!(out, EMPTY);
+    }
+    // Bytes that do not get shorter have room, too.
+    let noise: Vec<u8> =
+        (0..70_000u64).map(|at| (at.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8).collect();
+    let mut fragments = deflation.begin().unwrap();
+    fragments.fragment(&noise, true, &mut out).unwrap();
+    assert!(out.len() < noise.len() + noise.len() / 8 + 64);
+}
+
+#[test]
+fn a_message_is_worth_it_sooner_if_it_can_refer_to_another() {
+    let (codecs, deflation) = deflation(|_| ());
+    assert_eq!(deflation.threshold(), 32);
+    assert_eq!(Deflation::new(&codecs, codecs.no_past(), 15).threshold(), 256);
+}
