@@ -36,10 +36,11 @@ pub struct Deflate {
     pub threshold: usize,
     /// The same where it cannot refer to those before it. Default 256: 64 bytes gain nothing then.
     pub threshold_no_context: usize,
-    /// Bytes for the histories of all connections of a server, and for states of messages that are
-    /// under way, half of it for each. Default 256 MiB: for 21,000 clients that have 6 KiB each, and
-    /// 2,700 unfinished messages. A connection whose histories do not fit opens without takeover;
-    /// a message whose state does not is refused with 1013, or sent as it is.
+    /// Bytes for the histories of all connections of a server, and for codecs that are lent to
+    /// messages under way, half of it for each. Default 256 MiB: for 21,000 clients that have 6 KiB
+    /// each, and 2,700 messages that wait for their peers. A connection whose histories do not fit
+    /// opens without takeover. A message that would wait with a codec that does not fit is refused
+    /// with 1013; one to be sent is sent as it is.
     pub max_memory: u64,
 }
 
