@@ -63,7 +63,8 @@ mod server;
 pub use config::Deflate;
 pub use config::{Config, Limits, Timeouts};
 pub use connection::{
-    Chunk, Connection, Message, MessageWriter, RawStream, Receiver, Request, Sender, Text,
+    Chunk, Connection, Message, MessageWriter, OwnedMessage, RawStream, Receiver, Request, Sender,
+    Text,
 };
 pub use error::{Error, UpgradeError};
 pub use http::{Accept, Reject, Response, Status};

@@ -10,6 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::connection::buffer_pool::BufferPool;
 use crate::connection::message::Message;
+use crate::connection::owned_message::OwnedMessage;
 use crate::connection::writer::{Unit, Writer};
 use crate::error::Error;
 use crate::http::DeflateParams;
@@ -24,6 +25,8 @@ pub(crate) struct Compression {
     params: DeflateParams,
     /// How long a message must be to be compressed, in bytes.
     threshold: usize,
+    /// The same for one that is compressed once for many connections.
+    threshold_alone: usize,
     deflation: Mutex<Deflation>,
 }
 
@@ -37,12 +40,20 @@ pub(super) enum Fragments {
     Deflated(DeflatedMessage),
 }
 
+/// Sends a frame of this header and this payload.
+type Send<'a> = dyn Fn(FrameHeader, &[u8]) -> Result<(), Error> + 'a;
+
 /// The turn of a message, which ends when this is dropped.
 struct Turn<'a, S: Sink>(&'a Writer<S>);
 
 impl Compression {
     pub(crate) fn new(params: DeflateParams, deflation: Deflation) -> Self {
-        Self { params, threshold: deflation.threshold(), deflation: Mutex::new(deflation) }
+        Self {
+            params,
+            threshold: deflation.threshold(),
+            threshold_alone: deflation.threshold_alone(),
+            deflation: Mutex::new(deflation),
+        }
     }
 
     pub(super) fn params(&self) -> &DeflateParams {
@@ -68,10 +79,10 @@ impl Compression {
             let header = FrameHeader::new(true, message.kind().opcode(), payload.len());
             send(header.compressed(), &payload)
         });
-        buffers.put(&mut payload);
         if let Some(Ok(())) = sent {
-            deflation.sent(message.as_bytes());
+            deflation.sent(message.as_bytes(), payload.len());
         }
+        buffers.put(&mut payload);
         sent
     }
 
@@ -86,16 +97,34 @@ impl Compression {
         buffers: &BufferPool,
         writer: &Writer<S>,
     ) -> Result<(), Error> {
-        writer.begin_message()?;
-        let _turn = Turn(writer);
-        let within = writer.timeout(message.len() as u64);
-        let send = |header: FrameHeader, payload: &[u8]| {
-            let frame = &mut [header.as_bytes(), payload].map(IoSlice::new);
-            writer.send_within(frame, Unit::Fragment, within)
-        };
-        self.deflated(message, buffers, send).unwrap_or_else(|| {
-            let header = FrameHeader::new(true, message.kind().opcode(), message.len());
-            send(header, message.as_bytes())
+        in_turn(writer, message, |send| self.deflated(message, buffers, send))
+    }
+
+    /// The same for a message for many connections, which is deflated once. One that is too short for
+    /// that may still refer to what this connection has sent before.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Writer::send`].
+    pub(super) fn send_owned<S: Sink>(
+        &self,
+        message: &OwnedMessage,
+        buffers: &BufferPool,
+        writer: &Writer<S>,
+    ) -> Result<(), Error> {
+        if message.len() < self.threshold_alone {
+            return self.send(message.message(), buffers, writer);
+        }
+        in_turn(writer, message.message(), |send| {
+            let mut deflation = self.lock();
+            let deflate = |payload: &[u8]| deflation.deflate_alone(payload);
+            let payload = message.deflated(deflation.window_bits(), deflate)?;
+            let header = FrameHeader::new(true, message.kind().opcode(), payload.len());
+            let sent = send(header.compressed(), payload);
+            if sent.is_ok() {
+                deflation.sent(message.as_bytes(), payload.len());
+            }
+            Some(sent)
         })
     }
 
@@ -103,6 +132,26 @@ impl Compression {
     fn lock(&self) -> MutexGuard<'_, Deflation> {
         self.deflation.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Takes the turn of a message, and has it sent: compressed as `send_compressed` does, or as it is if
+/// that has nothing to send.
+fn in_turn<S: Sink>(
+    writer: &Writer<S>,
+    message: Message<'_>,
+    send_compressed: impl FnOnce(&Send<'_>) -> Option<Result<(), Error>>,
+) -> Result<(), Error> {
+    writer.begin_message()?;
+    let _turn = Turn(writer);
+    let within = writer.timeout(message.len() as u64);
+    let send = |header: FrameHeader, payload: &[u8]| {
+        let frame = &mut [header.as_bytes(), payload].map(IoSlice::new);
+        writer.send_within(frame, Unit::Fragment, within)
+    };
+    send_compressed(&send).unwrap_or_else(|| {
+        let header = FrameHeader::new(true, message.kind().opcode(), message.len());
+        send(header, message.as_bytes())
+    })
 }
 
 impl Fragments {
@@ -129,10 +178,10 @@ impl Fragments {
             let is_first = opcode != OpCode::Continuation;
             send(if is_first { header.compressed() } else { header }, &payload)
         });
-        buffers.put(&mut payload);
         if sent.is_ok() {
-            compression.lock().sent(fragment);
+            compression.lock().sent(fragment, payload.len());
         }
+        buffers.put(&mut payload);
         Some(sent)
     }
 }

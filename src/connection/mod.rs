@@ -18,6 +18,7 @@
 //! can be told, by [`ConnectionShared::finish`], and the caller gets an [`Error`].
 
 mod message;
+mod owned_message;
 mod request;
 mod buffer_pool;
 mod writer;
@@ -30,6 +31,7 @@ mod receiver;
 mod raw_stream;
 
 pub use message::{Chunk, Message, Text};
+pub use owned_message::OwnedMessage;
 pub use raw_stream::RawStream;
 pub use receiver::Receiver;
 pub use request::Request;

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use crate::connection::compression::Fragments;
 use crate::connection::lifecycle::ConnectionShared;
 use crate::connection::message::Message;
+use crate::connection::owned_message::OwnedMessage;
 use crate::connection::writer::Unit;
 use crate::error::Error;
 use crate::proto::encoder::FrameHeader;
@@ -44,6 +45,20 @@ impl Sender {
             return compression.send(message, buffers, &self.shared.writer);
         }
         self.send_plain(message)
+    }
+
+    /// The same for a message that goes to many: where it is compressed, that is done once for all
+    /// connections with the same window.
+    ///
+    /// # Errors
+    ///
+    /// As for [`send`](Self::send).
+    pub fn send_owned(&self, message: &OwnedMessage) -> Result<(), Error> {
+        #[cfg(feature = "deflate")]
+        if let Some((compression, buffers)) = self.shared.compression_of(message.len()) {
+            return compression.send_owned(message, buffers, &self.shared.writer);
+        }
+        self.send_plain(message.message())
     }
 
     /// The same, without compression (RFC 7692 §5): for a message that has a secret in it beside what

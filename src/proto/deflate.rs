@@ -7,12 +7,13 @@
 //! message begins, and serves another connection when that has ended.
 //!
 //! ```text
-//!   first four bytes that a sync flush ends with, and that no message has on the wire
-//!        ┌──────────┴──────────┐
+//!            what a sync flush ends with, and no message has on the wire
+//!            ┌────┴────┐
 //!   ... 00 | 00 00 ff ff | 01 00 00 ff ff
 //!        │                 └─ a final block, empty: the stream ends with its last byte, or the message
 //!        │                    did not end where its last block does
-//!        └─ the header of an empty stored block, padded: the last byte of a message
+//!        └─ the header of an empty stored block, padded: the last byte of a message. If it is one of a
+//!           final block, the stream ends behind its length.
 //! ```
 
 use std::collections::VecDeque;
@@ -174,10 +175,10 @@ impl Inflater {
         if self.at_start {
             return Ok(());
         }
+        // What completes the last block, and a final one behind it.
         let end = [0x00, 0x00, 0xff, 0xff, 0x01, 0x00, 0x00, 0xff, 0xff];
-        let whole = Progress { read: end.len(), written: 0 };
         match self.step(&end, &mut [0]) {
-            Ok((Status::StreamEnd, progress)) if progress == whole => Ok(()),
+            Ok((Status::StreamEnd, Progress { read: 4 | 9, written: 0 })) => Ok(()),
             _ => Err(ProtocolError::IncompleteDeflate),
         }
     }

@@ -31,10 +31,7 @@ pub struct Deflation {
 
 /// A message that is deflated fragment by fragment.
 #[derive(Debug)]
-pub struct DeflatedMessage {
-    lent: Lent<Deflater>,
-    codecs: Arc<Codecs>,
-}
+pub struct DeflatedMessage(Lent<Deflater>);
 
 impl Deflation {
     pub(super) fn new(codecs: &Arc<Codecs>, past: Past, window_bits: u8) -> Self {
@@ -46,23 +43,35 @@ impl Deflation {
         self.codecs.threshold(self.past.history.is_some())
     }
 
+    /// The same for one that is deflated by itself.
+    pub fn threshold_alone(&self) -> usize {
+        self.codecs.threshold(false)
+    }
+
     /// Deflates a whole message into `out`, whose contents it replaces; whether it is shorter then,
     /// and there was memory to find out. Once it is sent, tell [`sent`](Self::sent).
     #[must_use]
     pub fn deflate(&mut self, message: &[u8], out: &mut Vec<u8>) -> bool {
-        let Some(mut lent) = self.deflater() else { return false };
-        let most = (message.len() + TAIL.len()).saturating_sub(1);
-        let first = message.len() / 2 + MIN_ROOM;
-        let is_shorter = deflate(lent.get(), message, out, first, most);
-        if is_shorter {
-            out.truncate(out.len() - TAIL.len());
-            self.codecs.counters.count_sent(message.len() as u64, out.len() as u64);
-        }
-        is_shorter
+        self.deflater().is_some_and(|mut lent| deflate_shorter(lent.get(), message, out))
     }
 
-    /// A message was sent, or a part of one, that was deflated: what follows it may refer to it.
-    pub fn sent(&mut self, message: &[u8]) {
+    /// Deflates a message by itself, for all connections with the same window; `None` as above.
+    pub fn deflate_alone(&self, message: &[u8]) -> Option<Box<[u8]>> {
+        let mut lent = self.codecs.deflater(self.window_bits)?;
+        lent.get().begin(&History::new(0));
+        let mut out = Vec::new();
+        deflate_shorter(lent.get(), message, &mut out).then(|| out.into_boxed_slice())
+    }
+
+    /// The window, in bits.
+    pub fn window_bits(&self) -> u8 {
+        self.window_bits
+    }
+
+    /// A message was sent, or a part of one, that was deflated to `len` bytes: what follows it may
+    /// refer to it.
+    pub fn sent(&mut self, message: &[u8], len: usize) {
+        self.codecs.counters.count_sent(message.len() as u64, len as u64);
         if let Some(history) = &mut self.past.history {
             history.append(message);
         }
@@ -70,8 +79,7 @@ impl Deflation {
 
     /// Begins a message in fragments, if there is memory for it.
     pub fn begin(&mut self) -> Option<DeflatedMessage> {
-        let lent = self.deflater()?;
-        Some(DeflatedMessage { lent, codecs: Arc::clone(&self.codecs) })
+        self.deflater().map(DeflatedMessage)
     }
 
     /// A deflater that has been told what was sent before.
@@ -104,16 +112,25 @@ impl DeflatedMessage {
             out.extend_from_slice(&EMPTY);
         } else {
             let first = fragment.len() / 2 + MIN_ROOM;
-            if !deflate(self.lent.get(), fragment, out, first, usize::MAX) {
+            if !deflate(self.0.get(), fragment, out, first, usize::MAX) {
                 return Err(Overloaded);
             }
             if fin {
                 out.truncate(out.len() - TAIL.len());
             }
         }
-        self.codecs.counters.count_sent(fragment.len() as u64, out.len() as u64);
         Ok(())
     }
+}
+
+/// Deflates a message into `out`, whose contents it replaces; whether it is shorter then.
+fn deflate_shorter(deflater: &mut Deflater, message: &[u8], out: &mut Vec<u8>) -> bool {
+    let most = (message.len() + TAIL.len()).saturating_sub(1);
+    let is_shorter = deflate(deflater, message, out, message.len() / 2 + MIN_ROOM, most);
+    if is_shorter {
+        out.truncate(out.len() - TAIL.len());
+    }
+    is_shorter
 }
 
 /// Deflates `input` into `out`, whose contents it replaces, with room for `first` bytes to begin with;

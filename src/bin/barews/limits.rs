@@ -15,7 +15,7 @@ use std::hint::black_box;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::{mem, thread};
 
-use barews::{Message, MessageType};
+use barews::{Message, MessageType, OwnedMessage};
 
 /// Bytes that may wait to be sent, on all connections together: many of them must not hold much
 /// each.
@@ -60,8 +60,7 @@ pub struct Share {
 /// A message that counts against a quota until it is dropped.
 #[derive(Debug)]
 pub struct StoredMessage {
-    kind: MessageType,
-    bytes: Vec<u8>,
+    message: OwnedMessage,
     _share: Share,
 }
 
@@ -89,8 +88,18 @@ impl Quota {
 
     /// Keeps a message as it was received, if there is room for it.
     pub fn store(&'static self, kind: MessageType, bytes: Vec<u8>) -> Option<StoredMessage> {
-        let share = self.take(bytes.capacity().saturating_add(MESSAGE_OVERHEAD))?;
-        Some(StoredMessage { kind, bytes, _share: share })
+        // It may be kept as it is and compressed.
+        let copies = if cfg!(feature = "deflate") { 2 } else { 1 };
+        let bytes_taken = bytes.capacity().saturating_mul(copies);
+        let share = self.take(bytes_taken.saturating_add(MESSAGE_OVERHEAD))?;
+        let message = match kind {
+            // The price of text that is kept: it is checked once more.
+            MessageType::Text => {
+                String::from_utf8(bytes).expect("it was checked as it came").into()
+            }
+            MessageType::Binary => OwnedMessage::from(bytes),
+        };
+        Some(StoredMessage { message, _share: share })
     }
 }
 
@@ -119,13 +128,12 @@ impl Drop for Share {
 
 impl StoredMessage {
     pub fn message(&self) -> Message<'_> {
-        match self.kind {
-            // The price of text that is kept: it is checked once more.
-            MessageType::Text => {
-                std::str::from_utf8(&self.bytes).expect("it was checked as it came").into()
-            }
-            MessageType::Binary => Message::from(&self.bytes),
-        }
+        self.message.message()
+    }
+
+    /// The message, to be sent to many.
+    pub fn owned(&self) -> &OwnedMessage {
+        &self.message
     }
 }
 
@@ -146,7 +154,7 @@ impl<T: AsRef<StoredMessage>> Queue<T> {
             }
             self.items.reserve_exact(slots - len);
         }
-        self.bytes += item.as_ref().bytes.len();
+        self.bytes += item.as_ref().message.len();
         self.items.push_back(item);
         true
     }
@@ -154,7 +162,7 @@ impl<T: AsRef<StoredMessage>> Queue<T> {
     /// Takes the first message out.
     pub fn pop(&mut self) -> Option<T> {
         let item = self.items.pop_front()?;
-        self.bytes -= item.as_ref().bytes.len();
+        self.bytes -= item.as_ref().message.len();
         let capacity = self.items.capacity();
         if capacity > MIN_SLOTS && self.items.len() <= capacity / 4 {
             self.items.shrink_to(capacity / 2);

@@ -107,7 +107,7 @@ fn both_sides_remember_the_same() {
             for message in [&text[..100], &noise, b"", &text[40..90], &text, b"x", &text[7..1007]] {
                 if deflation.deflate(message, &mut out) {
                     assert_eq!(receive(&mut other, &out), message);
-                    deflation.sent(message);
+                    deflation.sent(message, out.len());
                 } else {
                     assert!(message.len() < 2 || message == noise);
                 }
@@ -115,12 +115,12 @@ fn both_sides_remember_the_same() {
                 let mut payload = Vec::new();
                 for fragment in message.chunks(300) {
                     fragments.fragment(fragment, false, &mut out).unwrap();
-                    deflation.sent(fragment);
+                    deflation.sent(fragment, out.len());
                     payload.extend_from_slice(&out);
                 }
                 let last = &text[..message.len() % 3];
                 fragments.fragment(last, true, &mut out).unwrap();
-                deflation.sent(last);
+                deflation.sent(last, out.len());
                 payload.extend_from_slice(&out);
                 assert_eq!(receive(&mut other, &payload), [message, last].concat());
             }

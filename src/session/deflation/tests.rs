@@ -16,6 +16,7 @@ fn a_message_is_deflated_if_that_makes_it_shorter() {
     let mut out = vec![7; 10];
     assert!(deflation.deflate(&[b'a'; 1000], &mut out));
     assert!(out.len() < 20 && out.ends_with(&[0x00]), "{out:x?}");
+    deflation.sent(&[b'a'; 1000], out.len());
     let stats = codecs.stats();
     assert_eq!((stats.sent, stats.sent_compressed), (1000, out.len() as u64));
     for noise in [&b""[..], b"a", b"ab", &[1, 200, 30, 244, 55, 60, 171, 8]] {
@@ -33,7 +34,7 @@ fn what_was_not_sent_is_not_remembered() {
     for _ in 0..2 {
         assert!(!deflation.deflate(&message, &mut out));
     }
-    deflation.sent(&message);
+    deflation.sent(&message, out.len());
     assert!(deflation.deflate(&message, &mut out) && out.len() < 10);
 }
 
@@ -50,14 +51,13 @@ fn without_memory_for_a_codec_messages_are_sent_as_they_are() {
 
 #[test]
 fn a_fragment_can_be_inflated_by_itself_and_the_last_one_ends_in_an_empty_block() {
-    let (codecs, mut deflation) = deflation(|_| ());
+    let (_, mut deflation) = deflation(|_| ());
     let mut out = Vec::new();
     let mut fragments = deflation.begin().unwrap();
     fragments.fragment(b"one", false, &mut out).unwrap();
     assert!(out.ends_with(&TAIL));
     fragments.fragment(b"two", true, &mut out).unwrap();
     assert!(out.ends_with(&[0x00]) && !out.ends_with(&TAIL));
-    assert_eq!(codecs.stats().sent, 6);
     for before in [&b""[..], b"one"] {
         let mut fragments = deflation.begin().unwrap();
         if !before.is_empty() {
@@ -79,4 +79,17 @@ fn a_message_is_worth_it_sooner_if_it_can_refer_to_another() {
     let (codecs, deflation) = deflation(|_| ());
     assert_eq!(deflation.threshold(), 32);
     assert_eq!(Deflation::new(&codecs, codecs.no_past(), 15).threshold(), 256);
+}
+
+#[test]
+fn a_message_for_many_refers_to_none_before_it() {
+    let (_, mut deflation) = deflation(|_| ());
+    let message = b"the same words, the same words, the same words";
+    let alone = deflation.deflate_alone(message).unwrap();
+    deflation.sent(message, alone.len());
+    assert_eq!(deflation.deflate_alone(message), Some(alone.clone()));
+    // One of this connection alone may.
+    let mut out = Vec::new();
+    assert!(deflation.deflate(message, &mut out) && out.len() < alone.len());
+    assert_eq!(deflation.deflate_alone(b"abc"), None);
 }

@@ -55,7 +55,7 @@ fn edge_m_a_queue_pays_for_its_slots_and_gives_them_back() {
     }
     assert!(queue.items.capacity() >= 16_000);
     for n in 0..16_000 {
-        assert_eq!(queue.pop().expect("a message").bytes.len(), n % 100);
+        assert_eq!(queue.pop().expect("a message").message().len(), n % 100);
         assert_eq!(MOST - quota.left(), 8 * queue.items.capacity());
         let len = queue.items.len();
         assert!(queue.items.capacity() <= (4 * len).max(2 * MIN_SLOTS), "{len}");
@@ -66,7 +66,7 @@ fn edge_m_a_queue_pays_for_its_slots_and_gives_them_back() {
     let _rest = quota.take(MOST - 8 * MIN_SLOTS).expect("there is room");
     assert!((0..MIN_SLOTS).all(|n| queue.push(message(n))));
     assert!(!queue.push(message(16)));
-    assert_eq!(queue.pop().expect("a message").bytes.len(), 0);
+    assert_eq!(queue.pop().expect("a message").message().len(), 0);
     assert_eq!(queue.items.len(), MIN_SLOTS - 1);
     drop(queue);
     assert_eq!(quota.left(), 8 * MIN_SLOTS);

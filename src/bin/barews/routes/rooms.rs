@@ -182,10 +182,11 @@ impl Member {
             let Some(stored) = inbox.queue.pop() else { continue };
             self.changed.notify_all();
             drop(inbox);
-            if stream::send(sender, counters, stored.message()).is_err() {
+            if sender.send_owned(stored.owned()).is_err() {
                 // The one who receives sees the end of the connection too.
                 return self.set_state(State::Left);
             }
+            counters.count_sent(stored.message());
         }
     }
 }

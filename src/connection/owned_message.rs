@@ -1,0 +1,139 @@
+//! A message for many connections.
+
+use std::fmt;
+use std::sync::Arc;
+#[cfg(feature = "deflate")]
+use std::sync::OnceLock;
+
+use crate::connection::message::Message;
+use crate::proto::MessageType;
+
+/// A message that owns its payload: one for many connections. Clones share it, and cost next to nothing.
+///
+/// Each connection makes its own frame header, a few bytes before a payload that is the same for all.
+/// Where compression was agreed on, [`send_owned`](crate::Sender::send_owned) compresses it once for all
+/// connections that have the same window.
+///
+/// ```
+/// # fn tell_all(members: &[barews::Sender]) {
+/// let news = barews::OwnedMessage::from("to all of you");
+/// for member in members {
+///     // Who is gone is told so by its own thread.
+///     let _ = member.send_owned(&news);
+/// }
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct OwnedMessage(Arc<Inner>);
+
+struct Inner {
+    kind: MessageType,
+    payload: Vec<u8>,
+    /// The payload as it is sent to those with a window of 9 bits, and so on to 15; `None` where it
+    /// does not get shorter.
+    #[cfg(feature = "deflate")]
+    deflated: [OnceLock<Option<Box<[u8]>>>; 7],
+}
+
+impl OwnedMessage {
+    /// `payload` must be valid UTF-8 if it is text.
+    fn new(kind: MessageType, payload: Vec<u8>) -> Self {
+        Self(Arc::new(Inner {
+            kind,
+            payload,
+            #[cfg(feature = "deflate")]
+            deflated: Default::default(),
+        }))
+    }
+
+    /// The message, to be read or sent.
+    #[must_use]
+    pub fn message(&self) -> Message<'_> {
+        Message::new(self.0.kind, &self.0.payload)
+    }
+
+    /// The type of the message.
+    #[must_use]
+    pub fn kind(&self) -> MessageType {
+        self.0.kind
+    }
+
+    /// The payload's bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0.payload
+    }
+
+    /// Length of the payload in bytes.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.payload.len()
+    }
+
+    /// Whether the payload is empty.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.payload.is_empty()
+    }
+
+    /// The payload as `deflate` has made it for a window of so many bits, the first time.
+    #[cfg(feature = "deflate")]
+    pub(super) fn deflated(
+        &self,
+        window_bits: u8,
+        deflate: impl FnOnce(&[u8]) -> Option<Box<[u8]>>,
+    ) -> Option<&[u8]> {
+        let deflated = &self.0.deflated[usize::from(window_bits.clamp(9, 15)) - 9];
+        deflated.get_or_init(|| deflate(&self.0.payload)).as_deref()
+    }
+}
+
+impl fmt::Debug for OwnedMessage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.message().fmt(f)
+    }
+}
+
+impl PartialEq for OwnedMessage {
+    fn eq(&self, other: &Self) -> bool {
+        self.message() == other.message()
+    }
+}
+
+impl Eq for OwnedMessage {}
+
+impl From<Message<'_>> for OwnedMessage {
+    fn from(message: Message<'_>) -> Self {
+        Self::new(message.kind(), message.as_bytes().to_vec())
+    }
+}
+
+impl From<String> for OwnedMessage {
+    fn from(text: String) -> Self {
+        Self::new(MessageType::Text, text.into_bytes())
+    }
+}
+
+impl From<&str> for OwnedMessage {
+    fn from(text: &str) -> Self {
+        text.to_owned().into()
+    }
+}
+
+impl From<Vec<u8>> for OwnedMessage {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::new(MessageType::Binary, bytes)
+    }
+}
+
+impl From<&[u8]> for OwnedMessage {
+    fn from(bytes: &[u8]) -> Self {
+        bytes.to_vec().into()
+    }
+}
+
+impl<'a> From<&'a OwnedMessage> for Message<'a> {
+    fn from(message: &'a OwnedMessage) -> Self {
+        message.message()
+    }
+}
