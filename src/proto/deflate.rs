@@ -66,6 +66,7 @@ pub struct Inflater {
 /// Deflates the messages of one connection or another, one after the other.
 pub struct Deflater {
     zlib: Deflate,
+    level: u8,
     window_bits: u8,
 }
 
@@ -217,13 +218,13 @@ impl Deflater {
             mem_level: MEM_LEVEL,
             ..DeflateConfig::default()
         };
-        Self { zlib: Deflate::new_with_config(config), window_bits }
+        Self { zlib: Deflate::new_with_config(config), level, window_bits }
     }
 
-    /// Whether it is one for a window of so many bits.
+    /// Whether it is one of this level for a window of so many bits.
     #[must_use]
-    pub fn is_for(&self, window_bits: u8) -> bool {
-        self.window_bits == window_bits.max(9)
+    pub fn is_for(&self, level: u8, window_bits: u8) -> bool {
+        (self.level, self.window_bits) == (level, window_bits.max(9))
     }
 
     /// What one for a window of so many bits takes, in bytes: twice the window and a chain for each

@@ -9,12 +9,12 @@
 //!   a connection: Past, what was said before ◀── charged to one half of the memory
 //!        │ begins a message: gets a codec, tells it
 //!        ▼
-//!   Lent ◀── get ── Pool: at most MAX_IDLE at rest ◀── charged to the other half, while it is lent
-//!     └─────────────▲ dropped at the message's end
+//!   Lent ◀── Idle, one for all servers: at most MAX_IDLE   ◀── charged to the other half, while it
+//!     └────────▲ dropped at the message's end                  is lent
 //! ```
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::config::Deflate;
 use crate::proto::deflate::{Deflater, History, INFLATER_SIZE, Inflater};
@@ -32,8 +32,10 @@ const MAX_WINDOW: usize = 32 << 10;
 pub struct Codecs {
     settings: Deflate,
     histories: Arc<Budget>,
-    inflaters: Arc<Pool<LentInflater>>,
-    deflaters: Arc<Pool<Deflater>>,
+    /// For what is lent.
+    codecs: Arc<Budget>,
+    inflaters: &'static Idle<LentInflater>,
+    deflaters: &'static Idle<Deflater>,
     pub(super) counters: Counters,
 }
 
@@ -79,34 +81,35 @@ pub(super) struct LentInflater {
     pub(super) history: History,
 }
 
-/// Codecs at rest, and how much memory all may take.
+/// Codecs at rest, in boxes: one that is not there should take no room where it would be.
 #[derive(Debug)]
-pub(super) struct Pool<T> {
-    /// In boxes, for one that is not there should take no room where it would be.
-    idle: Mutex<Vec<Box<T>>>,
-    budget: Arc<Budget>,
-}
+struct Idle<T>(Mutex<Vec<Box<T>>>);
 
-/// A codec from a pool, given back when it is dropped.
+/// A codec from those at rest, given back when it is dropped.
 #[derive(Debug)]
-pub(super) struct Lent<T> {
+pub(super) struct Lent<T: 'static> {
     /// `None` once it is given back.
     codec: Option<Box<T>>,
-    pool: Arc<Pool<T>>,
+    idle: &'static Idle<T>,
     /// Given back with it.
     _charge: Charge,
 }
 
+/// Whoever serves a connection without a server has settings of its own, and should not have
+/// codecs of its own for that.
+static INFLATERS: Idle<LentInflater> = Idle(Mutex::new(Vec::new()));
+static DEFLATERS: Idle<Deflater> = Idle(Mutex::new(Vec::new()));
+
 impl Codecs {
-    /// With none at rest.
+    /// Those of a server with these settings.
     pub fn new(settings: Deflate) -> Self {
         let half = settings.max_memory / 2;
-        let budget = Arc::new(Budget::new(half));
         Self {
             settings,
             histories: Arc::new(Budget::new(half)),
-            inflaters: Arc::new(Pool::new(&budget)),
-            deflaters: Arc::new(Pool::new(&budget)),
+            codecs: Arc::new(Budget::new(half)),
+            inflaters: &INFLATERS,
+            deflaters: &DEFLATERS,
             counters: Counters::default(),
         }
     }
@@ -137,7 +140,7 @@ impl Codecs {
             &counters.sent_compressed,
         ]
         .map(|count| count.load(Ordering::Relaxed));
-        let (histories, codecs) = (self.histories.charged(), self.inflaters.budget.charged());
+        let (histories, codecs) = (self.histories.charged(), self.codecs.charged());
         DeflateStats { received_compressed, received, sent, sent_compressed, histories, codecs }
     }
 
@@ -154,25 +157,32 @@ impl Codecs {
     pub(super) fn inflater(&self, has_history: bool, is_whole: bool) -> Option<Lent<LentInflater>> {
         let own = if has_history { 0 } else { MAX_WINDOW };
         let new = || LentInflater { inflater: Inflater::new(), history: History::new(MAX_WINDOW) };
-        let size = INFLATER_SIZE + own as u64;
-        let mut lent = self.inflaters.get(size, is_whole, |_| true, new)?;
+        let charge = self.charge(INFLATER_SIZE + own as u64);
+        let charge = charge.or_else(|| is_whole.then(|| Charge::new(&self.codecs)))?;
+        let mut lent = self.inflaters.get(charge, INFLATER_SIZE, |_| true, new)?;
         let history = &mut lent.get().history;
         history.clear();
-        (has_history || history.reserve()).then_some(lent)
+        (has_history || reserve(history)).then_some(lent)
     }
 
     /// A deflater for one message, if there is memory for it.
     pub(super) fn deflater(&self, window_bits: u8) -> Option<Lent<Deflater>> {
-        let is_for = |deflater: &Deflater| deflater.is_for(window_bits);
-        let new = || Deflater::new(self.settings.level, window_bits);
-        self.deflaters.get(Deflater::size(window_bits), false, is_for, new)
+        let (level, size) = (self.settings.level, Deflater::size(window_bits));
+        let charge = self.charge(size)?;
+        let fits = |deflater: &Deflater| deflater.is_for(level, window_bits);
+        self.deflaters.get(charge, size, fits, || Deflater::new(level, window_bits))
+    }
+
+    fn charge(&self, size: u64) -> Option<Charge> {
+        let mut charge = Charge::new(&self.codecs);
+        charge.grow(size).then_some(charge)
     }
 }
 
 impl Past {
     /// Gets the memory that was promised, unless it is there; whether it is.
     pub(super) fn reserve(&mut self) -> bool {
-        self.history.as_mut().is_none_or(History::reserve)
+        self.history.as_mut().is_none_or(reserve)
     }
 }
 
@@ -188,32 +198,28 @@ impl Counters {
     }
 }
 
-impl<T> Pool<T> {
-    fn new(budget: &Arc<Budget>) -> Self {
-        Self { idle: Mutex::default(), budget: Arc::clone(budget) }
-    }
-
-    /// One that fits, or a new one that takes so many bytes; beyond the budget only if it `must` be.
+impl<T> Idle<T> {
+    /// One that fits, or else a new one that takes so many bytes.
     fn get(
-        self: &Arc<Self>,
+        &'static self,
+        charge: Charge,
         size: u64,
-        must: bool,
         fits: impl Fn(&T) -> bool,
         new: impl FnOnce() -> T,
     ) -> Option<Lent<T>> {
-        let mut charge = Charge::new(&self.budget);
-        if !charge.grow(size) && !must {
-            return None;
-        }
         // The one that was used last is still in the processor's cache.
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut idle = self.lock();
         let there = idle.iter().rposition(|codec| fits(codec)).map(|at| idle.remove(at));
         drop(idle);
         let codec = match there {
             Some(codec) => codec,
             None => headroom::allocate(usize::try_from(size).ok()?, || Box::new(new()))?,
         };
-        Some(Lent { codec: Some(codec), pool: Arc::clone(self), _charge: charge })
+        Some(Lent { codec: Some(codec), idle: self, _charge: charge })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Box<T>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -225,7 +231,7 @@ impl<T> Lent<T> {
 
 impl<T> Drop for Lent<T> {
     fn drop(&mut self) {
-        let mut idle = self.pool.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut idle = self.idle.lock();
         if idle.len() == MAX_IDLE {
             // The one that was not used for longest makes room: it may be for a window that nobody
             // has any more.
@@ -233,6 +239,12 @@ impl<T> Drop for Lent<T> {
         }
         idle.extend(self.codec.take());
     }
+}
+
+/// Gets the memory for a history, unless it is there; whether it is.
+fn reserve(history: &mut History) -> bool {
+    let len = history.limit();
+    history.is_reserved() || headroom::allocate(len, || history.reserve()) == Some(true)
 }
 
 #[cfg(test)]

@@ -167,7 +167,7 @@ fn what_is_deflated_is_inflated_again_at_every_level_and_window() {
     for level in 1..=9 {
         for bits in 8..=15 {
             let mut deflater = Deflater::new(level, bits);
-            assert!(deflater.is_for(bits));
+            assert!(deflater.is_for(level, bits));
             let (mut sent, mut received) = (History::new(2 << 10), History::new(1 << bits));
             for (seed, len) in [1, 0, 20, 700, 3000, 40_000, 300].into_iter().enumerate() {
                 let message = sample(len, seed as u64);

@@ -1,7 +1,12 @@
 use super::*;
 
+/// With none at rest that others have used.
 fn codecs(max_memory: u64) -> Codecs {
-    Codecs::new(Deflate { max_memory, ..Deflate::default() })
+    Codecs {
+        inflaters: Box::leak(Box::new(Idle(Mutex::default()))),
+        deflaters: Box::leak(Box::new(Idle(Mutex::default()))),
+        ..Codecs::new(Deflate { max_memory, ..Deflate::default() })
+    }
 }
 
 /// Whether an inflater has been used before.
@@ -19,7 +24,7 @@ fn a_codec_is_charged_while_it_is_lent_and_used_again() {
     lent.iter_mut().for_each(mark);
     drop(lent);
     assert_eq!(codecs.stats().codecs, 0);
-    assert_eq!(codecs.inflaters.idle.lock().unwrap().len(), 4);
+    assert_eq!(codecs.inflaters.lock().len(), 4);
     // What the next one is told is not what the one before was.
     let mut again = codecs.inflater(true, false).unwrap();
     let mut fresh = History::new(4);
@@ -56,11 +61,12 @@ fn a_deflater_is_for_its_window_and_few_are_kept() {
     let codecs = codecs(1 << 30);
     drop(codecs.deflater(15).unwrap());
     let mut small = codecs.deflater(9).unwrap();
-    assert!(small.get().is_for(9) && small.get().is_for(8) && !small.get().is_for(15));
+    assert!(small.get().is_for(3, 9) && small.get().is_for(3, 8) && !small.get().is_for(3, 15));
     drop(small);
     let windows = || -> Vec<u8> {
-        let idle = codecs.deflaters.idle.lock().unwrap();
-        let bits = |deflater: &Box<Deflater>| (9..=15).find(|bits| deflater.is_for(*bits)).unwrap();
+        let idle = codecs.deflaters.lock();
+        let bits =
+            |deflater: &Box<Deflater>| (9..=15).find(|bits| deflater.is_for(3, *bits)).unwrap();
         idle.iter().map(bits).collect()
     };
     assert_eq!(windows(), [15, 9]);
