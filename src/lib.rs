@@ -45,6 +45,14 @@
 //!  io ◀─ bytes ─ proto ◀─ frames ─ session ◀─ messages ─ connection: send
 //! ```
 //!
+//! # Features
+//!
+//! None is on by default, and the default build needs nothing of them. `full` is all of them.
+//!
+//! | Feature | What it adds | Crate |
+//! |---|---|---|
+//! | `deflate` | compression of messages, permessage-deflate (RFC 7692): `Config::compression` | `zlib-rs` |
+//!
 //! A section sign means a section of RFC 6455 unless it names another.
 
 #![forbid(unsafe_code)]

@@ -11,8 +11,9 @@
 //!                outbox       lifecycle: how it ends, and who waits how long
 //! ```
 //!
-//! Who may write: one thread at a time, whole frames ([`writer`]). A Ping is answered
-//! in [`reader`]: the Pong joins the queue that goes out before the next read, or, where the halves
+//! Who may write: one thread at a time, whole frames ([`writer`]); what is sent compressed holds the
+//! turn of a message from before it is deflated until it is out (`compression`). A Ping is answered in
+//! [`reader`]: the Pong joins the queue that goes out before the next read, or, where the halves
 //! are apart, the outbox, since it must not wait for a blocked sender. An error is told once:
 //! [`FrameReader::failed`](reader::FrameReader::failed) sends the peer a Close with its code, where it
 //! can be told, by [`ConnectionShared::finish`], and the caller gets an [`Error`].

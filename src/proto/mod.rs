@@ -27,6 +27,9 @@
 //!     or ProtocolError, which ends the connection with its close_code()
 //! ```
 //!
+//! With the feature `deflate`, `deflate` is between the two ways and messages that are compressed
+//! (RFC 7692): the decoder marks their parts, Event::Compressed, and whoever receives inflates them.
+//!
 //! Nothing here reads a clock or a socket, and nothing outside this room is imported, so all of it
 //! can be tested, fuzzed and read by itself. What an event calls for, and when sending is over, is
 //! the `session`'s to say.

@@ -16,6 +16,10 @@
 //!                                                               ▲
 //!   time ───▶ timers ──▶ how long to wait, a Ping, or a Deadline┘
 //! ```
+//!
+//! With the feature `deflate` (RFC 7692), `compression` is what an opening agrees on: an `inflation`
+//! between the decoder and the assembler, a `deflation` ahead of what is sent, and `codecs`, which all
+//! connections share.
 
 pub(crate) mod headroom;
 pub(crate) mod memory;
