@@ -5,7 +5,7 @@
 //! holds up other messages, and no control frame. A [`Connection`](crate::Connection) has its queue
 //! instead, and nobody beside it.
 
-use std::io::IoSlice;
+use std::io::{ErrorKind, IoSlice};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::connection::buffer_pool::BufferPool;
@@ -172,7 +172,7 @@ impl Fragments {
         let mut payload = Vec::new();
         buffers.get(&mut payload);
         let deflated = message.fragment(fragment, fin, &mut payload);
-        let sent = deflated.map_err(Error::from).and_then(|()| {
+        let sent = deflated.map_err(|_| Error::Io(ErrorKind::OutOfMemory.into())).and_then(|()| {
             let header = FrameHeader::new(fin, opcode, payload.len());
             // RFC 7692 §6.1: on the first fragment alone.
             let is_first = opcode != OpCode::Continuation;

@@ -182,6 +182,9 @@ enum Stage {
     First,
     /// Some are.
     Further,
+    /// Some are, and what would follow refers to one that is not.
+    #[cfg(feature = "deflate")]
+    Broken,
     /// The last one is, or one failed.
     Over,
 }
@@ -230,12 +233,23 @@ impl MessageWriter<'_> {
             Stage::First => self.kind.opcode(),
             Stage::Further => OpCode::Continuation,
             Stage::Over => return Err(Error::Closed),
+            #[cfg(feature = "deflate")]
+            Stage::Broken => {
+                self.stage = Stage::Broken;
+                return Err(Error::Closed);
+            }
             Stage::Refused(error) => return Err(error),
         };
         let result = self.send_fragment(fin, opcode, payload);
         // One that fails leaves a message behind that is begun and not ended.
         if opcode == OpCode::Continuation && result.is_err() || !fin && result.is_ok() {
             self.stage = Stage::Further;
+        }
+        #[cfg(feature = "deflate")]
+        if let (Stage::Further, Fragments::Deflated(_), Err(_)) =
+            (&self.stage, &self.fragments, &result)
+        {
+            self.stage = Stage::Broken;
         }
         result
     }
@@ -304,15 +318,18 @@ impl Write for MessageWriter<'_> {
 
 impl Drop for MessageWriter<'_> {
     fn drop(&mut self) {
-        match self.stage {
-            Stage::Further => {
-                let reason = "a message was left unfinished".to_owned();
-                let within = self.shared.server.config.timeouts.close;
-                self.shared.close(CloseAction::Abort(CloseCode::INTERNAL_ERROR, reason), within);
-            }
+        let is_unfinished = match self.stage {
+            Stage::Further => true,
+            #[cfg(feature = "deflate")]
+            Stage::Broken => true,
             // It waits for another, or has ended.
             Stage::Refused(_) => return,
-            Stage::First | Stage::Over => {}
+            Stage::First | Stage::Over => false,
+        };
+        if is_unfinished {
+            let reason = "a message was left unfinished".to_owned();
+            let within = self.shared.server.config.timeouts.close;
+            self.shared.close(CloseAction::Abort(CloseCode::INTERNAL_ERROR, reason), within);
         }
         self.shared.writer.end_message();
     }
