@@ -4,7 +4,15 @@ use std::ffi::OsString;
 
 use super::options::Options;
 use super::settings::{PREFIX, SETTINGS, Setting};
+#[cfg(not(feature = "deflate"))]
+use super::settings::{is_not, without_deflate};
+#[cfg(not(feature = "deflate"))]
+use super::values;
 use crate::os::address::Address;
+
+/// Turns on what this build may not have.
+#[cfg(not(feature = "deflate"))]
+const DEFLATE: &str = "BAREWS_DEFLATE";
 
 /// Its variables.
 pub type Environment = [(OsString, OsString)];
@@ -34,6 +42,12 @@ pub fn read<'a>(
             Some(text) => setting.apply(options, &variable, text)?,
         }
     }
+    #[cfg(not(feature = "deflate"))]
+    if let Some(text) = value(DEFLATE).transpose()?
+        && values::flag(text).map_err(|right| format!("{DEFLATE}: {}", is_not(text, right)))?
+    {
+        return Err(without_deflate(DEFLATE));
+    }
     // What platforms set that choose the port, and expect to reach it from outside.
     if options.listen.is_empty()
         && let Some(port) = value("PORT").transpose()?
@@ -62,6 +76,13 @@ fn unknown(name: &OsString, value: &OsString) -> Option<String> {
     let known = SETTINGS.iter().any(|setting| is_same(name, &setting.variable()));
     if known || value.is_empty() || is_a_clusters(rest, value) {
         return None;
+    }
+    #[cfg(not(feature = "deflate"))]
+    if rest == "DEFLATE" {
+        // It says no, or the program would have ended.
+        return None;
+    } else if rest.starts_with("DEFLATE_") {
+        return Some(without_deflate(&text));
     }
     Some(match Setting::nearest(rest) {
         Some(setting) => {

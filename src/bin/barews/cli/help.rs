@@ -1,9 +1,14 @@
 //! The help and the manual page, both made of the same tables.
 
+#[cfg(not(feature = "deflate"))]
+use super::settings::without_deflate;
 use super::settings::{SETTINGS, Setting, Topic};
 use crate::routes::route::{PATHS, PLAIN};
 
+#[cfg(not(feature = "deflate"))]
 const TOPICS: &str = "addresses, paths, limits, timeouts, environment, all";
+#[cfg(feature = "deflate")]
+const TOPICS: &str = "addresses, paths, limits, timeouts, deflate, environment, all";
 
 const UNITS: &str = "\
 SIZE is in bytes, or with K, M or G in KiB, MiB or GiB. TIME is like 500ms,
@@ -58,6 +63,21 @@ The soft limit of descriptors is raised to the hard one (ulimit -Hn), and there
 is a warning if that does not do for --max-connections.
 ";
 
+/// What compression does and costs.
+#[cfg(feature = "deflate")]
+const DEFLATE: &str = "\
+A message refers back to those before it, as far as the history and the window
+go, unless each is compressed by itself (no context takeover). For this an open
+connection keeps 2K of what was sent, and of what came 4K, or 32K if the client
+gives no choice. Half of the memory is for that; when it is used up, connections
+open without takeover. The other half is for messages under way; when it is used
+up, those that come get 1013, and others go out as they are. What was agreed on
+is in the log, on the page and in /headers. On /invalid/... that is nothing.
+
+A secret does not belong in a message with text that somebody else can choose:
+the length gives it away (CRIME, BREACH).
+";
+
 /// The help on a topic, or the first screen; an error names the topics.
 pub fn text(topic: Option<&str>) -> Result<String, String> {
     Ok(match topic {
@@ -71,19 +91,29 @@ pub fn text(topic: Option<&str>) -> Result<String, String> {
         Some("timeouts") => {
             format!("Deadlines, each for a whole step:\n\n{}\n{UNITS}", list(Topic::Timeouts))
         }
+        #[cfg(feature = "deflate")]
+        Some("deflate") => format!(
+            "Compression with --deflate (permessage-deflate, RFC 7692):\n\n{}\n{DEFLATE}",
+            list(Topic::Deflate)
+        ),
+        #[cfg(not(feature = "deflate"))]
+        Some("deflate") => return Err(without_deflate("--deflate")),
         Some("environment") => format!("{ENVIRONMENT}\n{SIGNALS}"),
         Some("all") => {
             let options = [Topic::Main, Topic::Limits, Topic::Timeouts].map(list).concat();
             let (addresses, paths) = (addresses(), paths());
-            format!(
-                "Options:\n\n{options}\n{UNITS}\n{addresses}\n{paths}\n{ENVIRONMENT}\n{SIGNALS}"
-            )
+            let options = format!("Options:\n\n{options}\n{UNITS}");
+            #[cfg(feature = "deflate")]
+            let options = format!("{options}\n{}\n{DEFLATE}", list(Topic::Deflate));
+            format!("{options}\n{addresses}\n{paths}\n{ENVIRONMENT}\n{SIGNALS}")
         }
         Some(other) => return Err(format!("there is no help on {other}, but on {TOPICS}")),
     })
 }
 
 fn main() -> String {
+    // A line has but 80 columns.
+    let topics = TOPICS.replace("deflate, ", &format!("deflate,\n{:28}", ""));
     // The names alone; the topic has the rest.
     let mut names = String::new();
     for (path, _) in PATHS.iter().filter(|(path, _)| !path.is_empty()) {
@@ -99,11 +129,10 @@ fn main() -> String {
         "barews {}: a strict WebSocket (RFC 6455) endpoint to test clients against\n\n\
          Usage: barews [OPTION...] [ADDR...]        ADDR is the same as --listen ADDR\n\n\
          {}  \
-         -h, --help [TOPIC]        {TOPICS}\n  \
+         -h, --help [TOPIC]        {topics}\n  \
          --man                     the manual page, for man -l -\n  \
          -V, --version             the version\n\n\
-         WebSocket paths:\n{names}\nPlain HTTP: /  /healthz  /metrics\n\n\
-         The address, and lines on each connection, go to standard error.\n",
+         WebSocket paths:\n{names}\nPlain HTTP: /  /healthz  /metrics\n",
         env!("CARGO_PKG_VERSION"),
         list(Topic::Main),
     )
@@ -157,6 +186,11 @@ pub fn man() -> String {
     item(&mut page, "-V, --version", "print the version");
     options(&mut page, "LIMITS", Topic::Limits);
     options(&mut page, "TIMEOUTS", Topic::Timeouts);
+    #[cfg(feature = "deflate")]
+    {
+        options(&mut page, "COMPRESSION", Topic::Deflate);
+        page += &format!(".PP\n{}", paragraphs(DEFLATE));
+    }
     page += &format!(".SH UNITS\n{}", roff(UNITS));
     page += ".SH ADDRESSES\nADDR is one of:\n";
     for (addr, means) in ADDRESSES {
@@ -227,6 +261,7 @@ mod tests {
             assert!(text.ends_with('\n') && !text.ends_with("\n\n"), "{text}");
         }
         assert_eq!(text(Some("x")).unwrap_err(), format!("there is no help on x, but on {TOPICS}"));
+        assert_eq!(text(Some("deflate")).is_ok(), cfg!(feature = "deflate"));
     }
 
     #[test]
@@ -266,6 +301,10 @@ mod tests {
             "\\-\\-max\\-message",
             ".SH TIMEOUTS\n",
             "\\-\\-close\\-timeout",
+            #[cfg(feature = "deflate")]
+            ".SH COMPRESSION\n",
+            #[cfg(feature = "deflate")]
+            "\\-\\-deflate\\-level",
             ".SH UNITS\nSIZE",
             ".SH ADDRESSES\nADDR",
             ".SH PATHS\n",

@@ -3,11 +3,18 @@
 /// What people call `--listen` who know other programs.
 const LISTEN: [&str; 7] = ["port", "host", "bind", "address", "addr", "socket", "interface"];
 
+/// What others call `--deflate`.
+const DEFLATE: [&str; 3] = ["compress", "compression", "permessage-deflate"];
+
 /// The name among `names` that is most like `wrong`, if one is; all without what they have in
 /// common at their start.
 pub fn nearest<'a>(wrong: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let wrong = wrong.to_ascii_lowercase().replace('_', "-");
-    let wrong = if LISTEN.contains(&&*wrong) { "listen" } else { &wrong };
+    let wrong = match &*wrong {
+        name if LISTEN.contains(&name) => "listen",
+        name if DEFLATE.contains(&name) => "deflate",
+        name => name,
+    };
     let starts = |name: &str| name.starts_with(wrong) || wrong.starts_with(name);
     let distance = |name: &str| if starts(name) { 1 } else { distance(wrong, name) };
     let nearest = names.map(|name| (distance(name), name)).min_by_key(|(distance, _)| *distance);

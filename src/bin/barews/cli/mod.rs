@@ -24,6 +24,9 @@ use settings::{SETTINGS, Setting, is_not};
 
 use crate::os::address::Address;
 
+/// What the program was built with, behind its version.
+const FEATURES: &str = if cfg!(feature = "deflate") { " (deflate)" } else { "" };
+
 /// What the user asks for.
 #[derive(Debug)]
 pub enum Command {
@@ -64,7 +67,10 @@ pub fn parse(args: impl Iterator<Item = OsString>, env: &Environment) -> Result<
             }
             "--man" => return Ok(Command::Print(help::man())),
             "-V" | "--version" => {
-                return Ok(Command::Print(format!("barews {}\n", env!("CARGO_PKG_VERSION"))));
+                return Ok(Command::Print(format!(
+                    "barews {}{FEATURES}\n",
+                    env!("CARGO_PKG_VERSION")
+                )));
             }
             _ => {
                 let setting = SETTINGS.iter().find(|setting| setting.name == name);
@@ -84,13 +90,15 @@ pub fn parse(args: impl Iterator<Item = OsString>, env: &Environment) -> Result<
     let open = SETTINGS.iter().filter(|setting| !given.contains(&setting.name));
     environment::read(&mut options, open, env)?;
     #[cfg(feature = "deflate")]
-    {
-        options.config.compression = options.compress.then(|| options.deflate.clone());
-    }
+    options.set_compression();
     Ok(Command::Serve(Box::new(options)))
 }
 
 fn no_option(name: &str) -> String {
+    #[cfg(not(feature = "deflate"))]
+    if name == "--deflate" || name.starts_with("--deflate-") {
+        return settings::without_deflate(name);
+    }
     match Setting::nearest(name.trim_start_matches('-')) {
         Some(setting) => format!("there is no option {name}, but {}", setting.name),
         None => format!("there is no option {name}"),

@@ -26,6 +26,9 @@ pub struct Options {
     /// And how.
     #[cfg(feature = "deflate")]
     pub deflate: Deflate,
+    /// The names of the options that say so.
+    #[cfg(feature = "deflate")]
+    pub deflate_settings: Vec<&'static str>,
     /// How long a shutdown waits for connections to close.
     pub grace: Duration,
     pub log: Format,
@@ -56,10 +59,26 @@ impl Default for Options {
             compress: false,
             #[cfg(feature = "deflate")]
             deflate: Deflate::default(),
+            #[cfg(feature = "deflate")]
+            deflate_settings: Vec::new(),
             grace: Duration::from_secs(3),
             log: Format::Text,
             behaviour: Behaviour::default(),
             warnings: Vec::new(),
+        }
+    }
+}
+
+#[cfg(feature = "deflate")]
+impl Options {
+    /// Compresses as the options say, once all are read.
+    pub fn set_compression(&mut self) {
+        self.config.compression = self.compress.then(|| self.deflate.clone());
+        if !self.compress {
+            // Else one who has forgotten it would measure what is not there.
+            let names = self.deflate_settings.iter();
+            self.warnings
+                .extend(names.map(|name| format!("{name} does nothing without --deflate")));
         }
     }
 }

@@ -77,7 +77,7 @@ pub const SETTINGS: &[Setting] = &[
             options.behaviour.subprotocols.add(text).map_err(|right| is_not(text, right))
         }
     ),
-    setting!(Main, "--log", "FORMAT", "what happens, a line each: text, json or off [text]",
+    setting!(Main, "--log", "FORMAT", "lines on standard error: text, json or off [text]",
         values::format => log),
     setting!(Main, "--log-messages", "", "each message too, with its first bytes",
         values::flag => behaviour.log_messages),
@@ -123,13 +123,13 @@ pub const SETTINGS: &[Setting] = &[
     setting!(Main, "--deflate", "", "compress for clients that offer it (RFC 7692)",
         values::flag => compress),
     #[cfg(feature = "deflate")]
-    setting!(Deflate, "--deflate-level", "N", "1, the fastest, to 9, the shortest [3]",
+    setting!(Deflate, "--deflate-level", "LEVEL", "1, the fastest, to 9, the shortest [3]",
         values::level => deflate.level),
     #[cfg(feature = "deflate")]
-    setting!(Deflate, "--deflate-server-max-window-bits", "N", "9 to 15; clients may ask for less [15]",
+    setting!(Deflate, "--deflate-server-max-window-bits", "BITS", "9 to 15; clients may ask for less [15]",
         values::window_bits => deflate.server_max_window_bits),
     #[cfg(feature = "deflate")]
-    setting!(Deflate, "--deflate-client-max-window-bits", "N", "9 to 15, where the client lets us [12]",
+    setting!(Deflate, "--deflate-client-max-window-bits", "BITS", "9 to 15, where the client lets us [12]",
         values::window_bits => deflate.client_max_window_bits),
     #[cfg(feature = "deflate")]
     setting!(Deflate, "--deflate-server-no-context-takeover", "", "compress each message by itself",
@@ -141,10 +141,21 @@ pub const SETTINGS: &[Setting] = &[
     setting!(Deflate, "--deflate-history", "SIZE", "a message refers back to at most [2K]",
         values::history => deflate.history),
     #[cfg(feature = "deflate")]
-    setting!(Deflate, "--deflate-threshold", "SIZE", "the shortest message that is compressed [32]",
-        values::size => deflate.threshold),
+    setting!(
+        Deflate,
+        "--deflate-threshold",
+        "SIZE",
+        "least to compress [32; no takeover: 256]",
+        |options, text| {
+            let threshold = values::threshold(text).map_err(|right| is_not(text, right))?;
+            // Who names one means all connections, whatever each has agreed on.
+            options.deflate.threshold = threshold;
+            options.deflate.threshold_no_context = threshold;
+            Ok(())
+        }
+    ),
     #[cfg(feature = "deflate")]
-    setting!(Deflate, "--deflate-memory", "SIZE", "for histories and codecs, half for each [256M]",
+    setting!(Deflate, "--deflate-memory", "SIZE", "of all connections, see below [256M]",
         values::size => deflate.max_memory),
 ];
 
@@ -167,6 +178,10 @@ impl Setting {
 
     /// Sets it; `source` is how the user said it.
     pub fn apply(&self, options: &mut Options, source: &str, text: &str) -> Result<(), String> {
+        #[cfg(feature = "deflate")]
+        if self.topic == Topic::Deflate {
+            options.deflate_settings.push(self.name);
+        }
         (self.set)(options, text).map_err(|wrong| format!("{source}: {wrong}"))
     }
 }
@@ -174,4 +189,10 @@ impl Setting {
 /// What is wrong with a value, by what would be right.
 pub fn is_not(text: &str, right: &str) -> String {
     format!("{text:?} is not {right}")
+}
+
+/// What is wrong with asking for compression where there is none.
+#[cfg(not(feature = "deflate"))]
+pub fn without_deflate(source: &str) -> String {
+    format!("{source} is not in this build, but in: cargo build --release --features deflate")
 }

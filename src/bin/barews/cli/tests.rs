@@ -1,5 +1,9 @@
 use super::*;
+#[cfg(feature = "deflate")]
+use barews::Deflate;
 use barews::{Config, Limits, Timeouts};
+#[cfg(feature = "deflate")]
+use settings::Topic;
 use std::time::Duration;
 
 fn parsed(args: &[&str], env: &[(&str, &str)]) -> Result<Command, String> {
@@ -39,19 +43,26 @@ fn addresses() {
     }
 }
 
+/// A value that no setting has by default.
+fn other_than_default(setting: &Setting) -> &'static str {
+    match (setting.name, setting.value) {
+        // No more makes sense.
+        ("--deflate-history", _) => "7K",
+        (_, "TIME") => "7s",
+        (_, "SIZE") => "77K",
+        (_, "ADDR") => "a:7",
+        (_, "FORMAT") => "json",
+        (_, "ORIGIN") => "https://a",
+        (_, "BITS") => "11",
+        (_, "") => "yes",
+        _ => "7",
+    }
+}
+
 #[test]
 fn every_setting_sets_something_and_refuses_nonsense() {
     for setting in SETTINGS {
-        let name = setting.name;
-        let value = match setting.value {
-            "TIME" => "7s",
-            "SIZE" => "77K",
-            "ADDR" => "a:7",
-            "FORMAT" => "json",
-            "ORIGIN" => "https://a",
-            "" => "yes",
-            _ => "7",
-        };
+        let (name, value) = (setting.name, other_than_default(setting));
         let set = shown(&[&format!("{name}={value}")], &[]);
         assert_ne!(set, shown(&[], &[]), "{name}");
         assert_eq!(shown(&[], &[(&setting.variable(), value)]), set);
@@ -133,18 +144,21 @@ fn edge_ab_nothing_is_an_option_after_two_dashes() {
 /// longer compiles.
 #[test]
 fn every_field_has_an_option() {
-    let mut args = Vec::new();
-    for setting in SETTINGS {
-        let value = match setting.value {
-            "TIME" => "7s",
-            "SIZE" => "77K",
-            "N" => "7",
-            "ORIGIN" => "https://a",
-            _ => continue,
-        };
-        args.extend([setting.name, value]);
-    }
-    let Config { limits, timeouts, origins, stack_size } = options(&args, &[]).config;
+    let settings = SETTINGS.iter().filter(|setting| setting.value != "ADDR");
+    let args: Vec<_> = settings
+        .map(|setting| format!("{}={}", setting.name, other_than_default(setting)))
+        .collect();
+    let args: Vec<_> = args.iter().map(String::as_str).collect();
+    let Config {
+        limits,
+        timeouts,
+        origins,
+        stack_size,
+        #[cfg(feature = "deflate")]
+        compression,
+    } = options(&args, &[]).config;
+    #[cfg(feature = "deflate")]
+    assert_every_setting(compression);
     assert_eq!((origins, stack_size), (vec!["https://a".to_owned()], Some(77 << 10)));
     let Limits {
         max_request_line,
@@ -164,6 +178,27 @@ fn every_field_has_an_option() {
     let Timeouts { handshake, message, ping_interval, idle_timeout, write, close } = timeouts;
     let times = [handshake, message, ping_interval, idle_timeout, write, close];
     assert_eq!(times, [Duration::from_secs(7); 6]);
+}
+
+/// The same for how to compress.
+#[cfg(feature = "deflate")]
+fn assert_every_setting(deflate: Option<Deflate>) {
+    let Deflate {
+        level,
+        server_max_window_bits,
+        client_max_window_bits,
+        server_no_context_takeover,
+        client_no_context_takeover,
+        history,
+        threshold,
+        threshold_no_context,
+        max_memory,
+    } = deflate.expect("--deflate turns it on");
+    assert_eq!([level, server_max_window_bits, client_max_window_bits], [7, 11, 11]);
+    assert!(server_no_context_takeover && client_no_context_takeover);
+    // One option sets both thresholds.
+    assert_eq!([history, threshold, threshold_no_context], [7 << 10, 77 << 10, 77 << 10]);
+    assert_eq!(max_memory, 77 << 10);
 }
 
 #[test]
@@ -211,19 +246,36 @@ fn a_port_alone_is_for_everyone() {
     );
 }
 
+/// Options that do not know which of them were given.
+#[allow(unused_mut, reason = "one build has nothing to forget")]
+fn forgetful(mut options: Options) -> Options {
+    #[cfg(feature = "deflate")]
+    options.deflate_settings.clear();
+    options
+}
+
 #[test]
 fn the_help_tells_the_defaults() {
     for setting in SETTINGS {
         let default = setting.help.rsplit_once('[').map(|(_, rest)| rest.trim_end_matches(']'));
+        // One that does nothing alone would be warned about.
+        #[cfg(feature = "deflate")]
+        let others: &[&str] = if setting.topic == Topic::Deflate { &["--deflate"] } else { &[] };
+        #[cfg(not(feature = "deflate"))]
+        let others: &[&str] = &[];
         match (setting.value, default) {
+            // Two numbers, which no single one sets.
+            ("SIZE", Some("32; no takeover: 256")) => {}
             ("", None)
             | ("ORIGIN", Some("any"))
             | ("NAME", Some("the first"))
             | ("ADDR", Some("127.0.0.1:9001")) => {}
             (_, Some(default)) => {
                 // Setting the default that is printed changes nothing.
-                let same = shown(&[setting.name, default], &[]);
-                assert_eq!(same, shown(&[], &[]), "{}", setting.name);
+                let same = options(&[others, &[setting.name, default]].concat(), &[]);
+                let same = format!("{:?}", forgetful(same));
+                let unset = format!("{:?}", forgetful(options(others, &[])));
+                assert_eq!(same, unset, "{}", setting.name);
             }
             (_, None) => panic!("{} tells no default", setting.name),
         }
@@ -269,5 +321,63 @@ fn edge_z_an_origin_is_as_browsers_write_it() {
         let error = wrong(&["--origin", text], &[]);
         assert!(error.starts_with(&format!("--origin: {text:?} ")), "{error}");
         assert!(error.contains(right), "{error}, and not {right}");
+    }
+}
+
+/// What was built without compression says how to build it with, whoever asks.
+#[cfg(not(feature = "deflate"))]
+#[test]
+fn compression_is_in_another_build() {
+    let line = |source: &str| {
+        format!("{source} is not in this build, but in: cargo build --release --features deflate")
+    };
+    for arg in ["--deflate", "--deflate=1", "--deflate-level=3", "--deflate-what"] {
+        assert_eq!(wrong(&[arg], &[]), line(arg.split('=').next().unwrap()));
+    }
+    assert_eq!(wrong(&["--help", "deflate"], &[]), line("--deflate"));
+    assert_eq!(wrong(&[], &[("BAREWS_DEFLATE", "on")]), line("BAREWS_DEFLATE"));
+    assert_eq!(wrong(&[], &[("BAREWS_DEFLATE", "x")]), "BAREWS_DEFLATE: \"x\" is not 1 or 0");
+    // It is as it was told to be.
+    for value in ["", "0", "off"] {
+        assert!(options(&[], &[("BAREWS_DEFLATE", value)]).warnings.is_empty(), "{value}");
+    }
+    let level = "BAREWS_DEFLATE_LEVEL";
+    assert_eq!(options(&[], &[(level, "3")]).warnings, [line(level)]);
+    assert_eq!(wrong(&["--deflat"], &[]), "there is no option --deflat");
+}
+
+#[cfg(feature = "deflate")]
+#[test]
+fn compression_is_off_unless_it_is_asked_for() {
+    let compression = |args: &[&str]| options(args, &[]).config.compression;
+    assert!(compression(&[]).is_none() && compression(&["--deflate=0"]).is_none());
+    let given = compression(&["--deflate", "--deflate-threshold=0", "--deflate-history=32K"]);
+    let given = given.expect("compression");
+    assert_eq!((given.threshold, given.threshold_no_context, given.history), (0, 0, 32 << 10));
+    for env in [&[][..], &[("BAREWS_DEFLATE", "0")]] {
+        let args = ["--deflate-level", "3", "--deflate-server-no-context-takeover"];
+        assert_eq!(
+            options(&args, env).warnings,
+            [
+                "--deflate-level does nothing without --deflate",
+                "--deflate-server-no-context-takeover does nothing without --deflate",
+            ]
+        );
+    }
+    let env = [("BAREWS_DEFLATE", "1"), ("BAREWS_DEFLATE_LEVEL", "9")];
+    let both = options(&[], &env);
+    assert!(both.warnings.is_empty(), "{:?}", both.warnings);
+    assert_eq!(both.config.compression.expect("compression").level, 9);
+    for (arg, right) in [
+        ("--deflate-level=0", "a level from 1 to 9"),
+        ("--deflate-server-max-window-bits=8", "a number from 9 to 15"),
+        ("--deflate-client-max-window-bits=16", "a number from 9 to 15"),
+        ("--deflate-history=32769", "a size up to 32K"),
+    ] {
+        let (name, value) = arg.split_once('=').unwrap();
+        assert_eq!(wrong(&[arg], &[]), format!("{name}: {value:?} is not {right}"));
+    }
+    for name in ["--compression", "--permessage-deflate", "--deflat"] {
+        assert_eq!(wrong(&[name], &[]), format!("there is no option {name}, but --deflate"));
     }
 }

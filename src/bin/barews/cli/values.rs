@@ -60,6 +60,11 @@ pub fn history(text: &str) -> Result<u64, &'static str> {
 }
 
 #[cfg(feature = "deflate")]
+pub fn threshold(text: &str) -> Result<usize, &'static str> {
+    size(text)?.try_into().map_err(|_| "a size that this machine has")
+}
+
+#[cfg(feature = "deflate")]
 fn small(text: &str, least: u8, most: u8) -> Option<u8> {
     number(text)?.try_into().ok().filter(|number| (least..=most).contains(number))
 }
