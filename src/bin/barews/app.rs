@@ -18,6 +18,8 @@ use barews::{
 };
 
 use crate::cli::Behaviour;
+#[cfg(feature = "deflate")]
+use crate::compression::Compression;
 use crate::log::{Field, Log, Throttle, describe, escape, json};
 use crate::metrics::{self, Counters, Event, Metrics};
 use crate::routes::rooms::Rooms;
@@ -56,6 +58,13 @@ impl App {
         }
     }
 
+    /// Tells of compression in the log and the metrics.
+    #[cfg(feature = "deflate")]
+    pub fn with_compression(mut self, compression: Compression) -> Self {
+        self.shared.metrics.compression = compression;
+        self
+    }
+
     /// Accepts an upgrade if its path may be had.
     pub fn on_upgrade(&self, request: &Request) -> Result<Accept, Reject> {
         let reject = |status, wrong: String| {
@@ -74,7 +83,11 @@ impl App {
             _ => &self.behaviour.subprotocols,
         };
         let selected = subprotocols.select(request).map_err(bad_request)?;
-        Ok(selected.map_or_else(Accept::new, |name| Accept::new().subprotocol(name)))
+        let accept = selected.map_or_else(Accept::new, |name| Accept::new().subprotocol(name));
+        // Frames that no client should let pass are made for one that has agreed on nothing.
+        #[cfg(feature = "deflate")]
+        let accept = accept.compress(!matches!(route, Route::Invalid(_)));
+        Ok(accept)
     }
 
     /// Answers plain HTTP.
@@ -133,7 +146,7 @@ impl App {
             Route::Echo | Route::Subprotocol => echo::echo(&mut conn, counters),
             Route::Headers => {
                 let show_credentials = self.behaviour.show_credentials;
-                let text = headers::json(conn.request(), conn.subprotocol(), show_credentials);
+                let text = headers::json(&conn, show_credentials);
                 echo::send_then_echo(&mut conn, counters, text)
             }
             Route::Close { code, reason, after } => {

@@ -3,6 +3,8 @@
 mod os;
 mod log;
 mod limits;
+#[cfg(feature = "deflate")]
+mod compression;
 mod metrics;
 mod session;
 mod page;
@@ -20,6 +22,8 @@ use barews::{Config, Listener, Server};
 
 use app::App;
 use cli::{Command, Options};
+#[cfg(feature = "deflate")]
+use compression::Compression;
 use log::Log;
 use os::address::Address;
 use os::signals::Signals;
@@ -104,8 +108,8 @@ fn listen_and_run(
     for warning in warnings {
         log.log_text("warning", warning);
     }
-    let app = Arc::new(App::new(log, behaviour, &config.timeouts));
-    let result = run(listeners, config, &app, grace, shutdown);
+    let app = App::new(log, behaviour, &config.timeouts);
+    let result = run(listeners, config, app, grace, shutdown);
     result.map_err(|error| format!("cannot serve: {error}"))
 }
 
@@ -147,7 +151,7 @@ fn too_few(limit: u64, config: &Config, listeners: usize) -> Option<String> {
 fn run(
     listeners: Vec<Listener>,
     config: Config,
-    app: &Arc<App>,
+    app: App,
     grace: Duration,
     shutdown: &Shutdown,
 ) -> io::Result<()> {
@@ -157,6 +161,10 @@ fn run(
     for listener in listeners {
         server = server.with_listener(listener)?;
     }
+    #[cfg(feature = "deflate")]
+    let app =
+        app.with_compression(Compression::new(server.stats_handle(), config.compression.as_ref()));
+    let app = &Arc::new(app);
     let [upgrades, requests, errors, handler] = [(); 4].map(|()| Arc::clone(app));
     let server = server
         .config(config)

@@ -12,6 +12,8 @@ use std::time::Duration;
 use barews::http::{HandshakeError, HeadError};
 use barews::{CloseCode, CloseFrame, Error, Message, MessageType, UpgradeError};
 
+#[cfg(feature = "deflate")]
+use crate::compression::{Agreement, Compression};
 use crate::log::message::MessageLog;
 
 /// The upper bounds of the buckets for handshakes, in seconds.
@@ -41,6 +43,8 @@ pub struct Traffic {
 /// All counters of the server.
 pub struct Metrics {
     state: Mutex<State>,
+    #[cfg(feature = "deflate")]
+    pub compression: Compression,
 }
 
 /// What is counted by a label.
@@ -54,6 +58,9 @@ pub enum Event {
     Closed,
     /// A peer has broken the protocol, by the rule.
     ProtocolError,
+    /// A connection has offered compression, by what came of it.
+    #[cfg(feature = "deflate")]
+    Offer,
 }
 
 #[derive(Default)]
@@ -134,7 +141,11 @@ impl Metrics {
             connections: Histogram::new(CONNECTIONS),
             ..State::default()
         };
-        Self { state: Mutex::new(state) }
+        Self {
+            state: Mutex::new(state),
+            #[cfg(feature = "deflate")]
+            compression: Compression::default(),
+        }
     }
 
     /// A connection has opened, after a handshake of this length: its number and its counters.
@@ -172,6 +183,14 @@ impl Metrics {
 
     pub fn count(&self, event: Event, label: String) {
         self.lock().count(event, label);
+    }
+
+    /// A connection has opened with this.
+    #[cfg(feature = "deflate")]
+    pub fn count_agreement(&self, agreement: Agreement) {
+        if let Some(label) = agreement.label() {
+            self.count(Event::Offer, label.to_owned());
+        }
     }
 
     /// A stream ended before its first byte.
@@ -214,10 +233,19 @@ impl Metrics {
             (Event::Request, "http_requests_total", "Plain requests, by status.", "code"),
             (Event::Closed, "closed_total", "Connections that have ended, by close code.", "code"),
             (Event::ProtocolError, "violations_total", "Violations of the protocol.", "kind"),
+            #[cfg(feature = "deflate")]
+            (Event::Offer, "deflate_offers_total", "Connections that offered it.", "outcome"),
         ] {
             header(&mut text, name, "counter", help);
             for ((_, label), count) in state.events.iter().filter(|(of, _)| of.0 == event) {
                 line(&mut text, &format!("{name}{{{key}=\"{label}\"}}"), count);
+            }
+        }
+        #[cfg(feature = "deflate")]
+        for (name, kind, help, values) in self.compression.families() {
+            header(&mut text, name, kind, help);
+            for (label, value) in values {
+                line(&mut text, &format!("{name}{label}"), value);
             }
         }
         let help = "From accept to the answer.";

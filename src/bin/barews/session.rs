@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 
 use barews::{CloseCode, CloseFrame, Connection, Deadline, Error, Receiver, Sender};
 
+#[cfg(feature = "deflate")]
+use crate::compression::Agreement;
 use crate::log::message::MessageLog;
 use crate::log::{Field, Log, describe, escape, json};
 use crate::metrics::{Counters, Metrics};
@@ -52,6 +54,8 @@ pub struct Session<'a> {
     peer: String,
     path: String,
     subprotocol: Option<String>,
+    #[cfg(feature = "deflate")]
+    agreement: Agreement,
     start: Instant,
     /// Whether the stream was given up, so that nothing of ours answers a Close.
     pub is_raw: bool,
@@ -121,9 +125,21 @@ impl<'a> Session<'a> {
         });
         let (number, counters) = shared.metrics.opened(start - request.accepted_at(), message_log);
         let subprotocol = conn.subprotocol().map(|name| escape::shown(name).into_owned());
-        let (is_raw, end) = (false, None);
-        let session =
-            Self { shared, number, counters, peer, path, subprotocol, start, is_raw, end };
+        let session = Self {
+            shared,
+            number,
+            counters,
+            peer,
+            path,
+            subprotocol,
+            #[cfg(feature = "deflate")]
+            agreement: shared.metrics.compression.agreement(conn),
+            start,
+            is_raw: false,
+            end: None,
+        };
+        #[cfg(feature = "deflate")]
+        shared.metrics.count_agreement(session.agreement);
         session.log_open(conn);
         session
     }
@@ -140,6 +156,8 @@ impl<'a> Session<'a> {
                     None if offered > 0 => format!(" with none of {offered} subprotocols"),
                     _ => self.agreed(),
                 };
+                #[cfg(feature = "deflate")]
+                let agreed = agreed + &self.agreement.shown();
                 let client = describe::client(Some(request));
                 format!("{} {} open{agreed}{client}", self.peer, self.path)
             },
@@ -147,6 +165,11 @@ impl<'a> Session<'a> {
                 let mut fields = describe::fields(request.peer_addr(), Some(request));
                 fields.push(("subprotocol", json::optional(self.subprotocol.as_deref())));
                 fields.push(("subprotocols_offered", offered.to_string()));
+                #[cfg(feature = "deflate")]
+                fields.extend([
+                    ("extensions", json::optional(self.agreement.extensions().as_deref())),
+                    ("deflate_declined", json::optional(self.agreement.reason())),
+                ]);
                 fields
             },
         );

@@ -3,7 +3,7 @@
 //! Any web page may open a connection and read what comes back, while the browser sends the
 //! cookies of this host along, of all its ports, HttpOnly or not. So what lets a user in is masked.
 
-use barews::Request;
+use barews::Connection;
 
 use crate::log::json;
 
@@ -12,9 +12,14 @@ use crate::log::json;
 const CREDENTIALS: [&str; 9] =
     ["cookie", "auth", "token", "secret", "password", "api-key", "apikey", "session", "jwt"];
 
-/// The head, and the subprotocol that was agreed to.
+/// The head, and the subprotocol and the extensions that were agreed to.
 #[inline(never)]
-pub fn json(request: &Request, subprotocol: Option<&str>, show_credentials: bool) -> String {
+pub fn json(conn: &Connection, show_credentials: bool) -> String {
+    let request = conn.request();
+    #[cfg(feature = "deflate")]
+    let extensions = conn.compression().map(ToString::to_string);
+    #[cfg(not(feature = "deflate"))]
+    let extensions: Option<String> = None;
     let addr = request.peer_addr().map(|addr| addr.to_string());
     let headers = request.headers().map(|(name, value)| {
         let value = match show_credentials || !is_credential(name) {
@@ -31,7 +36,8 @@ pub fn json(request: &Request, subprotocol: Option<&str>, show_credentials: bool
         ("query", json::optional(request.query())),
         ("version", json::string(&format!("HTTP/1.{}", request.minor_version()))),
         ("peer", json::optional(addr.as_deref())),
-        ("subprotocol", json::optional(subprotocol)),
+        ("subprotocol", json::optional(conn.subprotocol())),
+        ("extensions", json::optional(extensions.as_deref())),
         ("headers", format!("[{headers}]")),
     ])
 }
