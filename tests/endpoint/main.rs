@@ -7,6 +7,9 @@ mod common;
 
 /// What the paths, the log and the metrics do at their edges.
 mod app_edges;
+/// Compression, where the program was built with it.
+#[cfg(feature = "deflate")]
+mod deflate;
 /// Where the program meets the system.
 mod os_edges;
 /// The sockets that it meets there.

@@ -117,6 +117,8 @@ fn metrics_tell_what_happened() {
     ] {
         assert_eq!(metric(&text, name), value, "{name}");
     }
+    // A build without compression does not speak of it.
+    assert_eq!(text.contains("deflate"), cfg!(feature = "deflate"));
     // Each family is described, once.
     for name in ["connections", "refused_total", "handshake_duration_seconds"] {
         assert_eq!(text.matches(&format!("# TYPE barews_{name} ")).count(), 1, "{name}");

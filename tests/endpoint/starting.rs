@@ -205,6 +205,28 @@ fn the_manual() {
     }
 }
 
+/// Who asks for what was not built is told how to build it.
+#[cfg(not(feature = "deflate"))]
+#[test]
+fn compression_is_in_another_build() {
+    let told = |mut command: Command, source: &str| {
+        let output = command.output().expect("run");
+        assert_eq!(output.status.code(), Some(2));
+        let stderr = String::from_utf8(output.stderr).expect("text");
+        let is_told = stderr.starts_with(&format!("barews: {source} is not in this build"));
+        assert!(is_told && stderr.lines().count() == 1, "{stderr}");
+        assert!(stderr.contains("cargo build --release --features deflate"), "{stderr}");
+    };
+    told(command(&["--deflate", "127.0.0.1:0"]), "--deflate");
+    told(command(&["--deflate-level=9", "127.0.0.1:0"]), "--deflate-level");
+    let mut environment = command(&["127.0.0.1:0"]);
+    environment.env("BAREWS_DEFLATE", "1");
+    told(environment, "BAREWS_DEFLATE");
+    let mut off = command(&["127.0.0.1:0"]);
+    let mut off = Binary::start(off.env("BAREWS_DEFLATE", "0"));
+    echo(&off.address());
+}
+
 /// Every limit and deadline is told, and by topics.
 #[test]
 fn help_by_topics() {
@@ -214,6 +236,8 @@ fn help_by_topics() {
         ("timeouts", "--idle-timeout TIME"),
         ("environment", "BAREWS_MAX_MESSAGE"),
         ("all", "--close-timeout TIME"),
+        #[cfg(feature = "deflate")]
+        ("deflate", "--deflate-level LEVEL"),
     ] {
         let output = command(&["--help", topic]).output().expect("run");
         let stdout = String::from_utf8(output.stdout).expect("text");

@@ -1,6 +1,8 @@
 // What the page does: connections, messages, files, round trips, closing, paths.
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { createServer } from 'node:http';
 import { check, connect, entry, field, says, send, visit } from './browser.mjs';
 
 const PATHS = [
@@ -162,6 +164,25 @@ check('the subprotocol that was chosen is shown', async ({ page }) => {
   assert.equal(await page.getByLabel('Subprotocols').inputValue(), 'chat, superchat');
   await page.keyboard.press('Enter');
   await says(state(page), /^Connected to \/subprotocol, subprotocol chat$/);
+});
+
+check('the extensions that were agreed on are told', async ({ page }) => {
+  // Not every build of the server has one: this server agrees to it, and says no more.
+  const agreed = 'permessage-deflate; server_no_context_takeover; client_no_context_takeover';
+  const server = createServer().on('upgrade', (request, socket) => {
+    const key = request.headers['sec-websocket-key'] + '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
+    const accept = createHash('sha1').update(key).digest('base64');
+    socket.on('error', () => {}).end(['HTTP/1.1 101 Switching Protocols', 'Upgrade: websocket', 'Connection: Upgrade',
+      `Sec-WebSocket-Accept: ${accept}`, `Sec-WebSocket-Extensions: ${agreed}`, '', ''].join('\r\n'));
+  });
+  await new Promise(resolve => server.listen(0, '127.0.0.1', resolve));
+  try {
+    await page.getByLabel('URL').fill(`ws://127.0.0.1:${server.address().port}/`);
+    await page.keyboard.press('Enter');
+    await says(entry(page, 'event', 0), /connected to ws:.*, permessage-deflate; [^,]*server_no_context_takeover.* in /);
+  } finally {
+    server.close();
+  }
 });
 
 check('another path agrees to one too, and to the one that the URL asks for', async ({ page }) => {

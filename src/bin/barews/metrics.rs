@@ -234,7 +234,12 @@ impl Metrics {
             (Event::Closed, "closed_total", "Connections that have ended, by close code.", "code"),
             (Event::ProtocolError, "violations_total", "Violations of the protocol.", "kind"),
             #[cfg(feature = "deflate")]
-            (Event::Offer, "deflate_offers_total", "Connections that offered it.", "outcome"),
+            (
+                Event::Offer,
+                "deflate_offers_total",
+                "Connections that offered compression.",
+                "outcome",
+            ),
         ] {
             header(&mut text, name, "counter", help);
             for ((_, label), count) in state.events.iter().filter(|(of, _)| of.0 == event) {

@@ -160,6 +160,10 @@ fn the_names_of_protocol_errors() {
         (TextNotUtf8, "text_not_utf8"),
         (MessageTooBig(1), "message_too_big"),
         (TooManyFragments(1), "too_many_fragments"),
+        #[cfg(feature = "deflate")]
+        (NotDeflate, "not_deflate"),
+        #[cfg(feature = "deflate")]
+        (IncompleteDeflate, "incomplete_deflate"),
     ] {
         assert_eq!(variant(&error), name);
     }

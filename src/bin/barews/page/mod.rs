@@ -8,7 +8,7 @@ const PAGE: &str = include_str!("page.html");
 /// it may serve as a client for other servers too.
 const POLICY: &str = "default-src 'none'; \
     style-src 'sha256-NLul+q45Kd6OjhCPOkuVb93D9gz1ChvDDytadNp9MXs='; \
-    script-src 'sha256-q2fURT2eEZNtxBDlZ73ZqAC3epqiu5QhK2itdVUkrVI='; \
+    script-src 'sha256-FcKNh2Q3Do6IOSEoCzi4RM8S08M5kBOF5xHPJU+xQIU='; \
     connect-src 'self' ws: wss:; img-src data:; \
     base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
