@@ -71,8 +71,8 @@ go, unless each is compressed by itself (no context takeover). For this an open
 connection keeps 2K of what was sent, and of what came 4K, or 32K if the client
 gives no choice. Half of the memory is for that; when it is used up, connections
 open without takeover. The other half is for messages under way; when it is used
-up, those that come get 1013, and others go out as they are. What was agreed on
-is in the log, on the page and in /headers. On /invalid/... that is nothing.
+up, one that does not come as a whole gets 1013, and others go out as they are.
+The log, the page and /headers tell what was agreed on; on /invalid/... nothing.
 
 A secret does not belong in a message with text that somebody else can choose:
 the length gives it away (CRIME, BREACH).
