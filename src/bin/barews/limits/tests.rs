@@ -16,8 +16,10 @@ impl Quota {
 fn what_is_held_is_given_back() {
     let quota = Quota::leaked(MAX_STORED_BYTES);
     let store = |bytes| quota.store(MessageType::Binary, bytes);
-    let rest = MESSAGE_OVERHEAD + 1;
-    let most = MAX_STORED_BYTES - MESSAGE_OVERHEAD - rest;
+    // What may be compressed too is paid for twice.
+    let copies = if cfg!(feature = "deflate") { 2 } else { 1 };
+    let rest = MESSAGE_OVERHEAD + copies;
+    let most = (MAX_STORED_BYTES - MESSAGE_OVERHEAD - rest) / copies;
     let stored = store(Vec::with_capacity(most)).expect("there is room");
     assert!(store(Vec::with_capacity(2)).is_none());
     let small = store(Vec::with_capacity(1)).expect("there is still room");
