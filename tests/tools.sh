@@ -24,6 +24,26 @@ npm_install() {
     fi
 }
 
+# Installs the Python packages that a folder's requirements name, into its folder venv.
+venv_install() {
+    # The copy of the requirements is written last, so it marks a venv as complete.
+    if ! cmp -s "$1/requirements.txt" "$1/venv/complete"; then
+        rm -rf "$1/venv"
+        python3 -m venv "$1/venv"
+        "$1/venv/bin/python" -m pip install --quiet --requirement "$1/requirements.txt"
+        cp "$1/requirements.txt" "$1/venv/complete"
+    fi
+}
+
+# Installs what runs programs for Node.js and Python, where it is missing.
+runtimes_install() {
+    local missing=()
+    command -v node >/dev/null || missing+=(nodejs)
+    command -v npm >/dev/null || missing+=(npm)
+    python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
+    ((${#missing[@]} == 0)) || apt_install "${missing[@]}"
+}
+
 # The path of a Chromium.
 find_chromium() {
     command -v chromium || command -v chromium-browser || command -v google-chrome

@@ -6,6 +6,8 @@ use crate::work::{ROWS, Row};
 pub(crate) enum Command {
     Print(String),
     Run(Options),
+    /// What a run would need.
+    Needs(Options),
     /// The tables of a JSON file.
     Table(String),
     /// The plot of a JSON file, and where it goes.
@@ -25,6 +27,10 @@ pub(crate) struct Options {
     /// The programs to start.
     pub(crate) barews: String,
     pub(crate) peers: String,
+    /// The first of them, built with permessage-deflate.
+    pub(crate) barews_deflate: String,
+    /// The folder of the servers in other languages.
+    pub(crate) foreign: String,
 }
 
 impl Options {
@@ -34,22 +40,32 @@ impl Options {
     }
 }
 
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            rounds: 5,
+            seconds: 2.0,
+            rows: ROWS.iter().collect(),
+            servers: CONTESTANTS.iter().collect(),
+            sleep: false,
+            json: None,
+            barews: "barews".to_owned(),
+            peers: "peers".to_owned(),
+            barews_deflate: "barews".to_owned(),
+            foreign: "peers".to_owned(),
+        }
+    }
+}
+
 pub(crate) fn parse(mut args: impl Iterator<Item = String>) -> Result<Command, String> {
-    let mut options = Options {
-        rounds: 5,
-        seconds: 2.0,
-        rows: ROWS.iter().collect(),
-        servers: CONTESTANTS.iter().collect(),
-        sleep: false,
-        json: None,
-        barews: "barews".to_owned(),
-        peers: "peers".to_owned(),
-    };
+    let mut options = Options::default();
+    let mut command: fn(Options) -> Command = Command::Run;
     while let Some(arg) = args.next() {
         let mut value = || args.next().ok_or_else(|| format!("{arg} takes a value"));
         let invalid = |value: &str| format!("{arg}: {value} is not valid");
         match arg.as_str() {
             "-h" | "--help" => return Ok(Command::Print(help())),
+            "needs" => command = Command::Needs,
             "table" => return Ok(Command::Table(value()?)),
             "plot" => return Ok(Command::Plot(value()?, value()?)),
             "--rounds" => {
@@ -68,10 +84,12 @@ pub(crate) fn parse(mut args: impl Iterator<Item = String>) -> Result<Command, S
             "--json" => options.json = Some(value()?),
             "--barews" => options.barews = value()?,
             "--peers" => options.peers = value()?,
+            "--barews-deflate" => options.barews_deflate = value()?,
+            "--foreign" => options.foreign = value()?,
             _ => return Err(format!("there is no option {arg}; see --help")),
         }
     }
-    Ok(Command::Run(options))
+    Ok(command(options))
 }
 
 fn list<T>(names: &str, what: &str, named: impl Fn(&str) -> Option<T>) -> Result<Vec<T>, String> {
@@ -91,6 +109,7 @@ Echo servers side by side, all driven by the same load generator.
       --sleep                      the load generator sleeps when it has nothing to do, and
                                    servers wake it; without, it asks again and again
       --json FILE                  write the results there too
+  compare needs [OPTION...]        what that needs to be built or installed
   compare table FILE               the tables of such a file
   compare plot FILE SVG            its plot
 

@@ -19,6 +19,16 @@ pub(crate) enum Role {
     Peer,
     /// A peer's second row, with replies sent in batches.
     Batching,
+    /// Ours, built with permessage-deflate, which is off.
+    Plain,
+    /// A peer that has permessage-deflate, in another language.
+    Foreign(Runtime),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Runtime {
+    Node,
+    Python,
 }
 
 impl Contestant {
@@ -28,6 +38,11 @@ impl Contestant {
 
     pub(crate) fn is_raw(&self) -> bool {
         self.role == Role::Raw
+    }
+
+    /// Whether it agrees to permessage-deflate where that is offered.
+    pub(crate) fn compresses(&self) -> bool {
+        matches!(self.role, Role::Ours | Role::Foreign(_))
     }
 
     pub(crate) fn named(name: &str) -> Option<&'static Self> {
@@ -46,4 +61,8 @@ pub(crate) const CONTESTANTS: &[Contestant] = &[
     Contestant::new(Role::Peer, "fastwebsockets", "fastwebsockets"),
     Contestant::new(Role::Peer, "tokio-websockets", "tokio-websockets"),
     Contestant::new(Role::Batching, "tokio-websockets-batch", "tokio-websockets (feed, flush)"),
+    Contestant::new(Role::Plain, "barews-plain", "barews, extension off"),
+    Contestant::new(Role::Foreign(Runtime::Node), "node-ws", "ws (Node.js)"),
+    Contestant::new(Role::Foreign(Runtime::Python), "python-websockets", "websockets (Python)"),
+    Contestant::new(Role::Foreign(Runtime::Node), "uwebsockets", "uWebSockets"),
 ];

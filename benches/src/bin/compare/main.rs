@@ -14,11 +14,12 @@ mod server;
 mod load;
 mod report;
 
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 use std::{fs, io};
 
 use args::{Command, Options};
-use contestants::Contestant;
+use contestants::{Contestant, Role, Runtime};
 use load::wait::Waiter;
 use load::{churn, echo, idle};
 use machine::Cores;
@@ -32,6 +33,10 @@ fn main() -> ExitCode {
     let done = match args::parse(std::env::args().skip(1)) {
         Ok(Command::Print(text)) => {
             println!("{text}");
+            Ok(())
+        }
+        Ok(Command::Needs(options)) => {
+            needs(&options).iter().for_each(|need| println!("{need}"));
             Ok(())
         }
         Ok(Command::Run(options)) => run(&options),
@@ -48,6 +53,18 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// What has to be built or installed for a run, besides what every run needs.
+fn needs(options: &Options) -> BTreeSet<&'static str> {
+    let deflate = options.rows.iter().filter(|row| row.work.offers_deflate());
+    let servers = |row| options.servers.iter().filter(move |server| Row::is_for(row, server));
+    let need = |server: &&Contestant| match server.role {
+        Role::Foreign(Runtime::Node) => "node",
+        Role::Foreign(Runtime::Python) => "python",
+        _ => "deflate",
+    };
+    deflate.flat_map(|row| servers(*row).map(need)).collect()
 }
 
 fn load(json: &str) -> Outcome<Results> {
@@ -71,7 +88,7 @@ fn run(options: &Options) -> Outcome<()> {
                 let figures = measure(options, &cores, row, contestant)
                     .map_err(|e| format!("{}, {}: {e}", row.name, contestant.name))?;
                 eprintln!(
-                    "round {} of {}: {:<11}{:<26}{figures}",
+                    "round {} of {}: {:<14}{:<26}{figures}",
                     round + 1,
                     options.rounds,
                     row.name,
@@ -96,12 +113,16 @@ fn measure(
     row: &Row,
     contestant: &Contestant,
 ) -> Outcome<Figures> {
-    let server = Server::start(contestant, options, cores)?;
+    let server = Server::start(contestant, row.work.offers_deflate(), options, cores)?;
     let waiter = Waiter::new(options.sleep || cores.are_shared())?;
     let mut figures = match row.work {
         Work::Echo(load) => echo::measure(&server, load, waiter, options)?,
         Work::Churn { clients } => churn::measure(&server, clients, waiter, options)?,
         Work::Idle { connections } => idle::measure(&server, connections)?,
+        Work::Deflate(texts) => echo::measure_deflate(&server, texts, waiter, options)?,
+        Work::IdleDeflate { texts, messages } => {
+            idle::measure_deflate(&server, texts, messages, waiter)?
+        }
     };
     figures.peak_mib = server.peak_kib()? as f64 / 1024.0;
     Ok(figures)

@@ -32,6 +32,8 @@ pub(crate) struct Figures {
     pub(crate) rate: f64,
     /// Megabytes of payload a second in one direction.
     pub(crate) mb_s: f64,
+    /// Bytes of a reply's frames.
+    pub(crate) reply_bytes: Option<f64>,
     pub(crate) p50_us: f64,
     pub(crate) p99_us: f64,
     /// The server's CPU time a message, or a connection.
@@ -69,6 +71,7 @@ impl Results {
         Some(Figures {
             rate: of(|f| f.rate),
             mb_s: of(|f| f.mb_s),
+            reply_bytes: of_some(|f| f.reply_bytes),
             p50_us: of(|f| f.p50_us),
             p99_us: of(|f| f.p99_us),
             cpu_us: of(|f| f.cpu_us),
@@ -107,15 +110,29 @@ fn median(mut values: Vec<f64>) -> Option<f64> {
     }
 }
 
-/// The versions of the libraries compared with, as the lock file has them.
+/// The versions of the libraries compared with, as the lock files have them.
 fn peer_versions() -> Vec<String> {
-    let lock = include_str!("../../../Cargo.lock");
-    let names = ["tungstenite", "tokio-tungstenite", "fastwebsockets", "tokio-websockets"];
-    let version = |name: &&str| {
-        let entry = lock.split_once(&format!("name = \"{name}\"\nversion = \""))?.1;
-        Some(format!("{name} {}", entry.split_once('"')?.0))
+    const RUST: &str = include_str!("../../../Cargo.lock");
+    const NODE: &str = include_str!("../../../peers/package-lock.json");
+    const PYTHON: &str = include_str!("../../../peers/requirements.txt");
+    let rust = |name| (name, RUST, format!("name = \"{name}\"\nversion = \""));
+    let node = |name, package| {
+        (name, NODE, format!("\"node_modules/{package}\": {{\n      \"version\": \""))
     };
-    names.iter().filter_map(version).collect()
+    let places = [
+        rust("tungstenite"),
+        rust("tokio-tungstenite"),
+        rust("fastwebsockets"),
+        rust("tokio-websockets"),
+        node("ws", "ws"),
+        node("uWebSockets", "@trufflesuite/uws-js-unofficial"),
+        ("websockets", PYTHON, "websockets==".to_owned()),
+    ];
+    let version = |(name, lock, before): &(&str, &str, String)| {
+        let after = lock.split_once(before)?.1;
+        Some(format!("{name} {}", after.split(['"', '\n']).next()?))
+    };
+    places.iter().filter_map(version).collect()
 }
 
 #[cfg(test)]
@@ -131,6 +148,9 @@ mod tests {
 
     #[test]
     fn every_peer_has_a_version() {
-        assert_eq!(peer_versions().len(), 4);
+        let versions = peer_versions();
+        assert_eq!(versions.len(), 7, "{versions:?}");
+        let is_one = |(_, version): (&str, &str)| version.starts_with(|c: char| c.is_ascii_digit());
+        assert!(versions.iter().all(|v| v.split_once(' ').is_some_and(is_one)), "{versions:?}");
     }
 }

@@ -15,7 +15,7 @@ use nix::time::{ClockId, clock_getcpuclockid, clock_gettime};
 use nix::unistd::Pid;
 
 use crate::args::Options;
-use crate::contestants::Contestant;
+use crate::contestants::{Contestant, Role, Runtime};
 use crate::machine::{self, Cores};
 use crate::outcome::Outcome;
 
@@ -28,20 +28,15 @@ pub(crate) struct Server {
 }
 
 impl Server {
+    /// Starts it, with permessage-deflate or without.
     pub(crate) fn start(
         contestant: &Contestant,
+        deflate: bool,
         options: &Options,
         cores: &Cores,
     ) -> Outcome<Self> {
         let addr = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
-        let mut command = match contestant.name {
-            "barews" => Command::new(&options.barews),
-            name => {
-                let mut command = Command::new(&options.peers);
-                command.arg(name);
-                command
-            }
-        };
+        let mut command = command(contestant, deflate, options);
         // The others write no line a connection either.
         command.arg(addr.to_string()).env("BAREWS_LOG", "off");
         let mut log = nameless_file()?;
@@ -100,6 +95,25 @@ impl Server {
     pub(crate) fn peak_kib(&self) -> Outcome<u64> {
         machine::status_kib(self.child.id(), "VmHWM")
     }
+}
+
+/// All but the address, which comes last.
+fn command(contestant: &Contestant, deflate: bool, options: &Options) -> Command {
+    let name = contestant.name;
+    let foreign = |file: &str| format!("{}/{file}", options.foreign);
+    let (program, arg) = match contestant.role {
+        Role::Ours if deflate => (options.barews_deflate.clone(), Some("--deflate".to_owned())),
+        Role::Ours => (options.barews.clone(), None),
+        Role::Plain => (options.barews_deflate.clone(), None),
+        Role::Foreign(Runtime::Node) => ("node".to_owned(), Some(foreign(&format!("{name}.mjs")))),
+        Role::Foreign(Runtime::Python) => {
+            (foreign("venv/bin/python"), Some(foreign(&format!("{name}.py"))))
+        }
+        _ => (options.peers.clone(), Some(name.to_owned())),
+    };
+    let mut command = Command::new(program);
+    command.args(arg);
+    command
 }
 
 /// A file that is gone when nobody has it open any more.

@@ -21,6 +21,17 @@ pub(crate) enum Work {
     Churn { clients: usize },
     /// Connections after the handshake that say nothing.
     Idle { connections: usize },
+    /// As `Echo`, where permessage-deflate was offered.
+    Deflate(Texts),
+    /// As `Idle`, where permessage-deflate was offered, after so many messages on each connection.
+    IdleDeflate { texts: Texts, messages: u64 },
+}
+
+/// One is in flight on each connection.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Texts {
+    pub(crate) connections: usize,
+    pub(crate) size: usize,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -35,12 +46,16 @@ pub(crate) struct Load {
 
 impl Row {
     /// Servers that send in batches have nothing to batch with one message in flight, and frames
-    /// alone tell nothing of a handshake.
+    /// alone tell nothing of a handshake. Where permessage-deflate is offered, only those take part
+    /// that are here for it.
     pub(crate) fn is_for(&self, server: &Contestant) -> bool {
         match server.role {
+            Role::Plain | Role::Foreign(_) => self.work.offers_deflate(),
+            Role::Ours => true,
+            _ if self.work.offers_deflate() => false,
             Role::Batching => matches!(self.work, Work::Echo(load) if load.depth > 1),
             Role::Frames => matches!(self.work, Work::Echo(_)),
-            Role::Ours | Role::Raw | Role::Peer => true,
+            Role::Raw | Role::Peer => true,
         }
     }
 
@@ -52,12 +67,24 @@ impl Row {
 impl Work {
     /// Whether each connection waits for the reply before it sends the next message.
     pub(crate) fn has_one_in_flight(self) -> bool {
-        matches!(self, Self::Echo(load) if load.depth == 1)
+        matches!(self, Self::Echo(load) if load.depth == 1) || matches!(self, Self::Deflate(_))
+    }
+
+    pub(crate) fn offers_deflate(self) -> bool {
+        matches!(self, Self::Deflate(_) | Self::IdleDeflate { .. })
     }
 }
 
 const fn echo(connections: usize, size: usize, depth: usize, payload: Payload) -> Work {
     Work::Echo(Load { connections, size, depth, payload })
+}
+
+const fn deflate(connections: usize, size: usize) -> Work {
+    Work::Deflate(Texts { connections, size })
+}
+
+const fn idle_deflate(connections: usize, messages: u64) -> Work {
+    Work::IdleDeflate { texts: Texts { connections, size: 1024 }, messages }
 }
 
 pub(crate) const ROWS: &[Row] = &[
@@ -112,4 +139,29 @@ pub(crate) const ROWS: &[Row] = &[
         work: Work::Churn { clients: 10 },
     },
     Row { name: "idle", title: "8,000 idle connections", work: Work::Idle { connections: 8000 } },
+    Row {
+        name: "deflate64",
+        title: "permessage-deflate, 50 connections, 64 B of JSON, 1 in flight",
+        work: deflate(50, 64),
+    },
+    Row {
+        name: "deflate1k",
+        title: "permessage-deflate, 50 connections, 1 KiB of JSON, 1 in flight",
+        work: deflate(50, 1 << 10),
+    },
+    Row {
+        name: "deflate64k",
+        title: "permessage-deflate, 10 connections, 64 KiB of JSON, 1 in flight",
+        work: deflate(10, 64 << 10),
+    },
+    Row {
+        name: "idle-deflate",
+        title: "permessage-deflate, 300 idle connections after 60 × 1 KiB of JSON each",
+        work: idle_deflate(300, 60),
+    },
+    Row {
+        name: "idle-agreed",
+        title: "permessage-deflate, 1,000 idle connections that agreed and said nothing",
+        work: idle_deflate(1000, 0),
+    },
 ];

@@ -90,7 +90,7 @@ impl<'a> Churn<'a> {
             server,
             waiter,
             clients: Vec::new(),
-            request: client::request(server.addr),
+            request: client::request(server.addr, ""),
             message,
             reply,
             close: sample::client_frame(OpCode::Close, &1000u16.to_be_bytes(), KEY),

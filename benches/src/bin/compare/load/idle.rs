@@ -1,21 +1,45 @@
-//! What a connection takes in memory that was opened and says nothing.
+//! What a connection takes in memory that says nothing, from the start or after a while.
 
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::load::client;
+use crate::load::deflate::Deflated;
+use crate::load::traffic::Traffic;
+use crate::load::wait::Waiter;
 use crate::outcome::Outcome;
 use crate::results::Figures;
 use crate::server::Server;
+use crate::work::Texts;
 
 pub(crate) fn measure(server: &Server, count: usize) -> Outcome<Figures> {
-    let before = server.resident_kib()?;
-    let mut connections = Vec::with_capacity(count);
-    let start = Instant::now();
-    for _ in 0..count {
-        connections.push(client::open(server)?);
-    }
+    let (before, start) = (server.resident_kib()?, Instant::now());
+    let connections = (0..count).map(|_| client::open(server)).collect::<Outcome<Vec<_>>>()?;
     let rate = count as f64 / start.elapsed().as_secs_f64();
+    let figures = figures(server, before, count, rate);
+    drop(connections);
+    figures
+}
+
+/// The same where permessage-deflate was offered, after so many texts on each connection.
+pub(crate) fn measure_deflate(
+    server: &Server,
+    texts: Texts,
+    messages: u64,
+    waiter: Waiter,
+) -> Outcome<Figures> {
+    let (before, start) = (server.resident_kib()?, Instant::now());
+    let (streams, agreement) = client::open_offering(server, texts.connections)?;
+    let rate = texts.connections as f64 / start.elapsed().as_secs_f64();
+    let script = Deflated::new(texts.size, agreement)?;
+    let mut traffic = Traffic::new(streams, script, 1, waiter)?;
+    traffic.exchange(messages)?;
+    let figures = figures(server, before, texts.connections, rate);
+    drop(traffic);
+    figures
+}
+
+fn figures(server: &Server, before: u64, count: usize, rate: f64) -> Outcome<Figures> {
     // The server may still be busy with the last of them, and takes back what it can.
     let deadline = Instant::now() + Duration::from_secs(10);
     let mut resident = server.resident_kib()?;

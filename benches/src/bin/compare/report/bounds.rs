@@ -18,6 +18,8 @@ enum Figure {
 #[derive(Clone, Copy)]
 enum Against {
     One(&'static str),
+    /// The same server with the extension off: not the ratio counts, but what is above it.
+    Plain,
     /// The least favourable of the Rust peers, each as its examples have it.
     EveryPeer,
     Nobody,
@@ -40,8 +42,11 @@ const fn aim(row: &'static str, figure: Figure, against: Against, bound: f64) ->
     Bound { row, figure, against, bound, aim: true }
 }
 
-use Against::{EveryPeer, Nobody, One};
+use Against::{EveryPeer, Nobody, One, Plain};
 use Figure::{Cpu, Idle, Rate};
+
+/// KiB that a thousand connections differ by from one run to the next, each: nothing.
+const SHAKE: f64 = 0.25;
 
 const BOUNDS: &[Bound] = &[
     bound("pipeline", Rate, One("raw"), 0.9),
@@ -63,6 +68,13 @@ const BOUNDS: &[Bound] = &[
     bound("churn1", Cpu, EveryPeer, 1.0),
     bound("churn", Cpu, EveryPeer, 1.0),
     bound("idle", Idle, Nobody, 11.0),
+    bound("deflate64", Cpu, One("node-ws"), 0.2),
+    bound("deflate64", Cpu, One("python-websockets"), 0.5),
+    bound("deflate1k", Cpu, One("node-ws"), 0.2),
+    bound("deflate1k", Cpu, One("python-websockets"), 0.5),
+    bound("deflate64k", Cpu, One("uwebsockets"), 0.6),
+    bound("idle-deflate", Idle, Plain, 18.0),
+    bound("idle-agreed", Idle, Plain, SHAKE),
 ];
 
 /// A line of the table: work, bound, what was reached, what frames alone reach, the verdict.
@@ -90,6 +102,7 @@ impl Bound {
         let target = match self.against {
             One(server) => format!("{what} {sign} {} × {server}", self.bound),
             EveryPeer => format!("{what} {sign} {} × every Rust peer", self.bound),
+            Plain => format!("{what} {sign} {} above the extension off", self.bound),
             Nobody => format!("{what} {sign} {}", self.bound),
         };
         let reached = match self.against {
@@ -107,6 +120,7 @@ impl Bound {
         let ratio = |server: &'static str| Some((ours / value(server)?, server));
         match self.against {
             One(server) => ratio(server),
+            Plain => Some((ours - value("barews-plain")?, "")),
             Nobody => Some((ours, "")),
             EveryPeer => {
                 let peers = CONTESTANTS.iter().filter(|peer| peer.role == Role::Peer);

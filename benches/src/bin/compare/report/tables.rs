@@ -15,7 +15,8 @@ pub(crate) fn all(results: &Results) -> String {
         results.seconds,
         results.peers.join(", "),
     );
-    out.push_str(&ratios(results));
+    out.push_str(&ratios(results, "How many times as good barews is", false));
+    out.push_str(&ratios(results, "The same with permessage-deflate", true));
     let verdicts = bounds::verdicts(results);
     if !verdicts.is_empty() {
         out.push_str("\n### Bounds\n\n");
@@ -38,25 +39,26 @@ fn medians<'a>(
     CONTESTANTS.iter().filter_map(|server| Some((server, results.median(row.name, server.name)?)))
 }
 
-/// For each row and each other server, how many times as good barews is.
-fn ratios(results: &Results) -> String {
-    let measured = |server: &&Contestant| results.runs.iter().any(|run| run.server == server.name);
+/// For each row, with permessage-deflate or without, and each other server, how many times as good
+/// barews is.
+fn ratios(results: &Results, title: &str, deflate: bool) -> String {
+    let rows = || ROWS.iter().filter(|row| row.work.offers_deflate() == deflate);
+    let measured = |server: &&Contestant| {
+        rows().any(|row| results.runs.iter().any(|r| r.row == row.name && r.server == server.name))
+    };
     let others: Vec<_> = CONTESTANTS.iter().skip(1).filter(measured).collect();
     let mut lines = Vec::new();
-    for row in ROWS {
+    for row in rows() {
         let Some(ours) = results.median(row.name, "barews") else { continue };
-        let (ours, what) = match row.work {
-            Work::Echo(_) => (1.0 / ours.rate, "messages/s"),
-            Work::Churn { .. } => (ours.cpu_us, "CPU saved"),
-            Work::Idle { .. } => (ours.idle_kib.unwrap_or(f64::NAN), "memory saved"),
+        let (what, figure): (_, fn(&Figures) -> f64) = match row.work {
+            Work::Echo(_) => ("messages/s", |f| 1.0 / f.rate),
+            Work::Churn { .. } | Work::Deflate(_) => ("CPU saved", |f| f.cpu_us),
+            Work::Idle { .. } | Work::IdleDeflate { .. } => {
+                ("memory saved", |f| f.idle_kib.unwrap_or(f64::NAN))
+            }
         };
         let ratio = |server: &&Contestant| {
-            let theirs = results.median(row.name, server.name)?;
-            Some(match row.work {
-                Work::Echo(_) => 1.0 / theirs.rate / ours,
-                Work::Churn { .. } => theirs.cpu_us / ours,
-                Work::Idle { .. } => theirs.idle_kib? / ours,
-            })
+            Some(figure(&results.median(row.name, server.name)?) / figure(&ours))
         };
         let cells = others.iter().map(|s| ratio(s).map_or("".to_owned(), |r| format!("{r:.2}")));
         lines.push([format!("{}: {what}", row.title)].into_iter().chain(cells).collect::<Vec<_>>());
@@ -65,32 +67,39 @@ fn ratios(results: &Results) -> String {
         return String::new();
     }
     let heads: Vec<_> = ["barews ÷"].into_iter().chain(others.iter().map(|s| s.title)).collect();
-    let mut out = "\n### How many times as good barews is\n\n".to_owned();
+    let mut out = format!("\n### {title}\n\n");
     table(&mut out, &heads, &lines);
     out
 }
 
 /// The lines of a row's table.
 fn lines(row: &Row, medians: &[(&'static Contestant, Figures)]) -> Vec<Vec<String>> {
-    let ours = medians.iter().find(|(server, _)| server.name == "barews").map(|(_, f)| f.clone());
+    let of = |name| medians.iter().find(|(server, _)| server.name == name).map(|(_, f)| f);
+    let (ours, plain) = (of("barews"), of("barews-plain"));
     let ratio = |ours: Option<f64>, theirs: f64| {
         ours.map_or("".to_owned(), |ours| format!("{:.2}", ours / theirs))
     };
-    let ours = |figure: fn(&Figures) -> f64| ours.as_ref().map(figure);
+    let ours = |figure: fn(&Figures) -> f64| ours.map(figure);
     let mut lines = Vec::new();
     for (server, f) in medians {
         let mut line = vec![server.title.to_owned()];
         match row.work {
-            Work::Idle { .. } => {
+            Work::Idle { .. } | Work::IdleDeflate { .. } => {
                 let idle = |f: &Figures| f.idle_kib.unwrap_or(f64::NAN);
                 line.push(format!("{:.1}", idle(f)));
+                if row.work.offers_deflate() {
+                    line.push(plain.map_or("".to_owned(), |p| format!("{:.1}", idle(f) - idle(p))));
+                }
                 line.push(format!("{:.0}", f.peak_mib));
                 line.push(ratio(ours(idle), idle(f)));
             }
             _ => {
                 line.push(number(f.rate));
-                if let Work::Echo(_) = row.work {
+                if let Work::Echo(_) | Work::Deflate(_) = row.work {
                     line.push(number(f.mb_s));
+                }
+                if let Work::Deflate(_) = row.work {
+                    line.push(number(f.reply_bytes.unwrap_or(f64::NAN)));
                 }
                 line.extend([number(f.p50_us), number(f.p99_us), number(f.cpu_us)]);
                 line.push(format!("{:.0} %", f.busy * 100.0));
@@ -116,12 +125,21 @@ fn heads(work: Work) -> Vec<&'static str> {
             heads.extend(["KiB a connection", "peak MiB", "KiB, ours ÷ theirs"]);
             return heads;
         }
+        Work::IdleDeflate { .. } => {
+            let above = "above ours with the extension off";
+            heads.extend(["KiB a connection", above, "peak MiB", "KiB, ours ÷ theirs"]);
+            return heads;
+        }
         Work::Churn { .. } => {
             heads.push("connections/s");
             "CPU µs each"
         }
         Work::Echo(_) => {
             heads.extend(["messages/s", "MB/s"]);
+            "CPU µs/message"
+        }
+        Work::Deflate(_) => {
+            heads.extend(["messages/s", "MB/s", "B a reply"]);
             "CPU µs/message"
         }
     };
