@@ -2,3 +2,5 @@
 
 pub mod memory;
 pub mod sample;
+#[cfg(any(feature = "compare", feature = "deflate"))]
+pub mod deflate;

@@ -9,7 +9,11 @@ use std::process::ExitCode;
 use barews::http::{Accept, HeadLimits, HeadParser, check};
 use barews::proto::{Decoder, DecoderLimits, Event, Header, OpCode, mask};
 use barews::{Config, Connection, MessageType, Upgrade};
+#[cfg(feature = "deflate")]
+use barews_benches::deflate::Compressor;
 use barews_benches::memory::Repeat;
+#[cfg(feature = "deflate")]
+use barews_benches::sample::json;
 use barews_benches::sample::{ACCEPT_KEY, CHROME, KEY, Payload, client_frame};
 
 fn main() -> ExitCode {
@@ -25,6 +29,10 @@ fn main() -> ExitCode {
         "echo-20" => echo(1, iterations),
         "echo-20-batch" => echo(64, iterations),
         "chunk-20" => chunks(iterations),
+        #[cfg(feature = "deflate")]
+        "deflate-echo-64" => deflate_echo(64, iterations),
+        #[cfg(feature = "deflate")]
+        "deflate-echo-1024" => deflate_echo(1024, iterations),
         _ => return ExitCode::from(2),
     }
     ExitCode::SUCCESS
@@ -100,9 +108,13 @@ fn measured_handshake(request: &[u8]) -> Vec<u8> {
 /// A connection whose client sends binary messages of 20 bytes for ever, so many with each read.
 fn connection(batch: usize) -> Connection {
     let frame = client_frame(OpCode::Binary, &Payload::Binary.bytes(20), KEY);
-    let stream = Repeat::new(CHROME, &frame.repeat(batch));
-    let upgrade = Upgrade::handshake(stream, &Config::default()).expect("a valid handshake");
-    upgrade.accept(&Accept::new()).expect("an open connection")
+    connect(&frame.repeat(batch), &Config::default())
+}
+
+/// A connection whose client sends these frames for ever.
+fn connect(frames: &[u8], config: &Config) -> Connection {
+    let upgrade = Upgrade::handshake(Repeat::new(CHROME, frames), config);
+    upgrade.expect("a valid handshake").accept(&Accept::new()).expect("an open connection")
 }
 
 /// Each message is received and queued, and what is queued sent before the next read.
@@ -110,6 +122,19 @@ fn echo(batch: usize, iterations: usize) {
     let (mut conn, mut buf) = (connection(batch), Vec::new());
     for _ in 0..iterations {
         assert_eq!(measured_echo(&mut conn, &mut buf), 20);
+    }
+}
+
+/// The same with a text that comes compressed and is sent back compressed. It refers to none before
+/// it, so that it can come again.
+#[cfg(feature = "deflate")]
+fn deflate_echo(len: usize, iterations: usize) {
+    let frame = Compressor::new(12).frame(&json(0, len), KEY);
+    let config = Config { compression: Some(barews::Deflate::default()), ..Config::default() };
+    let (mut conn, mut buf) = (connect(&frame, &config), Vec::new());
+    assert!(conn.compression().is_some());
+    for _ in 0..iterations {
+        assert_eq!(measured_echo(&mut conn, &mut buf), len);
     }
 }
 

@@ -7,8 +7,9 @@
 //! because a round is longer than any window.
 
 use barews::proto::OpCode;
+use barews_benches::deflate::{Compressor, RSV1, TAIL};
 use barews_benches::sample;
-use zlib_rs::{Deflate, DeflateFlush, Inflate, InflateFlush, Status};
+use zlib_rs::{Inflate, InflateFlush, Status};
 
 use crate::load::extension::Agreement;
 use crate::load::script::Script;
@@ -16,15 +17,6 @@ use crate::outcome::Outcome;
 
 /// Bytes of all texts together: four times the largest window.
 const ROUND: usize = 128 << 10;
-
-/// That of zlib, for want of another.
-const LEVEL: i32 = 6;
-
-/// What the sender takes off each compressed message (RFC 7692 §7.2.1).
-const TAIL: [u8; 4] = [0, 0, 0xff, 0xff];
-
-/// The bit of a frame's first byte that says so.
-const RSV1: u8 = 0x40;
 
 /// Texts over and over, compressed if that was agreed on.
 pub(crate) struct Deflated {
@@ -62,28 +54,26 @@ impl Deflated {
     pub(crate) fn new(size: usize, agreement: Option<Agreement>) -> Outcome<Self> {
         let count = ROUND.div_ceil(size);
         let texts: Vec<_> = (0..count).map(|i| sample::json(i, size)).collect();
-        let mut deflate = match agreement {
+        let mut compressor = match agreement {
             Some(agreed) if (9..=15).contains(&agreed.client_max_window_bits) => {
-                Some(Deflate::new(LEVEL, false, agreed.client_max_window_bits))
+                Some(Compressor::new(agreed.client_max_window_bits))
             }
             Some(agreed) => return Err(format!("no window of {agreed:?} here").into()),
             None => None,
         };
+        let forgets = agreement.is_some_and(|agreed| agreed.client_no_context_takeover);
         let (mut frames, mut ends) = (Vec::new(), Vec::new());
         for i in 0..2 * count {
             let (text, key) = (&texts[i % count], sample::key(i));
-            let Some(deflate) = &mut deflate else {
-                frames.extend(sample::client_frame(OpCode::Text, text, key));
-                ends.push(frames.len() as u64);
-                continue;
-            };
-            if agreement.is_some_and(|agreed| agreed.client_no_context_takeover) {
-                deflate.reset();
-            }
-            let payload = compress(deflate, text)?;
-            let start = frames.len();
-            frames.extend(sample::client_frame(OpCode::Text, &payload, key));
-            frames[start] |= RSV1;
+            frames.extend(match &mut compressor {
+                Some(compressor) => {
+                    if forgets {
+                        compressor.forget();
+                    }
+                    compressor.frame(text, key)
+                }
+                None => sample::client_frame(OpCode::Text, text, key),
+            });
             ends.push(frames.len() as u64);
         }
         frames.extend_from_within(ends[count - 1] as usize..);
@@ -224,18 +214,6 @@ impl Script for Deflated {
 
     fn is_between(&self, replies: &Replies) -> bool {
         replies.header.is_empty() && replies.message.is_none()
-    }
-}
-
-/// What a message is sent as, without its tail.
-fn compress(deflate: &mut Deflate, text: &[u8]) -> Outcome<Vec<u8>> {
-    let mut out = vec![0; text.len() + text.len() / 8 + 64];
-    let before = deflate.total_out();
-    deflate.compress(text, &mut out, DeflateFlush::SyncFlush).map_err(|e| e.as_str())?;
-    out.truncate((deflate.total_out() - before) as usize);
-    match out.strip_suffix(&TAIL) {
-        Some(payload) => Ok(payload.to_vec()),
-        None => Err("a text does not become smaller".into()),
     }
 }
 
