@@ -127,3 +127,21 @@ fn measure(
     figures.peak_mib = server.peak_kib()? as f64 / 1024.0;
     Ok(figures)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_rows_with_permessage_deflate_need_more_and_only_what_their_servers_do() {
+        let needed = |args: &[&str]| match args::parse(args.iter().map(|&arg| arg.to_owned())) {
+            Ok(Command::Needs(options)) => Vec::from_iter(needs(&options)),
+            _ => panic!("{args:?} are no such arguments"),
+        };
+        assert_eq!(needed(&["needs"]), ["deflate", "node", "python"]);
+        assert!(needed(&["needs", "--rows", "ping1,idle"]).is_empty());
+        let row = ["needs", "--rows", "ping1,idle-deflate", "--servers"];
+        assert_eq!(needed(&[&row[..], &["uwebsockets,raw"]].concat()), ["node"]);
+        assert_eq!(needed(&[&row[..], &["barews,tungstenite"]].concat()), ["deflate"]);
+    }
+}

@@ -188,4 +188,16 @@ mod tests {
         assert_eq!(reached(&results(&[("barews", 89.0), ("raw", 100.0)])), missed);
         assert!(reached(&results(&[("raw", 100.0), ("frames", 100.0)])).is_empty());
     }
+
+    #[test]
+    fn what_counts_of_memory_is_what_is_above_the_extension_off() {
+        let mut results = Results::new(String::new(), 1, 1.0);
+        results.runs.extend([("barews", 35.0), ("barews-plain", 18.0)].map(|(server, kib)| Run {
+            row: "idle-deflate".to_owned(),
+            server: server.to_owned(),
+            round: 0,
+            figures: Figures { idle_kib: Some(kib), ..Figures::default() },
+        }));
+        assert_eq!(reached(&results), [["17.00", "", "met"]]);
+    }
 }
