@@ -64,7 +64,7 @@ impl Server {
     }
 
     fn wait_until_it_listens(&mut self) -> Outcome<()> {
-        let deadline = Instant::now() + Duration::from_secs(10);
+        let deadline = Instant::now() + Duration::from_secs(30);
         while !machine::is_listening(self.addr.port())? {
             if let Some(status) = self.child.try_wait()? {
                 return Err(format!("it ended with {status}").into());

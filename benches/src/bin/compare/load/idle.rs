@@ -12,6 +12,9 @@ use crate::results::Figures;
 use crate::server::Server;
 use crate::work::Texts;
 
+/// How long memory must have stayed the same. Ours is given back when it was not used for 2 s.
+const QUIET: Duration = Duration::from_secs(4);
+
 pub(crate) fn measure(server: &Server, count: usize) -> Outcome<Figures> {
     let (before, start) = (server.resident_kib()?, Instant::now());
     let connections = (0..count).map(|_| client::open(server)).collect::<Outcome<Vec<_>>>()?;
@@ -41,15 +44,14 @@ pub(crate) fn measure_deflate(
 
 fn figures(server: &Server, before: u64, count: usize, rate: f64) -> Outcome<Figures> {
     // The server may still be busy with the last of them, and takes back what it can.
-    let deadline = Instant::now() + Duration::from_secs(10);
-    let mut resident = server.resident_kib()?;
-    loop {
-        thread::sleep(Duration::from_secs(1));
+    let deadline = Instant::now() + 3 * QUIET;
+    let (mut resident, mut since) = (server.resident_kib()?, Instant::now());
+    while since.elapsed() < QUIET && Instant::now() < deadline {
+        thread::sleep(Duration::from_millis(250));
         let now = server.resident_kib()?;
-        if now == resident || Instant::now() > deadline {
-            break;
+        if now != resident {
+            (resident, since) = (now, Instant::now());
         }
-        resident = now;
     }
     let resident = server.resident_kib()?.saturating_sub(before) as f64;
     Ok(Figures { rate, idle_kib: Some(resident / count as f64), ..Figures::default() })
