@@ -72,6 +72,9 @@ pub struct Connection {
     sender: Sender,
     request: Arc<Request>,
     protocol: Option<String>,
+    /// Whether compression was agreed on.
+    #[cfg(feature = "deflate")]
+    is_compressed: bool,
 }
 
 impl Connection {
@@ -82,7 +85,14 @@ impl Connection {
         rest: Vec<u8>,
     ) -> Self {
         let sender = Sender { shared: Arc::clone(&shared) };
-        Self { receiver: Receiver::new(shared, rest), sender, request, protocol }
+        Self {
+            receiver: Receiver::new(shared, rest),
+            sender,
+            request,
+            protocol,
+            #[cfg(feature = "deflate")]
+            is_compressed: false,
+        }
     }
 
     /// Leaves the end of the connection to somebody else.
@@ -149,7 +159,9 @@ impl Connection {
     pub fn send<'a>(&mut self, message: impl Into<Message<'a>>) -> Result<(), Error> {
         let message = message.into();
         #[cfg(feature = "deflate")]
-        if let Some(sent) = self.transmit_compressed(message) {
+        if self.is_compressed
+            && let Some(sent) = self.transmit_compressed(message)
+        {
             return sent;
         }
         self.transmit(message)
@@ -180,7 +192,9 @@ impl Connection {
         let queued = self.receiver.reader.queue.len();
         if message.len() > MAX_COPIED || queued + message.len() >= MAX_QUEUED {
             #[cfg(feature = "deflate")]
-            if let Some(sent) = self.transmit_compressed(message) {
+            if self.is_compressed
+                && let Some(sent) = self.transmit_compressed(message)
+            {
                 return sent;
             }
             return self.transmit(message);
@@ -189,7 +203,9 @@ impl Connection {
             return Err(Error::Closed);
         }
         #[cfg(feature = "deflate")]
-        if let Some(queued) = self.write_compressed(message) {
+        if self.is_compressed
+            && let Some(queued) = self.write_compressed(message)
+        {
             return queued;
         }
         let queue = &mut self.receiver.reader.queue;
@@ -330,10 +346,12 @@ impl Connection {
         let Agreed { params, inflation, deflation } = agreed;
         self.sender.shared.set_compression(Compression::new(params, deflation));
         self.receiver.reader.set_inflation(inflation);
+        self.is_compressed = true;
         self
     }
 
     /// Sends a message deflated, if it is shorter so, behind what is queued.
+    #[inline(never)]
     fn transmit_compressed(&mut self, message: Message<'_>) -> Option<Result<(), Error>> {
         let Self { receiver, sender, .. } = self;
         let (compression, buffers) = sender.shared.compression_of(message.len())?;
@@ -343,6 +361,7 @@ impl Connection {
     }
 
     /// Queues a message deflated, if it is shorter so.
+    #[inline(never)]
     fn write_compressed(&mut self, message: Message<'_>) -> Option<Result<(), Error>> {
         let Self { receiver, sender, .. } = self;
         let (compression, buffers) = sender.shared.compression_of(message.len())?;

@@ -207,6 +207,12 @@ impl Decoder {
                 false => Err(ProtocolError::TextNotUtf8),
             };
         }
+        self.decode_part(input)
+    }
+
+    /// What [`feed`](Self::feed) does where there is no whole message.
+    #[inline(always)]
+    fn decode_part(&mut self, input: &mut [u8]) -> Result<(usize, Event), ProtocolError> {
         let mut used = 0;
         loop {
             match self.state {

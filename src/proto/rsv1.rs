@@ -43,6 +43,7 @@ impl Rsv1 {
 
     /// Takes the mark off a header that it alone makes an error.
     #[cold]
+    #[inline(never)]
     fn marked_header(
         &mut self,
         bytes: &[u8],
