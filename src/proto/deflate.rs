@@ -66,7 +66,6 @@ pub struct Inflater {
 /// Deflates the messages of one connection or another, one after the other.
 pub struct Deflater {
     zlib: Deflate,
-    level: u8,
     window_bits: u8,
 }
 
@@ -206,25 +205,24 @@ impl Default for Inflater {
 }
 
 impl Deflater {
-    /// One of a level from 1 to 9, for a window of 8 to 15 bits. With 8, it is one of 9 bits: none of
-    /// these ever refers further back than 250 bytes, and so no peer can tell.
+    /// One for a window of 8 to 15 bits. With 8, it is one of 9 bits: none of these ever refers
+    /// further back than 250 bytes, and so no peer can tell.
     #[must_use]
-    pub fn new(level: u8, window_bits: u8) -> Self {
+    pub fn new(window_bits: u8) -> Self {
         let window_bits = window_bits.max(9);
         let config = DeflateConfig {
-            level: level.into(),
             // Without a header.
             window_bits: -i32::from(window_bits),
             mem_level: MEM_LEVEL,
             ..DeflateConfig::default()
         };
-        Self { zlib: Deflate::new_with_config(config), level, window_bits }
+        Self { zlib: Deflate::new_with_config(config), window_bits }
     }
 
-    /// Whether it is one of this level for a window of so many bits.
+    /// Whether it is one for a window of so many bits.
     #[must_use]
-    pub fn is_for(&self, level: u8, window_bits: u8) -> bool {
-        (self.level, self.window_bits) == (level, window_bits.max(9))
+    pub fn is_for(&self, window_bits: u8) -> bool {
+        self.window_bits == window_bits.max(9)
     }
 
     /// What one for a window of so many bits takes, in bytes: twice the window and a chain for each
@@ -234,9 +232,12 @@ impl Deflater {
         (4 << window_bits.max(9)) + (160 << 10)
     }
 
-    /// A message begins, which may refer back to this.
-    pub fn begin(&mut self, history: &History) {
+    /// A message begins, which may refer back to this, and is deflated at a level from 1, the fastest,
+    /// to 9, which makes the shortest.
+    pub fn begin(&mut self, history: &History, level: u8) {
         self.zlib.reset();
+        let set = self.zlib.set_level(level.into());
+        debug_assert!(set.is_ok(), "nothing is to be written yet");
         for part in history.last(1 << self.window_bits) {
             if !part.is_empty() {
                 let told = self.zlib.set_dictionary(part);

@@ -167,10 +167,10 @@ impl Codecs {
 
     /// A deflater for one message, if there is memory for it.
     pub(super) fn deflater(&self, window_bits: u8) -> Option<Lent<Deflater>> {
-        let (level, size) = (self.settings.level, Deflater::size(window_bits));
+        let size = Deflater::size(window_bits);
         let charge = self.charge(size)?;
-        let fits = |deflater: &Deflater| deflater.is_for(level, window_bits);
-        self.deflaters.get(charge, size, fits, || Deflater::new(level, window_bits))
+        let fits = |deflater: &Deflater| deflater.is_for(window_bits);
+        self.deflaters.get(charge, size, fits, || Deflater::new(window_bits))
     }
 
     fn charge(&self, size: u64) -> Option<Charge> {

@@ -33,8 +33,12 @@ fn inflate(payload: &[u8], history: &mut History) -> Result<Vec<u8>, ProtocolErr
 }
 
 /// A message as it is sent: deflated, without the end of the flush.
-fn deflate(deflater: &mut Deflater, message: &[u8], history: &mut History) -> Vec<u8> {
-    deflater.begin(history);
+fn deflate(
+    (level, deflater): (u8, &mut Deflater),
+    message: &[u8],
+    history: &mut History,
+) -> Vec<u8> {
+    deflater.begin(history, level);
     let mut payload = vec![0; 2 * message.len() + 64];
     let Progress { read, written } = deflater.deflate(message, &mut payload);
     assert!(read == message.len() && written < payload.len());
@@ -143,7 +147,7 @@ fn a_stream_that_was_cut_anywhere_is_refused() {
     stored.extend(b"thirteen byte");
     stored.push(0x00);
     let text = sample(1000, 1);
-    let deflated = deflate(&mut Deflater::new(6, 15), &text, &mut History::new(0));
+    let deflated = deflate((6, &mut Deflater::new(15)), &text, &mut History::new(0));
     for payload in [&HELLO[..], &stored, &deflated] {
         // A zero by itself is a message, of no bytes.
         for end in 1 + usize::from(payload[0] == 0)..payload.len() {
@@ -166,12 +170,12 @@ fn what_is_deflated_is_inflated_again_at_every_level_and_window() {
     let mut inflater = Inflater::new();
     for level in 1..=9 {
         for bits in 8..=15 {
-            let mut deflater = Deflater::new(level, bits);
-            assert!(deflater.is_for(level, bits));
+            let mut deflater = Deflater::new(bits);
+            assert!(deflater.is_for(bits));
             let (mut sent, mut received) = (History::new(2 << 10), History::new(1 << bits));
             for (seed, len) in [1, 0, 20, 700, 3000, 40_000, 300].into_iter().enumerate() {
                 let message = sample(len, seed as u64);
-                let payload = deflate(&mut deflater, &message, &mut sent);
+                let payload = deflate((level, &mut deflater), &message, &mut sent);
                 let pieces = pieces(&payload, 1000);
                 let got = inflate_in(&mut inflater, &pieces, 777, &mut received);
                 assert_eq!(got, Ok(message), "level {level}, {bits} bits");
@@ -183,16 +187,16 @@ fn what_is_deflated_is_inflated_again_at_every_level_and_window() {
 #[test]
 fn a_message_may_refer_back_to_the_end_of_those_before() {
     let (mut sent, mut received) = (History::new(2 << 10), History::new(4 << 10));
-    let mut deflater = Deflater::new(3, 15);
+    let mut deflater = Deflater::new(15);
     let message = sample(1000, 7);
-    let first = deflate(&mut deflater, &message, &mut sent);
-    let second = deflate(&mut deflater, &message, &mut sent);
+    let first = deflate((3, &mut deflater), &message, &mut sent);
+    let second = deflate((3, &mut deflater), &message, &mut sent);
     assert!(second.len() < first.len() / 4, "{} {}", first.len(), second.len());
     for payload in [&first, &second] {
         assert_eq!(inflate(payload, &mut received), Ok(message.clone()));
     }
     // To a message of another connection it does not.
-    assert_eq!(deflate(&mut deflater, &message, &mut History::new(2 << 10)), first);
+    assert_eq!(deflate((3, &mut deflater), &message, &mut History::new(2 << 10)), first);
 }
 
 #[test]
@@ -216,7 +220,7 @@ fn a_history_is_what_came_last() {
 #[test]
 fn a_bomb_is_inflated_as_far_as_there_is_room() {
     let zeros = vec![0; 1 << 20];
-    let bomb = deflate(&mut Deflater::new(9, 15), &zeros, &mut History::new(0));
+    let bomb = deflate((9, &mut Deflater::new(15)), &zeros, &mut History::new(0));
     let mut history = History::new(4 << 10);
     let mut inflater = Inflater::new();
     inflater.begin(&history);

@@ -61,12 +61,11 @@ fn a_deflater_is_for_its_window_and_few_are_kept() {
     let codecs = codecs(1 << 30);
     drop(codecs.deflater(15).unwrap());
     let mut small = codecs.deflater(9).unwrap();
-    assert!(small.get().is_for(3, 9) && small.get().is_for(3, 8) && !small.get().is_for(3, 15));
+    assert!(small.get().is_for(9) && small.get().is_for(8) && !small.get().is_for(15));
     drop(small);
     let windows = || -> Vec<u8> {
         let idle = codecs.deflaters.lock();
-        let bits =
-            |deflater: &Box<Deflater>| (9..=15).find(|bits| deflater.is_for(3, *bits)).unwrap();
+        let bits = |deflater: &Box<Deflater>| (9..=15).find(|bits| deflater.is_for(*bits)).unwrap();
         idle.iter().map(bits).collect()
     };
     assert_eq!(windows(), [15, 9]);

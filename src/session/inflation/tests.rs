@@ -52,8 +52,8 @@ impl Receiver {
 }
 
 fn deflated(message: &[u8]) -> Vec<u8> {
-    let mut deflater = Deflater::new(6, 15);
-    deflater.begin(&History::new(0));
+    let mut deflater = Deflater::new(15);
+    deflater.begin(&History::new(0), 6);
     let mut out = vec![0; message.len() + message.len() / 8 + 64];
     let written = deflater.deflate(message, &mut out).written;
     out.truncate(written - TAIL.len());
