@@ -75,7 +75,8 @@ impl Compression {
         let mut deflation = self.lock();
         let mut payload = Vec::new();
         buffers.get(&mut payload);
-        let sent = deflation.deflate(message.as_bytes(), &mut payload).then(|| {
+        // The charge for the payload ends with it.
+        let sent = deflation.deflate(message.as_bytes(), &mut payload).map(|_charge| {
             let header = FrameHeader::new(true, message.kind().opcode(), payload.len());
             send(header.compressed(), &payload)
         });

@@ -158,7 +158,7 @@ impl Codecs {
         let own = if has_history { 0 } else { MAX_WINDOW };
         let new = || LentInflater { inflater: Inflater::new(), history: History::new(MAX_WINDOW) };
         let charge = self.charge(INFLATER_SIZE + own as u64);
-        let charge = charge.or_else(|| is_whole.then(|| Charge::new(&self.codecs)))?;
+        let charge = charge.or_else(|| is_whole.then(|| self.no_charge()))?;
         let mut lent = self.inflaters.get(charge, INFLATER_SIZE, |_| true, new)?;
         let history = &mut lent.get().history;
         history.clear();
@@ -173,8 +173,13 @@ impl Codecs {
         self.deflaters.get(charge, size, fits, || Deflater::new(window_bits))
     }
 
+    /// For what a codec makes, beside itself.
+    pub(super) fn no_charge(&self) -> Charge {
+        Charge::new(&self.codecs)
+    }
+
     fn charge(&self, size: u64) -> Option<Charge> {
-        let mut charge = Charge::new(&self.codecs);
+        let mut charge = self.no_charge();
         charge.grow(size).then_some(charge)
     }
 }
@@ -232,12 +237,12 @@ impl<T> Lent<T> {
 impl<T> Drop for Lent<T> {
     fn drop(&mut self) {
         let mut idle = self.idle.lock();
-        if idle.len() == MAX_IDLE {
-            // The one that was not used for longest makes room: it may be for a window that nobody
-            // has any more.
-            drop(idle.remove(0));
-        }
+        // The one that was not used for longest makes room: it may be for a window that nobody has any
+        // more. It is freed outside the lock.
+        let oldest = (idle.len() == MAX_IDLE).then(|| idle.remove(0));
         idle.extend(self.codec.take());
+        drop(idle);
+        drop(oldest);
     }
 }
 

@@ -14,11 +14,16 @@ use std::sync::Arc;
 
 use crate::proto::deflate::{Deflater, EMPTY, History, Progress, TAIL};
 use crate::session::assembler::Overloaded;
+use crate::session::budget::Charge;
 use crate::session::codecs::{Codecs, Lent, Past};
 use crate::session::memory::grow;
 
 /// The least room that is given to a deflater, in bytes: an end of a flush must not be cut.
 const MIN_ROOM: usize = 64;
+
+/// The most that it is given before it has filled it, in bytes. More is charged: a peer that does not
+/// read keeps it there.
+const MAX_UNCHARGED: usize = 64 << 10;
 
 /// Up to this length messages are deflated at level 1, in bytes. That codes symbols as RFC 1951 §3.2.6
 /// fixes it. Codes of a message's own would have to be sent with it, which gains nothing yet: 64 bytes
@@ -53,12 +58,14 @@ impl Deflation {
         self.codecs.threshold(false)
     }
 
-    /// Deflates a whole message into `out`, whose contents it replaces; whether it is shorter then,
-    /// and there was memory to find out. Once it is sent, tell [`sent`](Self::sent).
-    #[must_use]
-    pub fn deflate(&mut self, message: &[u8], out: &mut Vec<u8>) -> bool {
+    /// Deflates a whole message into `out`, whose contents it replaces: the charge for these, to be
+    /// held as long as they are. `None` if it is not shorter then, or there was no memory to find out.
+    /// Once it is sent, tell [`sent`](Self::sent).
+    pub fn deflate(&mut self, message: &[u8], out: &mut Vec<u8>) -> Option<Charge> {
         let level = self.level(message.len());
-        self.deflater(level).is_some_and(|mut lent| deflate_shorter(lent.get(), message, out))
+        let mut lent = self.deflater(level)?;
+        let mut charge = self.codecs.no_charge();
+        deflate_shorter(lent.get(), message, out, &mut charge).then_some(charge)
     }
 
     /// Deflates a message by itself, for all connections with the same window; `None` as above.
@@ -66,7 +73,9 @@ impl Deflation {
         let mut lent = self.codecs.deflater(self.window_bits)?;
         lent.get().begin(&History::new(0), self.level(message.len()));
         let mut out = Vec::new();
-        deflate_shorter(lent.get(), message, &mut out).then(|| out.into_boxed_slice())
+        // It is kept with the message, and so is its owner's to count.
+        let charge = &mut self.codecs.no_charge();
+        deflate_shorter(lent.get(), message, &mut out, charge).then(|| out.into_boxed_slice())
     }
 
     /// The window, in bits.
@@ -123,8 +132,9 @@ impl DeflatedMessage {
             out.clear();
             out.extend_from_slice(&EMPTY);
         } else {
-            let first = fragment.len() / 2 + MIN_ROOM;
-            if !deflate(self.0.get(), fragment, out, first, usize::MAX) {
+            // Of what the caller has at hand, and holds meanwhile.
+            let granted = |_| true;
+            if !deflate(self.0.get(), fragment, out, usize::MAX, granted) {
                 return Err(Overloaded);
             }
             if fin {
@@ -136,28 +146,35 @@ impl DeflatedMessage {
 }
 
 /// Deflates a message into `out`, whose contents it replaces; whether it is shorter then.
-fn deflate_shorter(deflater: &mut Deflater, message: &[u8], out: &mut Vec<u8>) -> bool {
+fn deflate_shorter(
+    deflater: &mut Deflater,
+    message: &[u8],
+    out: &mut Vec<u8>,
+    charge: &mut Charge,
+) -> bool {
     let most = (message.len() + TAIL.len()).saturating_sub(1);
-    let is_shorter = deflate(deflater, message, out, message.len() / 2 + MIN_ROOM, most);
+    let grant = |len| len <= MAX_UNCHARGED || charge.grow(len as u64);
+    let is_shorter = deflate(deflater, message, out, most, grant);
     if is_shorter {
         out.truncate(out.len() - TAIL.len());
     }
     is_shorter
 }
 
-/// Deflates `input` into `out`, whose contents it replaces, with room for `first` bytes to begin with;
-/// whether at most `most` bytes have come of it, and there was memory for them.
+/// Deflates `input` into `out`, whose contents it replaces; whether at most `most` bytes have come of
+/// it, and the memory for them was granted and there.
 fn deflate(
     deflater: &mut Deflater,
     mut input: &[u8],
     out: &mut Vec<u8>,
-    first: usize,
     most: usize,
+    mut grant: impl FnMut(usize) -> bool,
 ) -> bool {
     out.clear();
+    let first = (input.len() / 4 + MIN_ROOM).min(MAX_UNCHARGED);
     let (mut filled, mut room) = (0, first.min(most));
     loop {
-        if !grow(out, room, most) {
+        if !grant(room) || !grow(out, room, most) {
             return false;
         }
         let Progress { read, written } = deflater.deflate(input, &mut out[filled..]);

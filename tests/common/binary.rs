@@ -137,9 +137,9 @@ impl Binary {
 /// What the system says of it.
 #[cfg(target_os = "linux")]
 impl Binary {
-    /// Threads when nobody is connected: the main one, those for the log and signals, and two that
-    /// accept.
-    pub const IDLE: u64 = 5;
+    /// Threads when nobody is connected: the main one, those for the log, signals and memory, and two
+    /// that accept.
+    pub const IDLE: u64 = 6;
 
     /// The memory it uses, in bytes.
     #[allow(unused, reason = "for tests of memory")]

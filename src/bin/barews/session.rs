@@ -18,6 +18,7 @@ use crate::compression::Agreement;
 use crate::log::message::MessageLog;
 use crate::log::{Field, Log, describe, escape, json};
 use crate::metrics::{Counters, Metrics};
+use crate::os::allocator::Connected;
 
 /// What a peer hears when the server shuts down: the same as the library says.
 pub const SHUTDOWN: &str = "the server is shutting down";
@@ -57,6 +58,7 @@ pub struct Session<'a> {
     #[cfg(feature = "deflate")]
     agreement: Agreement,
     start: Instant,
+    _connected: Connected,
     /// Whether the stream was given up, so that nothing of ours answers a Close.
     pub is_raw: bool,
     /// `None` until it is known, and for ever if the handler panics.
@@ -135,6 +137,7 @@ impl<'a> Session<'a> {
             #[cfg(feature = "deflate")]
             agreement: shared.metrics.compression.agreement(conn),
             start,
+            _connected: Connected::new(),
             is_raw: false,
             end: None,
         };
