@@ -67,6 +67,8 @@ pub struct Inflater {
 pub struct Deflater {
     zlib: Deflate,
     window_bits: u8,
+    /// Whether all is out that has come of what it has read.
+    is_flushed: bool,
 }
 
 impl History {
@@ -216,7 +218,7 @@ impl Deflater {
             mem_level: MEM_LEVEL,
             ..DeflateConfig::default()
         };
-        Self { zlib: Deflate::new_with_config(config), window_bits }
+        Self { zlib: Deflate::new_with_config(config), window_bits, is_flushed: true }
     }
 
     /// Whether it is one for a window of so many bits.
@@ -235,6 +237,11 @@ impl Deflater {
     /// A message begins, which may refer back to this, and is deflated at a level from 1, the fastest,
     /// to 9, which makes the shortest.
     pub fn begin(&mut self, history: &History, level: u8) {
+        // The last one may have been given up half-way, and a reset forgets neither that level 1 has a
+        // block open nor how far the buffer was emptied: the next one would come out wrong, or panic.
+        while !self.is_flushed {
+            self.deflate(&[], &mut [0; 1024]);
+        }
         self.zlib.reset();
         let set = self.zlib.set_level(level.into());
         debug_assert!(set.is_ok(), "nothing is to be written yet");
@@ -254,6 +261,7 @@ impl Deflater {
         debug_assert!(done.is_ok(), "any bytes can be deflated");
         let read = (self.zlib.total_in() - before.0) as usize;
         let written = (self.zlib.total_out() - before.1) as usize;
+        self.is_flushed = read == input.len() && written < out.len();
         Progress { read, written }
     }
 }

@@ -228,3 +228,36 @@ fn a_bomb_is_inflated_as_far_as_there_is_room() {
     assert_eq!(progress.map(|progress| progress.written), Ok(1000));
     assert!(bomb.len() < 1100);
 }
+
+/// Bytes that no level makes fewer.
+fn noise(len: usize) -> Vec<u8> {
+    let mut state = len as u64;
+    let mut byte = || {
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 56) as u8
+    };
+    (0..len).map(|_| byte()).collect()
+}
+
+/// As a message is that would be no shorter: the next one, of another connection and perhaps at
+/// another level, has the codec.
+#[test]
+fn a_message_that_is_given_up_leaves_nothing_behind() {
+    let messages = [sample(100, 7), noise(30_000), sample(30_000, 8)];
+    for bits in [9, 15] {
+        let mut deflater = Deflater::new(bits);
+        for (given_up, level) in [(1, 1), (1, 3), (3, 1), (2, 2), (3, 3), (6, 1), (9, 6)] {
+            for (len, room) in [(5_000, 1), (5_000, 2_500), (30_000, 15_000), (30_000, 30_000)] {
+                deflater.begin(&History::new(0), given_up);
+                let _ = deflater.deflate(&noise(len), &mut vec![0; room]);
+                for message in &messages {
+                    let payload = deflate((level, &mut deflater), message, &mut History::new(0));
+                    let back = inflate(&payload, &mut History::new(0));
+                    let case = format!("{given_up}, {level}, {bits} bits, {len} bytes, {room}");
+                    assert!(back.is_ok_and(|back| back == *message), "{case}");
+                }
+            }
+        }
+    }
+}
