@@ -99,8 +99,12 @@ fn a_message_for_many_refers_to_none_before_it() {
 fn what_is_long_once_it_is_deflated_is_charged() {
     let (codecs, mut deflation) = deflation(|settings| settings.max_memory = 1400 << 10);
     // Each byte is one of 16: half as long.
-    let long: Vec<u8> =
-        (0..600_000u64).map(|at| (at.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 60) as u8).collect();
+    let mut state = 1u64;
+    let mut nibble = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (state >> 60) as u8
+    };
+    let long: Vec<u8> = (0..600_000).map(|_| nibble()).collect();
     let mut out = Vec::new();
     let charge = deflation.deflate(&long[..300_000], &mut out);
     assert!(charge.is_some() && codecs.stats().codecs >= out.len() as u64);
