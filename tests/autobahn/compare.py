@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """The cases of expected.txt: as a spec for wstest, and held against its report.
 
-    compare.py spec URL [PATTERN...]               prints the spec
-    compare.py check SECONDS REPORT [PATTERN...]   compares; 1 if anything differs
+    compare.py spec [--deflate] URL [PATTERN...]               prints the spec
+    compare.py check [--deflate] SECONDS REPORT [PATTERN...]   compares; 1 if anything differs
 
-A pattern is a case id or a glob such as '7.*'; without any, every case counts.
+A pattern is a case id or a glob such as '7.*'; without any, every case counts. Those of
+permessage-deflate are there with --deflate only.
 """
 
 import json
@@ -14,31 +15,41 @@ from pathlib import Path
 
 AGENT = "barews"
 GROUPS = [f"{n}.*" for n in range(1, 11)]
+DEFLATE_GROUPS = ["12.*", "13.*"]  # there is no group 11
 
 
 def by_number(case):
     return [int(part) for part in case.split(".")]
 
 
-def expected(patterns):
+def matches(case, patterns):
+    return any(fnmatchcase(case, pattern) for pattern in patterns)
+
+
+def expected(deflate, patterns):
     """{case: (behavior, behaviorClose)} for the cases that a pattern matches."""
     lines = Path(__file__).with_name("expected.txt").read_text().splitlines()
     rows = [line.split() for line in lines if line and not line.startswith("#")]
-    every = {case: (behavior, close) for case, behavior, close in rows}
+    every = {
+        case: (behavior, close)
+        for case, behavior, close in rows
+        if deflate or not matches(case, DEFLATE_GROUPS)
+    }
     for pattern in patterns:
         if not any(fnmatchcase(case, pattern) for case in every):
-            sys.exit(f"autobahn: no case matches {pattern}")
+            sys.exit(f"autobahn: no case matches {pattern}{'' if deflate else ' without --deflate'}")
     return {
         case: verdict
         for case, verdict in every.items()
-        if not patterns or any(fnmatchcase(case, p) for p in patterns)
+        if not patterns or matches(case, patterns)
     }
 
 
-def spec(url, patterns):
+def spec(deflate, url, patterns):
     # A full run asks for whole groups, so that the suite, not expected.txt,
     # decides what is in them: a case missing from the file then shows as extra.
-    cases = list(expected(patterns)) if patterns else GROUPS
+    groups = GROUPS + DEFLATE_GROUPS if deflate else GROUPS
+    cases = list(expected(deflate, patterns)) if patterns else groups
     return {
         "outdir": ".",
         "servers": [{"agent": AGENT, "url": url}],
@@ -48,8 +59,8 @@ def spec(url, patterns):
     }
 
 
-def check(seconds, report, patterns):
-    want = expected(patterns)
+def check(deflate, seconds, report, patterns):
+    want = expected(deflate, patterns)
     try:
         results = json.loads(Path(report).read_text())[AGENT]
     except (OSError, ValueError, KeyError) as error:
@@ -78,9 +89,12 @@ def check(seconds, report, patterns):
 
 if __name__ == "__main__":
     command, args = sys.argv[1:2], sys.argv[2:]
+    deflate = args[:1] == ["--deflate"]
+    if deflate:
+        args = args[1:]
     if command == ["spec"] and args:
-        print(json.dumps(spec(args[0], args[1:]), indent=1))
+        print(json.dumps(spec(deflate, args[0], args[1:]), indent=1))
     elif command == ["check"] and len(args) >= 2:
-        check(args[0], args[1], args[2:])
+        check(deflate, args[0], args[1], args[2:])
     else:
         sys.exit(__doc__)
