@@ -195,6 +195,18 @@ check('another path agrees to one too, and to the one that the URL asks for', as
   await send(page, 'hello');
 });
 
+check('extensions are agreed to as expected, and messages come back whole', async ({ page }) => {
+  const echo = text => new Promise(resolve => {
+    const socket = new WebSocket(`ws://${location.host}/echo`);
+    const texts = ['', 'a', text, text, text.slice(0, 99), 'x'.repeat(1 << 20), text], came = [];
+    socket.onopen = () => { for (const one of texts) socket.send(one); };
+    socket.onmessage = ({ data }) => { if (came.push(data) === texts.length) socket.close(); };
+    socket.onclose = ({ code }) => resolve({ code, extensions: socket.extensions, whole: came.every((one, i) => one === texts[i]), came: came.length });
+  });
+  const text = JSON.stringify(Array.from({ length: 4000 }, (_, id) => ({ id, name: 'grüße \u{1f600}', value: Math.random() })));
+  assert.deepEqual(await page.evaluate(echo, text), { code: 1005, extensions: process.env.EXTENSIONS ?? '', whole: true, came: 7 });
+});
+
 check('a refusal is told, and the next connection works', async ({ page }) => {
   await page.getByRole('button', { name: '/invalid/{kind}' }).click();
   await page.keyboard.press('Enter');
