@@ -1,5 +1,5 @@
-// Opens the page through a proxy (PAGE_URL), and then a WebSocket from it (WS_PATH): text, binary
-// and a close with 4001. Fails if anything differs. The page's own HTTP/2 connection is there by
+// Opens the page through a proxy (PAGE_URL), and then a WebSocket from it (WS_PATH): text and binary,
+// compressed, and a close with 4001. Fails if anything differs. The page's own HTTP/2 connection is there by
 // then, and that is when Chromium sends a WebSocket through it.
 import assert from 'node:assert/strict';
 import { browser, visit } from '../page/browser.mjs';
@@ -20,10 +20,10 @@ try {
       seen.push(typeof data === 'string' ? data : [data.byteLength, new Uint8Array(data).every(byte => byte === 7)]);
       if (seen.length === 2) socket.close(4001, 'mirrored');
     };
-    socket.onclose = ({ code, reason, wasClean }) => resolve([...seen, code, reason, wasClean]);
+    socket.onclose = ({ code, reason, wasClean }) => resolve([...seen, socket.extensions, code, reason, wasClean]);
     setTimeout(() => resolve([...seen, 'no more within 10 s']), 10_000);
   }), process.env.WS_PATH);
-  assert.deepEqual(seen, ['grüße 👋', [100_000, true], 4001, 'mirrored', true]);
+  assert.deepEqual(seen, ['grüße 👋', [100_000, true], 'permessage-deflate; client_max_window_bits=12', 4001, 'mirrored', true]);
 } finally {
   await browser.close();
 }

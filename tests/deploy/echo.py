@@ -32,16 +32,18 @@ class Http1WebSocket:
 
     loop = asyncio.new_event_loop()
 
-    def __init__(self, port, tls, source, path="/", headers=()):
+    def __init__(self, port, tls, source, path="/", headers=(), compress=False):
         scheme = "wss" if tls else "ws"
         connecting = connect(
             f"{scheme}://localhost:{port}{path}", host="127.0.0.1", local_addr=(source, 0),
             ssl=tls, additional_headers=list(headers), max_size=None, ping_interval=None,
+            compression="deflate" if compress else None,
         )  # fmt: skip
         try:
             self.ws = self.wait(connecting.__aenter__())
         except InvalidStatus as refused:
             raise Refused(refused.response.status_code) from None
+        self.extensions = self.ws.response.headers.get("Sec-WebSocket-Extensions")
 
     def __enter__(self):
         return self
@@ -93,8 +95,8 @@ class Way:
             return Http2(self.port, self.tls(), source).websocket
         return functools.partial(Http1WebSocket, self.port, self.tls(), source)
 
-    def websocket(self, path="/", headers=(), source="127.0.0.1"):
-        return self.door(source)(path, headers)
+    def websocket(self, path="/", headers=(), source="127.0.0.1", compress=False):
+        return self.door(source)(path, headers, compress)
 
     def get(self, path, source="127.0.0.1"):
         """Status and body of a plain request, with HTTP/1.1."""
@@ -130,6 +132,18 @@ def large(way):
         message = os.urandom(1 << 20)
         ws.send(message)
         expect(ws.recv(), message)
+        expect(ws.close(1000, ""), (1000, ""))
+
+
+def deflate(way):
+    """An offer passes the proxy, and so does its answer, and what is compressed then."""
+    with way.websocket(compress=True) as ws:
+        name, *parameters = (ws.extensions or "none").split("; ")
+        expect((name, "client_max_window_bits=12" in parameters), ("permessage-deflate", True))
+        text = "grüße 👋, " * 9000
+        for message in ("", "a", text, bytes(1 << 20), os.urandom(1 << 16), text):
+            ws.send(message)
+            expect(ws.recv(), message)
         expect(ws.close(1000, ""), (1000, ""))
 
 
@@ -233,7 +247,7 @@ def chromium(stack, way):
         wait_until(f"HAProxy's log has {line}", lambda: line in stack.log("haproxy"), 5)
 
 
-CHECKS = (text, large, fragments, ping, close, plain, forwarded)
+CHECKS = (text, large, deflate, fragments, ping, close, plain, forwarded)
 
 
 def run(stack, certificate):

@@ -21,6 +21,7 @@ from h2.events import (
 from h2.settings import SettingCodes
 from wsproto.connection import Connection, ConnectionType
 from wsproto.events import BytesMessage, CloseConnection, Ping, Pong, TextMessage
+from wsproto.extensions import PerMessageDeflate
 
 TIMEOUT = 10  # seconds, for whatever is waited for
 
@@ -45,8 +46,8 @@ class Http2:
         while not self.h2.remote_settings.get(SettingCodes.ENABLE_CONNECT_PROTOCOL):
             self.pump()
 
-    def websocket(self, path="/", headers=()):
-        return Http2WebSocket(self, path, headers)
+    def websocket(self, path="/", headers=(), compress=False):
+        return Http2WebSocket(self, path, headers, compress)
 
     def flush(self):
         self.socket.sendall(self.h2.data_to_send())
@@ -61,7 +62,9 @@ class Http2:
                 raise ConnectionError(f"GOAWAY, error {event.error_code}")
             stream = self.streams.get(getattr(event, "stream_id", None))
             if isinstance(event, ResponseReceived):
-                stream.status = int(dict(event.headers)[":status"])
+                answer = dict(event.headers)
+                stream.status = int(answer[":status"])
+                stream.agree(answer.get("sec-websocket-extensions"))
             elif isinstance(event, DataReceived):
                 self.h2.acknowledge_received_data(
                     event.flow_controlled_length, event.stream_id
@@ -80,13 +83,17 @@ class Http2:
 class Http2WebSocket:
     """One WebSocket: a stream that stays open in both directions."""
 
-    def __init__(self, http2, path, headers):
+    def __init__(self, http2, path, headers, compress):
         self.http2 = http2
-        self.frames = Connection(ConnectionType.CLIENT)
+        self.deflate = PerMessageDeflate() if compress else None
+        self.frames = self.extensions = None
         self.events = []
         self.status = self.ended = None
         self.id = http2.h2.get_next_available_stream_id()
         http2.streams[self.id] = self
+        if compress:
+            offer = f"{self.deflate.name}; {self.deflate.offer()}"
+            headers = [*headers, ("sec-websocket-extensions", offer)]
         # RFC 8441 §4 and §5: no Upgrade, Connection or Sec-WebSocket-Key here.
         http2.h2.send_headers(
             self.id,
@@ -106,6 +113,13 @@ class Http2WebSocket:
             http2.pump()
         if self.status != 200:
             raise Refused(self.status)
+
+    def agree(self, extensions):
+        """The answer to CONNECT has come, with these extensions."""
+        self.extensions = extensions
+        if extensions and self.deflate:
+            self.deflate.finalize(extensions)
+        self.frames = Connection(ConnectionType.CLIENT, [self.deflate] if extensions else [])
 
     def __enter__(self):
         return self

@@ -9,7 +9,7 @@ from stack import Stack, stop_on_signals
 
 # Real time on a smaller scale: barews pings after 1 s in place of 60, and the
 # proxies cut after 8 s of silence in place of 130.
-PING = ("--ping-after", "1s", "--idle-timeout", "6s")
+OPTIONS = ("--ping-after", "1s", "--idle-timeout", "6s", "--deflate")
 PROXY_TIMEOUT = "8s"
 
 
@@ -17,13 +17,13 @@ def main(server):
     stop_on_signals()
     with tempfile.TemporaryDirectory() as scratch, Stack(server, scratch) as stack:
         certificate = stack.certificate()
-        first = stack.barews("a", *PING)
-        stack.barews("b", *PING)
+        first = stack.barews("a", *OPTIONS)
+        stack.barews("b", *OPTIONS)
         stack.nginx("a", PROXY_TIMEOUT)
         stack.haproxy("a", "b", PROXY_TIMEOUT)
         others = stack.processes[1:]
         failures = echo.run(stack, certificate)
-        failures += balance.run(stack, certificate, first, lambda: stack.barews("a", *PING))
+        failures += balance.run(stack, certificate, first, lambda: stack.barews("a", *OPTIONS))
         for process in others:
             if process.poll() is not None:
                 failures.append(f"{process.name} ended with {process.returncode}")
