@@ -222,6 +222,19 @@ test('ws: without --deflate nothing is agreed to, nor without an offer', async (
   });
 });
 
+test('ws: what there is no memory for is agreed to without context takeover', () =>
+  // Half of it is for histories: 32 KiB of what comes, which cannot be asked to be less here, and 2 of what goes.
+  serving(['--deflate', '--deflate-memory', '256K'], async url => {
+    const connections = [];
+    for (let i = 0; i < 5; i++) connections.push(await open(url, FEW[0]));
+    const fresh = { server_no_context_takeover: true, client_no_context_takeover: true };
+    assert.deepEqual(connections.map(({ header }) => parse(header)), [{}, {}, {}, fresh, fresh]);
+    for (let i = 0; i < 3; i++) {
+      for (const connection of connections) assert.ok(await measured(connection, JSON_TEXT) <= JSON_TEXT.length + 10);
+    }
+    for (const connection of connections) await close(connection);
+  }));
+
 /** Has a connection for each of a few offers, and one without, to a path. */
 async function members(url, act) {
   for (const one of [...FEW, false]) {
