@@ -29,6 +29,8 @@ pub(crate) struct Client {
     tally: Shared,
     habit: Habit,
     number: usize,
+    /// What it offers in the way of extensions.
+    offer: Option<&'static str>,
     state: State,
     /// What waits to be written.
     out: VecDeque<Piece>,
@@ -79,6 +81,7 @@ impl Client {
             tally: tally.clone(),
             habit,
             number,
+            offer: None,
             state: State::Connecting,
             out: VecDeque::new(),
             echoes: Echoes::default(),
@@ -86,6 +89,13 @@ impl Client {
             due: None,
             ended: false,
         })
+    }
+
+    /// Has it offer compression, and compress all that it sends.
+    pub(crate) fn offer(mut self, offer: &'static str) -> Self {
+        self.offer = Some(offer);
+        self.echoes = Echoes::compressed();
+        self
     }
 
     /// Sends a message and notes that its echo is awaited.
@@ -105,12 +115,19 @@ impl Client {
     }
 
     fn put(&mut self, len: usize) {
-        // Neighbours in time and in number send different bytes.
-        let stretch = Stretch::new(self.number * 977 + self.sent * 131, len);
+        // Neighbours in time and in number send different bytes. If they are compressed, most of a
+        // message was in the one before.
+        let apart = if self.offer.is_some() { 16 } else { 131 };
+        let stretch = Stretch::new(self.number * 977 + self.sent * apart, len);
         let opcode = if self.sent.is_multiple_of(2) { frame::BINARY } else { frame::TEXT };
         self.sent += 1;
-        self.out.push_back(Piece::Bytes(frame::header(frame::FIN | opcode, len), 0));
-        self.out.push_back(Piece::Payload(stretch, 0));
+        let first = frame::FIN | opcode;
+        if let Some(payload) = self.echoes.deflate(stretch.plain(0)) {
+            self.put_bytes(frame::frame(first | frame::RSV1, &payload));
+        } else {
+            self.put_bytes(frame::header(first, len));
+            self.out.push_back(Piece::Payload(stretch, 0));
+        }
         self.echoes.expect(opcode, stretch);
         self.tally.borrow_mut().sent += 1;
     }
@@ -144,7 +161,7 @@ impl Client {
             if !socket::is_connected(&self.stream).map_err(|error| fault("connecting", &error))? {
                 return Ok(Next::Socket);
             }
-            self.put_bytes(frame::REQUEST.to_vec());
+            self.put_bytes(self.offer.map_or_else(|| frame::REQUEST.to_vec(), frame::request));
             self.state = State::Asking;
         }
         if let Some(due) = self.due

@@ -9,7 +9,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crate::client::Habit;
-use crate::plan::{finish, open};
+use crate::plan::{finish, open_with};
 use crate::reactor::Reactor;
 use crate::tally::Tally;
 
@@ -20,15 +20,21 @@ pub(crate) struct Company {
 
 impl Company {
     /// Opens `count` connections that echo messages of `len` bytes `every` so often, and returns
-    /// when they are open, or have failed to.
-    pub(crate) fn start(server: SocketAddr, count: usize, every: Duration, len: usize) -> Self {
+    /// when they are open, or have failed to. They take these offers in turn, if there are any.
+    pub(crate) fn start(
+        server: SocketAddr,
+        count: usize,
+        every: Duration,
+        len: usize,
+        offers: &'static [&'static str],
+    ) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let (ready, is_ready) = channel();
         let thread = thread::spawn({
             let stop = Arc::clone(&stop);
             move || {
                 let (mut reactor, tally) = (Reactor::new(), Tally::shared());
-                open(&mut reactor, server, 0..count, Habit::Every(every, len), &tally);
+                open_with(&mut reactor, server, 0..count, Habit::Every(every, len), offers, &tally);
                 let _ = ready.send(());
                 while !stop.load(Ordering::Relaxed) {
                     reactor.turn(Instant::now() + Duration::from_millis(100));

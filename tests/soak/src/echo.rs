@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
+use crate::codec::{Agreed, Codec};
 use crate::frame::{self, Header, Stretch};
 
 /// The longest answer to the request, in bytes. Barews's is a quarter of this.
@@ -19,6 +20,12 @@ pub(crate) struct Echoes {
     left: Option<(Header, usize)>,
     /// How much of the echo under way has come, if one is.
     have: Option<usize>,
+    /// Whether it is compressed.
+    compressed: bool,
+    /// Whether compression was offered.
+    offered: bool,
+    /// What was agreed to, if anything was.
+    codec: Option<Codec>,
 }
 
 struct Awaited {
@@ -40,6 +47,16 @@ pub(crate) enum Came {
 }
 
 impl Echoes {
+    /// Those of a client that has offered compression.
+    pub(crate) fn compressed() -> Self {
+        Self { offered: true, ..Self::default() }
+    }
+
+    /// Compresses a message for the way out, if that was agreed to.
+    pub(crate) fn deflate(&mut self, plain: &[u8]) -> Option<Vec<u8>> {
+        self.codec.as_mut().map(|codec| codec.deflate(plain))
+    }
+
     /// A message goes out, whose echo is to come after those that were announced before.
     pub(crate) fn expect(&mut self, opcode: u8, stretch: Stretch) {
         self.awaited.push_back(Awaited { opcode, stretch, sent: Instant::now() });
@@ -65,14 +82,16 @@ impl Echoes {
         if !status.starts_with("HTTP/1.1 101 ") {
             return Err(format!("{status:?}"));
         }
-        let accept = text.lines().find_map(|line| {
-            let (name, value) = line.split_once(':')?;
-            name.eq_ignore_ascii_case("Sec-WebSocket-Accept").then_some(value.trim())
-        });
-        match accept {
-            Some(frame::ACCEPT) => Ok(Some(end + 4 - before)),
-            _ => Err("a wrong Sec-WebSocket-Accept".to_owned()),
+        if frame::header_value(&text, "Sec-WebSocket-Accept") != Some(frame::ACCEPT) {
+            return Err("a wrong Sec-WebSocket-Accept".to_owned());
         }
+        match frame::header_value(&text, "Sec-WebSocket-Extensions") {
+            None if self.offered => return Err("no extension".to_owned()),
+            Some(answer) if self.offered => self.codec = Some(Codec::new(Agreed::parse(answer)?)),
+            Some(_) => return Err("an extension that was not offered".to_owned()),
+            None => {}
+        }
+        Ok(Some(end + 4 - before))
     }
 
     /// Takes in some of the bytes, at least one; how many, and what they complete.
@@ -103,24 +122,28 @@ impl Echoes {
         self.partial.clear();
         self.left = Some((header, header.len));
         match header.opcode {
-            frame::CLOSE..=frame::PONG if header.len > 125 || !header.fin => {
-                return Err("a control frame that is long or fragmented".to_owned());
+            frame::CLOSE..=frame::PONG if header.len > 125 || !header.fin || header.compressed => {
+                return Err("a control frame that is long, fragmented or compressed".to_owned());
             }
             frame::CLOSE..=frame::PONG => {}
-            opcode => self.begin(opcode)?,
+            _ => self.begin(header)?,
         }
         let came = if header.len == 0 { self.complete(header)? } else { Came::Part };
         Ok((used - before, came))
     }
 
     /// A frame of data begins.
-    fn begin(&mut self, opcode: u8) -> Result<(), String> {
+    fn begin(&mut self, header: Header) -> Result<(), String> {
         let awaited = self.awaited.front().ok_or("an echo of nothing")?;
         let first = self.have.is_none();
         let right = if first { awaited.opcode } else { frame::CONTINUATION };
-        if opcode != right {
-            return Err(format!("opcode {opcode} instead of {right}"));
+        if header.opcode != right {
+            return Err(format!("opcode {} instead of {right}", header.opcode));
         }
+        if header.compressed && !(first && self.codec.is_some()) {
+            return Err("RSV1 where none may be".to_owned());
+        }
+        self.compressed = if first { header.compressed } else { self.compressed };
         self.have.get_or_insert(0);
         Ok(())
     }
@@ -129,12 +152,22 @@ impl Echoes {
         let (Some(awaited), Some(have)) = (self.awaited.front(), self.have.as_mut()) else {
             return Err("an echo of nothing".to_owned());
         };
-        let right = awaited.stretch.plain(*have);
-        if !right.starts_with(part) {
-            return Err("an echo with other bytes".to_owned());
+        match &mut self.codec {
+            Some(codec) if self.compressed => {
+                codec.inflate(part, |plain| compare(awaited.stretch, have, plain))
+            }
+            _ => compare(awaited.stretch, have, part),
         }
-        *have += part.len();
-        Ok(())
+    }
+
+    /// Compares what a compressed message leaves out at its end.
+    fn compare_end(&mut self) -> Result<(), String> {
+        match (&mut self.codec, self.awaited.front(), self.have.as_mut()) {
+            (Some(codec), Some(awaited), Some(have)) if self.compressed => {
+                codec.end(|plain| compare(awaited.stretch, have, plain))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The frame has ended.
@@ -150,19 +183,32 @@ impl Echoes {
                 [_] => Err("a Close of one byte".to_owned()),
             },
             _ if !header.fin => Ok(Came::Part),
-            _ => match (self.awaited.pop_front(), self.have.take()) {
-                (Some(awaited), Some(have)) if have == awaited.stretch.len => {
-                    Ok(Came::Echo(awaited.sent))
+            _ => {
+                self.compare_end()?;
+                match (self.awaited.pop_front(), self.have.take()) {
+                    (Some(awaited), Some(have)) if have == awaited.stretch.len => {
+                        Ok(Came::Echo(awaited.sent))
+                    }
+                    _ => Err("an echo cut short".to_owned()),
                 }
-                _ => Err("an echo cut short".to_owned()),
-            },
+            }
         }
     }
+}
+
+/// Compares a part of an echo that begins at `have`, which it moves on.
+fn compare(stretch: Stretch, have: &mut usize, part: &[u8]) -> Result<(), String> {
+    if !stretch.plain(*have).starts_with(part) {
+        return Err("an echo with other bytes".to_owned());
+    }
+    *have += part.len();
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::codec;
 
     /// What comes of `bytes` in pieces of `step`, after messages of these lengths.
     fn fed(lens: &[usize], bytes: &[u8], step: usize) -> Result<Vec<Came>, String> {
@@ -204,6 +250,26 @@ mod tests {
                 panic!("{all:?}")
             };
             assert_eq!(ping, b"hey");
+        }
+    }
+
+    #[test]
+    fn compressed_echoes_pass_whole_and_only_if_they_were_asked_for() {
+        let answer = format!(
+            "HTTP/1.1 101 X\r\nSec-WebSocket-Accept: {}\r\n\
+            Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n",
+            frame::ACCEPT
+        );
+        assert!(Echoes::default().answer(answer.as_bytes()).is_err());
+        let stretch = Stretch::new(0, 100);
+        let payload = codec::alone(stretch.plain(0));
+        for (first, cut, passes) in [(0xc2, 0, true), (0xc2, 2, false), (0x82, 0, false)] {
+            let mut echoes = Echoes::compressed();
+            assert_eq!(echoes.answer(answer.as_bytes()), Ok(Some(answer.len())));
+            echoes.expect(frame::BINARY, stretch);
+            let bytes = echo(first, &payload[..payload.len() - cut]);
+            let came = echoes.feed(&bytes[..2]).and_then(|_| echoes.feed(&bytes[2..]));
+            assert_eq!(matches!(came, Ok((_, Came::Echo(_)))), passes, "{first:x} {cut}");
         }
     }
 

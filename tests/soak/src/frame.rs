@@ -6,8 +6,11 @@
 
 use std::sync::LazyLock;
 
-/// FIN, and the opcodes of §5.2.
+/// FIN, and RSV1: the payload of a message is compressed (RFC 7692 §6).
 pub(crate) const FIN: u8 = 0x80;
+pub(crate) const RSV1: u8 = 0x40;
+
+/// The opcodes of §5.2.
 pub(crate) const CONTINUATION: u8 = 0;
 pub(crate) const TEXT: u8 = 1;
 pub(crate) const BINARY: u8 = 2;
@@ -32,8 +35,22 @@ pub(crate) const REQUEST: &[u8] = b"GET /soak HTTP/1.1\r\n\
     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
     Sec-WebSocket-Version: 13\r\n\r\n";
 
+/// The same with an offer of extensions.
+pub(crate) fn request(offer: &str) -> Vec<u8> {
+    let (last, rest) = (b"\r\n", &REQUEST[..REQUEST.len() - 2]);
+    [rest, format!("Sec-WebSocket-Extensions: {offer}\r\n").as_bytes(), last].concat()
+}
+
 /// What must be in the answer to [`REQUEST`].
 pub(crate) const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
+
+/// The value of a header in the head of an answer.
+pub(crate) fn header_value<'a>(head: &'a str, wanted: &str) -> Option<&'a str> {
+    head.lines().find_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        name.eq_ignore_ascii_case(wanted).then_some(value.trim())
+    })
+}
 
 /// A stretch of the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,6 +127,8 @@ pub(crate) fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Header {
     pub(crate) fin: bool,
+    /// RSV1 is set.
+    pub(crate) compressed: bool,
     pub(crate) opcode: u8,
     pub(crate) len: usize,
 }
@@ -119,10 +138,10 @@ impl Header {
     ///
     /// # Errors
     ///
-    /// What no server may send to a client that has agreed to no extension.
+    /// What no server may send, whatever was agreed.
     pub(crate) fn decode(bytes: &[u8]) -> Result<Option<(Self, usize)>, &'static str> {
         let [first, second, rest @ ..] = bytes else { return Ok(None) };
-        if first & 0x70 != 0 {
+        if first & 0x30 != 0 {
             return Err("a reserved bit is set");
         }
         if second & 0x80 != 0 {
@@ -140,7 +159,8 @@ impl Header {
             len => (len.into(), 2),
         };
         let len = usize::try_from(len).map_err(|_| "a frame of an absurd length")?;
-        let header = Self { fin: first & FIN != 0, opcode: first & 0x0f, len };
+        let [fin, compressed] = [FIN, RSV1].map(|bit| first & bit != 0);
+        let header = Self { fin, compressed, opcode: first & 0x0f, len };
         Ok(Some((header, used)))
     }
 }

@@ -7,11 +7,14 @@
 mod attacker;
 mod bomb;
 mod client;
+mod codec;
 mod company;
 mod echo;
 mod frame;
 mod histogram;
+mod hostile;
 mod knock;
+mod payload;
 mod plan;
 mod probe;
 mod reactor;

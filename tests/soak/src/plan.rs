@@ -78,6 +78,18 @@ pub(crate) fn open(
     habit: Habit,
     tally: &Shared,
 ) -> bool {
+    open_with(reactor, server, numbers, habit, &[], tally)
+}
+
+/// The same with offers of extensions, which the clients take in turn, if there are any.
+pub(crate) fn open_with(
+    reactor: &mut Reactor<Client>,
+    server: SocketAddr,
+    numbers: std::ops::Range<usize>,
+    habit: Habit,
+    offers: &[&'static str],
+    tally: &Shared,
+) -> bool {
     let end = Instant::now() + Duration::from_secs(30);
     let goal = tally.borrow().opened + numbers.len() as u64;
     let mut numbers = numbers.peekable();
@@ -95,7 +107,10 @@ pub(crate) fn open(
             && let Some(number) = numbers.next()
         {
             match Client::connect(server, number, habit, tally) {
-                Ok(client) => reactor.add(client),
+                Ok(client) => reactor.add(match offers {
+                    [] => client,
+                    offers => client.offer(offers[number % offers.len()]),
+                }),
                 Err(error) => tally.borrow_mut().fail(format!("no socket: {error}")),
             }
             waiting += 1;

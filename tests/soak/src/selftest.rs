@@ -50,6 +50,11 @@ const CASES: &[Case] = &[
     case("cap", 4, "slow-echo", &["their echo p99"]),
     case("burst", 4, "none", &[]),
     case("burst", 4, "leak-slot", &["threads after the storm", "places left"]),
+    case("deflate", 8, "none", &[]),
+    case("deflate", 4, "slow-echo", &["plain clients: echo p99", "compressing clients: echo p99"]),
+    case("deflate", 4, "alter-echo", &["plain clients: failed"]),
+    case("deflate", 8, "hoard", &["memory, peak", "memory when all have gone"]),
+    case("deflate", 14, "patient", &["unfinished, silent", "unfinished, 4 MiB"]),
 ];
 
 const fn case(

@@ -1,7 +1,8 @@
 //! The server as a process of its own, from start to kill.
 
-use std::io::{self, BufRead, BufReader};
-use std::net::SocketAddr;
+use std::collections::BTreeMap;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, Stdio};
 use std::sync::mpsc::{Sender, channel};
@@ -44,7 +45,7 @@ impl Program {
     }
 
     /// Starts a server on a free port of the loopback interface. Options that it does not have
-    /// are left out: the caller has asked.
+    /// are left out: the caller has asked. One with an empty value has none.
     ///
     /// # Errors
     ///
@@ -52,7 +53,10 @@ impl Program {
     pub(crate) fn start(&self, options: &[(&str, String)]) -> io::Result<Server> {
         let mut command = Command::new(&self.path);
         for (option, value) in options.iter().filter(|(option, _)| self.has(option)) {
-            command.args([option, value.as_str()]);
+            command.arg(option);
+            if !value.is_empty() {
+                command.arg(value);
+            }
         }
         if let Some(fault) = self.fault {
             command.env("FAULT", fault);
@@ -79,6 +83,21 @@ impl Program {
 }
 
 impl Server {
+    /// What the server itself says it has at present, by name: the gauges of its `/metrics`. Empty
+    /// if it serves none.
+    pub(crate) fn gauges(&self) -> BTreeMap<String, f64> {
+        let ask = || -> io::Result<String> {
+            let mut stream = TcpStream::connect(self.addr)?;
+            stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+            stream
+                .write_all(b"GET /metrics HTTP/1.1\r\nHost: soak\r\nConnection: close\r\n\r\n")?;
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer)?;
+            Ok(answer)
+        };
+        gauges(&ask().unwrap_or_default())
+    }
+
     /// What is wrong with the process, if anything: it has ended, or a thread has panicked.
     pub(crate) fn trouble(&mut self) -> Option<String> {
         if let Ok(Some(status)) = self.child.try_wait() {
@@ -86,6 +105,18 @@ impl Server {
         }
         self.alarm.lock().expect("no panic").clone()
     }
+}
+
+/// Those whose type is gauge, of a text in the format of Prometheus.
+fn gauges(text: &str) -> BTreeMap<String, f64> {
+    let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '));
+    let gauges: Vec<&str> =
+        types.filter(|(_, kind)| *kind == "gauge").map(|(name, _)| name).collect();
+    let values = text.lines().filter_map(|line| line.rsplit_once(' '));
+    values
+        .filter(|(name, _)| gauges.contains(&name.split('{').next().unwrap_or_default()))
+        .filter_map(|(name, value)| Some((name.to_owned(), value.parse().ok()?)))
+        .collect()
 }
 
 impl Drop for Server {
@@ -107,5 +138,18 @@ fn listen(stderr: ChildStderr, address: &Sender<SocketAddr>, alarm: &Mutex<Optio
         } else if line.contains("panicked") {
             alarm.lock().expect("no panic").get_or_insert(line.into_owned());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gauges_are_told_from_counters() {
+        let text = "HTTP/1.1 200 OK\r\n\r\n# HELP a Open.\n# TYPE a gauge\na 3\n\
+            # TYPE b_total counter\nb_total 7\n# TYPE c gauge\nc{of=\"x\"} 1.5\n";
+        let expected = [("a".to_owned(), 3.0), ("c{of=\"x\"}".to_owned(), 1.5)];
+        assert_eq!(gauges(text), BTreeMap::from(expected));
     }
 }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use barews::{BoxError, Config, Connection, Message, Server, Timeouts};
+use barews::{BoxError, Config, Connection, Deflate, Message, Server, Timeouts};
 
 /// What leaks is kept here, in use as far as anybody can tell.
 static LEAKED: Mutex<Vec<Vec<u8>>> = Mutex::new(Vec::new());
@@ -16,8 +16,9 @@ static OPENED: Mutex<Vec<File>> = Mutex::new(Vec::new());
 static CONNECTIONS: AtomicU64 = AtomicU64::new(0);
 static MESSAGES: AtomicU64 = AtomicU64::new(0);
 
-const OPTIONS: &str = "--max-connections --handshake-timeout --message-timeout --ping-after \
-    --idle-timeout --write-timeout --close-timeout";
+const OPTIONS: &str = "--max-connections --max-connections-per-ip --max-assembling --deflate \
+    --deflate-memory --handshake-timeout --message-timeout --ping-after --idle-timeout \
+    --write-timeout --close-timeout";
 
 fn main() -> std::io::Result<()> {
     let fault = std::env::var("FAULT").unwrap_or_default();
@@ -33,12 +34,28 @@ fn main() -> std::io::Result<()> {
             addr = arg;
             continue;
         }
+        if arg == "--deflate" {
+            config.compression = Some(Deflate::default());
+            continue;
+        }
         let value = args.next().unwrap_or_default();
         let number: u64 = value.trim_end_matches("ms").parse().expect("a number");
         let timeouts = &mut config.timeouts;
         let timeout = match arg.as_str() {
             "--max-connections" => {
                 config.limits.max_connections = number as usize;
+                continue;
+            }
+            "--max-connections-per-ip" => {
+                config.limits.max_connections_per_ip = number as usize;
+                continue;
+            }
+            "--max-assembling" => {
+                config.limits.max_buffered_bytes = number;
+                continue;
+            }
+            "--deflate-memory" => {
+                config.compression.as_mut().expect("--deflate comes first").max_memory = number;
                 continue;
             }
             "--handshake-timeout" => &mut timeouts.handshake,

@@ -72,7 +72,7 @@ pub(crate) fn run(plan: &Plan<'_>) -> Result<Report, NoReport> {
     let probe = server.probe;
     let held = probe.held();
 
-    let company = Company::start(server.addr, healthy, APART, LEN);
+    let company = Company::start(server.addr, healthy, APART, LEN, &[]);
     let (start, cpu) = (Instant::now(), probe.cpu());
     // In two threads: a loop that is busy with floods would see late how the others fare.
     let until = start + plan.length;

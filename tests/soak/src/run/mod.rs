@@ -4,6 +4,7 @@ mod attack;
 mod burst;
 mod cap;
 mod churn;
+mod deflate;
 mod idle;
 mod large;
 mod steady;
@@ -17,7 +18,7 @@ pub(crate) struct Run {
     pub(crate) hold: fn(&Plan<'_>) -> Result<Report, NoReport>,
 }
 
-pub(crate) const ALL: [Run; 7] = [
+pub(crate) const ALL: [Run; 8] = [
     Run { name: "steady", hold: steady::run },
     Run { name: "idle", hold: idle::run },
     Run { name: "churn", hold: churn::run },
@@ -25,4 +26,5 @@ pub(crate) const ALL: [Run; 7] = [
     Run { name: "attack", hold: attack::run },
     Run { name: "cap", hold: cap::run },
     Run { name: "burst", hold: burst::run },
+    Run { name: "deflate", hold: deflate::run },
 ];
