@@ -4,7 +4,7 @@
 //! memory is attacked by all of them at once, its processor only at a rate that leaves room for the
 //! honest ones, or their latency would say nothing. A bomb of 16 MiB takes 2 ms to inflate and 15
 //! to deflate for the way back, so 60 of them a second, 1 MB on the wire, keep a processor busy.
-//! Here are 10 a second; all kinds together want about half a processor.
+//! Here are 5 a second; all kinds together want about a third of a processor.
 //!
 //! The memory may come to what the settings say: `--deflate-memory`, `--max-assembling`, and for
 //! each connection what an idle one takes and a message that is too short to be counted.
@@ -50,8 +50,8 @@ const BESIDE: u64 = 32 << 20;
 /// give back.
 const LEFT: u64 = 4 << 10;
 const SLACK: Duration = Duration::from_secs(1);
-/// Connections a second, at most.
-const RATE: f64 = 1000.0;
+/// Connections a second, at most: until all are open, and from then on.
+const RATES: [f64; 2] = [1000.0, 300.0];
 
 /// Those who attack, while they do and at the end.
 struct Siege {
@@ -262,7 +262,7 @@ fn besiege<T>(
             most = most.max(reactor.peers().filter(|peer| peer.is_open()).count());
             next_look = now + Duration::from_millis(250);
         }
-        budget += RATE * (now - last).as_secs_f64();
+        budget += RATES[usize::from(besieged.is_some())] * (now - last).as_secs_f64();
         budget = budget.min(AT_ONCE as f64 / 2.0);
         last = now;
         while budget >= 1.0

@@ -83,9 +83,9 @@ fn fragments(payload: &[u8], each: usize) -> Vec<u8> {
     bytes
 }
 
-/// Ten a second, 160 KiB on the wire and as many MiB inflated.
+/// Five a second, 80 KiB on the wire and as many MiB inflated.
 fn bombs() -> Kind {
-    Kind { echoes: true, ..kind("bombs of 16 MiB", 300, message(&payload::zeros(LONGEST)), 30) }
+    Kind { echoes: true, ..kind("bombs of 16 MiB", 150, message(&payload::zeros(LONGEST)), 30) }
 }
 
 /// Bombs that are too large: only what shows it has to be inflated. 1 GiB was announced.
@@ -99,7 +99,7 @@ fn endless() -> Kind {
     Kind {
         ends: vec![TOO_BIG, TRY_AGAIN],
         must: Some(TOO_BIG),
-        ..kind("endless bombs, one frame", 100, bytes, 20)
+        ..kind("endless bombs, one frame", 50, bytes, 20)
     }
 }
 
@@ -108,7 +108,7 @@ fn endless_fragments() -> Kind {
     Kind {
         ends: vec![TOO_BIG, TRY_AGAIN],
         must: Some(TOO_BIG),
-        ..kind("endless bombs, fragments", 100, bytes, 20)
+        ..kind("endless bombs, fragments", 50, bytes, 20)
     }
 }
 
@@ -129,7 +129,7 @@ fn wave(plan: &Plan<'_>, deadline: Duration) -> Kind {
     Kind {
         name: "unfinished, second wave",
         count: 3000,
-        beat: Duration::from_secs(1),
+        beat: Duration::from_secs(3),
         second_wave: true,
         // Fewer than that are none too many.
         must: (plan.divisor == 1).then_some(TRY_AGAIN),
@@ -145,14 +145,14 @@ fn swollen(deadline: Duration) -> Kind {
         ends: vec![POLICY, TRY_AGAIN],
         must: Some(POLICY),
         deadline: Some(deadline),
-        ..kind("unfinished, 4 MiB", 180, bytes, deadline.as_secs().max(1))
+        ..kind("unfinished, 4 MiB", 100, bytes, deadline.as_secs().max(1))
     }
 }
 
-/// What takes long to inflate, byte for byte: 800 KB a second.
+/// What takes long to inflate, byte for byte: 400 KB a second.
 fn blocks() -> Kind {
     let bytes = message(&payload::dynamic_blocks(32 << 10));
-    Kind { echoes: true, ..kind("small dynamic blocks", 100, bytes, 4) }
+    Kind { echoes: true, ..kind("small dynamic blocks", 50, bytes, 4) }
 }
 
 /// Streams that end, a thousand in each message: what takes longest, byte for byte. 40 KB a second.
@@ -178,13 +178,16 @@ fn empty(deadline: Duration) -> Kind {
 /// Little that becomes much for a peer that does not read it.
 fn deaf(write: Duration) -> Kind {
     const LEN: usize = 256 << 10;
+    let beat = Duration::from_millis(100);
     Kind {
         requests: SMALLEST.iter().map(|offer| frame::request(offer)).collect(),
         deaf: true,
         ends: vec![End::Cut],
         must: Some(End::Cut),
-        // A second for each 64 KiB of the message; 2.2 times as in the run "attack".
-        deadline: Some((write + Duration::from_secs(LEN as u64 >> 16)) * 11 / 5),
+        // A second for each 64 KiB of the message; 2.2 times as in the run "attack". The clock starts
+        // when there is no room left here, and the system keeps ten messages for the server.
+        deadline: Some((write + Duration::from_secs(LEN as u64 >> 16)) * 11 / 5 + 10 * beat),
+        beat,
         ..kind("deaf, bombs echoed", 40, message(&payload::far_repeats(LEN)), 1)
     }
 }
@@ -193,5 +196,5 @@ fn deaf(write: Duration) -> Kind {
 fn histories(count: usize) -> Kind {
     let requests = LARGEST.iter().map(|offer| frame::request(offer)).collect();
     let bytes = message(&payload::zeros(33 << 10));
-    Kind { requests, echoes: true, ..kind("full histories", count, bytes, 20) }
+    Kind { requests, echoes: true, ..kind("full histories", count, bytes, 30) }
 }
