@@ -178,7 +178,7 @@ fn empty(deadline: Duration) -> Kind {
 /// Little that becomes much for a peer that does not read it.
 fn deaf(write: Duration) -> Kind {
     const LEN: usize = 256 << 10;
-    let beat = Duration::from_millis(100);
+    let beat = Duration::from_millis(250);
     Kind {
         requests: SMALLEST.iter().map(|offer| frame::request(offer)).collect(),
         deaf: true,
@@ -188,7 +188,7 @@ fn deaf(write: Duration) -> Kind {
         // when there is no room left here, and the system keeps ten messages for the server.
         deadline: Some((write + Duration::from_secs(LEN as u64 >> 16)) * 11 / 5 + 10 * beat),
         beat,
-        ..kind("deaf, bombs echoed", 40, message(&payload::far_repeats(LEN)), 1)
+        ..kind("deaf, bombs echoed", 12, message(&payload::far_repeats(LEN)), 1)
     }
 }
 
