@@ -4,7 +4,7 @@
 //! memory is attacked by all of them at once, its processor only at a rate that leaves room for the
 //! honest ones, or their latency would say nothing. A bomb of 16 MiB takes 2 ms to inflate and 15
 //! to deflate for the way back, so 60 of them a second, 1 MB on the wire, keep a processor busy.
-//! Here are 5 a second; all kinds together want about a third of a processor.
+//! Here are 2 a second; all kinds together want about a third of a processor.
 //!
 //! The memory may come to what the settings say: `--deflate-memory`, `--max-assembling`, and for
 //! each connection what an idle one takes and a message that is too short to be counted.
@@ -41,7 +41,7 @@ const OFFERS: [&str; 4] = [
 
 /// What the server is told.
 const DEFLATE_MEMORY: u64 = 256 << 20;
-const ASSEMBLING: u64 = 512 << 20;
+const ASSEMBLING: u64 = 256 << 20;
 /// Resident memory a connection, in bytes: when idle, and for a message that is not counted.
 const EACH: u64 = (12 << 10) + (16 << 10);
 /// Eight compressors and eight inflaters that wait to be lent, and what an allocator loses.
@@ -89,10 +89,9 @@ pub(crate) fn run(plan: &Plan<'_>) -> Result<Report, NoReport> {
 
     let plain = Company::start(server.addr, healthy / 2, APART, LEN, &[]);
     let packed = Company::start(server.addr, healthy.div_ceil(2), APART, LEN, &OFFERS);
-    // A server that has no inflater left to lend has none for the honest either.
-    let (siege, packed) = besiege(&server, &kinds, plan.length, || packed.finish());
+    let siege = besiege(&server, &kinds, plan.length);
     let peak = probe.peak();
-    let plain = plain.finish();
+    let (plain, packed) = (plain.finish(), packed.finish());
     let after = probe.held_once(held, Duration::from_secs(5));
     let connections = (hostile + healthy) as u64;
     let left = memory_once(probe, before + connections * LEFT, Duration::from_secs(5));
@@ -219,13 +218,8 @@ fn memory_once(probe: Probe, goal: u64, patience: Duration) -> u64 {
 }
 
 /// Opens all of them, keeps them at it for so long, and has them go. The second wave comes in the
-/// last quarter, after `before_wave`.
-fn besiege<T>(
-    server: &Server,
-    kinds: &[Kind],
-    length: Duration,
-    before_wave: impl FnOnce() -> T,
-) -> (Siege, T) {
+/// last quarter.
+fn besiege(server: &Server, kinds: &[Kind], length: Duration) -> Siege {
     let fates: Vec<RefCell<Fate>> = kinds.iter().map(|_| RefCell::default()).collect();
     let mut reactor = Reactor::<Hostile>::new();
     // The kinds in turn, as long as there are any left of them.
@@ -236,7 +230,7 @@ fn besiege<T>(
     let (start, cpu) = (Instant::now(), server.probe.cpu());
     let (mut besieged, mut most, mut number) = (None, 0, 0);
     let (mut next_look, mut last, mut budget) = (start, start, 0.0);
-    let (mut before_wave, mut wave) = (Some(before_wave), None);
+    let mut is_wave = false;
     loop {
         let now = Instant::now();
         // If they do not open within half a minute, the report will say so.
@@ -244,18 +238,14 @@ fn besiege<T>(
             besieged = Some(now);
         }
         let time = besieged.map_or(Duration::ZERO, |since| now - since);
-        if time > length * 3 / 4
-            && let Some(before_wave) = before_wave.take()
-        {
-            wave = Some(before_wave());
+        if time > length * 3 / 4 && !is_wave {
+            is_wave = true;
             reactor.each(|peer, _| peer.release());
         }
-        if time > length
-            && let Some(wave) = wave
-        {
+        if time > length {
             let (time, cpu) = (start.elapsed(), server.probe.cpu() - cpu);
             let fates = fates.iter().map(|fate| fate.borrow().clone()).collect();
-            break (Siege { fates, most, time, cpu }, wave);
+            break Siege { fates, most, time, cpu };
         }
         if next_look <= now {
             reactor.peers().for_each(|peer| peer.judge(now, SLACK));
@@ -270,7 +260,7 @@ fn besiege<T>(
         {
             match Hostile::connect(server.addr, number, &kinds[at], &fates[at]) {
                 Ok(mut peer) => {
-                    if wave.is_some() {
+                    if is_wave {
                         peer.release();
                     }
                     reactor.add(peer);

@@ -83,9 +83,9 @@ fn fragments(payload: &[u8], each: usize) -> Vec<u8> {
     bytes
 }
 
-/// Five a second, 80 KiB on the wire and as many MiB inflated.
+/// Two a second, 32 KiB on the wire and as many MiB inflated.
 fn bombs() -> Kind {
-    Kind { echoes: true, ..kind("bombs of 16 MiB", 150, message(&payload::zeros(LONGEST)), 30) }
+    Kind { echoes: true, ..kind("bombs of 16 MiB", 60, message(&payload::zeros(LONGEST)), 30) }
 }
 
 /// Bombs that are too large: only what shows it has to be inflated. 1 GiB was announced.
@@ -99,7 +99,7 @@ fn endless() -> Kind {
     Kind {
         ends: vec![TOO_BIG, TRY_AGAIN],
         must: Some(TOO_BIG),
-        ..kind("endless bombs, one frame", 50, bytes, 20)
+        ..kind("endless bombs, one frame", 20, bytes, 20)
     }
 }
 
@@ -108,7 +108,7 @@ fn endless_fragments() -> Kind {
     Kind {
         ends: vec![TOO_BIG, TRY_AGAIN],
         must: Some(TOO_BIG),
-        ..kind("endless bombs, fragments", 50, bytes, 20)
+        ..kind("endless bombs, fragments", 20, bytes, 20)
     }
 }
 
@@ -145,7 +145,7 @@ fn swollen(deadline: Duration) -> Kind {
         ends: vec![POLICY, TRY_AGAIN],
         must: Some(POLICY),
         deadline: Some(deadline),
-        ..kind("unfinished, 4 MiB", 100, bytes, deadline.as_secs().max(1))
+        ..kind("unfinished, 4 MiB", 80, bytes, deadline.as_secs().max(1))
     }
 }
 
@@ -188,7 +188,7 @@ fn deaf(write: Duration) -> Kind {
         // when there is no room left here, and the system keeps ten messages for the server.
         deadline: Some((write + Duration::from_secs(LEN as u64 >> 16)) * 11 / 5 + 10 * beat),
         beat,
-        ..kind("deaf, bombs echoed", 12, message(&payload::far_repeats(LEN)), 1)
+        ..kind("deaf, bombs echoed", 6, message(&payload::far_repeats(LEN)), 1)
     }
 }
 
