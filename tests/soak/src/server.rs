@@ -60,6 +60,8 @@ impl Program {
         }
         if let Some(fault) = self.fault {
             command.env("FAULT", fault);
+            // What the library's documentation advises for a program that does not see to it itself.
+            command.env("MALLOC_MMAP_THRESHOLD_", "131072").env("MALLOC_ARENA_MAX", "1");
         }
         command.arg("127.0.0.1:0").stdin(Stdio::null()).stdout(Stdio::null());
         let mut child = command.stderr(Stdio::piped()).spawn()?;
