@@ -52,8 +52,8 @@ const CASES: &[Case] = &[
     case("burst", 4, "leak-slot", &["threads after the storm", "places left"]),
     case("deflate", 8, "none", &[]),
     case("deflate", 4, "slow-echo", &["plain clients: echo p99", "compressing clients: echo p99"]),
-    case("deflate", 4, "alter-echo", &["plain clients: failed"]),
-    case("deflate", 8, "hoard", &["memory, peak", "memory when all have gone"]),
+    case("deflate", 4, "lose-last", &["plain clients: echoes", "compressing clients: echoes"]),
+    case("deflate", 8, "hoard", &["memory when all have gone"]),
     case("deflate", 14, "patient", &["unfinished, silent", "unfinished, 4 MiB"]),
 ];
 

@@ -28,7 +28,7 @@ use crate::server::Server;
 use crate::tally::Tally;
 
 const OPTION: &str = "--deflate";
-/// Those who are honest, half of them with compression.
+/// Those who are honest, half of them with compression, whatever the scale.
 const HEALTHY: usize = 100;
 const APART: Duration = Duration::from_millis(100);
 const LEN: usize = 200;
@@ -74,9 +74,8 @@ pub(crate) fn run(plan: &Plan<'_>) -> Result<Report, NoReport> {
         .map(|(option, seconds)| plan.deadline(option, Duration::from_secs(seconds)));
     let kinds = kinds::all(plan, message.value, write.value);
     let hostile: usize = kinds.iter().map(|kind| kind.count).sum();
-    let healthy = plan.count(HEALTHY);
-    plan.need(hostile + 2 * healthy)?;
-    let places = (hostile + 2 * healthy + AT_ONCE).to_string();
+    plan.need(hostile + 2 * HEALTHY)?;
+    let places = (hostile + 2 * HEALTHY + AT_ONCE).to_string();
     let mut server = plan.start(&[
         (OPTION, String::new()),
         ("--deflate-memory", DEFLATE_MEMORY.to_string()),
@@ -90,19 +89,19 @@ pub(crate) fn run(plan: &Plan<'_>) -> Result<Report, NoReport> {
     let probe = server.probe;
     let (held, before, gauges) = (probe.held(), probe.steady_memory().rss, server.gauges());
 
-    let plain = Company::start(server.addr, healthy / 2, APART, LEN, &[]);
-    let packed = Company::start(server.addr, healthy.div_ceil(2), APART, LEN, &OFFERS);
+    let plain = Company::start(server.addr, HEALTHY / 2, APART, LEN, &[]);
+    let packed = Company::start(server.addr, HEALTHY / 2, APART, LEN, &OFFERS);
     let siege = besiege(&server, &kinds, plan.length);
     let peak = probe.peak();
     let (plain, packed) = (plain.finish(), packed.finish());
     let after = probe.held_once(held, Duration::from_secs(5));
-    let connections = (hostile + healthy) as u64;
+    let connections = (hostile + HEALTHY) as u64;
     let rest = before + connections * LEFT + BESIDE;
     let left = memory_once(probe, rest, Duration::from_secs(5));
 
     let bytes: u64 = siege.fates.iter().map(|fate| fate.bytes).sum();
     report.done(format!(
-        "{hostile} hostile connections, {} opened and {} sent by them, {} beside {healthy} clients × \
+        "{hostile} hostile connections, {} opened and {} sent by them, {} beside {HEALTHY} clients × \
          {LEN} B each {} ms ({} messages); --deflate-memory {}, --max-assembling {}; deadlines: \
          message {}, write {}",
         siege.fates.iter().map(Fate::opened).sum::<u64>(),
