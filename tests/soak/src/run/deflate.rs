@@ -64,6 +64,8 @@ struct Siege {
     /// From when all had opened until the end.
     time: Duration,
     cpu: Duration,
+    /// What the server said that it had, at the end.
+    gauges: BTreeMap<String, f64>,
 }
 
 pub(crate) fn run(plan: &Plan<'_>) -> Result<Report, NoReport> {
@@ -143,6 +145,9 @@ pub(crate) fn run(plan: &Plan<'_>) -> Result<Report, NoReport> {
         format!("{}, {}", sum(|fate| fate.with_takeover), sum(|fate| fate.without_takeover)),
     );
     report.note("processor time", format!("{} in {}", secs(siege.cpu), secs(siege.time)));
+    for (name, value) in &siege.gauges {
+        report.note(format!("{name}, at the end of the siege"), value);
+    }
     settled(&mut report, &gauges, &server);
     report.back(held, after);
     report.alive(&mut server);
@@ -262,7 +267,7 @@ fn besiege(server: &Server, kinds: &[Kind], length: Duration) -> Siege {
         if time > length {
             let (time, cpu) = (start.elapsed(), server.probe.cpu() - cpu);
             let fates = fates.iter().map(|fate| fate.borrow().clone()).collect();
-            break Siege { fates, most, time, cpu };
+            break Siege { fates, most, time, cpu, gauges: server.gauges() };
         }
         if next_look <= now {
             reactor.peers().for_each(|peer| peer.judge(now, SLACK));
