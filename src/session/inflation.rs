@@ -91,12 +91,13 @@ impl Inflation {
         let progress = inflater.inflate(input, room, history)?;
         message.received += progress.read as u64;
         message.len += progress.written as u64;
-        if message.len > self.max_message_size {
-            return Err(ProtocolError::MessageTooBig(self.max_message_size).into());
-        }
+        // Ahead of the limit, as it would be if the bytes had come one by one.
         if let Some(utf8) = &mut message.utf8 {
             // §8.1: the first byte that no UTF-8 text could have here ends the connection.
             utf8.feed(&room[..progress.written]).map_err(|_| ProtocolError::TextNotUtf8)?;
+        }
+        if message.len > self.max_message_size {
+            return Err(ProtocolError::MessageTooBig(self.max_message_size).into());
         }
         target.add(progress.written)?;
         let done = progress.read == input.len() && progress.written < room_len;

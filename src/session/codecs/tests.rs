@@ -65,8 +65,8 @@ fn a_deflater_is_for_its_window_and_few_are_kept() {
     drop(small);
     let windows = || -> Vec<u8> {
         let idle = codecs.deflaters.lock();
-        let bits = |deflater: &Box<Deflater>| (9..=15).find(|bits| deflater.is_for(*bits)).unwrap();
-        idle.iter().map(bits).collect()
+        let bits = |deflater: &Deflater| (9..=15).find(|bits| deflater.is_for(*bits)).unwrap();
+        idle.iter().map(|deflater| bits(deflater)).collect()
     };
     assert_eq!(windows(), [15, 9]);
     let all: Vec<_> = (0..20).map(|at| codecs.deflater(9 + at % 7).unwrap()).collect();
