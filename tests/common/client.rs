@@ -182,6 +182,12 @@ impl RawClient {
         Frame::read(&mut self.stream).expect("a frame")
     }
 
+    /// The same where compression was agreed on; whether RSV1 was set.
+    #[allow(unused, reason = "for the tests of compression")]
+    pub fn read_marked_frame(&mut self) -> Option<(bool, Frame)> {
+        Frame::read_marked(&mut self.stream).expect("a frame")
+    }
+
     /// The same, where the stream may have been reset: that too is `None`.
     pub fn try_read_frame(&mut self) -> Option<Frame> {
         Frame::read(&mut self.stream).unwrap_or(None)

@@ -15,6 +15,9 @@ pub const PONG: u8 = 0x8a;
 /// The last fragment of a message.
 pub const CONT: u8 = 0x80;
 const FIN: u8 = 0x80;
+/// Set on the first frame of a compressed message (RFC 7692 §6).
+#[allow(unused, reason = "for the tests of compression")]
+pub const RSV1: u8 = 0x40;
 
 /// The masking key of the examples in §5.7.
 const KEY: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
@@ -125,6 +128,15 @@ impl Frame {
 
     /// Reads a frame and holds it to §5; `None` is the end of the stream.
     pub fn read(stream: &mut impl Read) -> io::Result<Option<Self>> {
+        let frame = Self::read_marked(stream)?;
+        Ok(frame.map(|(is_marked, frame)| {
+            assert!(!is_marked, "§5.2: RSV1 is set, and no extension was agreed on: {frame:?}");
+            frame
+        }))
+    }
+
+    /// The same where RSV1 has a meaning (RFC 7692 §6); whether it was set.
+    pub fn read_marked(stream: &mut impl Read) -> io::Result<Option<(bool, Self)>> {
         let mut start = [0; 2];
         // Whatever stops a process and lets it go on may interrupt a read.
         let len = loop {
@@ -138,9 +150,11 @@ impl Frame {
         }
         stream.read_exact(&mut start[1..])?;
         let [first, second] = start;
-        assert_eq!(first & 0x70, 0, "§5.2: reserved bits in {start:02x?}");
+        assert_eq!(first & 0x30, 0, "§5.2: reserved bits in {start:02x?}");
         assert_eq!(second & 0x80, 0, "§5.1: a server does not mask: {start:02x?}");
-        let (fin, opcode) = (first & FIN != 0, first & 0xf);
+        let (fin, opcode, is_marked) = (first & FIN != 0, first & 0xf, first & RSV1 != 0);
+        // RFC 7692 §6.1.
+        assert!(!is_marked || matches!(opcode, 1 | 2), "RSV1 on a frame of opcode {opcode}");
         assert!(matches!(opcode, 0..=2 | 8..=10), "§5.2: reserved opcode {opcode}");
         let len = match second {
             126 => {
@@ -163,7 +177,7 @@ impl Frame {
         assert!(len <= 64 << 20, "no test makes the server send {len} bytes");
         let mut payload = vec![0; len as usize];
         stream.read_exact(&mut payload)?;
-        Ok(Some(Self { fin, opcode, payload }))
+        Ok(Some((is_marked, Self { fin, opcode, payload })))
     }
 }
 

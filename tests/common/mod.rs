@@ -10,6 +10,13 @@ mod conversation;
 mod refusal;
 mod binary;
 pub mod client;
+#[cfg(feature = "deflate")]
+#[allow(unused, reason = "for the tests of compression")]
+#[macro_use]
+pub mod compressed;
+#[cfg(feature = "deflate")]
+#[allow(unused, reason = "for the tests of compression")]
+pub mod deflate;
 mod frame;
 mod request;
 mod script;
@@ -22,7 +29,9 @@ use barews::{Config, Limits, Timeouts};
 pub use binary::{Binary, command};
 pub use client::RawClient;
 pub use conversation::{Case, closes, converse, echoes, fails};
-pub use frame::{BINARY, CLOSE, CONT, Frame, PING, PONG, TEXT, close, frame, head, hex, masked};
+pub use frame::{
+    BINARY, CLOSE, CONT, Frame, PING, PONG, RSV1, TEXT, close, frame, head, hex, masked,
+};
 pub use refusal::{Refused, accept, malformed, refuse, refused};
 pub use request::{ACCEPT, Request, r0};
 pub use script::{Faults, Outcome, Script, run_script, unchanged};
