@@ -33,22 +33,48 @@ const DISTANCES: [(usize, u32); 30] = {
 /// The order of code lengths in the header of a dynamic block (RFC 1951 §3.2.7).
 const ORDER: [usize; 19] = [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15];
 
-/// How long the codes of a block are.
+/// The codes of a block, each as its bits, the first one lowest, and how many these are.
 #[derive(Clone)]
 struct Codes {
-    literals: Vec<u8>,
-    distances: Vec<u8>,
+    literals: Vec<(usize, u32)>,
+    distances: Vec<(usize, u32)>,
+}
+
+/// The lengths of the fixed codes (RFC 1951 §3.2.6).
+fn fixed() -> [Vec<u8>; 2] {
+    let literals = (0..288).map(|symbol| match symbol {
+        0..=143 => 8,
+        144..=255 => 9,
+        256..=279 => 7,
+        _ => 8,
+    });
+    [literals.collect(), vec![5; 30]]
+}
+
+/// The codes that have these lengths (RFC 1951 §3.2.2).
+fn codes(lens: &[u8]) -> Vec<(usize, u32)> {
+    let count = |len| lens.iter().filter(|&&other| other == len && len > 0).count();
+    let mut next = vec![0; 16];
+    for len in 1..16 {
+        next[len] = (next[len - 1] + count(len as u8 - 1)) << 1;
+    }
+    let code = |&len: &u8| {
+        let code = next[usize::from(len)];
+        next[usize::from(len)] += 1;
+        let reversed = (0..len).fold(0, |bits, at| bits << 1 | (code >> at & 1));
+        (reversed, u32::from(len))
+    };
+    lens.iter().map(code).collect()
 }
 
 impl Codes {
+    fn new([literals, distances]: [&[u8]; 2]) -> Self {
+        Self { literals: codes(literals), distances: codes(distances) }
+    }
+
     fn fixed() -> Self {
-        let literals = (0..288).map(|symbol| match symbol {
-            0..=143 => 8,
-            144..=255 => 9,
-            256..=279 => 7,
-            _ => 8,
-        });
-        Self { literals: literals.collect(), distances: vec![5; 30] }
+        let [literals, distances] = &fixed();
+        Self::new([literals, distances])
     }
 }
 
@@ -83,7 +109,7 @@ impl Bits {
             if self.used == 0 {
                 self.bytes.push(0);
             }
-            let bit = (value >> at & 1) as u8;
+            let bit = (value.checked_shr(at).unwrap_or(0) & 1) as u8;
             *self.bytes.last_mut().expect("a byte") |= bit << self.used;
             self.used = (self.used + 1) % 8;
         }
@@ -111,10 +137,11 @@ impl Bits {
 
     /// The header of a block with codes of these lengths.
     pub fn dynamic(mut self, last: bool, literals: &[u8], distances: &[u8]) -> Self {
-        self.codes = Codes { literals: literals.to_vec(), distances: distances.to_vec() };
+        self.codes = Codes::new([literals, distances]);
         let mut bits = self.dynamic_head(last, literals.len(), distances.len());
+        let code = codes(&[4; 16]);
         for &len in literals.iter().chain(distances) {
-            bits.code(&[4; 16], usize::from(len));
+            bits.code(code[usize::from(len)]);
         }
         bits
     }
@@ -126,25 +153,13 @@ impl Bits {
         ORDER.iter().fold(head, |head, &symbol| head.put(if symbol < 16 { 4 } else { 0 }, 3))
     }
 
-    /// A symbol of a code whose lengths are these (RFC 1951 §3.2.2).
-    fn code(&mut self, lens: &[u8], symbol: usize) {
-        let len = lens[symbol];
-        assert!(len > 0, "symbol {symbol} has no code");
-        let mut code = 0;
-        for bits in 1..=len {
-            code =
-                (code + lens.iter().filter(|&&other| other == bits - 1 && other > 0).count()) << 1;
-        }
-        code += lens[..symbol].iter().filter(|&&other| other == len).count();
-        for at in (0..u32::from(len)).rev() {
-            self.add(code >> at & 1, 1);
-        }
+    fn code(&mut self, (code, len): (usize, u32)) {
+        assert!(len > 0, "a symbol that has no code");
+        self.add(code, len);
     }
 
     fn symbol(&mut self, symbol: usize) {
-        let codes = std::mem::take(&mut self.codes.literals);
-        self.code(&codes, symbol);
-        self.codes.literals = codes;
+        self.code(self.codes.literals[symbol]);
     }
 
     /// A symbol of the code of literals and lengths, whatever it means.
@@ -172,9 +187,7 @@ impl Bits {
         self.symbol(257 + at);
         self.add(len - LENGTHS[at].0, LENGTHS[at].1);
         let at = DISTANCES.iter().rposition(|(base, _)| *base <= distance).expect("1 at least");
-        let codes = std::mem::take(&mut self.codes.distances);
-        self.code(&codes, at);
-        self.codes.distances = codes;
+        self.code(self.codes.distances[at]);
         self.add(distance - DISTANCES[at].0, DISTANCES[at].1);
     }
 
@@ -358,11 +371,13 @@ impl Inflater {
         self.blocks.clear();
         let bytes = [payload, &[0, 0, 0xff, 0xff]].concat();
         let mut reader = Reader { bytes: &bytes, at: 0 };
+        let mut said = start;
         while reader.at.div_ceil(8) < bytes.len() {
+            said = self.said.len();
             self.block(&mut reader)?;
         }
         match self.blocks.last() {
-            Some(0) => Ok(self.said[start..].to_vec()),
+            Some(0) if said == self.said.len() => Ok(self.said[start..].to_vec()),
             _ => Err("the last block is not an empty stored one"),
         }
     }
@@ -373,10 +388,7 @@ impl Inflater {
         self.blocks.push(kind);
         let [literals, distances] = match kind {
             0 => return self.stored(reader),
-            1 => {
-                let Codes { literals, distances } = Codes::fixed();
-                [literals, distances]
-            }
+            1 => fixed(),
             2 => Self::lengths(reader)?,
             _ => return Err("block type 11"),
         };
