@@ -48,7 +48,7 @@ fn fixed() -> [Vec<u8>; 2] {
         256..=279 => 7,
         _ => 8,
     });
-    [literals.collect(), vec![5; 30]]
+    [literals.collect(), vec![5; 32]]
 }
 
 /// The codes that have these lengths (RFC 1951 §3.2.2).
@@ -343,12 +343,24 @@ struct Code {
 }
 
 impl Code {
-    fn new(lens: &[u8]) -> Self {
+    /// Whether lengths make a code is told by how much of it they leave unused.
+    fn new(lens: &[u8], of_lengths: bool) -> Result<Self, &'static str> {
         let mut counts = [0; 16];
         lens.iter().for_each(|len| counts[usize::from(*len)] += 1);
+        let mut left = 1_usize;
+        for count in &counts[1..] {
+            left = (2 * left).checked_sub(*count).ok_or("too many codes of one length")?;
+        }
+        let symbols = lens.len() - counts[0];
+        // RFC 1951 §3.2.7: one distance may have a code of one bit, and none may have any.
+        let may_be_incomplete = !of_lengths && symbols == counts[1];
+        if left > 0 && symbols > 0 && !may_be_incomplete {
+            return Err("codes that nothing has");
+        }
         let mut symbols: Vec<_> = (0..lens.len()).filter(|&symbol| lens[symbol] > 0).collect();
         symbols.sort_by_key(|&symbol| lens[symbol]);
-        Self { counts, symbols }
+        counts[0] = 0;
+        Ok(Self { counts, symbols })
     }
 }
 
@@ -392,7 +404,10 @@ impl Inflater {
             2 => Self::lengths(reader)?,
             _ => return Err("block type 11"),
         };
-        let codes = [Code::new(&literals), Code::new(&distances)];
+        if literals[256] == 0 {
+            return Err("a block without an end");
+        }
+        let codes = [Code::new(&literals, false)?, Code::new(&distances, false)?];
         loop {
             match reader.symbol(&codes[0])? {
                 literal @ 0..256 => self.said.push(literal as u8),
@@ -434,11 +449,14 @@ impl Inflater {
 
     fn lengths(reader: &mut Reader<'_>) -> Result<[Vec<u8>; 2], &'static str> {
         let (literals, distances) = (257 + reader.take(5)?, 1 + reader.take(5)?);
+        if literals > 286 || distances > 30 {
+            return Err("more codes than symbols");
+        }
         let mut own = [0; 19];
         for at in 0..4 + reader.take(4)? {
             own[ORDER[at]] = reader.take(3)? as u8;
         }
-        let code = Code::new(&own);
+        let code = Code::new(&own, true)?;
         let mut lens: Vec<u8> = Vec::new();
         while lens.len() < literals + distances {
             let (len, times) = match reader.symbol(&code)? {

@@ -15,5 +15,7 @@ mod common;
 mod frames;
 /// §7.2.2: DEFLATE streams.
 mod streams;
+/// §5 and §7.1: offers.
+mod offers;
 /// RFC 6455 §8.1: text.
 mod text;
