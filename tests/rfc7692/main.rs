@@ -17,5 +17,7 @@ mod frames;
 mod streams;
 /// §5 and §7.1: offers.
 mod offers;
+/// §7.2.1: what is sent.
+mod sending;
 /// RFC 6455 §8.1: text.
 mod text;

@@ -1,0 +1,621 @@
+//! §7.2.1: what the server sends, read by an inflater that is strict about it.
+
+use std::io::{BufWriter, Write};
+use std::sync::mpsc::channel;
+use std::thread;
+
+use barews::{Connection, Deadline, Error, Message, MessageType, OwnedMessage, Sender};
+
+use crate::common::compressed::{
+    beside, compressed_pair, compressing, open, open_compressed, read_message,
+};
+use crate::common::deflate::Inflater;
+use crate::common::{
+    BINARY, Frame, PATIENCE, PING, RawClient, TEXT, TestServer, close, frame, ms, noise,
+};
+use crate::frames::{AGAIN, DEFLATED, DEFLATED_PART, HZ};
+
+const OFFER: &str = "permessage-deflate";
+const ALONE: &str = "permessage-deflate; server_no_context_takeover";
+
+/// Compresses whatever gets shorter by it.
+fn all() -> barews::Config {
+    compressing(|_, deflate| (deflate.threshold, deflate.threshold_no_context) = (0, 0))
+}
+
+/// A text that has something in common with others of its kind.
+fn update(number: usize) -> String {
+    let name = number.wrapping_mul(0x9e37_79b9) % 1000;
+    format!(
+        r#"{{"type":"update","number":{number},"name":"item {name}","price":{}.50}}"#,
+        number % 97
+    )
+}
+
+/// Reads a message, which must be this one; whether it was compressed.
+fn expect(client: &mut RawClient, inflater: &mut Inflater, message: &Frame) -> bool {
+    let (is_compressed, _, next) = read_message(client, inflater);
+    assert!(next == *message, "expected {message:?}, got {next:?}");
+    is_compressed
+}
+
+/// Ends it well.
+fn finish(mut conn: Connection, mut client: RawClient) {
+    client.send(close(1000, ""));
+    thread::scope(|scope| {
+        scope.spawn(move || client.expect_close(1000));
+        conn.set_recv_timeout(None);
+        assert_eq!(conn.recv(&mut Vec::new()).expect("the end"), None);
+    });
+}
+
+#[test]
+fn row_66_messages_of_no_bytes_and_few() {
+    for (offer, takeover) in [(OFFER, true), (ALONE, false)] {
+        let (mut conn, mut client) = compressed_pair(&all(), offer);
+        let mut inflater = Inflater::new(15, takeover);
+        for _ in 0..3 {
+            conn.send("").unwrap();
+            conn.send(b"").unwrap();
+            conn.write("").unwrap();
+            conn.flush().unwrap();
+            expect(&mut client, &mut inflater, &Frame::text(""));
+            expect(&mut client, &mut inflater, &Frame::binary(""));
+            expect(&mut client, &mut inflater, &Frame::text(""));
+        }
+        for len in (0..40).chain([125, 126, 127, 128, 65_535, 65_536, 65_537]) {
+            let message = "Hello, ".repeat(len / 7 + 1)[..len].to_owned();
+            conn.send(&message).unwrap();
+            let is_compressed = expect(&mut client, &mut inflater, &Frame::text(&message));
+            assert!(is_compressed || len < 40, "{len}");
+        }
+        finish(conn, client);
+    }
+}
+
+/// What does not get shorter is sent as it is, and nothing that follows refers to it.
+#[test]
+fn row_67_what_cannot_be_compressed() {
+    for (offer, takeover) in [(OFFER, true), (ALONE, false)] {
+        let (mut conn, mut client) = compressed_pair(&all(), offer);
+        let mut inflater = Inflater::new(15, takeover);
+        for round in 0..5 {
+            for len in [1, 100, 1000, 20_000, 70_000] {
+                let random: Vec<u8> = noise(round * 100_000 + len as u32).take(len).collect();
+                // The second time it has not been said either.
+                for _ in 0..2 {
+                    conn.send(&random).unwrap();
+                    assert!(!expect(&mut client, &mut inflater, &Frame::binary(&random)));
+                }
+                let text = update(round as usize);
+                conn.send(&text).unwrap();
+                expect(&mut client, &mut inflater, &Frame::text(&text));
+                // What is random for a part of it only.
+                let half = [&random[..len / 2], &[7; 300], &random[..len / 2]].concat();
+                conn.send(&half).unwrap();
+                assert!(expect(&mut client, &mut inflater, &Frame::binary(&half)));
+            }
+        }
+        finish(conn, client);
+    }
+}
+
+/// A message by a writer, each part in a write of its own, the last one by `finish_with` if there is
+/// one.
+fn write_parts(conn: &mut Connection, parts: &[&str], last: Option<&str>) {
+    let mut writer = conn.writer(MessageType::Text);
+    for part in parts {
+        assert_eq!(writer.write(part.as_bytes()).unwrap(), part.len());
+    }
+    writer.flush().unwrap();
+    match last {
+        Some(last) => writer.finish_with(last.as_bytes()).unwrap(),
+        None => writer.finish().unwrap(),
+    }
+}
+
+#[test]
+fn row_68_writers_in_all_ways() {
+    for (offer, takeover) in [(OFFER, true), (ALONE, false)] {
+        let (mut conn, mut client) = compressed_pair(&all(), offer);
+        let mut inflater = Inflater::new(15, takeover);
+        let long = "long ".repeat(20_000);
+        let ways: [(&[&str], Option<&str>, usize); 14] = [
+            (&[], None, 1),
+            (&[], Some(""), 1),
+            (&[], Some("Hello"), 1),
+            (&["Hello"], None, 2),
+            (&["Hello"], Some(""), 2),
+            (&["Hello"], Some("Hello"), 2),
+            (&[""], None, 1),
+            (&["", ""], Some(""), 1),
+            (&["", "Hello", ""], None, 2),
+            (&["", "Hello", "", "Hello", ""], Some(""), 3),
+            (&["H", "e", "l", "l", "o"], Some("!"), 6),
+            (&[&long, &long], None, 3),
+            (&[&long, "x", &long], Some(&long), 4),
+            (&["\u{20ac}"; 5], None, 6),
+        ];
+        for _ in 0..2 {
+            for (parts, last, frames) in ways {
+                write_parts(&mut conn, parts, last);
+                let text = [&parts.concat(), last.unwrap_or_default()].concat();
+                let message = read_message(&mut client, &mut inflater);
+                assert_eq!(message, (true, frames, Frame::text(&text)));
+                assert_eq!(inflater.blocks.last(), Some(&0));
+                // And whole messages between them.
+                conn.send("Hello, Hello, Hello").unwrap();
+                expect(&mut client, &mut inflater, &Frame::text("Hello, Hello, Hello"));
+            }
+        }
+        finish(conn, client);
+    }
+}
+
+/// Every fragment can be inflated as soon as it is there.
+#[test]
+fn row_68_nothing_of_a_fragment_is_held_back() {
+    let (mut conn, mut client) = compressed_pair(&all(), OFFER);
+    let mut writer = conn.writer(MessageType::Text);
+    let mut payload = Vec::new();
+    let mut said = String::new();
+    for number in 0..50 {
+        let part = update(number);
+        writer.write_all(part.as_bytes()).unwrap();
+        said += &part;
+        let (is_marked, fragment) = client.read_marked_frame().expect("a fragment");
+        assert_eq!((is_marked, fragment.fin), (number == 0, false));
+        payload.extend(fragment.payload);
+        // What has come ends with a sync flush: less its end it would be a message.
+        let message = payload.strip_suffix(&[0, 0, 0xff, 0xff]).expect("a sync flush");
+        assert_eq!(Inflater::new(15, true).message(message).unwrap(), said.as_bytes());
+    }
+    writer.finish().unwrap();
+    let last = client.read_marked_frame().expect("the last fragment");
+    assert_eq!(last, (false, Frame::new(0x80, [0])));
+    finish(conn, client);
+}
+
+#[test]
+fn row_68_writes_that_are_gathered() {
+    let (mut conn, mut client) = compressed_pair(&all(), OFFER);
+    let mut inflater = Inflater::new(15, true);
+    for _ in 0..3 {
+        let mut lines = BufWriter::with_capacity(1000, conn.writer(MessageType::Binary));
+        let mut said = Vec::new();
+        for number in 0..200 {
+            let line = update(number);
+            lines.write_all(line.as_bytes()).unwrap();
+            said.extend(line.into_bytes());
+        }
+        lines.into_inner().map_err(drop).unwrap().finish().unwrap();
+        expect(&mut client, &mut inflater, &Frame::binary(said));
+    }
+    finish(conn, client);
+}
+
+#[test]
+fn row_69_a_writer_that_is_dropped() {
+    for parts in [1, 3] {
+        let (mut conn, client) = compressed_pair(&all(), OFFER);
+        // One that has written nothing has said nothing.
+        drop(conn.writer(MessageType::Text));
+        let reads = move |client: &mut RawClient| {
+            for part in 0..parts {
+                let (is_marked, fragment) = client.read_marked_frame().expect("a fragment");
+                assert_eq!((is_marked, fragment.fin), (part == 0, false));
+            }
+            client.expect_close(1011);
+        };
+        beside(client, reads, || {
+            let mut writer = conn.writer(MessageType::Text);
+            for part in 0..parts {
+                writer.write_all(update(part).as_bytes()).unwrap();
+            }
+            drop(writer);
+            assert!(matches!(conn.send("late"), Err(Error::Closed)));
+        });
+    }
+}
+
+/// Text that is cut inside a character is whole for the peer; what is no UTF-8 is never sent.
+#[test]
+fn row_69_text_that_is_not_utf_8() {
+    let (mut conn, mut client) = compressed_pair(&all(), OFFER);
+    let mut inflater = Inflater::new(15, true);
+    let mut writer = conn.writer(MessageType::Text);
+    for part in [&b"\xe2"[..], b"\x82", b"\xac"] {
+        writer.write_all(part).unwrap();
+    }
+    writer.finish().unwrap();
+    expect(&mut client, &mut inflater, &Frame::text("\u{20ac}"));
+    let mut writer = conn.writer(MessageType::Text);
+    assert!(writer.write(b"\xff").is_err());
+    drop(writer);
+    assert!(conn.writer(MessageType::Text).finish_with(b"\xe2").is_err());
+    conn.send("next, next, next, next").unwrap();
+    expect(&mut client, &mut inflater, &Frame::text("next, next, next, next"));
+    finish(conn, client);
+}
+
+/// A message that is not to be compressed is not, and no other refers to it.
+#[test]
+fn row_70_messages_that_are_not_to_be_compressed() {
+    let (mut conn, mut client) = compressed_pair(&all(), OFFER);
+    let mut inflater = Inflater::new(15, true);
+    let secret = "a secret, ".repeat(30);
+    for _ in 0..3 {
+        conn.send_uncompressed(&secret).unwrap();
+        assert!(!expect(&mut client, &mut inflater, &Frame::text(&secret)));
+        let mut writer = conn.writer(MessageType::Text).uncompressed();
+        writer.write_all(secret.as_bytes()).unwrap();
+        writer.finish_with(b"end").unwrap();
+        assert!(!expect(&mut client, &mut inflater, &Frame::text([&secret, "end"].concat())));
+        let other = [&secret[..100], "not a secret"].concat();
+        conn.send(&other).unwrap();
+        assert!(expect(&mut client, &mut inflater, &Frame::text(&other)));
+    }
+    let (_, sender) = {
+        conn.write("queued, queued, queued, queued").unwrap();
+        conn.split()
+    };
+    assert!(expect(&mut client, &mut inflater, &Frame::text("queued, queued, queued, queued")));
+    // The receiver is gone, and the connection with it.
+    assert!(matches!(sender.send_uncompressed(&secret), Err(Error::Closed)));
+}
+
+/// What is queued goes out in its order, whatever is compressed of it.
+#[test]
+fn messages_that_are_queued() {
+    let (mut conn, mut client) = compressed_pair(&compressing(|_, _| ()), OFFER);
+    let mut inflater = Inflater::new(15, true);
+    let mut expected = Vec::new();
+    for number in 0..300 {
+        let message = match number % 5 {
+            0 => "short".to_owned(),
+            1 => update(number).repeat(200),
+            _ => update(number),
+        };
+        match number % 7 {
+            0 => conn.send(&message).unwrap(),
+            1 => conn.send_uncompressed(&message).unwrap(),
+            2 => {
+                let mut writer = conn.writer(MessageType::Text);
+                writer.write_all(message.as_bytes()).unwrap();
+                writer.finish().unwrap();
+            }
+            _ => conn.write(&message).unwrap(),
+        }
+        expected.push(message);
+        if number % 20 == 19 {
+            conn.flush().unwrap();
+            for message in expected.drain(..) {
+                expect(&mut client, &mut inflater, &Frame::text(message));
+            }
+        }
+    }
+    finish(conn, client);
+}
+
+/// A text of so many bytes that is shorter when it is compressed, however short it is.
+fn compressible(len: usize) -> String {
+    "=".repeat(len)
+}
+
+#[test]
+fn thresholds() {
+    for (offer, threshold) in [(OFFER, 32), (ALONE, 256)] {
+        let (mut conn, mut client) = compressed_pair(&compressing(|_, _| ()), offer);
+        let mut inflater = Inflater::new(15, threshold == 32);
+        for len in [0, 1, 31, 32, 33, 255, 256, 257, 20_000] {
+            conn.send(&compressible(len)).unwrap();
+            let expected = Frame::text(compressible(len));
+            assert_eq!(expect(&mut client, &mut inflater, &expected), len >= threshold, "{len}");
+            conn.write(&compressible(len)).unwrap();
+            conn.flush().unwrap();
+            assert_eq!(expect(&mut client, &mut inflater, &expected), len >= threshold, "{len}");
+        }
+        finish(conn, client);
+    }
+}
+
+/// The order in which messages are compressed is that on the wire, also with control frames between.
+#[test]
+fn row_71_two_senders_at_once() {
+    const MESSAGES: usize = 10_000;
+    let server = TestServer::with_handler(
+        |server| server.config(all()),
+        |conn| {
+            let (mut receiver, sender) = conn.split();
+            let threads: Vec<_> = (0..2)
+                .map(|thread| {
+                    let sender = sender.clone();
+                    thread::spawn(move || send_many(&sender, thread, MESSAGES))
+                })
+                .collect();
+            assert_eq!(receiver.recv(&mut Vec::new())?, Some(Message::from("go on")));
+            assert_eq!(receiver.recv(&mut Vec::new())?, None);
+            threads.into_iter().for_each(|thread| thread.join().expect("no panic"));
+            Ok(())
+        },
+    );
+    let mut client = open_compressed(server.addr, OFFER);
+    let mut inflater = Inflater::new(15, true);
+    let (mut next, mut pings, mut pongs) = ([0; 2], 0, 0);
+    client.send(frame(PING, "p"));
+    let mut part: Option<(bool, Frame)> = None;
+    while next != [MESSAGES; 2] || pings < 2 * MESSAGES / 100 {
+        let (is_marked, frame) = client.read_marked_frame().expect("a frame");
+        match frame.opcode {
+            9 => pings += 1,
+            10 => {
+                pongs += 1;
+                client.send(crate::common::frame(PING, "p"));
+            }
+            _ => {
+                let (is_compressed, mut message) =
+                    part.take().unwrap_or((is_marked, Frame::text("")));
+                message.payload.extend(frame.payload);
+                if !frame.fin {
+                    part = Some((is_compressed, message));
+                    continue;
+                }
+                let payload = match is_compressed {
+                    true => inflater.message(&message.payload).expect("DEFLATE"),
+                    false => message.payload,
+                };
+                let text = String::from_utf8(payload).expect("text");
+                let (thread, rest) = text.split_once(' ').expect("a thread's number");
+                let thread: usize = thread.parse().expect("a number");
+                assert_eq!(rest, update(next[thread]));
+                next[thread] += 1;
+            }
+        }
+    }
+    assert!(pongs > 0);
+    client.send([frame(TEXT, "go on"), close(1000, "")].concat());
+    while let Some((_, frame)) = client.read_marked_frame() {
+        assert!(matches!(frame.opcode, 8 | 10), "{frame:?}");
+    }
+}
+
+/// What one of the two sends.
+fn send_many(sender: &Sender, thread: usize, messages: usize) {
+    for number in 0..messages {
+        let text = format!("{thread} {}", update(number));
+        match number % 10 {
+            0 => {
+                let mut writer = sender.writer(MessageType::Text);
+                for part in text.as_bytes().chunks(20) {
+                    writer.write_all(part).expect("sent");
+                }
+                writer.finish().expect("sent");
+            }
+            1 => sender.send_uncompressed(&text).expect("sent"),
+            2 => sender.send_owned(&OwnedMessage::from(text)).expect("sent"),
+            _ => sender.send(&text).expect("sent"),
+        }
+        if number % 100 == 0 {
+            sender.ping(b"in between").expect("sent");
+        }
+    }
+}
+
+/// One message for all kinds of clients, with messages of their own before and behind it.
+#[test]
+fn row_72_one_message_for_many_clients() {
+    let kinds = [
+        (OFFER, 15, true),
+        (ALONE, 15, false),
+        ("permessage-deflate; server_max_window_bits=9", 9, true),
+        ("permessage-deflate; server_max_window_bits=8", 8, true),
+        ("permessage-deflate; server_max_window_bits=12; server_no_context_takeover", 12, false),
+        ("foo", 15, true),
+    ];
+    let mut clients = Vec::new();
+    let mut senders = Vec::new();
+    let (hand_over, handed) = channel();
+    let server = TestServer::with_handler(
+        |server| server.config(compressing(|_, deflate| deflate.history = 32 << 10)),
+        move |conn| {
+            let (mut receiver, sender) = conn.split();
+            hand_over.send(sender)?;
+            while receiver.recv(&mut Vec::new())?.is_some() {}
+            Ok(())
+        },
+    );
+    for (offer, bits, takeover) in kinds {
+        let (client, _) = open(server.addr, offer);
+        clients.push((client, Inflater::new(bits, takeover)));
+        senders.push(handed.recv_timeout(PATIENCE).expect("a sender"));
+    }
+    for round in 0..12 {
+        let random: Vec<u8> = noise(round).take(3000).collect();
+        let news = match round % 4 {
+            0 => OwnedMessage::from(update(round as usize)),
+            1 => OwnedMessage::from((0..300).map(update).collect::<String>()),
+            2 => OwnedMessage::from(random),
+            _ => OwnedMessage::from("short"),
+        };
+        for (number, sender) in senders.iter().enumerate() {
+            sender.send(&update(100 * number + round as usize).repeat(9)).unwrap();
+            sender.send_owned(&news).unwrap();
+            sender.send_owned(&news.clone()).unwrap();
+            sender.send(&update(round as usize)).unwrap();
+        }
+        for (number, (client, inflater)) in clients.iter_mut().enumerate() {
+            let own = update(100 * number + round as usize).repeat(9);
+            expect(client, inflater, &Frame::text(own));
+            let news = match news.kind() {
+                MessageType::Text => Frame::text(news.as_bytes()),
+                MessageType::Binary => Frame::binary(news.as_bytes()),
+            };
+            let is_compressed = [(); 2].map(|()| expect(client, inflater, &news));
+            let may_be = number < 5 && matches!(round % 4, 0 | 1);
+            assert!(may_be || is_compressed == [false; 2], "client {number}, round {round}");
+            assert!(round % 4 != 1 || is_compressed == [number < 5; 2], "client {number}");
+            expect(client, inflater, &Frame::text(update(round as usize)));
+        }
+    }
+    for (client, inflater) in &mut clients {
+        assert!(inflater.longest <= 250 || inflater.longest > 300);
+        client.finish();
+    }
+}
+
+/// The longest distance that is ever sent, for every window and level.
+#[test]
+fn row_73_the_longest_distance() {
+    let words: Vec<String> = (0..3000).map(|n| format!("w{:x}", n * 7919 % 65_521)).collect();
+    let mut seeds = noise(1);
+    let mut word = || {
+        let at = usize::from(seeds.next().expect("noise")) << 8
+            | usize::from(seeds.next().expect("noise"));
+        words[at % words.len()].as_str()
+    };
+    let texts: Vec<String> =
+        [300, 1200, 60, 12_000, 5].map(|len| (0..len).map(|_| word()).collect()).to_vec();
+    for bits in 8..=15 {
+        let mut longest = 0;
+        for level in 1..=9 {
+            for history in [2 << 10, 32 << 10] {
+                let config = compressing(|_, deflate| {
+                    (deflate.level, deflate.history) = (level, history);
+                });
+                let offer = format!("permessage-deflate; server_max_window_bits={bits}");
+                let (mut conn, mut client) = compressed_pair(&config, &offer);
+                let mut inflater = Inflater::new(bits, true);
+                for text in texts.iter().chain(&texts) {
+                    conn.send(text).unwrap();
+                    expect(&mut client, &mut inflater, &Frame::text(text));
+                }
+                longest = longest.max(inflater.longest);
+                finish(conn, client);
+            }
+        }
+        let most = (1_usize << bits).saturating_sub(262).max(250);
+        println!("{bits} bits: {longest} of {most}");
+        assert!(longest <= most, "{bits} bits: {longest} is more than {most}");
+        // Else the texts say nothing.
+        assert!(longest > most / 2, "{bits} bits: only {longest} of {most}");
+    }
+}
+
+/// A sender that is blocked, since the client does not read, holds up nobody who receives, and no Pong.
+#[test]
+fn receiving_goes_on_while_a_sender_is_blocked() {
+    const MESSAGES: usize = 48;
+    // An eighth of it can be saved.
+    let message: Vec<u8> = noise(1).take(256 << 10).map(|byte| byte & 0x7f).collect();
+    let same = OwnedMessage::from(message.clone());
+    let (sender, received) = channel();
+    let server = TestServer::with_handler(
+        |server| server.config(compressing(|_, deflate| deflate.level = 1)),
+        move |conn| {
+            let (mut receiver, sending) = conn.split();
+            let same = same.clone();
+            let thread =
+                thread::spawn(move || (0..MESSAGES).try_for_each(|_| sending.send_owned(&same)));
+            let mut buf = Vec::new();
+            while let Some(message) = receiver.recv(&mut buf)? {
+                sender.send(message.as_bytes().to_vec())?;
+            }
+            thread.join().expect("no panic")?;
+            Ok(())
+        },
+    );
+    let mut client = open_compressed(server.addr, OFFER);
+    assert!(client.heard_within(PATIENCE), "the sender has begun");
+    for payload in [&HZ[..], &AGAIN, &AGAIN] {
+        client.send([frame(PING, "p"), frame(DEFLATED, payload)].concat());
+        assert_eq!(received.recv_timeout(PATIENCE).expect("it is received at once"), b"Hello");
+    }
+    let mut inflater = Inflater::new(15, true);
+    let (mut messages, mut pongs) = (0, 0);
+    while messages < MESSAGES || pongs < 3 {
+        let (is_marked, frame) = client.read_marked_frame().expect("a frame");
+        if frame.opcode == 10 {
+            pongs += 1;
+            continue;
+        }
+        assert!(is_marked && frame.fin && frame.opcode == 2);
+        // All are the same: it is enough to look at some of them.
+        if messages % 16 == 0 {
+            assert!(Inflater::new(15, true).message(&frame.payload).expect("DEFLATE") == message);
+        }
+        messages += 1;
+    }
+    inflater.longest = 0;
+    client.finish();
+}
+
+/// A client that does not read ends the connection at the write deadline, as ever.
+#[test]
+fn the_write_deadline() {
+    let (sender, ended) = channel();
+    let server = TestServer::with_handler(
+        |server| {
+            server.config(compressing(|config, deflate| {
+                (deflate.level, config.timeouts.write) = (1, ms(200));
+            }))
+        },
+        move |mut conn| {
+            let message: Vec<u8> = noise(1).take(64 << 10).map(|byte| byte & 0x7f).collect();
+            let result = (0..10_000).try_for_each(|_| conn.send(&message));
+            assert!(matches!(conn.send("late"), Err(Error::Closed | Error::DeadlineExceeded(_))));
+            sender.send(result)?;
+            Ok(())
+        },
+    );
+    let client = open_compressed(server.addr, OFFER);
+    let result = ended.recv_timeout(PATIENCE).expect("an end");
+    assert!(matches!(result, Err(Error::DeadlineExceeded(Deadline::Write))), "{result:?}");
+    drop(client);
+}
+
+/// In the middle of a message in either direction, a shutdown is the one that it is without compression.
+#[test]
+fn a_shutdown_within_messages() {
+    let (sender, begun) = channel();
+    let mut server = TestServer::with_handler(
+        |server| server.config(all()),
+        move |conn| {
+            let (mut receiver, sending) = conn.split();
+            let mut writer = sending.writer(MessageType::Text);
+            writer.write_all(b"begun, begun, begun")?;
+            sender.send(())?;
+            assert_eq!(receiver.recv(&mut Vec::new())?, None);
+            Ok(())
+        },
+    );
+    let mut client = open_compressed(server.addr, OFFER);
+    begun.recv_timeout(PATIENCE).expect("a fragment");
+    client.send(frame(DEFLATED_PART, &HZ[..3]));
+    let (is_marked, fragment) = client.read_marked_frame().expect("a fragment");
+    assert_eq!((is_marked, fragment.fin), (true, false));
+    let client = thread::spawn(move || {
+        let last = client.read_frame().expect("a Close");
+        assert_eq!(last.close_parts().0, 1001);
+        client.send(close(1001, ""));
+        client.expect_eof();
+    });
+    server.stop(PATIENCE);
+    client.join().expect("no panic");
+}
+
+/// The kind of a message is its own, compressed or not.
+#[test]
+fn kinds() {
+    let server = TestServer::echo(all());
+    let mut client = open_compressed(server.addr, OFFER);
+    let mut inflater = Inflater::new(15, true);
+    for _ in 0..10 {
+        for (first, message) in
+            [(TEXT, "a text, a text, a text"), (BINARY, "no text, no text, no text")]
+        {
+            client.send(frame(first, message));
+            assert!(expect(&mut client, &mut inflater, &Frame::new(first, message)));
+        }
+    }
+    client.finish();
+}
