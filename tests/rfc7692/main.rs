@@ -15,6 +15,8 @@ mod common;
 mod frames;
 /// §7.2.2: DEFLATE streams.
 mod streams;
+/// RFC 6455 §10.4: how much a peer may ask for.
+mod limits;
 /// §5 and §7.1: offers.
 mod offers;
 /// §7.2.1: what is sent.

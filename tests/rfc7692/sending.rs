@@ -322,7 +322,7 @@ fn thresholds() {
 /// The order in which messages are compressed is that on the wire, also with control frames between.
 #[test]
 fn row_71_two_senders_at_once() {
-    const MESSAGES: usize = 10_000;
+    const MESSAGES: usize = 1_000;
     let server = TestServer::with_handler(
         |server| server.config(all()),
         |conn| {
@@ -477,15 +477,16 @@ fn row_73_the_longest_distance() {
         [300, 1200, 60, 12_000, 5].map(|len| (0..len).map(|_| word()).collect()).to_vec();
     for bits in 8..=15 {
         let mut longest = 0;
-        for level in 1..=9 {
-            for history in [2 << 10, 32 << 10] {
+        for level in [1, 2, 3, 6, 9] {
+            {
+                let history = if level == 3 { 2 << 10 } else { 32 << 10 };
                 let config = compressing(|_, deflate| {
                     (deflate.level, deflate.history) = (level, history);
                 });
                 let offer = format!("permessage-deflate; server_max_window_bits={bits}");
                 let (mut conn, mut client) = compressed_pair(&config, &offer);
                 let mut inflater = Inflater::new(bits, true);
-                for text in texts.iter().chain(&texts) {
+                for text in texts.iter().chain(&texts[..2]) {
                     conn.send(text).unwrap();
                     expect(&mut client, &mut inflater, &Frame::text(text));
                 }
