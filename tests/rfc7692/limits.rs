@@ -60,7 +60,7 @@ fn row_40_bombs() {
 
 #[test]
 fn row_41_exactly_the_limit_and_one_byte_more() {
-    for limit in [1, 2, 63, 64, 100, 4095, 4096, 65_535, 65_536, 70_000] {
+    for limit in [1, 2, 63, 64, 100, 4095, 4096, 20_000, 65_536] {
         let cases = |bits: fn(usize) -> Bits| {
             let [exact, more] = [limit, limit + 1].map(|len| bits(len).message());
             [
@@ -138,9 +138,9 @@ fn row_43_bytes_that_say_nothing() {
 /// What cannot be compressed grows, by 5 bytes a block or by a bit a byte, and may.
 #[test]
 fn row_44_random_data_up_to_the_limit() {
-    for limit in [1000, 100_000] {
+    for limit in [1000, 20_000] {
         let random: Vec<u8> = noise(1).take(limit).collect();
-        let stored = random.chunks(65_535).fold(Bits::new(), |bits, part| bits.stored(false, part));
+        let stored = random.chunks(16_383).fold(Bits::new(), |bits, part| bits.stored(false, part));
         let small = random.chunks(500).fold(Bits::new(), |bits, part| bits.stored(false, part));
         let high: Vec<u8> = random.iter().map(|byte| byte | 0x90).collect();
         let fixed = Bits::new().fixed(false).text(&high).end();

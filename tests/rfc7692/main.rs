@@ -19,6 +19,8 @@ mod streams;
 mod limits;
 /// §5 and §7.1: offers.
 mod offers;
+/// RFC 6455 §6.2: receiving.
+mod receiving;
 /// §7.2.1: what is sent.
 mod sending;
 /// RFC 6455 §8.1: text.
