@@ -8,6 +8,9 @@ mod common;
 
 /// Accepting, and how long a connection stays open without a word.
 mod accepting;
+/// RFC 7692: compression.
+#[cfg(feature = "deflate")]
+mod deflate;
 /// §10.4: memory.
 mod memory;
 /// The start of the program, as a race.

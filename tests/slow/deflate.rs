@@ -1,0 +1,212 @@
+//! RFC 7692: many messages, and what a peer may make the server hold and do.
+
+use std::time::{Duration, Instant};
+
+use barews::{Message, MessageType, OwnedMessage, Sender};
+
+use crate::common::compressed::{
+    OFFER, compressed_pair, compressing, inflating, open_compressed, read_message,
+};
+use crate::common::deflate::{Bits, Inflater, bomb};
+use crate::common::{BINARY, CONT, Frame, PING, RSV1, TEXT, TestServer, close, frame, noise};
+
+/// First bytes of frames of compressed messages.
+const DEFLATED_BINARY: u8 = BINARY | RSV1;
+const DEFLATED_BINARY_PART: u8 = 0x02 | RSV1;
+
+/// A text that has something in common with others of its kind.
+fn update(number: usize) -> String {
+    let name = number.wrapping_mul(0x9e37_79b9) % 1000;
+    format!(
+        r#"{{"type":"update","number":{number},"name":"item {name}","price":{}.50}}"#,
+        number % 97
+    )
+}
+
+/// Row 71: the order in which messages are compressed is that on the wire.
+#[test]
+fn row_71_two_senders_of_10_000_messages() {
+    use std::io::Write;
+    use std::thread;
+
+    const MESSAGES: usize = 10_000;
+    let send_many = |sender: &Sender, thread: usize| {
+        for number in 0..MESSAGES {
+            let text = format!("{thread} {}", update(number));
+            match number % 10 {
+                0 => {
+                    let mut writer = sender.writer(MessageType::Text);
+                    for part in text.as_bytes().chunks(20) {
+                        writer.write_all(part).expect("sent");
+                    }
+                    writer.finish().expect("sent");
+                }
+                1 => sender.send_uncompressed(&text).expect("sent"),
+                2 => sender.send_owned(&OwnedMessage::from(text)).expect("sent"),
+                _ => sender.send(&text).expect("sent"),
+            }
+            if number % 50 == 0 {
+                sender.ping(b"in between").expect("sent");
+            }
+        }
+    };
+    let config = compressing(|_, deflate| deflate.threshold_no_context = 64);
+    let server = TestServer::with_handler(
+        |server| server.config(config),
+        move |conn| {
+            let (mut receiver, sender) = conn.split();
+            thread::scope(|scope| {
+                for thread in 0..2 {
+                    let sender = sender.clone();
+                    scope.spawn(move || send_many(&sender, thread));
+                }
+                assert_eq!(receiver.recv(&mut Vec::new())?, Some(Message::from("go on")));
+                assert_eq!(receiver.recv(&mut Vec::new())?, None);
+                Ok(())
+            })
+        },
+    );
+    let mut client = open_compressed(server.addr, OFFER);
+    let mut inflater = Inflater::new(15, true);
+    let (mut next, mut part) = ([0; 2], None);
+    while next != [MESSAGES; 2] {
+        let (is_marked, frame) = client.read_marked_frame().expect("a frame");
+        if frame.opcode == 9 {
+            client.send(crate::common::frame(PING, "p"));
+        }
+        if frame.opcode > 2 {
+            continue;
+        }
+        let (is_compressed, mut payload): (bool, Vec<u8>) =
+            part.take().unwrap_or((is_marked, vec![]));
+        payload.extend(frame.payload);
+        if !frame.fin {
+            part = Some((is_compressed, payload));
+            continue;
+        }
+        let payload = match is_compressed {
+            true => inflater.message(&payload).expect("DEFLATE"),
+            false => payload,
+        };
+        let text = String::from_utf8(payload).expect("text");
+        let (thread, rest) = text.split_once(' ').expect("a thread's number");
+        let thread: usize = thread.parse().expect("a number");
+        assert_eq!(rest, update(next[thread]));
+        next[thread] += 1;
+    }
+    client.send([frame(TEXT, "go on"), close(1000, "")].concat());
+    while let Some((_, frame)) = client.read_marked_frame() {
+        assert!(frame.opcode >= 8, "{frame:?}");
+    }
+}
+
+/// Row 73: no distance is longer than the window allows, for any window, level and history.
+#[test]
+fn row_73_the_longest_distance() {
+    let words: Vec<String> = (0..3000).map(|n| format!("w{:x}", n * 7919 % 65_521)).collect();
+    let random: Vec<u8> = noise(1).take(60_000).collect();
+    let word =
+        |at: &[u8]| words[(usize::from(at[0]) << 8 | usize::from(at[1])) % words.len()].as_str();
+    let text = random.chunks(2).map(word).collect::<Vec<_>>();
+    let texts: Vec<String> =
+        [300, 1200, 60, 12_000, 5, 3000, 700].map(|len| text[..len].concat()).to_vec();
+    for bits in 8..=15 {
+        let most = (1_usize << bits).saturating_sub(262).max(250);
+        for level in 1..=9 {
+            for history in [0, 1, 100, 2 << 10, 32 << 10] {
+                let config =
+                    compressing(|_, deflate| (deflate.level, deflate.history) = (level, history));
+                let offer = format!("permessage-deflate; server_max_window_bits={bits}");
+                let (mut conn, mut client) = compressed_pair(&config, &offer);
+                let mut inflater = Inflater::new(bits, history > 0);
+                for text in texts.iter().chain(&texts) {
+                    conn.send(text).expect("sent");
+                    assert!(read_message(&mut client, &mut inflater).2 == Frame::text(text));
+                }
+                assert!(
+                    inflater.longest <= most,
+                    "{bits} bits: {} is more than {most}",
+                    inflater.longest
+                );
+            }
+        }
+    }
+}
+
+/// Rows 40 and 46: what is held is what has been inflated, and never more than may be.
+#[cfg(target_os = "linux")]
+#[test]
+fn row_40_bombs_of_1_gib() {
+    let server = crate::common::Binary::serve(&["--deflate"]);
+    let payload = bomb(1024);
+    let mut client = open_compressed(server.addr, OFFER);
+    client.send(frame(DEFLATED_BINARY, bomb(1)));
+    let mut inflater = Inflater::new(15, true);
+    assert!(read_message(&mut client, &mut inflater).2 == Frame::binary(vec![0; 1 << 20]));
+    let before = server.peak_memory();
+    let in_two = |cut: usize| {
+        [frame(DEFLATED_BINARY_PART, &payload[..cut]), frame(CONT, &payload[cut..])].concat()
+    };
+    for sent in [frame(DEFLATED_BINARY, &payload), in_two(10_000), in_two(17_000)] {
+        let start = Instant::now();
+        let mut client = open_compressed(server.addr, OFFER);
+        let _ = client.try_send(sent);
+        // Behind so much unread, a reset may overtake it.
+        if let Some(close) = client.try_read_frame() {
+            assert_eq!(close.close_parts().0, 1009);
+        }
+        assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+    }
+    let grown = server.peak_memory() - before;
+    assert!(grown < 34 << 20, "{grown} bytes for a message of at most 16 MiB");
+}
+
+/// Row 46, a sixteenth of it: each has inflated 4 MiB of a message that goes on.
+#[cfg(target_os = "linux")]
+#[test]
+fn row_46_many_unfinished_messages() {
+    let server = crate::common::Binary::serve(&["--deflate", "--max-assembling", "64M"]);
+    let before = server.peak_memory();
+    let payload = bomb(4);
+    let part = frame(DEFLATED_BINARY_PART, &payload[..payload.len() - 1]);
+    let mut held = Vec::new();
+    for _ in 0..40 {
+        let mut client = open_compressed(server.addr, OFFER);
+        client.send([&part[..], &frame(PING, "")].concat());
+        let answer = client.read_frame().expect("a Pong or a Close");
+        match answer.opcode {
+            10 => held.push(client),
+            _ => assert_eq!(answer.close_parts().0, 1013),
+        }
+    }
+    assert!((8..=16).contains(&held.len()), "{} are held", held.len());
+    let grown = server.peak_memory() - before;
+    assert!(grown < 96 << 20, "{grown} bytes where 64 MiB may be held");
+}
+
+/// Final blocks in a row: each ends a DEFLATE stream, and nothing of the message. They may take ten
+/// times as long as other blocks that say nothing.
+#[test]
+#[ignore = "core: a final block costs a reset and the whole history again, 20 to 30 times as much as others"]
+fn final_blocks_in_a_row() {
+    const WIRE: usize = 1 << 20;
+    let server = TestServer::echo(inflating(|_, deflate| deflate.client_max_window_bits = 15));
+    let mut client = open_compressed(server.addr, OFFER);
+    let said: Vec<u8> = noise(1).take(32 << 10).collect();
+    client.send(frame(DEFLATED_BINARY, Bits::new().stored(false, &said).message()));
+    client.expect(&Frame::binary(&said));
+    let mut time = |block: &[u8]| {
+        let payload = [&block.repeat(WIRE / block.len())[..], &[0]].concat();
+        let start = Instant::now();
+        client.send(frame(DEFLATED_BINARY, payload));
+        client.expect(&Frame::binary(""));
+        start.elapsed()
+    };
+    // Four of 10 bits each are five bytes.
+    let fixed = (0..4).fold(Bits::new(), |bits, _| bits.fixed(false).end()).bytes();
+    let ordinary = time(&fixed);
+    for block in [&[0x03, 0x00][..], &[0x01, 0x00, 0x00, 0xff, 0xff]] {
+        let last = time(block);
+        assert!(last < 10 * ordinary, "{last:?}, and {ordinary:?} for others");
+    }
+}
