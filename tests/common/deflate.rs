@@ -54,7 +54,7 @@ fn fixed() -> [Vec<u8>; 2] {
 /// The codes that have these lengths (RFC 1951 §3.2.2).
 fn codes(lens: &[u8]) -> Vec<(usize, u32)> {
     let count = |len| lens.iter().filter(|&&other| other == len && len > 0).count();
-    let mut next = vec![0; 16];
+    let mut next = [0; 16];
     for len in 1..16 {
         next[len] = (next[len - 1] + count(len as u8 - 1)) << 1;
     }

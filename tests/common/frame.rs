@@ -16,7 +16,6 @@ pub const PONG: u8 = 0x8a;
 pub const CONT: u8 = 0x80;
 const FIN: u8 = 0x80;
 /// Set on the first frame of a compressed message (RFC 7692 §6).
-#[allow(unused, reason = "for the tests of compression")]
 pub const RSV1: u8 = 0x40;
 
 /// The masking key of the examples in §5.7.

@@ -29,9 +29,10 @@ use barews::{Config, Limits, Timeouts};
 pub use binary::{Binary, command};
 pub use client::RawClient;
 pub use conversation::{Case, closes, converse, echoes, fails};
-pub use frame::{
-    BINARY, CLOSE, CONT, Frame, PING, PONG, RSV1, TEXT, close, frame, head, hex, masked,
-};
+#[cfg(feature = "deflate")]
+#[allow(unused, reason = "for the tests of compression")]
+pub use frame::RSV1;
+pub use frame::{BINARY, CLOSE, CONT, Frame, PING, PONG, TEXT, close, frame, head, hex, masked};
 pub use refusal::{Refused, accept, malformed, refuse, refused};
 pub use request::{ACCEPT, Request, r0};
 pub use script::{Faults, Outcome, Script, run_script, unchanged};
