@@ -620,3 +620,69 @@ fn kinds() {
     }
     client.finish();
 }
+
+/// A stream that takes and gives what it likes changes nothing of what is said.
+#[test]
+fn streams_with_faults() {
+    use barews::{Accept, Upgrade};
+
+    use crate::common::compressed::Receive;
+    use crate::common::{Faults, Script, r0};
+
+    let texts: Vec<String> = (0..20).map(|number| update(number).repeat(1 + number % 3)).collect();
+    let request = r0().add("Sec-WebSocket-Extensions: permessage-deflate").bytes();
+    let sent = texts.iter().flat_map(|text| frame(TEXT, text)).collect::<Vec<u8>>();
+    let sent = [request, sent, frame(PING, "p"), close(1000, "")].concat();
+    for receive in [Receive::Whole, Receive::Parts(100), Receive::Split] {
+        for faults in
+            [Faults::NONE, Faults::ONE_BYTE_WRITES, Faults::WOULD_BLOCK, Faults::INTERRUPTED]
+        {
+            let script = Script::new(sent.clone(), faults);
+            let upgrade = Upgrade::handshake(script.clone(), &all()).expect("a valid request");
+            let ended = receive.echo(upgrade.accept(&Accept::new()).expect("a valid answer"));
+            assert!(ended.result.is_ok(), "{ended:?}");
+            let output = script.output();
+            let head = output.windows(4).position(|end| end == b"\r\n\r\n").expect("a response");
+            let mut rest = &output[head + 4..];
+            let mut inflater = Inflater::new(15, true);
+            for text in &texts {
+                let next = Frame::read_marked(&mut rest).expect("a frame").expect("not the end");
+                let (is_compressed, Frame { fin, payload, .. }) = next;
+                let payload = match is_compressed {
+                    true => inflater.message(&payload).expect("DEFLATE"),
+                    false => payload,
+                };
+                assert!(fin && payload == text.as_bytes());
+            }
+            for last in [Frame::pong("p"), Frame::close(1000, "")] {
+                assert_eq!(Frame::read(&mut rest).expect("a frame"), Some(last));
+            }
+            assert!(rest.is_empty() && inflater.longest > 0);
+        }
+    }
+}
+
+/// What has been compressed and inflated is counted, and nothing else.
+#[test]
+fn what_is_counted() {
+    let (sender, handed) = channel();
+    let server = TestServer::echo_with(|server| {
+        let server = server.config(all());
+        sender.send(server.stats_handle()).expect("a receiver");
+        server
+    });
+    let stats = handed.recv_timeout(PATIENCE).expect("a handle");
+    let mut client = open_compressed(server.addr, OFFER);
+    let mut inflater = Inflater::new(15, true);
+    client.send(frame(DEFLATED, HZ));
+    expect(&mut client, &mut inflater, &Frame::text("Hello"));
+    client.send(frame(DEFLATED, AGAIN));
+    expect(&mut client, &mut inflater, &Frame::text("Hello"));
+    client.send(frame(BINARY, noise(1).take(500).collect::<Vec<u8>>()));
+    let random = Frame::binary(noise(1).take(500).collect::<Vec<u8>>());
+    assert!(!expect(&mut client, &mut inflater, &random));
+    let counted = stats.deflate();
+    assert_eq!((counted.received_compressed, counted.received), (12, 10), "{counted:?}");
+    assert!(counted.sent <= 10 && counted.sent_compressed <= counted.sent, "{counted:?}");
+    client.finish();
+}
