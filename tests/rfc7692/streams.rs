@@ -558,3 +558,64 @@ fn the_default_settings() {
         &cases,
     );
 }
+
+/// Streams with a few bytes changed, cut or added: accepted are those that another inflater accepts,
+/// and they say the same.
+#[test]
+fn streams_that_are_changed_at_random() {
+    use barews::{Accept, Upgrade};
+
+    use crate::common::compressed::{Receive, frames};
+    use crate::common::{Faults, Script, close, noise, r0};
+
+    let said = b"{\"type\":\"update\"}, {\"type\":\"update\"}, \"Hello\"";
+    let streams = [
+        Deflater::new(15, true).message(said),
+        Bits::new().stored(false, "ab").fixed(false).copy(9, 2).end().stored(false, "c").message(),
+        Bits::new().dynamic(false, &literals(0), &[1]).text("Hello").end().message(),
+        Bits::new().fixed(true).text("ab").end().raw([]).stored(true, "c").message(),
+        hex("f2 48 05 00 00 00 ff ff ca c9 c9 07 00"),
+    ];
+    let config = inflating(|_, _| ());
+    let request = r0().add("Sec-WebSocket-Extensions: permessage-deflate").bytes();
+    let mut random = noise(7692);
+    let mut next = |below: usize| {
+        let high = usize::from(random.next().expect("noise without end"));
+        (high << 8 | usize::from(random.next().expect("noise without end"))) % below
+    };
+    let mut accepted = 0;
+    for round in 0..3000 {
+        let mut payload = streams[round % streams.len()].clone();
+        for _ in 0..=next(3) {
+            let at = next(payload.len());
+            match next(4) {
+                0 => payload.truncate(at + 1),
+                1 => payload.insert(at, next(256) as u8),
+                2 => payload[at] = next(256) as u8,
+                _ => payload[at] ^= 1 << next(8),
+            }
+        }
+        let expected = Inflater::new(15, true).message(&payload);
+        let sent = [&request[..], &frame(DEFLATED_BINARY, &payload), &close(1000, "")].concat();
+        let script = Script::new(sent, Faults::NONE);
+        let upgrade = Upgrade::handshake(script.clone(), &config).expect("a valid request");
+        let receive = [Receive::Whole, Receive::Parts(3)][round % 2];
+        receive.echo(upgrade.accept(&Accept::new()).expect("a valid answer"));
+        match (&frames(&script.output())[..], expected) {
+            ([message, close], Ok(said)) => {
+                accepted += 1;
+                assert!(*message == Frame::binary(said), "{payload:02x?}");
+                assert_eq!(close.close_parts().0, 1000);
+            }
+            ([close], Err(_)) => assert_eq!(close.close_parts().0, INVALID, "{payload:02x?}"),
+            // A final block with nothing behind it is the one thing that only the server accepts.
+            ([message, _], Err(_)) => {
+                let whole = [&payload[..], &[0]].concat();
+                let said = Inflater::new(15, true).message(&whole);
+                assert_eq!(said.as_ref(), Ok(&message.payload), "{payload:02x?}");
+            }
+            (other, said) => panic!("{payload:02x?}: {other:?}, {said:?}"),
+        }
+    }
+    assert!(accepted > 100, "{accepted}");
+}
