@@ -686,3 +686,56 @@ fn what_is_counted() {
     assert!(counted.sent <= 10 && counted.sent_compressed <= counted.sent, "{counted:?}");
     client.finish();
 }
+
+/// Messages of all lengths and kinds, one after the other, for every window.
+#[test]
+fn messages_at_random() {
+    for bits in 8..=15 {
+        for takeover in ["", "; server_no_context_takeover"] {
+            let config = compressing(|_, deflate| {
+                (deflate.threshold, deflate.threshold_no_context) = (0, 0);
+                deflate.level = [1, 2, 3, 4, 5, 6, 8, 9][bits as usize - 8];
+                deflate.history = [256, 2048, 32 << 10][bits as usize % 3];
+            });
+            let offer = format!("permessage-deflate; server_max_window_bits={bits}{takeover}");
+            let (mut conn, mut client) = compressed_pair(&config, &offer);
+            let mut inflater = Inflater::new(bits, takeover.is_empty());
+            let mut random = noise(bits + 1);
+            let mut next = move |below: usize| {
+                let high = usize::from(random.next().expect("noise without end"));
+                (high << 8 | usize::from(random.next().expect("noise without end"))) % below
+            };
+            let mut before: Vec<u8> = Vec::new();
+            let mut compressed = 0;
+            for _ in 0..60 {
+                let len = [10, 100, 700, 5000][next(4)];
+                let len = next(len);
+                let alphabet = [1, 2, 16, 100, 256][next(5)];
+                let mut message: Vec<u8> = (0..len).map(|_| next(alphabet) as u8).collect();
+                if next(2) == 0 {
+                    let from = next(before.len() + 1);
+                    message.extend(&before[from..]);
+                    message.truncate(8000);
+                }
+                match next(5) {
+                    0 => conn.send_uncompressed(&message).unwrap(),
+                    1 => {
+                        let mut writer = conn.writer(MessageType::Binary);
+                        writer.write_all(&message[..message.len() / 2]).unwrap();
+                        writer.finish_with(&message[message.len() / 2..]).unwrap();
+                    }
+                    2 => {
+                        conn.write(&message).unwrap();
+                        conn.flush().unwrap();
+                    }
+                    _ => conn.send(&message).unwrap(),
+                }
+                compressed +=
+                    usize::from(expect(&mut client, &mut inflater, &Frame::binary(&message)));
+                before = message;
+            }
+            assert!(compressed > 20, "{compressed}");
+            finish(conn, client);
+        }
+    }
+}
