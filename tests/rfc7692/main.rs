@@ -15,6 +15,8 @@ mod common;
 mod frames;
 /// §7.2.2: DEFLATE streams.
 mod streams;
+/// §7.1.2: windows.
+mod windows;
 /// RFC 6455 §10.4: how much a peer may ask for.
 mod limits;
 /// §5 and §7.1: offers.
@@ -23,5 +25,7 @@ mod offers;
 mod receiving;
 /// §7.2.1: what is sent.
 mod sending;
+/// §7.2.3: many messages.
+mod senders;
 /// RFC 6455 §8.1: text.
 mod text;
