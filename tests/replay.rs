@@ -79,6 +79,41 @@ fn the_naive_models_judge_the_seeds_as_they_should() {
     for (name, lines, good) in seeds::OFFERS {
         assert_eq!(invariants::offers::accepts(lines.as_bytes()), *good, "{name}");
     }
+    #[cfg(feature = "deflate")]
+    compression::the_naive_readers_judge_as_they_should();
+}
+
+#[cfg(feature = "deflate")]
+mod compression {
+    use super::invariants::blocks::{End, read};
+    use super::invariants::compressed_session::{LIMITS, verdict};
+    use super::invariants::deflate_seeds::{FRAMES, MESSAGES};
+    use super::invariants::reference::code_of;
+    use super::invariants::seeds::{Outcome, bytes};
+
+    pub fn the_naive_readers_judge_as_they_should() {
+        for (name, kept, messages, good) in MESSAGES {
+            let (mut said, mut ends) = (Vec::new(), Vec::new());
+            for message in *messages {
+                let before = if *kept & 8 == 0 { &said[..] } else { b"" };
+                let message = read(&bytes(message), before, 256 << (kept % 8));
+                said.extend(message.bytes);
+                ends.push(message.end == End::Whole);
+            }
+            let (last, others) = ends.split_last().unwrap();
+            assert!(last == good && others.iter().all(|good| *good), "{name}: {ends:?}");
+        }
+        for (name, limits, frames, outcome) in FRAMES {
+            let (closed, wrong) = verdict(&bytes(frames), LIMITS[usize::from(*limits)]);
+            let verdict = match &wrong[..] {
+                [] if closed => Outcome::Closed,
+                [] => Outcome::Open,
+                // It may have too many bytes as well.
+                [.., violation] => Outcome::Fails(code_of(*violation)),
+            };
+            assert_eq!(verdict, *outcome, "{name}");
+        }
+    }
 }
 
 /// Each byte of a head costs the same, however many came before it: a parser that starts over

@@ -6,15 +6,31 @@
 //! library lack. What the checks compare with is written from the RFCs a second time, as naively
 //! as it goes, and calls nothing of what it judges.
 
+#[cfg(feature = "deflate")]
+pub mod blocks;
 pub mod bytes;
+#[cfg(feature = "deflate")]
+pub mod deflate_seeds;
 pub mod reference;
+#[cfg(feature = "deflate")]
+pub mod rsv1;
 pub mod seeds;
+#[cfg(feature = "deflate")]
+pub mod sending;
 pub mod watch;
 
+#[cfg(feature = "deflate")]
+pub mod compressed_session;
 pub mod conversation;
+#[cfg(feature = "deflate")]
+pub mod deflate;
+#[cfg(feature = "deflate")]
+pub mod deflate_distance;
 pub mod diff_tungstenite;
 pub mod frame_header;
 pub mod handshake;
+#[cfg(feature = "deflate")]
+pub mod inflate;
 pub mod mask;
 #[cfg(feature = "deflate")]
 pub mod offers;
@@ -37,6 +53,14 @@ pub const TARGETS: &[Target] = &[
     ("handshake", handshake::check),
     #[cfg(feature = "deflate")]
     ("offers", offers::check),
+    #[cfg(feature = "deflate")]
+    ("inflate", inflate::check),
+    #[cfg(feature = "deflate")]
+    ("deflate", deflate::check),
+    #[cfg(feature = "deflate")]
+    ("deflate_distance", deflate_distance::check),
+    #[cfg(feature = "deflate")]
+    ("compressed_session", compressed_session::check),
     ("utf8_stream", utf8_stream::check),
     ("mask", mask::check),
     ("roundtrip", roundtrip::check),

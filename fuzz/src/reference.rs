@@ -160,7 +160,7 @@ pub fn judge(stream: &[u8], limits: DecoderLimits) -> Verdict {
 }
 
 /// The payload of a Close (§5.5.1, §7.4, and the codes that the IANA registry has added).
-fn close(payload: &[u8]) -> Result<(u16, String), ProtocolError> {
+pub fn close(payload: &[u8]) -> Result<(u16, String), ProtocolError> {
     let [high, low, ref reason @ ..] = *payload else {
         return if payload.is_empty() {
             Ok((1005, String::new()))
@@ -193,6 +193,8 @@ pub fn first_bad_byte(text: &[u8]) -> Option<usize> {
 pub fn code_of(violation: ProtocolError) -> u16 {
     match violation {
         ProtocolError::TextNotUtf8 | ProtocolError::CloseReasonNotUtf8 => 1007,
+        #[cfg(feature = "deflate")]
+        ProtocolError::NotDeflate | ProtocolError::IncompleteDeflate => 1007,
         ProtocolError::TooManyFragments(_) => 1008,
         ProtocolError::MessageTooBig(_) => 1009,
         _ => 1002,

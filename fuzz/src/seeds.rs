@@ -505,11 +505,13 @@ pub fn seeds() -> Vec<(&'static str, String, Vec<u8>)> {
         add("roundtrip", &format!("text-{class}"), &[&[0, 6, 0, class, 2], b"example", &end]);
         add("roundtrip", &format!("binary-{class}"), &[&[0, 7, 1, class, 1], b"example", &[1; 60]]);
     }
+    #[cfg(feature = "deflate")]
+    seeds.extend(super::deflate_seeds::seeds());
     seeds
 }
 
 /// Reads the notation of [`Row`].
-fn bytes(text: &str) -> Vec<u8> {
+pub fn bytes(text: &str) -> Vec<u8> {
     let hex = |digits: &str| -> Vec<u8> {
         let pairs = (0..digits.len()).step_by(2);
         pairs.map(|at| u8::from_str_radix(&digits[at..at + 2], 16).unwrap()).collect()
