@@ -98,6 +98,8 @@ pub const FRAMES: &[(&str, u8, &str, Outcome)] = &[
     ("bad-text-and-limit", 1, "c1 c7 m 004100beff ff*65 00", Fails(1007)),
     ("bomb", 2, "c2 b8 m ecc13101000000c2a0f54fed650ba0 00*38 801b00", Fails(1009)),
     ("bomb-within", 0, "c2 b8 m ecc13101000000c2a0f54fed650ba0 00*38 801b00", Open),
+    ("window", 0, "c2 b8 m ecc13101000000c2a0f54fed650ba0 00*38 801b00 c2 85 m 02f6ff0100", Open),
+    ("window-and-1", 0, "c2 b8 m ecc13101000000c2a0f54fed650ba0 00*38 801b00 c2 85 m 020e000000", Fails(1007)),
     ("wire-limit", 1, "42 fe 0448 m", Open),
     ("wire-limit-and-1", 1, "42 fe 0449 m", Fails(1009)),
     ("empty-blocks-wire", 3, "c2 fe 0401 m 000000ffff*1", Fails(1009)),
