@@ -90,7 +90,7 @@ impl Reader<'_> {
     fn block(&mut self) -> Result<bool, Stop> {
         let head = self.bits.take(3)?;
         match head / 2 {
-            0 => self.stored(head == 1)?,
+            0 => self.stored()?,
             1 => {
                 let literals = [[8; 144].as_slice(), &[9; 112], &[7; 24], &[8; 8]].concat();
                 self.coded(&Code::new(&literals), &Code::new(&[5; 32]))?;
@@ -105,9 +105,9 @@ impl Reader<'_> {
     }
 
     /// §3.2.4.
-    fn stored(&mut self, is_final: bool) -> Result<(), Stop> {
+    fn stored(&mut self) -> Result<(), Stop> {
         self.bits.align();
-        if self.bits.at == 8 * self.bits.bytes.len() && !is_final {
+        if self.bits.at == 8 * self.bits.bytes.len() {
             return Err(Stop::Flushed);
         }
         let (low, high) = (self.bits.take(16)?, self.bits.take(16)?);

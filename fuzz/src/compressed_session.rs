@@ -280,7 +280,8 @@ const PAYLOADS: [&[u8]; 12] = [
 /// A stream of frames, most of them good, and most of them compressed.
 fn frames(bytes: &mut Bytes<'_>) -> Vec<u8> {
     let (mut stream, mut said, mut open) = (Vec::new(), Vec::new(), false);
-    let mut deflater = Deflater::new(1 + bytes.byte() % 9, 9 + bytes.byte() % 4);
+    let (level, window_bits) = (1 + bytes.byte() % 9, 9 + bytes.byte() % 4);
+    let mut deflater = Deflater::new(window_bits);
     let mut history = History::new(bytes.pick(&[512, 0, 4096, 256]));
     while !bytes.is_empty() && stream.len() < 1 << 15 && said.len() < 1 << 16 {
         let what = bytes.byte();
@@ -288,7 +289,7 @@ fn frames(bytes: &mut Bytes<'_>) -> Vec<u8> {
             0..4 => {
                 let plain = content(bytes, &said);
                 let mut payload = vec![0; plain.len() + plain.len() / 8 + 64];
-                deflater.begin(&history);
+                deflater.begin(&history, level);
                 let len = deflater.deflate(&plain, &mut payload).written;
                 payload.truncate(len.saturating_sub(4));
                 history.append(&plain);

@@ -22,7 +22,7 @@ pub const MESSAGES: &[Row] = &[
     ("final-and-nothing", 7, &["f348cdc9c90700", HELLO], true),
     ("final-and-more", 7, &["f348cdc9c90700 f200110000"], true),
     ("final-and-more-no-takeover", 15, &["f348cdc9c90700 f200110000"], true),
-    ("final-stored-cut", 7, &["01"], false),
+    ("final-stored-cut", 7, &["01"], true),
     ("final-stored-whole", 7, &["010000ffff"], true),
     ("final-zlib", 1, &["ab56ca4c51b232d451ca4bcc4d55b2522a2d4e2d523054d2512a49ad2801f2cb33124b14ca138b158a133353149252d3f28b52751412f35214c032995089bcfc72a55a00"], true),
     ("two-blocks", 7, &["f248 05000000ffff cac9c90700"], true),

@@ -121,6 +121,8 @@ fn one_shot(message: &[u8], before: &[u8], window: usize, len: usize) -> Vec<u8>
         room.truncate(from + written);
         out.append(&mut room);
     }
-    assert!(read == message.len() || read == input.len() || message.is_empty(), "{read}");
+    // All of it, and with it what completes the last block, or the final one behind it.
+    let ends = [0, 4, 9].map(|end| message.len() + end);
+    assert!(ends.contains(&read) || message.is_empty(), "{read}");
     out.split_off(before.len())
 }

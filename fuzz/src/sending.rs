@@ -70,13 +70,13 @@ fn send(deflation: &mut Deflation, bytes: &mut Bytes<'_>, plain: Vec<u8>) -> Opt
     let how = bytes.byte();
     if how % 8 < 5 {
         let mut out = b"of the message before".to_vec();
-        if !deflation.deflate(&plain, &mut out) {
+        if deflation.deflate(&plain, &mut out).is_none() {
             return None;
         }
         assert!(out.len() < plain.len(), "no shorter");
         // Some cannot be sent after all.
         return (how % 8 < 4).then(|| {
-            deflation.sent(&plain);
+            deflation.sent(&plain, out.len());
             Message { fragments: vec![(out, plain.len())], plain }
         });
     }
@@ -93,7 +93,7 @@ fn send(deflation: &mut Deflation, bytes: &mut Bytes<'_>, plain: Vec<u8>) -> Opt
     }
     for (i, part) in parts.iter().enumerate() {
         message.fragment(part, i + 1 == parts.len(), &mut out).expect("there is memory");
-        deflation.sent(part);
+        deflation.sent(part, out.len());
         end += part.len();
         fragments.push((out.clone(), end));
     }
