@@ -13,6 +13,7 @@
 /// whatever the encryption (CRIME, BREACH). Send such a message with
 /// [`send_uncompressed`](crate::Sender::send_uncompressed), or have none on such a connection:
 /// [`Accept::compress`](crate::Accept::compress).
+#[doc(alias = "permessage-deflate")]
 #[derive(Debug, Clone)]
 pub struct Deflate {
     /// How hard to try: 1 is the fastest, 9 makes the shortest messages. Default 3: 6 takes twice

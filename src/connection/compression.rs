@@ -119,7 +119,11 @@ impl Compression {
         in_turn(writer, message.message(), |send| {
             let mut deflation = self.lock();
             let deflate = |payload: &[u8]| deflation.deflate_alone(payload);
-            let payload = message.deflated(deflation.window_bits(), deflate)?;
+            let Some(payload) = message.deflated(deflation.window_bits(), deflate) else {
+                drop(deflation);
+                return self.deflated(message.message(), buffers, send);
+            };
+            let payload = payload?;
             let header = FrameHeader::new(true, message.kind().opcode(), payload.len());
             let sent = send(header.compressed(), payload);
             if sent.is_ok() {
@@ -144,8 +148,8 @@ fn in_turn<S: Sink>(
 ) -> Result<(), Error> {
     writer.begin_message()?;
     let _turn = Turn(writer);
-    let within = writer.timeout(message.len() as u64);
     let send = |header: FrameHeader, payload: &[u8]| {
+        let within = writer.timeout(payload.len() as u64);
         let frame = &mut [header.as_bytes(), payload].map(IoSlice::new);
         writer.send_within(frame, Unit::Fragment, within)
     };

@@ -167,6 +167,16 @@ impl Connection {
         self.transmit(message)
     }
 
+    /// The same for a message that goes to many, see [`Sender::send_owned`].
+    ///
+    /// # Errors
+    ///
+    /// As for [`send`](Self::send).
+    pub fn send_owned(&mut self, message: &OwnedMessage) -> Result<(), Error> {
+        self.flush()?;
+        self.sender.send_owned(message).map_err(|error| self.receiver.failed(error))
+    }
+
     /// The same, without compression (RFC 7692 §5): for a message that has a secret in it beside what
     /// an attacker may choose, see [`Deflate`](crate::Deflate#security).
     ///

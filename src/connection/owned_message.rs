@@ -12,7 +12,7 @@ use crate::proto::MessageType;
 ///
 /// Each connection makes its own frame header, a few bytes before a payload that is the same for all.
 /// Where compression was agreed on, [`send_owned`](crate::Sender::send_owned) compresses it once for all
-/// connections that have the same window.
+/// connections, but for those that have a smaller window than the first one.
 ///
 /// ```
 /// # fn tell_all(members: &[barews::Sender]) {
@@ -23,16 +23,24 @@ use crate::proto::MessageType;
 /// }
 /// # }
 /// ```
+#[doc(alias = "broadcast")]
 #[derive(Clone)]
 pub struct OwnedMessage(Arc<Inner>);
 
 struct Inner {
     kind: MessageType,
     payload: Vec<u8>,
-    /// The payload as it is sent to those with a window of 9 bits, and so on to 15; `None` where it
-    /// does not get shorter.
     #[cfg(feature = "deflate")]
-    deflated: [OnceLock<Option<Box<[u8]>>>; 7],
+    deflated: OnceLock<Deflated>,
+}
+
+/// A payload as the first connection that compresses sends it.
+#[cfg(feature = "deflate")]
+struct Deflated {
+    /// The bits of its window. It is right for all that are as large.
+    window_bits: u8,
+    /// `None` if it did not get shorter.
+    payload: Option<Box<[u8]>>,
 }
 
 impl OwnedMessage {
@@ -42,7 +50,7 @@ impl OwnedMessage {
             kind,
             payload,
             #[cfg(feature = "deflate")]
-            deflated: Default::default(),
+            deflated: OnceLock::new(),
         }))
     }
 
@@ -76,15 +84,17 @@ impl OwnedMessage {
         self.0.payload.is_empty()
     }
 
-    /// The payload as `deflate` has made it for a window of so many bits, the first time.
+    /// The payload as `deflate` makes it the first time, or `None` inside if that is no shorter. `None`
+    /// if it was made for a larger window than this one.
     #[cfg(feature = "deflate")]
     pub(super) fn deflated(
         &self,
         window_bits: u8,
         deflate: impl FnOnce(&[u8]) -> Option<Box<[u8]>>,
-    ) -> Option<&[u8]> {
-        let deflated = &self.0.deflated[usize::from(window_bits.clamp(9, 15)) - 9];
-        deflated.get_or_init(|| deflate(&self.0.payload)).as_deref()
+    ) -> Option<Option<&[u8]>> {
+        let deflate = || Deflated { window_bits, payload: deflate(&self.0.payload) };
+        let deflated = self.0.deflated.get_or_init(deflate);
+        (deflated.window_bits <= window_bits).then(|| deflated.payload.as_deref())
     }
 }
 

@@ -181,7 +181,7 @@ impl Receiver {
     }
 
     /// Gives memory back, if the error ends the connection, and has the peer told of it.
-    fn failed(&mut self, error: Error) -> Error {
+    pub(crate) fn failed(&mut self, error: Error) -> Error {
         if error.is_fatal() {
             // First, since the peer is waited for then.
             self.assembler.clear();

@@ -48,7 +48,7 @@ impl Sender {
     }
 
     /// The same for a message that goes to many: where it is compressed, that is done once for all
-    /// connections with the same window.
+    /// connections, see [`OwnedMessage`].
     ///
     /// # Errors
     ///

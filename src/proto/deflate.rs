@@ -59,6 +59,8 @@ pub struct Progress {
 /// Inflates the messages of one connection or another, one after the other.
 pub struct Inflater {
     zlib: Inflate,
+    /// Whether the last step has come back: what has panicked is of no more use.
+    is_sound: bool,
     /// Whether nothing was read since the message began, or since its last final block.
     at_start: bool,
 }
@@ -67,6 +69,8 @@ pub struct Inflater {
 pub struct Deflater {
     zlib: Deflate,
     window_bits: u8,
+    /// Whether the last step has come back: what has panicked is of no more use.
+    is_sound: bool,
     /// Whether all is out that has come of what it has read.
     is_flushed: bool,
 }
@@ -88,7 +92,8 @@ impl History {
     /// grows as it is filled leaves holes of all sizes behind.
     #[must_use]
     pub fn reserve(&mut self) -> bool {
-        self.is_reserved() || self.bytes.try_reserve_exact(self.limit).is_ok()
+        let more = self.limit - self.bytes.len();
+        self.is_reserved() || self.bytes.try_reserve_exact(more).is_ok()
     }
 
     /// Whether its memory is there.
@@ -123,7 +128,13 @@ impl Inflater {
     /// One for windows of any size.
     #[must_use]
     pub fn new() -> Self {
-        Self { zlib: Inflate::new(false, 15), at_start: true }
+        Self { zlib: Inflate::new(false, 15), is_sound: true, at_start: true }
+    }
+
+    /// Whether it can be used again.
+    #[must_use]
+    pub const fn is_sound(&self) -> bool {
+        self.is_sound
     }
 
     /// A message begins, which may refer back to this.
@@ -191,7 +202,9 @@ impl Inflater {
 
     fn step(&mut self, input: &[u8], out: &mut [u8]) -> Result<(Status, Progress), ProtocolError> {
         let before = (self.zlib.total_in(), self.zlib.total_out());
+        self.is_sound = false;
         let status = self.zlib.decompress(input, out, InflateFlush::NoFlush);
+        self.is_sound = true;
         let read = (self.zlib.total_in() - before.0) as usize;
         let written = (self.zlib.total_out() - before.1) as usize;
         self.at_start &= read == 0;
@@ -218,7 +231,18 @@ impl Deflater {
             mem_level: MEM_LEVEL,
             ..DeflateConfig::default()
         };
-        Self { zlib: Deflate::new_with_config(config), window_bits, is_flushed: true }
+        Self {
+            zlib: Deflate::new_with_config(config),
+            window_bits,
+            is_sound: true,
+            is_flushed: true,
+        }
+    }
+
+    /// Whether it can be used again.
+    #[must_use]
+    pub const fn is_sound(&self) -> bool {
+        self.is_sound
     }
 
     /// Whether it is one for a window of so many bits.
@@ -237,10 +261,8 @@ impl Deflater {
     /// A message begins, which may refer back to this, and is deflated at a level from 1, the fastest,
     /// to 9, which makes the shortest.
     pub fn begin(&mut self, history: &History, level: u8) {
-        // The last one may have been given up half-way, and a reset forgets neither that level 1 has a
-        // block open nor how far the buffer was emptied: the next one would come out wrong, or panic.
-        while !self.is_flushed {
-            self.deflate(&[], &mut [0; 1024]);
+        if !self.is_flushed {
+            self.flush();
         }
         self.zlib.reset();
         let set = self.zlib.set_level(level.into());
@@ -253,11 +275,24 @@ impl Deflater {
         }
     }
 
+    /// Throws away what is left of a message that was given up half-way. A reset forgets neither that
+    /// level 1 has a block open nor how far the buffer was emptied: the next message would come out
+    /// wrong, or panic.
+    #[cold]
+    #[inline(never)]
+    fn flush(&mut self) {
+        while !self.is_flushed {
+            self.deflate(&[], &mut [0; 256]);
+        }
+    }
+
     /// Deflates `input`, up to a sync flush, as far as there is room in `out`. Once all is read and
     /// `out` is not full, it is done, and the last bytes written are [`TAIL`].
     pub fn deflate(&mut self, input: &[u8], out: &mut [u8]) -> Progress {
         let before = (self.zlib.total_in(), self.zlib.total_out());
+        self.is_sound = false;
         let done = self.zlib.compress(input, out, DeflateFlush::SyncFlush);
+        self.is_sound = true;
         debug_assert!(done.is_ok(), "any bytes can be deflated");
         let read = (self.zlib.total_in() - before.0) as usize;
         let written = (self.zlib.total_out() - before.1) as usize;

@@ -85,9 +85,15 @@ pub(super) struct LentInflater {
 #[derive(Debug)]
 struct Idle<T>(Mutex<Vec<Box<T>>>);
 
+/// What can be lent.
+pub(super) trait Codec {
+    /// Whether it can be used again.
+    fn is_sound(&self) -> bool;
+}
+
 /// A codec from those at rest, given back when it is dropped.
 #[derive(Debug)]
-pub(super) struct Lent<T: 'static> {
+pub(super) struct Lent<T: Codec + 'static> {
     /// `None` once it is given back.
     codec: Option<Box<T>>,
     idle: &'static Idle<T>,
@@ -191,6 +197,18 @@ impl Past {
     }
 }
 
+impl Codec for LentInflater {
+    fn is_sound(&self) -> bool {
+        self.inflater.is_sound()
+    }
+}
+
+impl Codec for Deflater {
+    fn is_sound(&self) -> bool {
+        self.is_sound()
+    }
+}
+
 impl Counters {
     pub(super) fn count_received(&self, compressed: u64, inflated: u64) {
         self.received_compressed.fetch_add(compressed, Ordering::Relaxed);
@@ -203,7 +221,7 @@ impl Counters {
     }
 }
 
-impl<T> Idle<T> {
+impl<T: Codec> Idle<T> {
     /// One that fits, or else a new one that takes so many bytes.
     fn get(
         &'static self,
@@ -218,7 +236,7 @@ impl<T> Idle<T> {
         drop(idle);
         let codec = match there {
             Some(codec) => codec,
-            None => headroom::allocate(usize::try_from(size).ok()?, || Box::new(new()))?,
+            None => allocate(size, new)?,
         };
         Some(Lent { codec: Some(codec), idle: self, _charge: charge })
     }
@@ -228,22 +246,31 @@ impl<T> Idle<T> {
     }
 }
 
-impl<T> Lent<T> {
+impl<T: Codec> Lent<T> {
     pub(super) fn get(&mut self) -> &mut T {
         self.codec.as_mut().expect("it is given back only when it is dropped")
     }
 }
 
-impl<T> Drop for Lent<T> {
+impl<T: Codec> Drop for Lent<T> {
     fn drop(&mut self) {
+        let Some(codec) = self.codec.take().filter(|codec| codec.is_sound()) else { return };
         let mut idle = self.idle.lock();
         // The one that was not used for longest makes room: it may be for a window that nobody has any
         // more. It is freed outside the lock.
         let oldest = (idle.len() == MAX_IDLE).then(|| idle.remove(0));
-        idle.extend(self.codec.take());
+        idle.push(codec);
         drop(idle);
         drop(oldest);
     }
+}
+
+/// A new codec that takes so many bytes. It is made on the stack, 6 KB of it, which should not be that of
+/// everybody who has one lent.
+#[cold]
+#[inline(never)]
+fn allocate<T>(size: u64, new: impl FnOnce() -> T) -> Option<Box<T>> {
+    headroom::allocate(usize::try_from(size).ok()?, || Box::new(new()))
 }
 
 /// Gets the memory for a history, unless it is there; whether it is.

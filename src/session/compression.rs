@@ -30,7 +30,9 @@ pub fn agree(codecs: &Arc<Codecs>, offer: &DeflateOffer, max_message_size: u64) 
     );
     // Who is held to 8 bits may well use a window of 9, and refer no further than 8 bits reach.
     let received = 1 << params.client_window_bits().max(9);
-    let sent = settings.history.min(1 << params.server_window_bits());
+    // Ours may be smaller than we have said.
+    let bits = params.server_window_bits().min(settings.server_max_window_bits);
+    let sent = settings.history.min(1 << bits);
     let past =
         |takeover: bool, len| if takeover { codecs.past(len) } else { Some(codecs.no_past()) };
     let (received, sent) = match (
@@ -44,7 +46,6 @@ pub fn agree(codecs: &Arc<Codecs>, offer: &DeflateOffer, max_message_size: u64) 
             (codecs.no_past(), codecs.no_past())
         }
     };
-    let bits = params.server_window_bits().min(settings.server_max_window_bits);
     Agreed {
         params,
         inflation: Inflation::new(codecs, received, max_message_size),

@@ -6,8 +6,11 @@
 //! ```text
 //!   feed, for each compressed part ──▶ the same part again while output or input is left ──▶ its end
 //!    └ the first one borrows an inflater                                 └ the last one gives it back
+//!       └ all are lent to messages that wait: a short one waits without, as it came, and is inflated
+//!         in one go
 //! ```
 
+use std::mem;
 use std::sync::Arc;
 
 use crate::proto::utf8::Utf8;
@@ -24,7 +27,13 @@ pub struct Inflation {
     /// How many bytes a message may have.
     max_message_size: u64,
     message: Option<InflatedMessage>,
+    /// What has come of a message for which there was no inflater, as far as it is yet to be inflated.
+    deferred: Vec<u8>,
 }
+
+/// How much may come of a message for which there is no inflater, in bytes. A plain one of this length
+/// is not charged either.
+const MAX_DEFERRED: usize = 16 << 10;
 
 /// The message under way.
 #[derive(Debug)]
@@ -60,7 +69,13 @@ pub enum InflateError {
 
 impl Inflation {
     pub(super) fn new(codecs: &Arc<Codecs>, past: Past, max_message_size: u64) -> Self {
-        Self { codecs: Arc::clone(codecs), past, max_message_size, message: None }
+        Self {
+            codecs: Arc::clone(codecs),
+            past,
+            max_message_size,
+            message: None,
+            deferred: Vec::new(),
+        }
     }
 
     /// Inflates the next part of a message, its last one with `fin`, as far as there is room in the
@@ -78,9 +93,47 @@ impl Inflation {
         fin: bool,
         target: &mut Target<'_>,
     ) -> Result<Inflated, InflateError> {
-        let mut message = match self.message.take() {
-            Some(message) => message,
-            None => self.begin(kind, fin)?,
+        if !self.deferred.is_empty() || (self.message.is_none() && !self.begin(kind, fin)?) {
+            return self.feed_deferred(kind, input, fin, target);
+        }
+        self.inflate(input, fin, target)
+    }
+
+    /// The same where there was no inflater: until there is, or the last part has come.
+    #[cold]
+    fn feed_deferred(
+        &mut self,
+        kind: MessageType,
+        input: &[u8],
+        fin: bool,
+        target: &mut Target<'_>,
+    ) -> Result<Inflated, InflateError> {
+        if self.message.is_none() && !self.begin(kind, fin)? {
+            if self.deferred.len() + input.len() > MAX_DEFERRED {
+                return Err(InflateError::Overloaded);
+            }
+            self.deferred.extend_from_slice(input);
+            return Ok(Inflated { used: input.len(), len: 0, done: true });
+        }
+        let mut deferred = mem::take(&mut self.deferred);
+        deferred.extend_from_slice(input);
+        let inflated = self.inflate(&deferred, fin, target)?;
+        if !inflated.done {
+            deferred.drain(..inflated.used);
+            self.deferred = deferred;
+        }
+        Ok(Inflated { used: input.len(), ..inflated })
+    }
+
+    /// Inflates a part of the message that has begun.
+    fn inflate(
+        &mut self,
+        input: &[u8],
+        fin: bool,
+        target: &mut Target<'_>,
+    ) -> Result<Inflated, InflateError> {
+        let Some(mut message) = self.message.take() else {
+            unreachable!("a message has begun");
         };
         let LentInflater { inflater, history: own } = message.lent.get();
         let history = self.past.history.as_mut().unwrap_or(own);
@@ -113,20 +166,18 @@ impl Inflation {
         Ok(Inflated { used: progress.read, len: progress.written, done })
     }
 
-    /// A message begins, of which all is there if `is_whole`.
-    fn begin(
-        &mut self,
-        kind: MessageType,
-        is_whole: bool,
-    ) -> Result<InflatedMessage, InflateError> {
-        let is_reserved = self.past.reserve();
-        let lent =
-            self.codecs.inflater(self.past.history.is_some(), is_whole).filter(|_| is_reserved);
-        let mut lent = lent.ok_or(InflateError::Overloaded)?;
+    /// A message begins, of which all is there if `is_whole`; whether there is an inflater for it.
+    fn begin(&mut self, kind: MessageType, is_whole: bool) -> Result<bool, InflateError> {
+        if !self.past.reserve() {
+            return Err(InflateError::Overloaded);
+        }
+        let lent = self.codecs.inflater(self.past.history.is_some(), is_whole);
+        let Some(mut lent) = lent else { return Ok(false) };
         let LentInflater { inflater, history: own } = lent.get();
         inflater.begin(self.past.history.as_ref().unwrap_or(own));
         let utf8 = (kind == MessageType::Text).then(Utf8::new);
-        Ok(InflatedMessage { lent, utf8, received: 0, len: 0 })
+        self.message = Some(InflatedMessage { lent, utf8, received: 0, len: 0 });
+        Ok(true)
     }
 }
 

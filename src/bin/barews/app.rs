@@ -125,7 +125,8 @@ impl App {
 
     /// The life of a connection.
     pub fn handle(&self, conn: Connection) -> Result<(), BoxError> {
-        let mut session = Session::open(&self.shared, &conn);
+        // In a box: the stack of a connection has no room to spare in its last page.
+        let mut session = Box::new(Session::open(&self.shared, &conn));
         let request = conn.request();
         // It was parsed once before, or there would be no connection.
         let route = Route::parse(request.path(), request.query())?;

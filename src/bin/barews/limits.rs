@@ -88,10 +88,26 @@ impl Quota {
 
     /// Keeps a message as it was received, if there is room for it.
     pub fn store(&'static self, kind: MessageType, bytes: Vec<u8>) -> Option<StoredMessage> {
-        // It may be kept as it is and compressed.
-        let copies = if cfg!(feature = "deflate") { 2 } else { 1 };
-        let bytes_taken = bytes.capacity().saturating_mul(copies);
-        let share = self.take(bytes_taken.saturating_add(MESSAGE_OVERHEAD))?;
+        self.store_copies(1, kind, bytes)
+    }
+
+    /// The same for one that is sent to many: it may be kept as it is and compressed.
+    pub fn store_for_many(
+        &'static self,
+        kind: MessageType,
+        bytes: Vec<u8>,
+    ) -> Option<StoredMessage> {
+        self.store_copies(if cfg!(feature = "deflate") { 2 } else { 1 }, kind, bytes)
+    }
+
+    fn store_copies(
+        &'static self,
+        copies: usize,
+        kind: MessageType,
+        bytes: Vec<u8>,
+    ) -> Option<StoredMessage> {
+        let taken = bytes.capacity().saturating_mul(copies);
+        let share = self.take(taken.saturating_add(MESSAGE_OVERHEAD))?;
         let message = match kind {
             // The price of text that is kept: it is checked once more.
             MessageType::Text => {

@@ -116,6 +116,7 @@ fn note_close(counters: &Counters, code: CloseCode, reason: &str) {
 }
 
 impl<'a> Session<'a> {
+    #[inline(never)]
     pub fn open(shared: &'a SessionShared, conn: &Connection) -> Self {
         let start = Instant::now();
         let request = conn.request();

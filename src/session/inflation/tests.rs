@@ -77,11 +77,29 @@ fn an_inflater_is_lent_from_the_first_part_to_the_last() {
     assert_eq!(receiver.text(&HELLO[..4], true), Err(ProtocolError::IncompleteDeflate.into()));
     assert_eq!(receiver.codecs.stats().codecs, 0);
     receiver.assembler.clear();
-    // Those who hold theirs for long shut out others who would, too.
+    // Where all are lent, a short message waits for its end as it came; a long one is refused.
     let other = [(); 2].map(|()| receiver.codecs.inflater(true, false));
     assert_eq!(receiver.text(&HELLO, true), Ok(Some(b"Hello".to_vec())));
-    assert_eq!(receiver.text(&HELLO, false), Err(InflateError::Overloaded));
+    for _ in 0..2 {
+        for byte in &HELLO[..6] {
+            assert_eq!(receiver.text(&[*byte], false), Ok(None));
+        }
+        assert_eq!(receiver.text(&HELLO[6..], true), Ok(Some(b"Hello".to_vec())));
+    }
+    let long = deflated(&vec![b'a'; 100]);
+    let mut cut = long.clone();
+    cut.truncate(3);
+    assert_eq!(receiver.text(&cut, false), Ok(None));
+    assert_eq!(receiver.text(&long[3..], true), Ok(Some(vec![b'a'; 100])));
+    assert_eq!(receiver.text(&[0; MAX_DEFERRED], false), Ok(None));
+    assert_eq!(receiver.text(&[0; 1], false), Err(InflateError::Overloaded));
+    receiver.inflation.deferred.clear();
+    // One that gets an inflater meanwhile goes on with it.
+    assert_eq!(receiver.text(&HELLO[..2], false), Ok(None));
     drop(other);
+    assert_eq!(receiver.text(&HELLO[2..5], false), Ok(None));
+    assert_eq!(receiver.codecs.stats().codecs, INFLATER_SIZE);
+    assert_eq!(receiver.text(&HELLO[5..], true), Ok(Some(b"Hello".to_vec())));
 }
 
 #[test]

@@ -8,13 +8,16 @@
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{self, Thread};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How often to look. The library frees what was not used for 2 s.
 const INTERVAL: Duration = Duration::from_millis(500);
 
 /// How much must have been freed since, to be worth the trouble, in bytes.
-const MIN_FREED: u32 = 1 << 20;
+const MIN_FREED: u32 = 128 << 10;
+
+/// What part of the time may be spent on it: one in so many.
+const MAX_SHARE: u32 = 50;
 
 /// The thread that looks, if there is one.
 static THREAD: OnceLock<Thread> = OnceLock::new();
@@ -76,8 +79,11 @@ fn trim() {
         let free_now = free();
         known = known.min(free_now);
         if free_now - known >= MIN_FREED {
+            let start = Instant::now();
             give_back();
             known = free();
+            // Others wait for memory meanwhile.
+            thread::sleep(start.elapsed() * MAX_SHARE);
         }
         while is_last && CONNECTED.load(Ordering::Relaxed) == 0 {
             thread::park();

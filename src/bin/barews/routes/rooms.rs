@@ -98,7 +98,7 @@ impl Membership<'_> {
         while let Some(message) = receiver.recv(&mut buf)? {
             counters.count_received(message);
             let kind = message.kind();
-            let Some(stored) = MEMORY.store(kind, mem::take(&mut buf)) else {
+            let Some(stored) = MEMORY.store_for_many(kind, mem::take(&mut buf)) else {
                 self.member.set_state(State::Closing(TOO_MANY_WAIT));
                 continue;
             };
