@@ -31,7 +31,8 @@ pub struct Config {
     /// fit. `None`, the default, takes std's 2 MiB, of which only the pages that are touched use memory, until the thread ends: 100 ms after its
     /// connection, unless another follows, or it is one of the two that wait at a listener.
     pub stack_size: Option<usize>,
-    /// Compression (RFC 7692), for clients that offer it. `None`, the default, declines all offers.
+    /// Compression (permessage-deflate, RFC 7692), for clients that offer it. `None`, the default,
+    /// declines all offers.
     #[cfg(feature = "deflate")]
     pub compression: Option<Deflate>,
 }
@@ -48,7 +49,8 @@ pub struct Limits {
     pub max_headers: usize,
     /// Length of the whole request head in bytes. Default 32 KiB.
     pub max_head_size: usize,
-    /// Length of a message in bytes, all fragments together; a longer one is refused with 1009.
+    /// Length of a message in bytes, all fragments together, inflated if it came compressed; a longer
+    /// one is refused with 1009.
     /// Default 16 MiB, the largest that the Autobahn Testsuite sends. [`recv_chunk`](crate::Connection::recv_chunk) takes a
     /// message of any size in constant memory: raise this for it.
     pub max_message_size: u64,
@@ -80,8 +82,8 @@ pub struct Limits {
 pub struct Timeouts {
     /// From accept to the last byte of the request head. Default 10 s.
     pub handshake: Duration,
-    /// From the first byte of a message to its last, with 1 s more for each 64 KiB received, so
-    /// that a slow but honest link can still deliver the largest. Default 60 s. Passing it
+    /// From the first byte of a message to its last, with 1 s more for each 64 KiB received, as they
+    /// came if it is compressed, so that a slow but honest link can still deliver the largest. Default 60 s. Passing it
     /// closes with 1008.
     pub message: Duration,
     /// The keep-alive, or heartbeat: silence after which a Ping is sent (§5.5.2), at least this, and up to 2 % more, since a

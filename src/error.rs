@@ -29,8 +29,8 @@ pub enum Error {
     RecvTimeout,
     /// The peer was too slow or silent; it was answered with 1008, where it still could be.
     DeadlineExceeded(Deadline),
-    /// All connections together hold as much of long messages as they may, or memory has run out;
-    /// the peer was answered with 1013.
+    /// All connections together hold as much of long messages as they may, or as much for
+    /// compression, or memory has run out; the peer was answered with 1013.
     Overloaded,
     /// The connection is closed, or closing: nothing can be sent any more (§5.5.1).
     Closed,

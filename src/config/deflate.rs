@@ -6,6 +6,38 @@
 /// *histories*. With the defaults these are 2 KiB of what was sent and 4 KiB of what came, or
 /// 32 KiB of that from a client that lets nobody else choose its window.
 ///
+/// ```no_run
+/// use std::time::Duration;
+///
+/// use barews::{Accept, Config, Connection, Deflate, Server};
+///
+/// fn main() -> std::io::Result<()> {
+///     let config = Config { compression: Some(Deflate::default()), ..Config::default() };
+///     let server = Server::bind("127.0.0.1:9001")?
+///         .config(config)
+///         .on_upgrade(|request| Ok(Accept::new().compress(request.path() != "/secrets")));
+///     let stats = server.stats_handle();
+///     std::thread::spawn(move || {
+///         loop {
+///             std::thread::sleep(Duration::from_secs(60));
+///             println!("{:?}", stats.deflate());
+///         }
+///     });
+///     server.run(|mut conn: Connection| {
+///         match conn.compression() {
+///             Some(params) => println!("agreed on {params}"),
+///             None => println!("the client offers nothing, or may not compress here"),
+///         }
+///         let mut buf = Vec::new();
+///         while let Some(message) = conn.recv(&mut buf)? {
+///             conn.send(message)?;
+///             conn.send_uncompressed("a secret")?;
+///         }
+///         Ok(())
+///     })
+/// }
+/// ```
+///
 /// # Security
 ///
 /// A length tells what was compressed. Where a message has a secret in it beside text that an
@@ -17,7 +49,8 @@
 #[derive(Debug, Clone)]
 pub struct Deflate {
     /// How hard to try: 1 is the fastest, 9 makes the shortest messages. Default 3: 6 takes twice
-    /// the time for 64 KiB, and saves a twentieth of the bytes.
+    /// the time for 64 KiB, and saves a twentieth of the bytes. Messages of up to 256 bytes are
+    /// compressed at 1.
     pub level: u8,
     /// The window that messages to clients are compressed with, in bits, 9 to 15. Default 15. A
     /// client that asks for less gets less.
@@ -30,18 +63,23 @@ pub struct Deflate {
     pub server_no_context_takeover: bool,
     /// Whether clients are asked for the same. Default `false`.
     pub client_no_context_takeover: bool,
-    /// How much a message may refer back to of those before it, in bytes. Default 2 KiB. To tell a
-    /// compressor of these takes 1 µs, and of 32 KiB 50.
+    /// How much a message to a client may refer back to of those before it, in bytes, up to 32 KiB
+    /// and no further than the window. Default 2 KiB. To tell a compressor of these takes 1 µs, and
+    /// of 32 KiB 50. With 0 each is compressed by itself, as with
+    /// [`server_no_context_takeover`](Self::server_no_context_takeover).
     pub history: usize,
-    /// The shortest message that is compressed, in bytes. Default 32.
+    /// The shortest message that is compressed, in bytes. Default 32. One that a
+    /// [`MessageWriter`](crate::MessageWriter) sends is compressed whatever its length.
     pub threshold: usize,
-    /// The same where it cannot refer to those before it. Default 256: 64 bytes gain nothing then.
+    /// The same where it cannot refer to those before it, without context takeover or in an
+    /// [`OwnedMessage`](crate::OwnedMessage). Default 256: 64 bytes gain nothing then.
     pub threshold_no_context: usize,
     /// Bytes for the histories of all connections of a server, and for codecs that are lent to
     /// messages under way, half of it for each. Default 256 MiB: for 21,000 clients that have 6 KiB
     /// each, and 2,700 messages that wait for their peers. A connection whose histories do not fit
     /// opens without takeover. A message that would wait with a codec that does not fit is refused
-    /// with 1013; one to be sent is sent as it is.
+    /// with 1013; one to be sent is sent as it is. A connection of an [`Upgrade`](crate::Upgrade)
+    /// without a server has this much for itself.
     pub max_memory: u64,
 }
 

@@ -177,8 +177,9 @@ impl Connection {
         self.sender.send_owned(message).map_err(|error| self.receiver.failed(error))
     }
 
-    /// The same, without compression (RFC 7692 §5): for a message that has a secret in it beside what
-    /// an attacker may choose, see [`Deflate`](crate::Deflate#security).
+    /// Sends a message as [`send`](Self::send) does, but never compressed (RFC 7692 §5): for one that
+    /// has a secret in it beside what an attacker may choose, see [`Deflate`](crate::Deflate#security).
+    /// Later messages do not refer to it.
     ///
     /// # Errors
     ///

@@ -12,7 +12,7 @@ use crate::proto::MessageType;
 ///
 /// Each connection makes its own frame header, a few bytes before a payload that is the same for all.
 /// Where compression was agreed on, [`send_owned`](crate::Sender::send_owned) compresses it once for all
-/// connections, but for those that have a smaller window than the first one.
+/// connections, but for those that have a smaller window than the first one, and keeps the result.
 ///
 /// ```
 /// # fn tell_all(members: &[barews::Sender]) {

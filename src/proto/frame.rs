@@ -76,7 +76,8 @@ impl Header {
         let Some(&first) = bytes.first() else {
             return Ok(None);
         };
-        // §5.2: RSV1 to RSV3 are zero unless an extension says otherwise; we accept none.
+        // §5.2: RSV1 to RSV3 are zero unless an extension says otherwise. Where one does, `rsv1`
+        // takes the bit off and asks again.
         let reserved = first >> 4 & 0x7;
         if reserved != 0 {
             return Err(ProtocolError::ReservedBits(reserved));
