@@ -51,7 +51,7 @@
 //!
 //! | Feature | What it adds | Crate |
 //! |---|---|---|
-//! | `deflate` | compression of messages, permessage-deflate (RFC 7692): `Config::compression` | `zlib-rs` |
+//! | `deflate` | compression of messages, permessage-deflate (RFC 7692): `Config::compression`, and `Deflate` has an example | `zlib-rs` |
 //!
 //! A section sign means a section of RFC 6455 unless it names another.
 

@@ -48,8 +48,8 @@
 #[doc(alias = "permessage-deflate")]
 #[derive(Debug, Clone)]
 pub struct Deflate {
-    /// How hard to try: 1 is the fastest, 9 makes the shortest messages. Default 3: 6 takes twice
-    /// the time for 64 KiB, and saves a twentieth of the bytes. Messages of up to 256 bytes are
+    /// How hard to try: 1 is the fastest, 9 the slowest. Default 3: 6 takes twice the time for
+    /// 64 KiB, and saves a twentieth of the bytes; beyond 6 there is hardly more to save. Messages of up to 256 bytes are
     /// compressed at 1.
     pub level: u8,
     /// The window that messages to clients are compressed with, in bits, 9 to 15. Default 15. A

@@ -120,6 +120,18 @@ impl Server {
     /// Calls `f` with each valid request for a connection, to accept it, perhaps with a subprotocol
     /// or headers, or to reject it with a status and body of its own. By default all are accepted.
     /// A panic answers 500.
+    ///
+    /// ```no_run
+    /// use barews::{Accept, Reject, Server, Status};
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// let server = Server::bind("127.0.0.1:9001")?.on_upgrade(|request| match request.path() {
+    ///     "/chat" => Ok(Accept::new().select_subprotocol(request, &["chat"])),
+    ///     _ => Err(Reject::new(Status::NOT_FOUND, "there is nothing here\n")),
+    /// });
+    /// # server.run(|_| Ok(()))
+    /// # }
+    /// ```
     #[must_use]
     pub fn on_upgrade<F>(mut self, f: F) -> Self
     where
