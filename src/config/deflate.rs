@@ -49,8 +49,8 @@
 #[derive(Debug, Clone)]
 pub struct Deflate {
     /// How hard to try: 1 is the fastest, 9 the slowest. Default 3: 6 takes twice the time for
-    /// 64 KiB, and saves a twentieth of the bytes; beyond 6 there is hardly more to save. Messages of up to 256 bytes are
-    /// compressed at 1.
+    /// 64 KiB, and saves a twentieth of the bytes; beyond 6 there is hardly more to save. Messages
+    /// of up to 192 bytes are compressed at 1.
     pub level: u8,
     /// The window that messages to clients are compressed with, in bits, 9 to 15. Default 15. A
     /// client that asks for less gets less.
@@ -77,9 +77,9 @@ pub struct Deflate {
     /// Bytes for the histories of all connections of a server, and for codecs that are lent to
     /// messages under way, half of it for each. Default 256 MiB: for 21,000 clients that have 6 KiB
     /// each, and 2,700 messages that wait for their peers. A connection whose histories do not fit
-    /// opens without takeover. A message that would wait with a codec that does not fit is refused
-    /// with 1013; one to be sent is sent as it is. A connection of an [`Upgrade`](crate::Upgrade)
-    /// without a server has this much for itself.
+    /// opens without takeover. A message for which no codec is left waits for its end as it came, and
+    /// is refused with 1013 beyond 16 KiB; one to be sent is sent as it is. A connection of an
+    /// [`Upgrade`](crate::Upgrade) without a server has this much for itself.
     pub max_memory: u64,
 }
 

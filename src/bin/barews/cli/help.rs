@@ -70,9 +70,9 @@ A message refers back to those before it, as far as the history and the window
 go, unless each is compressed by itself (no context takeover). For this an open
 connection keeps 2K of what was sent, and of what came 4K, or 32K if the client
 gives no choice. Half of the memory is for that; when it is used up, connections
-open without takeover. The other half is for messages under way; when it is used
-up, one that does not come as a whole gets 1013, and others go out as they are.
-The log, the page and /headers tell what was agreed on; on /invalid/... nothing.
+open without takeover. The other half is for messages under way; when that is
+used up, one of over 16K that is not yet whole gets 1013, and what is sent goes
+as it is. The log, the page and /headers tell what was agreed on.
 
 A secret does not belong in a message with text that somebody else can choose:
 the length gives it away (CRIME, BREACH).

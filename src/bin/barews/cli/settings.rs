@@ -123,7 +123,7 @@ pub const SETTINGS: &[Setting] = &[
     setting!(Main, "--deflate", "", "compress for clients that offer it (RFC 7692)",
         values::flag => compress),
     #[cfg(feature = "deflate")]
-    setting!(Deflate, "--deflate-level", "LEVEL", "1, the fastest, to 9, the shortest [3]",
+    setting!(Deflate, "--deflate-level", "LEVEL", "1, the fastest, to 9, the slowest [3]",
         values::level => deflate.level),
     #[cfg(feature = "deflate")]
     setting!(Deflate, "--deflate-server-max-window-bits", "BITS", "9 to 15; clients may ask for less [15]",
