@@ -70,9 +70,7 @@ fn send(deflation: &mut Deflation, bytes: &mut Bytes<'_>, plain: Vec<u8>) -> Opt
     let how = bytes.byte();
     if how % 8 < 5 {
         let mut out = b"of the message before".to_vec();
-        if deflation.deflate(&plain, &mut out).is_none() {
-            return None;
-        }
+        let _charge = deflation.deflate(&plain, &mut out)?;
         assert!(out.len() < plain.len(), "no shorter");
         // Some cannot be sent after all.
         return (how % 8 < 4).then(|| {

@@ -94,7 +94,7 @@ impl OwnedMessage {
     ) -> Option<Option<&[u8]>> {
         let deflate = || Deflated { window_bits, payload: deflate(&self.0.payload) };
         let deflated = self.0.deflated.get_or_init(deflate);
-        (deflated.window_bits <= window_bits).then(|| deflated.payload.as_deref())
+        (deflated.window_bits <= window_bits).then_some(deflated.payload.as_deref())
     }
 }
 

@@ -86,7 +86,7 @@ fn an_inflater_is_lent_from_the_first_part_to_the_last() {
         }
         assert_eq!(receiver.text(&HELLO[6..], true), Ok(Some(b"Hello".to_vec())));
     }
-    let long = deflated(&vec![b'a'; 100]);
+    let long = deflated(&[b'a'; 100]);
     let mut cut = long.clone();
     cut.truncate(3);
     assert_eq!(receiver.text(&cut, false), Ok(None));
