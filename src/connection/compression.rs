@@ -27,7 +27,7 @@ pub(crate) struct Compression {
     threshold: usize,
     /// The same for one that is compressed once for many connections.
     threshold_alone: usize,
-    deflation: Mutex<Deflation>,
+    deflation: Mutex<Box<Deflation>>,
 }
 
 /// A message in fragments, as far as it is compressed.
@@ -47,7 +47,7 @@ type Send<'a> = dyn Fn(FrameHeader, &[u8]) -> Result<(), Error> + 'a;
 struct Turn<'a, S: Sink>(&'a Writer<S>);
 
 impl Compression {
-    pub(crate) fn new(params: DeflateParams, deflation: Deflation) -> Self {
+    pub(crate) fn new(params: DeflateParams, deflation: Box<Deflation>) -> Self {
         Self {
             params,
             threshold: deflation.threshold(),
@@ -134,7 +134,7 @@ impl Compression {
     }
 
     /// It stays whole whatever panics: a message that was not sent is not part of the history.
-    fn lock(&self) -> MutexGuard<'_, Deflation> {
+    fn lock(&self) -> MutexGuard<'_, Box<Deflation>> {
         self.deflation.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -352,13 +352,20 @@ impl Connection {
 
 #[cfg(feature = "deflate")]
 impl Connection {
-    /// Compression was agreed on. No frame has been received or sent yet.
-    pub(crate) fn with_compression(mut self, agreed: Agreed) -> Self {
+    /// Compression may have been agreed on. No frame has been received or sent yet.
+    pub(crate) fn with_compression(mut self, agreed: Option<Agreed>) -> Self {
+        self.is_compressed = agreed.is_some();
+        if let Some(agreed) = agreed {
+            self.set_compression(agreed);
+        }
+        self
+    }
+
+    #[inline(never)]
+    fn set_compression(&mut self, agreed: Agreed) {
         let Agreed { params, inflation, deflation } = agreed;
         self.sender.shared.set_compression(Compression::new(params, deflation));
         self.receiver.reader.set_inflation(inflation);
-        self.is_compressed = true;
-        self
     }
 
     /// Sends a message deflated, if it is shorter so, behind what is queued.

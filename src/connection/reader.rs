@@ -86,10 +86,10 @@ impl FrameReader {
 
     /// Compression was agreed on. No frame has been read yet.
     #[cfg(feature = "deflate")]
-    pub(crate) fn set_inflation(&mut self, inflation: Inflation) {
+    pub(crate) fn set_inflation(&mut self, inflation: Box<Inflation>) {
         let limits = self.shared.server.config.limits.for_decoder();
         self.decoder = Decoder::new(limits).with_compression();
-        self.inflation = Some(Box::new(inflation));
+        self.inflation = Some(inflation);
     }
 
     pub(crate) fn is_open(&self) -> bool {

@@ -139,10 +139,7 @@ impl Upgrade {
         received.append(&mut exchange.rest);
         let conn = Connection::new(exchange.shared, exchange.request, protocol, received);
         #[cfg(feature = "deflate")]
-        let conn = match agreed {
-            Some(agreed) => conn.with_compression(agreed),
-            None => conn,
-        };
+        let conn = conn.with_compression(agreed);
         Ok(conn)
     }
 
@@ -190,7 +187,9 @@ impl Exchange {
     }
 
     /// Agrees to the first offer of compression that can be accepted, if compression is to be had.
+    // Its stack would be held by connections that never compress.
     #[cfg(feature = "deflate")]
+    #[inline(never)]
     fn agree(&self, accept: &Accept) -> Option<Agreed> {
         let server = &self.shared.server;
         let codecs = server.codecs.as_ref().filter(|_| accept.compresses())?;

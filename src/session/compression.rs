@@ -12,10 +12,10 @@ use crate::session::inflation::Inflation;
 pub struct Agreed {
     /// What to answer.
     pub params: DeflateParams,
-    /// What it receives with.
-    pub inflation: Inflation,
+    /// What it receives with. In boxes, since both stay where they are.
+    pub inflation: Box<Inflation>,
     /// What it sends with.
-    pub deflation: Deflation,
+    pub deflation: Box<Deflation>,
 }
 
 /// Agrees to an offer, for a connection whose messages hold at most `max_message_size` bytes. If there
@@ -48,8 +48,8 @@ pub fn agree(codecs: &Arc<Codecs>, offer: &DeflateOffer, max_message_size: u64) 
     };
     Agreed {
         params,
-        inflation: Inflation::new(codecs, received, max_message_size),
-        deflation: Deflation::new(codecs, sent, bits),
+        inflation: Box::new(Inflation::new(codecs, received, max_message_size)),
+        deflation: Box::new(Deflation::new(codecs, sent, bits)),
     }
 }
 

@@ -127,6 +127,7 @@ impl App {
     pub fn handle(&self, conn: Connection) -> Result<(), BoxError> {
         // In a box: the stack of a connection has no room to spare in its last page.
         let mut session = Box::new(Session::open(&self.shared, &conn));
+        session.log_open(&conn);
         let request = conn.request();
         // It was parsed once before, or there would be no connection.
         let route = Route::parse(request.path(), request.query())?;

@@ -144,12 +144,12 @@ impl<'a> Session<'a> {
         };
         #[cfg(feature = "deflate")]
         shared.metrics.count_agreement(session.agreement);
-        session.log_open(conn);
         session
     }
 
+    /// Its first line.
     #[inline(never)]
-    fn log_open(&self, conn: &Connection) {
+    pub fn log_open(&self, conn: &Connection) {
         let request = conn.request();
         let offered = describe::subprotocols_offered(request);
         self.shared.log.log_event(

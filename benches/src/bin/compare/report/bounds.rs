@@ -46,7 +46,7 @@ use Against::{EveryPeer, Nobody, One, Plain};
 use Figure::{Cpu, Idle, Rate};
 
 /// KiB for what was agreed on, and for nothing else.
-const AGREED: f64 = 0.25;
+const AGREED: f64 = 0.5;
 
 const BOUNDS: &[Bound] = &[
     bound("pipeline", Rate, One("raw"), 0.9),
