@@ -42,7 +42,7 @@ const SMALLEST: &[&str] = &["permessage-deflate; server_max_window_bits=8"];
 pub(super) fn all(plan: &Plan<'_>, message: Duration, write: Duration) -> Vec<Kind> {
     let mut kinds = vec![bombs(), endless(), endless_fragments()];
     kinds.extend([silent(message), swollen(message), blocks(), final_blocks(), empty(message)]);
-    kinds.extend([deaf(write), wave(plan, message)]);
+    kinds.extend([deaf(write), wave(message)]);
     let others: usize = kinds.iter().map(|kind| kind.count).sum();
     kinds.push(histories(ALL - others));
     for kind in &mut kinds {
@@ -124,15 +124,14 @@ fn silent(deadline: Duration) -> Kind {
     }
 }
 
-/// More of them, until no inflater is left to be lent.
-fn wave(plan: &Plan<'_>, deadline: Duration) -> Kind {
+/// More of them, until no inflater is left to be lent: these wait without one.
+fn wave(deadline: Duration) -> Kind {
     Kind {
         name: "unfinished, second wave",
         count: 3000,
         beat: Duration::from_secs(3),
         second_wave: true,
-        // Fewer than that are none too many.
-        must: (plan.divisor == 1).then_some(TRY_AGAIN),
+        must: None,
         ..silent(deadline)
     }
 }
