@@ -1,0 +1,15 @@
+//! The programs of `examples/`, each as its own process, as a stranger would run it: what they are told
+//! and what they answer, byte by byte.
+//!
+//! `cargo test` builds them before it runs this. By name: `cargo build --examples && cargo test --test examples`.
+
+#[allow(unused, reason = "shared with other tests, which use the rest")]
+#[path = "../common/mod.rs"]
+mod common;
+
+/// Starts them.
+mod program;
+/// JSON-RPC 2.0.
+mod json_rpc;
+/// Files.
+mod upload;
