@@ -56,8 +56,13 @@ pub enum UpgradeError {
     /// wait, and nobody has answered them. Accepting goes on after a rest of 5 ms, which doubles up
     /// to 1 s while it fails again.
     Accept(io::Error),
-    /// The request did not end within the handshake timeout; answered with 408.
+    /// The request did not end within the handshake timeout; answered with 408. Neither did the
+    /// handshake of TLS, if there was to be one; then there is no answer.
     TimedOut,
+    /// The handshake of TLS failed, or what followed it did before the request was read. Where the
+    /// peer is to blame, it was sent an alert.
+    #[cfg(feature = "tls")]
+    Tls(rustls::Error),
     /// The request is malformed or asks for nothing that this server does; answered with
     /// [`HandshakeError::status`].
     Refused(HandshakeError),
@@ -145,11 +150,40 @@ impl fmt::Display for UpgradeError {
             Self::NoRequest => f.write_str("the stream ended before its first byte"),
             Self::Accept(error) => write!(f, "no connection could be accepted: {error}"),
             Self::TimedOut => f.write_str("the request took too long"),
+            #[cfg(feature = "tls")]
+            Self::Tls(error) => write!(f, "TLS: {}", Explained(error)),
             Self::Refused(error) => error.fmt(f),
             Self::Rejected(status) => write!(f, "answered with {status}"),
             Self::Panicked(said) => write!(f, "a callback panicked: {said}"),
             Self::InvalidResponse(error) => error.fmt(f),
             Self::TooManyConnections => f.write_str("too many connections"),
+        }
+    }
+}
+
+/// An error of TLS, with what the operator of a server can do about it.
+#[cfg(feature = "tls")]
+struct Explained<'a>(&'a rustls::Error);
+
+#[cfg(feature = "tls")]
+impl fmt::Display for Explained<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use rustls::AlertDescription as Alert;
+        use rustls::Error::{AlertReceived, InvalidMessage, PeerIncompatible};
+        match self.0 {
+            AlertReceived(alert @ (Alert::UnknownCA | Alert::BadCertificate)) => {
+                write!(f, "the peer does not trust our certificate ({alert:?})")
+            }
+            AlertReceived(alert @ Alert::CertificateExpired) => {
+                write!(f, "the peer finds our certificate expired ({alert:?})")
+            }
+            AlertReceived(alert @ Alert::CertificateUnknown) => {
+                write!(f, "the peer does not accept our certificate ({alert:?})")
+            }
+            AlertReceived(alert) => write!(f, "the peer gave up ({alert:?})"),
+            PeerIncompatible(why) => write!(f, "nothing in common with the peer ({why:?})"),
+            InvalidMessage(why) => write!(f, "the peer does not speak TLS ({why:?})"),
+            error => error.fmt(f),
         }
     }
 }
@@ -170,6 +204,8 @@ impl std::error::Error for UpgradeError {
             Self::Io(error) | Self::Accept(error) => Some(error),
             Self::Refused(error) => Some(error),
             Self::InvalidResponse(error) => Some(error),
+            #[cfg(feature = "tls")]
+            Self::Tls(error) => Some(error),
             Self::NoRequest
             | Self::TimedOut
             | Self::Rejected(_)

@@ -52,6 +52,7 @@
 //! | Feature | What it adds | Crate |
 //! |---|---|---|
 //! | `deflate` | compression of messages, permessage-deflate (RFC 7692): `Config::compression`, and `Deflate` has an example | `zlib-rs` |
+//! | `tls` | TLS: [`Server::tls`], [`TlsStream`], `SelfSigned` for tests and development | `rustls` with `ring`, `rcgen` |
 //!
 //! A section sign means a section of RFC 6455 unless it names another.
 
@@ -78,7 +79,9 @@ pub use error::{Error, UpgradeError};
 pub use http::{Accept, Reject, Response, Status};
 #[cfg(feature = "deflate")]
 pub use http::{DeflateOffer, DeflateParams};
-pub use io::{Listener, Transport};
+pub use io::{Listener, Transport, WrappedListener};
+#[cfg(feature = "tls")]
+pub use io::{SelfSigned, TlsInfo, TlsStream};
 pub use proto::{CloseCode, CloseFrame, MessageType, ProtocolError};
 #[cfg(feature = "deflate")]
 pub use server::StatsHandle;
@@ -86,6 +89,10 @@ pub use server::{BoxError, ErrorContext, Server, ShutdownHandle, Upgrade};
 pub use session::Deadline;
 #[cfg(feature = "deflate")]
 pub use session::codecs::DeflateStats;
+
+/// TLS, in the version that [`Server::tls`] and [`TlsStream`] take their settings of.
+#[cfg(feature = "tls")]
+pub use rustls;
 
 /// The README's examples are tested with those of the documentation.
 #[cfg(doctest)]

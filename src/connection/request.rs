@@ -5,6 +5,8 @@ use std::ops::Deref;
 use std::time::Instant;
 
 use crate::http::RequestHead;
+#[cfg(feature = "tls")]
+use crate::io::TlsInfo;
 
 /// A request as it came, and from where. Method, target and headers are those of its
 /// [`RequestHead`].
@@ -13,6 +15,9 @@ pub struct Request {
     head: RequestHead,
     peer_addr: Option<SocketAddr>,
     accepted_at: Instant,
+    /// Boxed, since most have none.
+    #[cfg(feature = "tls")]
+    tls: Option<Box<TlsInfo>>,
 }
 
 impl Request {
@@ -21,7 +26,27 @@ impl Request {
         peer_addr: Option<SocketAddr>,
         accepted_at: Instant,
     ) -> Self {
-        Self { head, peer_addr, accepted_at }
+        Self {
+            head,
+            peer_addr,
+            accepted_at,
+            #[cfg(feature = "tls")]
+            tls: None,
+        }
+    }
+
+    #[cfg(feature = "tls")]
+    pub(crate) fn with_tls(mut self, tls: Option<TlsInfo>) -> Self {
+        self.tls = tls.map(Box::new);
+        self
+    }
+
+    /// What the handshake of TLS has agreed on, with the client's certificate, if it came over TLS
+    /// that this server speaks: behind a proxy that does, it is `None`.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls(&self) -> Option<&TlsInfo> {
+        self.tls.as_deref()
     }
 
     /// The peer's address, where the stream has one.

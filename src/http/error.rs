@@ -87,6 +87,9 @@ errors! {
     /// The first bytes are a TLS handshake's, and this is no port for TLS.
     TlsClientHello = BAD_REQUEST, "RFC 8446 §5.1",
         "TLS on a plain port: use ws:// or http://, or put a TLS proxy in front";
+    /// The first bytes are those of plain HTTP, and this is a port for TLS. The answer is as plain.
+    PlainHttp = BAD_REQUEST, "RFC 9110 §4.2.2",
+        "HTTP without TLS on a port for TLS: use wss:// or https://";
     /// HTTP/2 begins without being asked for. What answers it is no HTTP/1.1, but
     /// [`HeadError::frame`].
     Http2Preface = HTTP_VERSION_NOT_SUPPORTED, "RFC 9113 §3.4", "HTTP/2 on a port for HTTP/1.1";

@@ -3,7 +3,8 @@
 //! It imports nothing of the other rooms.
 //!
 //! ```text
-//!   listener ─▶ timed_listener: accept, at most 200 ms ─▶ stream: TimedStream over a transport
+//!   listener ─▶ timed_listener: accept, at most 200 ms ─▶ stream: TimedStream over a transport:
+//!                 the socket itself, or tls over it, or wrapped, an application's own over it
 //!
 //!   read    how long the timers let it wait ─▶ read timeout of the socket ─▶ read
 //!             ─▶ Some(bytes), Some(0) at the end of the stream, None if nothing came in time
@@ -16,10 +17,20 @@
 //! then the call is made again.
 
 pub(crate) mod expiry;
+#[cfg(feature = "tls")]
+mod tls_info;
 pub(crate) mod transport;
+#[cfg(feature = "tls")]
+pub(crate) mod tls;
+pub(crate) mod wrapped;
 pub(crate) mod stream;
 pub(crate) mod listener;
 pub(crate) mod timed_listener;
 
 pub use listener::Listener;
+#[cfg(feature = "tls")]
+pub use tls::{SelfSigned, TlsStream};
+#[cfg(feature = "tls")]
+pub use tls_info::TlsInfo;
 pub use transport::Transport;
+pub use wrapped::WrappedListener;

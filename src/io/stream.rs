@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::io::expiry::Expiry;
+#[cfg(feature = "tls")]
+use crate::io::tls_info::TlsInfo;
 use crate::io::transport::Stream;
 
 /// Where frames go.
@@ -108,6 +110,12 @@ impl TimedStream {
     #[cfg(unix)]
     pub(crate) fn as_fd(&self) -> Option<BorrowedFd<'_>> {
         self.transport.as_fd()
+    }
+
+    /// What the handshake of TLS has agreed on, where there was one.
+    #[cfg(feature = "tls")]
+    pub(crate) fn tls(&self) -> Option<TlsInfo> {
+        self.transport.tls()
     }
 
     /// When the stream was accepted.

@@ -7,17 +7,26 @@
 
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
+#[cfg(feature = "tls")]
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::io::listener::Listener;
 use crate::io::stream::TimedStream;
+#[cfg(feature = "tls")]
+use crate::io::tls::TlsStream;
+#[cfg(feature = "tls")]
+use crate::io::transport::Stream;
 
 /// A listener whose `accept` waits for a while only. What that takes of the socket is put back
 /// when this is dropped.
 pub(crate) struct TimedListener {
     listener: Listener,
     options: Options,
+    /// The settings of the TLS that all streams speak.
+    #[cfg(feature = "tls")]
+    tls: Option<Arc<rustls::ServerConfig>>,
 }
 
 /// How long to sleep between looks where `accept` does not wait by itself.
@@ -28,7 +37,18 @@ impl TimedListener {
     pub(crate) fn new(listener: Listener) -> io::Result<Self> {
         let options = Options::of(&listener)?;
         listener.set_nonblocking(options::NONBLOCKING)?;
-        Ok(Self { listener, options })
+        Ok(Self {
+            listener,
+            options,
+            #[cfg(feature = "tls")]
+            tls: None,
+        })
+    }
+
+    /// All its streams speak TLS.
+    #[cfg(feature = "tls")]
+    pub(crate) fn set_tls(&mut self, config: Arc<rustls::ServerConfig>) {
+        self.tls = Some(config);
     }
 
     /// As of [`Listener`].
@@ -43,7 +63,7 @@ impl TimedListener {
         // than a hundredth of a connect and an accept.
         self.options.set_timeout(wait)?;
         let start = Instant::now();
-        match self.listener.accept() {
+        match self.accept_stream() {
             Ok(stream) => Ok(Some(stream)),
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
                 if start.elapsed() < wait / 2 {
@@ -59,6 +79,19 @@ impl TimedListener {
                 _ => Err(error),
             },
         }
+    }
+
+    fn accept_stream(&self) -> io::Result<TimedStream> {
+        let (stream, peer) = self.listener.accept()?;
+        #[cfg(feature = "tls")]
+        let stream = match &self.tls {
+            None => stream,
+            // The settings have made a session before.
+            Some(tls) => Stream::Other(Box::new(
+                TlsStream::over(stream, Arc::clone(tls)).map_err(io::Error::other)?,
+            )),
+        };
+        Ok(TimedStream::new(stream, peer))
     }
 }
 
@@ -96,6 +129,7 @@ mod options {
             let fd = match listener {
                 Listener::Tcp(listener) => OwnedFd::from(listener.try_clone()?),
                 Listener::Unix(listener) => OwnedFd::from(listener.try_clone()?),
+                Listener::Wrapped(listener) => OwnedFd::from(listener.tcp.try_clone()?),
             };
             let socket = TcpStream::from(fd);
             let nonblocking = is_nonblocking(&socket);
@@ -212,6 +246,7 @@ mod tests {
             let again = || match &listener {
                 Listener::Tcp(tcp) => Listener::from(tcp.try_clone().unwrap()),
                 Listener::Unix(unix) => Listener::from(unix.try_clone().unwrap()),
+                Listener::Wrapped(_) => unreachable!("none is here"),
             };
             let second = Some(Duration::from_secs(1));
             // A timeout that another server of our kind has left is nobody's wish.

@@ -12,6 +12,9 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
+#[cfg(feature = "tls")]
+use crate::io::tls_info::TlsInfo;
+
 /// A blocking byte stream that two threads can use at once, one to read and one to write.
 ///
 /// Implemented for [`TcpStream`], and on Unix for `UnixStream`. An implementation for anything
@@ -32,6 +35,9 @@ pub trait Transport: Send + Sync + 'static {
     /// buffers may write from the first that is not empty. No call may take much longer than the
     /// write timeout: where a system grants that anew to each of its buffers, as Linux does for
     /// Unix-domain sockets, about 32 KiB a call is right.
+    ///
+    /// After `WouldBlock`, `TimedOut` or `Interrupted` the next call has the same bytes at the
+    /// beginning of `bufs`, so that an implementation may have sent a part of what it makes of them.
     ///
     /// # Errors
     ///
@@ -78,6 +84,13 @@ pub trait Transport: Send + Sync + 'static {
 
     /// The peer's address, where there is one. Asked for once, at the start.
     fn peer_addr(&self) -> Option<SocketAddr> {
+        None
+    }
+
+    /// What the handshake of TLS has agreed on, where there was one. Asked for once, when the request
+    /// has been read, for [`Request::tls`](crate::Request::tls).
+    #[cfg(feature = "tls")]
+    fn tls(&self) -> Option<TlsInfo> {
         None
     }
 

@@ -42,6 +42,8 @@ use crate::connection::{Connection, Request};
 use crate::http::{Accept, Reject, Response};
 use crate::io::Listener;
 use crate::io::timed_listener::TimedListener;
+#[cfg(feature = "tls")]
+use crate::io::tls::TlsStream;
 use crate::server::callbacks::Callbacks;
 use crate::server::worker::Workers;
 
@@ -67,6 +69,8 @@ pub struct Server {
     handle: ShutdownHandle,
     #[cfg(feature = "deflate")]
     stats: StatsHandle,
+    #[cfg(feature = "tls")]
+    tls: Option<Arc<rustls::ServerConfig>>,
 }
 
 impl Server {
@@ -94,6 +98,8 @@ impl Server {
             handle: ShutdownHandle::default(),
             #[cfg(feature = "deflate")]
             stats: StatsHandle::default(),
+            #[cfg(feature = "tls")]
+            tls: None,
         };
         server.with_listener(listener)
     }
@@ -108,6 +114,34 @@ impl Server {
         listener.addr()?;
         self.listeners.push(TimedListener::new(listener)?);
         Ok(self)
+    }
+
+    /// Has the server speak TLS, on all its listeners and on those that are added later. Limits and
+    /// deadlines hold as without: the connection is counted before the handshake of TLS, which has
+    /// to end within the handshake timeout, together with the request.
+    ///
+    /// [`rustls`](crate::rustls) is of the version that this crate uses.
+    ///
+    /// ```no_run
+    /// use barews::rustls::ServerConfig;
+    /// use barews::rustls::pki_types::pem::PemObject;
+    /// use barews::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+    /// use barews::{Connection, Server};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let chain = CertificateDer::pem_file_iter("cert.pem")?.collect::<Result<_, _>>()?;
+    /// let key = PrivateKeyDer::from_pem_file("key.pem")?;
+    /// let config = ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key)?;
+    /// let server = Server::bind("0.0.0.0:443")?.tls(config.into());
+    /// # server.run(|_| Ok(()))?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls(mut self, config: Arc<rustls::ServerConfig>) -> Self {
+        self.tls = Some(config);
+        self
     }
 
     /// Sets limits, deadlines and the rest. They are checked by [`run`](Self::run).
@@ -204,7 +238,7 @@ impl Server {
     /// # Errors
     ///
     /// [`InvalidInput`](io::ErrorKind::InvalidInput) for a [`Config`] that contradicts itself, with
-    /// what would be right ([`Config::validate`]). Later, if a listener is of no more use, or there
+    /// what would be right ([`Config::validate`]), or settings of TLS that allow early data. Later, if a listener is of no more use, or there
     /// is no thread to begin with: then the server is [shut down](ShutdownHandle::shutdown) first,
     /// with the close timeout as its grace. A connection that fails to be accepted is no such case,
     /// and neither is a system that runs out of descriptors or threads for a while.
@@ -214,6 +248,11 @@ impl Server {
     {
         let Self { listeners, config, callbacks, handle, .. } = self;
         config.validate()?;
+        #[cfg(feature = "tls")]
+        let listeners = match self.tls {
+            Some(tls) => over_tls(listeners, &tls)?,
+            None => listeners,
+        };
         let close_timeout = config.timeouts.close;
         let (failed, failures) = mpsc::channel();
         let registry = Arc::clone(&handle.registry);
@@ -230,4 +269,21 @@ impl Server {
         handle.shutdown(close_timeout);
         Err(error)
     }
+}
+
+/// Has all streams of these listeners speak TLS.
+///
+/// # Errors
+///
+/// `InvalidInput` for settings that no stream can have.
+#[cfg(feature = "tls")]
+fn over_tls(
+    mut listeners: Vec<TimedListener>,
+    config: &Arc<rustls::ServerConfig>,
+) -> io::Result<Vec<TimedListener>> {
+    TlsStream::check(config)?;
+    for listener in &mut listeners {
+        listener.set_tls(Arc::clone(config));
+    }
+    Ok(listeners)
 }

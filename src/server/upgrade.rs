@@ -15,10 +15,14 @@ use crate::connection::lifecycle::{ConnectionShared, ServerShared};
 use crate::error::UpgradeError;
 #[cfg(feature = "deflate")]
 use crate::http::DeflateOffer;
-use crate::http::{Accept, Date, Reject, Response};
+#[cfg(feature = "tls")]
+use crate::http::HeadError;
+use crate::http::{Accept, Date, Reject, RequestHead, Response};
 use crate::io::expiry::Expiry;
 use crate::io::stream::Sink;
 use crate::io::stream::TimedStream;
+#[cfg(feature = "tls")]
+use crate::io::tls::PlainHttp;
 use crate::io::transport::{Stream, Transport};
 #[cfg(feature = "deflate")]
 use crate::session::compression::{Agreed, agree};
@@ -214,7 +218,7 @@ impl From<UpgradeError> for Unopened {
 pub(crate) fn read(shared: Arc<ConnectionShared>) -> Result<Incoming, Unopened> {
     let config = &shared.server.config;
     let stream = shared.stream();
-    let request = |head| Arc::new(Request::new(head, stream.peer_addr(), stream.accepted_at()));
+    let request = |head| request(head, stream);
     let mut opening = Opening::new(config.limits.for_head());
     // Not from now: the thread may have been slow to start.
     let deadline = Expiry::since(stream.accepted_at(), config.timeouts.handshake);
@@ -231,8 +235,7 @@ pub(crate) fn read(shared: Arc<ConnectionShared>) -> Result<Incoming, Unopened> 
             Ok(Some(0)) if silent => return Err(UpgradeError::NoRequest.into()),
             Ok(Some(0)) => return Err(UpgradeError::Io(ErrorKind::UnexpectedEof.into()).into()),
             Ok(Some(len)) => len,
-            Err(error) if silent && is_reset(&error) => return Err(UpgradeError::NoRequest.into()),
-            Err(error) => return Err(UpgradeError::Io(error).into()),
+            Err(error) => return Err(unreadable(&shared, &mut opening, error, silent).into()),
         };
         silent = false;
         let (used, step) = opening.feed(&bytes[..len], &config.origins, today());
@@ -254,10 +257,47 @@ pub(crate) fn read(shared: Arc<ConnectionShared>) -> Result<Incoming, Unopened> 
     }
 }
 
-/// Whether the peer is gone, which is not to be told from an end where nothing was sent.
+fn request(head: RequestHead, stream: &TimedStream) -> Arc<Request> {
+    let request = Request::new(head, stream.peer_addr(), stream.accepted_at());
+    #[cfg(feature = "tls")]
+    let request = request.with_tls(stream.tls());
+    Arc::new(request)
+}
+
+/// What a failed read means. `silent` says that none had anything to give before.
+#[cold]
+#[inline(never)]
+fn unreadable(
+    shared: &ConnectionShared,
+    opening: &mut Opening,
+    error: io::Error,
+    silent: bool,
+) -> UpgradeError {
+    #[cfg(feature = "tls")]
+    if let Some(inner) = error.get_ref() {
+        if inner.is::<PlainHttp>() {
+            return finish(shared, &opening.malformed(HeadError::PlainHttp, today()));
+        }
+        if let Some(error) = inner.downcast_ref::<rustls::Error>() {
+            // An alert may be on its way.
+            linger(shared);
+            return UpgradeError::Tls(error.clone());
+        }
+    }
+    #[cfg(not(feature = "tls"))]
+    let _ = (shared, opening);
+    match silent && is_reset(&error) {
+        true => UpgradeError::NoRequest,
+        false => UpgradeError::Io(error),
+    }
+}
+
+/// Whether the peer is gone, which is not to be told from an end where nothing was sent. An error
+/// with words of its own is of a transport that had heard something.
 fn is_reset(error: &io::Error) -> bool {
     use ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected};
-    matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | NotConnected)
+    error.get_ref().is_none()
+        && matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | NotConnected)
 }
 
 /// Sends the answer, and closes the stream.

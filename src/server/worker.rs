@@ -207,7 +207,7 @@ where
     /// The life of a connection.
     fn handle_stream(&self, shared: Arc<ConnectionShared>, guard: HandlerGuard) {
         let peer_addr = shared.stream().peer_addr();
-        let upgraded = upgrade::read(shared).and_then(|incoming| self.upgrade(incoming, &guard));
+        let upgraded = read_request(shared).and_then(|incoming| self.upgrade(incoming, &guard));
         let (request, result) = match upgraded {
             Ok(None) => return,
             Ok(Some((conn, request))) => (Some(request), self.handle(conn)),
@@ -277,4 +277,11 @@ where
         shared.finish(CloseAction::Abort(code, String::new()));
         result
     }
+}
+
+/// Reads a request. A transport, or what wraps a stream, may be the application's, and panic.
+#[inline(never)]
+fn read_request(shared: Arc<ConnectionShared>) -> Result<Incoming, Unopened> {
+    catch_panic(|| upgrade::read(shared))
+        .unwrap_or_else(|said| Err(UpgradeError::Panicked(said).into()))
 }

@@ -18,8 +18,8 @@
 //! ```
 
 use crate::http::{
-    Accept, Date, Handshake, HandshakeError, HeadLimits, HeadParser, InvalidResponse, RequestHead,
-    Response, Status, check, check_origin,
+    Accept, Date, Handshake, HandshakeError, HeadError, HeadLimits, HeadParser, InvalidResponse,
+    RequestHead, Response, Status, check, check_origin,
 };
 use crate::session::headroom;
 
@@ -172,6 +172,12 @@ impl Opening {
     pub fn decline(&mut self, date: Option<Date>) -> Answer {
         let error = HandshakeError::NotWebSocket;
         self.refuse(error, &error.response(), date)
+    }
+
+    /// Answers that the bytes are no request.
+    pub fn malformed(&mut self, error: HeadError, date: Option<Date>) -> Answer {
+        let error = error.into();
+        self.refuse(error, &HandshakeError::response(error), date)
     }
 
     /// Answers that the server failed, as it does when a callback panics.
