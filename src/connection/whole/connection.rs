@@ -1,0 +1,177 @@
+//! The connection itself: how it receives, and what it can become.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+#[cfg(feature = "deflate")]
+use crate::connection::compression::Compression;
+use crate::connection::lifecycle::ConnectionShared;
+use crate::connection::message::{Chunk, Message};
+use crate::connection::raw_stream::RawStream;
+use crate::connection::receiver::Receiver;
+use crate::connection::request::Request;
+use crate::connection::sender::Sender;
+use crate::error::Error;
+use crate::proto::{CloseCode, CloseFrame};
+#[cfg(feature = "deflate")]
+use crate::session::compression::Agreed;
+
+/// An open WebSocket connection, for use by one thread; [`split`](Self::split) it for two.
+///
+/// Pings, Pongs, the keep-alive (heartbeat) and the closing handshake are handled inside
+/// [`recv`](Self::recv) and [`recv_chunk`](Self::recv_chunk), so one of them should be waiting
+/// most of the time. What is queued for sending goes out before they wait.
+///
+/// Dropping an open connection closes it with 1000, or with 1011 if the thread panics; inside
+/// [`Server::run`](crate::Server::run), the handler's result decides.
+pub struct Connection {
+    pub(super) receiver: Receiver,
+    pub(super) sender: Sender,
+    pub(super) request: Arc<Request>,
+    pub(super) protocol: Option<String>,
+    /// Whether compression was agreed on.
+    #[cfg(feature = "deflate")]
+    pub(super) is_compressed: bool,
+}
+
+impl Connection {
+    pub(crate) fn new(
+        shared: Arc<ConnectionShared>,
+        request: Arc<Request>,
+        protocol: Option<String>,
+        rest: Vec<u8>,
+    ) -> Self {
+        let sender = Sender { shared: Arc::clone(&shared) };
+        Self {
+            receiver: Receiver::new(shared, rest),
+            sender,
+            request,
+            protocol,
+            #[cfg(feature = "deflate")]
+            is_compressed: false,
+        }
+    }
+
+    /// Leaves the end of the connection to somebody else.
+    pub(crate) fn closed_by_server(&mut self) -> Arc<ConnectionShared> {
+        self.receiver.closed_by_server = true;
+        Arc::clone(&self.sender.shared)
+    }
+
+    /// Waits for the next message and receives it into `buf`, whose contents it replaces; the
+    /// message borrows them. `None` is the end: the closing handshake is done.
+    ///
+    /// Hand over the same `buf` every time, and nothing is allocated once it is large enough.
+    /// Of more than 64 KiB, `buf` may be given back to the system when there is nothing to hand on:
+    /// after 2 s, or at once if all connections keep much ([`assembling`](crate::Limits::max_buffered_bytes)).
+    ///
+    /// # Errors
+    ///
+    /// All but [`Error::RecvTimeout`] end the connection; the peer has been told why by then, where
+    /// it could be (§7.1.7).
+    pub fn recv<'b>(&mut self, buf: &'b mut Vec<u8>) -> Result<Option<Message<'b>>, Error> {
+        self.receiver.recv(buf)
+    }
+
+    /// Waits for the next part of a message and receives it into `out`: any size of message in
+    /// constant memory. `None` is the end, as in [`recv`](Self::recv), which receives the rest if
+    /// it is called in the middle of a message: as binary, since a part of a text may begin inside
+    /// a character.
+    ///
+    /// ```
+    /// # fn count(conn: &mut barews::Connection) -> Result<(), barews::Error> {
+    /// let mut out = [0; 4096];
+    /// let mut len = 0;
+    /// while let Some(chunk) = conn.recv_chunk(&mut out)? {
+    ///     len += chunk.len;
+    ///     if chunk.fin {
+    ///         conn.send(&format!("{len} bytes of {:?}", chunk.kind))?;
+    ///         len = 0;
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As for [`recv`](Self::recv); [`Error::EmptyBuffer`] if `out` has no room.
+    pub fn recv_chunk(&mut self, out: &mut [u8]) -> Result<Option<Chunk>, Error> {
+        self.receiver.recv_chunk(out)
+    }
+
+    /// Bounds each later `recv` and `recv_chunk`: [`Error::RecvTimeout`] after this long, and nothing
+    /// is lost; zero counts as a millisecond. What is queued is sent first, within the write
+    /// deadline, and only then does the time begin. `None`, the default, waits until a deadline of [`Timeouts`](crate::Timeouts).
+    pub fn set_recv_timeout(&mut self, timeout: Option<Duration>) {
+        self.receiver.set_recv_timeout(timeout);
+    }
+
+    /// Closes the connection (§7.1.2): sends what is queued and a Close frame, and waits for the
+    /// peer's. Messages that come before it are thrown away. Does nothing if the connection is
+    /// over. A reason longer than 123 bytes is cut at a character.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidCloseCode`] if §7.4 keeps the code off the wire, and nothing was sent;
+    /// [`Error::DeadlineExceeded`] if the peer did not answer in time; [`Error::Protocol`] and [`Error::Io`]
+    /// for what else its answer, or the lack of one, can be.
+    pub fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), Error> {
+        if !code.is_sendable() {
+            return Err(Error::InvalidCloseCode(code));
+        }
+        self.receiver.close(code, reason)
+    }
+
+    /// Calls `f` with each Pong's payload (§5.5.3), asked for or not, from inside the calls that
+    /// receive.
+    pub fn on_pong(&mut self, f: impl FnMut(&[u8]) + Send + 'static) {
+        self.receiver.on_pong(f);
+    }
+
+    /// What the peer's Close frame said, once it has come (§7.1.5, §7.1.6).
+    #[must_use]
+    pub fn close_frame(&self) -> Option<&CloseFrame> {
+        self.receiver.close_frame()
+    }
+
+    /// Divides the connection into a half that receives and one that sends, for two threads or
+    /// more. What is queued goes first; if that fails, so does the next call on either half.
+    #[must_use]
+    pub fn split(mut self) -> (Receiver, Sender) {
+        let _ = self.flush();
+        self.receiver.reader.split = true;
+        (self.receiver, self.sender)
+    }
+
+    /// Gives the connection up with no closing handshake, and hands out the stream below. What is
+    /// queued goes first; what has come of an unfinished message is lost.
+    ///
+    /// # Errors
+    ///
+    /// As for [`flush`](Self::flush).
+    pub fn into_stream(mut self) -> Result<RawStream, Error> {
+        self.flush()?;
+        let rest = self.receiver.reader.detach();
+        Ok(RawStream::new(Arc::clone(&self.sender.shared), rest))
+    }
+}
+
+#[cfg(feature = "deflate")]
+impl Connection {
+    /// Compression may have been agreed on. No frame has been received or sent yet.
+    pub(crate) fn with_compression(mut self, agreed: Option<Agreed>) -> Self {
+        self.is_compressed = agreed.is_some();
+        if let Some(agreed) = agreed {
+            self.set_compression(agreed);
+        }
+        self
+    }
+
+    #[inline(never)]
+    fn set_compression(&mut self, agreed: Agreed) {
+        let Agreed { params, inflation, deflation } = agreed;
+        self.sender.shared.set_compression(Compression::new(params, deflation));
+        self.receiver.reader.set_inflation(inflation);
+    }
+}
