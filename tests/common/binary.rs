@@ -10,7 +10,7 @@ use std::thread;
 #[cfg(target_os = "linux")]
 use std::time::{Duration, Instant};
 
-use super::PATIENCE;
+use super::{Frame, PATIENCE, RawClient, TEXT, frame};
 
 /// A server that was started from the command line, and ends with the test.
 pub struct Binary {
@@ -101,6 +101,15 @@ impl Binary {
         let (read, stderr) = receiver.recv_timeout(PATIENCE).expect("something on standard error");
         self.stderr = Some(stderr);
         read
+    }
+
+    /// The echo of one message, on a connection of its own.
+    #[allow(unused, reason = "for tests of what it withstands")]
+    pub fn echoes(&self) {
+        let mut client = RawClient::open(self.addr);
+        client.send(frame(TEXT, "still here"));
+        client.expect(&Frame::text("still here"));
+        client.finish();
     }
 
     /// The number of the process.

@@ -1,16 +1,17 @@
 //! A client that sends any bytes, and reads what comes back strictly.
 
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use socket2::SockRef;
 
+use super::stream::Stream;
 use super::{ACCEPT, Frame, PATIENCE, PROMPT, r0};
 
-/// A TCP connection to a server under test.
+/// A connection to a server under test.
 pub struct RawClient {
-    stream: BufReader<TcpStream>,
+    stream: BufReader<Stream>,
     /// Our own address, by which the server's reports are told apart.
     pub addr: SocketAddr,
 }
@@ -27,25 +28,48 @@ pub struct Response {
 impl RawClient {
     /// Connects, and sends nothing.
     pub fn connect(addr: SocketAddr) -> Self {
+        Self::over(Stream::Tcp(Self::dial(addr)))
+    }
+
+    /// Connects over TLS where the tests are run over that, and sends nothing of HTTP.
+    pub fn connect_tls(addr: SocketAddr) -> Self {
+        #[cfg(feature = "tls")]
+        if super::over_tls() {
+            let tls = super::tls::TlsClient::connect(Self::dial(addr));
+            return Self::over(Stream::Tls(Box::new(tls)));
+        }
+        Self::connect(addr)
+    }
+
+    /// A client over a stream that is connected.
+    pub fn over(stream: Stream) -> Self {
+        let addr = stream.tcp().local_addr().expect("local_addr");
+        Self { stream: BufReader::new(stream), addr }
+    }
+
+    fn dial(addr: SocketAddr) -> TcpStream {
         let stream = TcpStream::connect_timeout(&addr, PATIENCE).expect("connect");
         stream.set_nodelay(true).expect("set_nodelay");
         stream.set_read_timeout(Some(PATIENCE)).expect("set_read_timeout");
         stream.set_write_timeout(Some(PATIENCE)).expect("set_write_timeout");
-        let addr = stream.local_addr().expect("local_addr");
-        Self { stream: BufReader::new(stream), addr }
+        stream
     }
 
     /// Connects and opens a WebSocket.
     pub fn open(addr: SocketAddr) -> Self {
-        let mut client = Self::connect(addr);
-        client.send(r0().bytes());
-        client.expect_upgrade();
-        client
+        Self::connect(addr).opened()
+    }
+
+    /// Opens a WebSocket.
+    pub fn opened(mut self) -> Self {
+        self.send(r0().bytes());
+        self.expect_upgrade();
+        self
     }
 
     /// The address of the server.
     pub fn server(&self) -> SocketAddr {
-        self.stream.get_ref().peer_addr().expect("peer_addr")
+        self.stream.get_ref().tcp().peer_addr().expect("peer_addr")
     }
 
     /// Sends bytes in one write.
@@ -70,7 +94,7 @@ impl RawClient {
     /// Sends `bytes` again and again until the server cuts the stream, or no longer reads for
     /// `wait`. Returns how many bytes went out.
     pub fn flood(&mut self, bytes: &[u8], most: u64, wait: Duration) -> u64 {
-        self.stream.get_ref().set_write_timeout(Some(wait)).expect("set_write_timeout");
+        self.stream.get_ref().tcp().set_write_timeout(Some(wait)).expect("set_write_timeout");
         let mut sent = 0;
         while sent < most {
             match self.stream.get_mut().write(bytes) {
@@ -83,32 +107,22 @@ impl RawClient {
 
     /// Ends our side of the stream.
     pub fn send_eof(&mut self) {
-        self.stream.get_ref().shutdown(Shutdown::Write).expect("shutdown");
+        self.stream.get_mut().end().expect("shutdown");
     }
 
     /// Leaves with a reset.
     pub fn reset(self) {
         // Without the option it would be an orderly end, if all has been read.
-        SockRef::from(self.stream.get_ref()).set_linger(Some(Duration::ZERO)).expect("set_linger");
+        SockRef::from(self.stream.get_ref().tcp())
+            .set_linger(Some(Duration::ZERO))
+            .expect("set_linger");
     }
 
     /// Waits for anything from the server, be it the end of the stream; whether it came.
     pub fn heard_within(&mut self, wait: Duration) -> bool {
-        self.stream.get_ref().set_read_timeout(Some(wait)).expect("set_read_timeout");
-        // A look that takes nothing, so that a client which then leaves resets the stream.
-        let heard = !self.stream.buffer().is_empty();
-        let heard = heard
-            || loop {
-                match self.stream.get_ref().peek(&mut [0]) {
-                    Ok(_) => break true,
-                    // Whatever stops a process and lets it go on.
-                    Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                    Err(error) => {
-                        break !matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut);
-                    }
-                }
-            };
-        self.stream.get_ref().set_read_timeout(Some(PATIENCE)).expect("set_read_timeout");
+        self.stream.get_ref().tcp().set_read_timeout(Some(wait)).expect("set_read_timeout");
+        let heard = !self.stream.buffer().is_empty() || self.stream.get_mut().peek();
+        self.stream.get_ref().tcp().set_read_timeout(Some(PATIENCE)).expect("set_read_timeout");
         heard
     }
 
@@ -177,6 +191,33 @@ impl RawClient {
         response
     }
 
+    /// Reads the answer to who is one too many: 503. Over TLS there is none, since there was no
+    /// handshake, and the stream ends.
+    pub fn expect_turned_away(&mut self) -> Option<Response> {
+        if self.is_cut_off() {
+            self.expect_eof();
+            return None;
+        }
+        let response = self.expect_refusal(503);
+        assert_eq!(response.header("retry-after"), Some("1"));
+        Some(response)
+    }
+
+    /// Whether the server would not speak TLS.
+    pub fn is_cut_off(&self) -> bool {
+        match self.stream.get_ref() {
+            Stream::Tcp(_) => false,
+            #[cfg(feature = "tls")]
+            Stream::Tls(tls) => tls.conn.is_handshaking(),
+        }
+    }
+
+    /// Leaves the bare stream, of which nothing may have been read.
+    pub fn into_stream(self) -> Stream {
+        assert!(self.stream.buffer().is_empty());
+        self.stream.into_inner()
+    }
+
     /// Reads a frame; `None` is the end of the stream.
     pub fn read_frame(&mut self) -> Option<Frame> {
         Frame::read(&mut self.stream).expect("a frame")
@@ -239,7 +280,7 @@ impl RawClient {
     /// Bounds each later write.
     #[allow(dead_code, reason = "for the slow tests")]
     pub fn set_write_timeout(&mut self, wait: Duration) {
-        self.stream.get_ref().set_write_timeout(Some(wait)).expect("set_write_timeout");
+        self.stream.get_ref().tcp().set_write_timeout(Some(wait)).expect("set_write_timeout");
     }
 
     /// Reads whatever comes until the stream ends or is reset.
@@ -249,6 +290,13 @@ impl RawClient {
             assert_eq!(error.kind(), ErrorKind::ConnectionReset);
         }
         rest
+    }
+
+    /// Reads whatever comes until the stream ends, which it must do well.
+    pub fn read_all(&mut self) -> Vec<u8> {
+        let mut all = Vec::new();
+        self.stream.read_to_end(&mut all).expect("a good end");
+        all
     }
 
     /// Closes with 1000, and sees the closing handshake through: what came before was right, and

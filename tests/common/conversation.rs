@@ -122,6 +122,7 @@ macro_rules! conversations {
         )+
 
         /// Every conversation of this file, with the name of its test.
+        #[allow(dead_code, reason = "over TLS nobody has them again")]
         pub fn all() -> Vec<(&'static str, $crate::common::Case)> {
             vec![$($((stringify!($name), $case)),+),+]
         }

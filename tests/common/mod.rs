@@ -21,6 +21,10 @@ mod frame;
 mod request;
 mod script;
 mod server;
+pub mod stream;
+#[cfg(feature = "tls")]
+#[allow(unused, reason = "for the tests of TLS")]
+pub mod tls;
 
 use std::time::Duration;
 
@@ -37,6 +41,12 @@ pub use refusal::{Refused, accept, malformed, refuse, refused};
 pub use request::{ACCEPT, Request, r0};
 pub use script::{Faults, Outcome, Script, run_script, unchanged};
 pub use server::{Ended, TestServer, Unopened, echo, is_unheard, pair};
+
+/// Whether the tests are run over TLS, as they are in a target of that name.
+pub const fn over_tls() -> bool {
+    let name = env!("CARGO_CRATE_NAME").as_bytes();
+    matches!(name, [.., b'_', b't', b'l', b's'])
+}
 
 /// How long a test waits for anything before it fails. Far more than a loaded machine needs.
 pub const PATIENCE: Duration = Duration::from_secs(20);

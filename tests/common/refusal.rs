@@ -119,6 +119,7 @@ macro_rules! refusals {
         )+
 
         /// Every refused request of this file, with the name of its test.
+        #[allow(dead_code, reason = "over TLS nobody has them again")]
         pub fn all() -> Vec<(&'static str, $crate::common::Refused)> {
             vec![$($((stringify!($name), $case)),+),+]
         }

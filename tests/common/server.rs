@@ -13,6 +13,8 @@ use barews::{
     UpgradeError,
 };
 
+#[cfg(feature = "tls")]
+use super::over_tls;
 use super::{PATIENCE, RawClient, r0};
 
 /// A server on a free port, shut down when it is dropped.
@@ -45,12 +47,14 @@ pub struct Ended {
 }
 
 /// [`UpgradeError`] as a plain value.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq)]
 pub enum Unopened {
     Io(ErrorKind),
     NoRequest,
     Accept(ErrorKind),
     TimedOut,
+    #[cfg(feature = "tls")]
+    Tls(barews::rustls::Error),
     Refused(HandshakeError),
     Answered(u16),
     Panicked(String),
@@ -135,6 +139,11 @@ impl TestServer {
         H: Fn(Connection) -> Result<(), BoxError> + Send + Sync + 'static,
     {
         let server = Server::bind("127.0.0.1:0").expect("bind");
+        #[cfg(feature = "tls")]
+        let server = match over_tls() {
+            true => server.tls(super::tls::SERVER.clone()),
+            false => server,
+        };
         let server = set_up(server.on_error(move |context, error| {
             // What is about no stream has no address.
             if let (Some(error), Some(peer)) = (error.downcast_ref(), context.peer_addr()) {
@@ -148,12 +157,12 @@ impl TestServer {
 
     /// A TCP connection to the server.
     pub fn connect(&self) -> RawClient {
-        RawClient::connect(self.addr)
+        RawClient::connect_tls(self.addr)
     }
 
     /// An open WebSocket connection to the server.
     pub fn open(&self) -> RawClient {
-        RawClient::open(self.addr)
+        self.connect().opened()
     }
 
     /// What the server says of the client with this address, once that has ended.
@@ -216,6 +225,8 @@ impl Unopened {
             UpgradeError::NoRequest => Self::NoRequest,
             UpgradeError::Accept(error) => Self::Accept(error.kind()),
             UpgradeError::TimedOut => Self::TimedOut,
+            #[cfg(feature = "tls")]
+            UpgradeError::Tls(error) => Self::Tls(error.clone()),
             UpgradeError::Refused(refusal) => Self::Refused(*refusal),
             UpgradeError::Rejected(status) => Self::Answered(status.code()),
             UpgradeError::Panicked(said) => Self::Panicked(said.clone()),
@@ -229,17 +240,33 @@ impl Unopened {
 /// A connection and its client, both for the test to drive, with no server between.
 pub fn pair(config: &Config) -> (Connection, RawClient) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
-    let mut client = RawClient::connect(listener.local_addr().expect("local_addr"));
-    client.send(r0().bytes());
+    let addr = listener.local_addr().expect("local_addr");
+    // On a thread of its own, for what TLS has to say to it first.
+    let client = thread::spawn(move || {
+        let mut client = RawClient::connect_tls(addr);
+        client.send(r0().bytes());
+        client
+    });
     let (stream, _) = listener.accept().expect("accept");
     stream.set_nodelay(true).expect("set_nodelay");
     // A call that waits in vain ends all the same, though the test has but one thread.
     let mut config = config.clone();
     config.timeouts.idle_timeout = config.timeouts.idle_timeout.min(PATIENCE);
-    let upgrade = Upgrade::handshake(stream, &config).expect("a valid request");
+    let upgrade = handshake(stream, &config);
+    let mut client = client.join().expect("no panic");
     let conn = upgrade.accept(&Accept::new()).expect("a valid answer");
     client.expect_upgrade();
     (conn, client)
+}
+
+/// Reads a request, over TLS where the tests are run over that.
+pub fn handshake(stream: TcpStream, config: &Config) -> Upgrade {
+    #[cfg(feature = "tls")]
+    if over_tls() {
+        let stream = barews::TlsStream::new(stream, super::tls::SERVER.clone()).expect("settings");
+        return Upgrade::handshake(stream, config).expect("a valid request");
+    }
+    Upgrade::handshake(stream, config).expect("a valid request")
 }
 
 /// Whether nobody listens at this address. A connection of somebody else's may have the port by now.

@@ -105,21 +105,13 @@ fn limits_from_the_command_line() {
     client.expect_refusal(403);
 }
 
-/// The echo of one message, on a connection of its own.
-pub fn echoes(binary: &Binary) {
-    let mut client = RawClient::open(binary.addr);
-    client.send(frame(TEXT, "still here"));
-    client.expect(&Frame::text("still here"));
-    client.finish();
-}
-
 /// F12: a log that nobody can read any more.
 #[test]
 fn f12_standard_error_is_closed() {
     let mut binary = Binary::serve(&[]);
     binary.close_stderr();
     for _ in 0..10 {
-        echoes(&binary);
+        binary.echoes();
     }
 }
 
@@ -134,7 +126,7 @@ fn f12_standard_error_is_full() {
         client.expect_upgrade();
         client.finish();
     }
-    echoes(&binary);
+    binary.echoes();
 }
 
 /// F19: the first signal closes every connection with 1001, and the program ends well.
@@ -206,12 +198,12 @@ mod memory {
 
     fn growth_of(binary: &Binary, act: impl FnOnce(&mut RawClient)) -> u64 {
         // A first connection, so that what is used by any is not counted.
-        super::echoes(binary);
+        binary.echoes();
         let before = binary.peak_memory();
         let mut client = RawClient::connect(binary.addr);
         act(&mut client);
         // The server was there to the end.
-        super::echoes(binary);
+        binary.echoes();
         binary.peak_memory() - before
     }
 

@@ -1,21 +1,17 @@
 //! A client that somebody else wrote: what it takes for a conversation, this server must too.
 
-use std::net::TcpStream;
-
 use tungstenite::client::{IntoClientRequest, client};
 use tungstenite::protocol::frame::coding::{CloseCode, Data, OpCode};
 use tungstenite::protocol::frame::{CloseFrame, Frame};
 use tungstenite::{Error, Message, WebSocket};
 
-use crate::common::{PATIENCE, TestServer};
+use crate::common::TestServer;
+use crate::common::stream::Stream;
 
-type Client = WebSocket<TcpStream>;
+type Client = WebSocket<Stream>;
 
 fn connect(server: &TestServer) -> Client {
-    let stream = TcpStream::connect(server.addr).expect("connect");
-    stream.set_nodelay(true).expect("set_nodelay");
-    stream.set_read_timeout(Some(PATIENCE)).expect("set_read_timeout");
-    stream.set_write_timeout(Some(PATIENCE)).expect("set_write_timeout");
+    let stream = server.connect().into_stream();
     let (client, response) = client(format!("ws://{}/", server.addr), stream).expect("a handshake");
     assert_eq!(response.status(), 101);
     client
@@ -48,7 +44,7 @@ fn text_and_binary_of_many_lengths() {
         echoes(&mut client, Message::binary((0..len).map(|n| n as u8).collect::<Vec<u8>>()));
         echoes(&mut client, Message::text("\u{2603}".repeat(len / 3)));
     }
-    let peer = client.get_ref().local_addr().expect("local_addr");
+    let peer = client.get_ref().tcp().local_addr().expect("local_addr");
     close(client);
     let ended = server.ended(peer);
     assert!(ended.result.is_ok() && ended.messages == 24, "{ended:?}");
@@ -141,8 +137,7 @@ fn a_subprotocol() {
     let mut request = format!("ws://{}/", server.addr).into_client_request().expect("a request");
     let offer = "soap, superchat".parse().expect("a value");
     request.headers_mut().insert("Sec-WebSocket-Protocol", offer);
-    let stream = TcpStream::connect(server.addr).expect("connect");
-    stream.set_read_timeout(Some(PATIENCE)).expect("set_read_timeout");
+    let stream = server.connect().into_stream();
     let (client, response) = client(request, stream).expect("a handshake");
     assert_eq!(response.headers()["Sec-WebSocket-Protocol"], "superchat");
     close(client);

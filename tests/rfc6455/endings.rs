@@ -330,7 +330,7 @@ fn edge_l_a_kept_sender_counts_against_the_cap() {
     }
     let mut client = server.connect();
     client.send(r0().bytes());
-    client.expect_refusal(503);
+    client.expect_turned_away();
     senders.clear();
     let mut client = server.open();
     client.expect(&Frame::close(1000, ""));

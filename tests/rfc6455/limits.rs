@@ -335,8 +335,7 @@ fn connections_up_to_the_maximum() {
         for _ in 0..3 {
             let mut third = server.connect();
             third.send(r0().bytes());
-            let response = third.expect_refusal(503);
-            assert_eq!(response.header("retry-after"), Some("1"));
+            third.expect_turned_away();
             assert_eq!(server.unopened(third.addr), Unopened::TooManyConnections);
         }
         // The others have noticed nothing.
@@ -362,7 +361,8 @@ fn open_in_time(server: &TestServer) -> crate::common::RawClient {
     loop {
         let mut client = server.connect();
         client.send(r0().bytes());
-        match client.read_response().status {
+        let status = if client.is_cut_off() { 503 } else { client.read_response().status };
+        match status {
             101 => return client,
             status => assert_eq!(status, 503),
         }

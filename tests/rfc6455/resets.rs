@@ -151,7 +151,7 @@ fn f16_a_storm_of_resets() {
     const PLACES: usize = 300;
 
     let binary = Binary::serve(&["--max-connections", &PLACES.to_string()]);
-    super::binary::echoes(&binary);
+    binary.echoes();
     let before = binary.settle();
     for (_, go) in OPENING.iter().chain(&OPEN).cycle().take(RESETS) {
         let mut client = RawClient::connect(binary.addr);
@@ -159,7 +159,7 @@ fn f16_a_storm_of_resets() {
         client.reset();
     }
     // Behind all of them.
-    super::binary::echoes(&binary);
+    binary.echoes();
     assert_eq!(binary.settle(), before, "descriptors");
     // All its places are there, and one more is not.
     let mut clients: Vec<RawClient> = (0..PLACES).map(|_| RawClient::open(binary.addr)).collect();

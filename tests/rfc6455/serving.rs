@@ -2,7 +2,7 @@
 //! and how it all ends.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::sync::mpsc::channel;
 use std::thread;
 
@@ -197,11 +197,9 @@ fn head_has_no_body() {
     for (server, status, length) in
         [(&server, "200 OK", Some("5")), (&default, "400 Bad Request", None)]
     {
-        let mut stream = TcpStream::connect(server.addr).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        stream.write_all(&plain("HEAD / HTTP/1.1")).unwrap();
-        let mut response = String::new();
-        stream.read_to_string(&mut response).unwrap();
+        let mut client = server.connect();
+        client.send(plain("HEAD / HTTP/1.1"));
+        let response = String::from_utf8(client.read_all()).unwrap();
         assert!(response.starts_with(&format!("HTTP/1.1 {status}\r\n")), "{response}");
         assert!(response.ends_with("\r\n\r\n"), "{response}");
         assert!(response.contains("\r\nContent-Length: "), "{response}");
@@ -439,11 +437,9 @@ fn head_is_refused_without_a_body() {
     let handshake = String::from_utf8(r0().bytes()).unwrap().replacen("GET", "HEAD", 1);
     let no_host = "HEAD / HTTP/1.1\r\n\r\n".to_owned();
     for (request, status) in [(handshake, "HTTP/1.1 405 "), (no_host, "HTTP/1.1 400 ")] {
-        let mut stream = TcpStream::connect(server.addr).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        stream.write_all(request.as_bytes()).unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
+        let mut client = server.connect();
+        client.send(request);
+        let answer = String::from_utf8(client.read_all()).unwrap();
         assert!(answer.starts_with(status) && answer.ends_with("\r\n\r\n"), "{answer}");
     }
 }

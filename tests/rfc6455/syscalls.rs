@@ -128,7 +128,7 @@ fn f9_an_aborted_connection_is_followed_by_the_next_at_once() {
         let Some(traced) = Traced::start(&inject, &[]) else { return };
         for _ in 0..20 {
             let start = Instant::now();
-            super::binary::echoes(&traced.binary);
+            traced.binary.echoes();
             assert!(start.elapsed() < PROMPT, "{:?}", start.elapsed());
         }
         // No rest in between; of two threads the last may not have come to the end of it.
@@ -144,7 +144,7 @@ fn f8_without_descriptors_or_memory_accepting_rests_longer_and_longer() {
         let inject = format!("accept4:error={error}:when=1..{count}");
         let Some(traced) = Traced::start(&inject, &[]) else { return };
         let start = Instant::now();
-        super::binary::echoes(&traced.binary);
+        traced.binary.echoes();
         let sum = RESTS[..count].iter().sum();
         assert!(start.elapsed() < ms(sum) + PROMPT, "{:?}", start.elapsed());
         let rests = traced.rests();
@@ -158,7 +158,7 @@ fn f8_without_descriptors_or_memory_accepting_rests_longer_and_longer() {
 fn f8_after_a_good_accept_the_rest_is_short_again() {
     let Some(traced) = Traced::start("accept4:error=EMFILE:when=1..9+2", &[]) else { return };
     for _ in 0..20 {
-        super::binary::echoes(&traced.binary);
+        traced.binary.echoes();
     }
     let rests = traced.rests().concat();
     assert!(!rests.is_empty() && rests.iter().all(|rest| *rest == 5), "{rests:?}");

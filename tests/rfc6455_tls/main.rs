@@ -1,0 +1,55 @@
+//! The tests of `rfc6455` over TLS: the same bytes and the same deadlines, and the same answers.
+//!
+//! Left out is what has no server of this process under it: the program, and a transport in memory.
+//! `tls` has the latter over TLS.
+#![cfg(feature = "tls")]
+
+#[allow(unused, reason = "shared with other tests, which use the rest")]
+#[macro_use]
+#[path = "../common/mod.rs"]
+mod common;
+
+#[path = "../rfc6455/accepting.rs"]
+mod accepting;
+#[path = "../rfc6455/clients.rs"]
+mod clients;
+#[path = "../rfc6455/closing.rs"]
+mod closing;
+#[path = "../rfc6455/deadlines.rs"]
+mod deadlines;
+#[path = "../rfc6455/endings.rs"]
+mod endings;
+#[path = "../rfc6455/framing.rs"]
+mod framing;
+#[path = "../rfc6455/halves.rs"]
+mod halves;
+#[path = "../rfc6455/hostile.rs"]
+mod hostile;
+#[path = "../rfc6455/http_edges.rs"]
+mod http_edges;
+#[path = "../rfc6455/limits.rs"]
+mod limits;
+#[path = "../rfc6455/listening.rs"]
+mod listening;
+#[path = "../rfc6455/memory_edges.rs"]
+mod memory_edges;
+#[path = "../rfc6455/opening.rs"]
+mod opening;
+#[path = "../rfc6455/raw.rs"]
+mod raw;
+#[path = "../rfc6455/receiving.rs"]
+mod receiving;
+#[path = "../rfc6455/request.rs"]
+mod request;
+#[path = "../rfc6455/resets.rs"]
+mod resets;
+#[path = "../rfc6455/sending.rs"]
+mod sending;
+#[path = "../rfc6455/serving.rs"]
+mod serving;
+#[path = "../rfc6455/shutdown.rs"]
+mod shutdown;
+#[path = "../rfc6455/slow.rs"]
+mod slow;
+#[path = "../rfc6455/text.rs"]
+mod text;
