@@ -43,6 +43,7 @@ pub use script::{Faults, Outcome, Script, run_script, unchanged};
 pub use server::{Ended, TestServer, Unopened, echo, is_unheard, pair};
 
 /// Whether the tests are run over TLS, as they are in a target of that name.
+#[cfg(feature = "tls")]
 pub const fn over_tls() -> bool {
     let name = env!("CARGO_CRATE_NAME").as_bytes();
     matches!(name, [.., b'_', b't', b'l', b's'])

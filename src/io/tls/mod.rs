@@ -188,15 +188,13 @@ impl TlsStream {
             (None, Some(room)) => {
                 // The records are larger than what the caller has room for.
                 let mut bytes = vec![0; room];
-                let len = self.stream.read(&mut bytes)?;
+                let len = self.read_stream(&mut bytes)?;
                 bytes.truncate(len);
-                let mut session = self.session()?;
-                session.retain(bytes);
-                session.decrypt_retained(buf)
+                self.session()?.decrypt_owned(bytes, buf)
             }
             (None, None) => {
                 let most = buf.len().min(MAX_READ);
-                let len = self.stream.read(&mut buf[..most])?;
+                let len = self.read_stream(&mut buf[..most])?;
                 self.session()?.decrypt(buf, len, most)
             }
         };
@@ -210,6 +208,15 @@ impl TlsStream {
             }
             Received::End(End::Failed(error)) => Err(io::Error::new(ErrorKind::InvalidData, error)),
         }
+    }
+
+    /// Reads ciphertext.
+    fn read_stream(&self, buf: &mut [u8]) -> io::Result<usize> {
+        let read = self.stream.read(buf);
+        if read.as_ref().is_err_and(is_pause) {
+            self.session()?.trim();
+        }
+        read
     }
 
     /// Reads what nobody wants to know; `WouldBlock` if there was anything.

@@ -11,6 +11,7 @@ use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, KeyPair, KeyUsag
 use rustls::ServerConfig;
 use rustls::crypto::ring;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::sign::CertifiedKey;
 
 /// A key of its own, and a certificate for it that nobody else has signed: for tests and
 /// development. Clients that are to trust it are given [`certificate_pem`](Self::certificate_pem).
@@ -54,10 +55,15 @@ impl SelfSigned {
         let now = SystemTime::now();
         params.not_before = (now - CLOCK_SKEW).into();
         params.not_after = (now + VALIDITY).into();
-        params.distinguished_name.push(DnType::CommonName, "barews, self-signed");
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         let key = KeyPair::generate().map_err(io::Error::other)?;
+        // Each is its own issuer: one name for all would have a client that trusts another one speak
+        // of a bad signature, where the certificate is just not known to it.
+        let point = key.public_key_raw();
+        let id = u64::from_be_bytes(*point.last_chunk().expect("a point of the curve"));
+        let name = format!("barews self-signed {id:016x}");
+        params.distinguished_name.push(DnType::CommonName, name);
         let certificate = params.self_signed(&key).map_err(invalid)?.der().clone();
         let key = PrivatePkcs8KeyDer::from(key.serialize_der()).into();
         Ok(Self { certificate, key })
@@ -75,6 +81,15 @@ impl SelfSigned {
         let mut config = config.expect("the provider can use the key that it has made");
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Arc::new(config)
+    }
+
+    /// Certificate and key for settings of one's own, such as those that choose among several
+    /// ([`ResolvesServerCert`](rustls::server::ResolvesServerCert)).
+    #[must_use]
+    pub fn certified_key(&self) -> Arc<CertifiedKey> {
+        let chain = vec![self.certificate.clone()];
+        let key = CertifiedKey::from_der(chain, self.key.clone_key(), &ring::default_provider());
+        Arc::new(key.expect("the provider can use the key that it has made"))
     }
 
     /// The certificate in DER, as [`rustls::RootCertStore::add`] takes it.

@@ -45,11 +45,20 @@ pub(super) enum End {
     Failed(rustls::Error),
 }
 
+/// A stream that nothing comes from.
+struct Silent;
+
 /// A record with its header, in bytes, as long as it may be (RFC 5246 §6.2.3).
 const MAX_RECORD: usize = 5 + (16 << 10) + 2048;
 
 /// How much of memory a session may take for ciphertext on its way out, in bytes of plaintext.
 const MAX_PIECE: usize = 64 << 10;
+
+impl Read for Silent {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        Err(ErrorKind::WouldBlock.into())
+    }
+}
 
 impl Session {
     /// # Errors
@@ -98,14 +107,25 @@ impl Session {
         (self.hungry && len < MAX_RECORD).then_some(MAX_RECORD)
     }
 
-    /// Retains what was read, to be decrypted; nothing is the end of the stream.
-    pub(super) fn retain(&mut self, bytes: Vec<u8>) {
+    /// Gives back memory, if the peer has been silent for a while.
+    pub(super) fn trim(&mut self) {
+        // A read makes the buffer for records that have not come whole small again, if it is empty.
+        // This one has nothing to give.
+        let _ = self.conn.read_tls(&mut Silent);
+    }
+
+    /// Decrypts what was read with [memory of its own](Self::room_to_read), as much as there is room
+    /// for; nothing is the end of the stream.
+    pub(super) fn decrypt_owned(&mut self, bytes: Vec<u8>, buf: &mut [u8]) -> Received {
         debug_assert!(self.retained.is_empty());
         self.note(&bytes, MAX_RECORD);
         self.retained = bytes;
+        let received = self.decrypt_retained(buf);
+        self.hungry |= matches!(received, Received::Nothing);
+        received
     }
 
-    /// Decrypts of what is retained as much as there is room for.
+    /// Decrypts of what an earlier read has left as much as there is room for.
     pub(super) fn decrypt_retained(&mut self, buf: &mut [u8]) -> Received {
         let mut len = self.take_plaintext(buf);
         while len < buf.len() && self.decrypted < self.retained.len() && self.end.is_none() {
@@ -132,6 +152,7 @@ impl Session {
             let room = if fed < len { fed } else { buf.len() };
             out += self.take_plaintext(&mut buf[out..room]);
         }
+        self.hungry |= len > 0 && out == 0;
         self.received(out)
     }
 
@@ -208,14 +229,11 @@ impl Session {
     }
 
     /// What has come before an end is received before it.
-    fn received(&mut self, len: usize) -> Received {
+    fn received(&self, len: usize) -> Received {
         match &self.end {
             _ if len > 0 => Received::Plaintext(len),
             Some(end) => Received::End(end.clone()),
-            None => {
-                self.hungry = true;
-                Received::Nothing
-            }
+            None => Received::Nothing,
         }
     }
 }
