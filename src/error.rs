@@ -72,12 +72,13 @@ pub enum UpgradeError {
     /// error. Also the 503 of a server that shuts down, for a stream that came as it stopped.
     Rejected(Status),
     /// [`on_upgrade`](crate::Server::on_upgrade) or [`on_request`](crate::Server::on_request)
-    /// panicked, and said this; the peer got 500.
+    /// panicked, and said this; the peer got 500. Or it was the [`Transport`](crate::Transport), or
+    /// what [wraps](crate::Listener::wrapped) a stream in it; then the stream just ended.
     Panicked(String),
     /// The application's answer cannot be sent; the peer got 500.
     InvalidResponse(InvalidResponse),
     /// As many connections as there may be are open, in all or from this address; answered with
-    /// 503.
+    /// 503, or over TLS not at all: that would take a handshake.
     TooManyConnections,
 }
 
