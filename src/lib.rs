@@ -52,7 +52,7 @@
 //! | Feature | What it adds | Crate |
 //! |---|---|---|
 //! | `deflate` | compression of messages, permessage-deflate (RFC 7692): `Config::compression`, and `Deflate` has an example | `zlib-rs` |
-//! | `tls` | TLS: [`Server::tls`], [`TlsStream`], `SelfSigned` for tests and development | `rustls` with `ring`, `rcgen` |
+//! | `tls` | TLS: `Server::tls`, `TlsStream`, `SelfSigned` for tests and development | `rustls` with `ring`, `rcgen` |
 //!
 //! A section sign means a section of RFC 6455 unless it names another.
 

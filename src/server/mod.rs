@@ -120,7 +120,7 @@ impl Server {
     /// deadlines hold as without: the connection is counted before the handshake of TLS, which has
     /// to end within the handshake timeout, together with the request.
     ///
-    /// [`rustls`](crate::rustls) is of the version that this crate uses.
+    /// [`rustls`] is of the version that this crate uses.
     ///
     /// ```no_run
     /// use barews::rustls::ServerConfig;
