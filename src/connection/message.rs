@@ -60,6 +60,36 @@ impl<'a> Message<'a> {
         }
     }
 
+    /// The text, at the cost of one pass over it, if it is one.
+    ///
+    /// ```
+    /// # fn answer(conn: &mut barews::Connection, buf: &mut Vec<u8>) -> Result<(), barews::Error> {
+    /// match conn.recv(buf)?.and_then(|message| message.as_text()) {
+    ///     Some("ping") => conn.send("pong"),
+    ///     _ => conn.close(barews::CloseCode::UNSUPPORTED_DATA, "ping is all I know"),
+    /// }
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn as_text(&self) -> Option<&'a str> {
+        match self {
+            Self::Text(text) => Some(text.as_str()),
+            Self::Binary(_) => None,
+        }
+    }
+
+    /// Whether it is text.
+    #[must_use]
+    pub fn is_text(&self) -> bool {
+        self.kind() == MessageType::Text
+    }
+
+    /// Whether it is binary.
+    #[must_use]
+    pub fn is_binary(&self) -> bool {
+        self.kind() == MessageType::Binary
+    }
+
     /// Length of the payload in bytes.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -100,6 +130,13 @@ impl fmt::Display for Text<'_> {
     }
 }
 
+impl AsRef<str> for Text<'_> {
+    /// As [`as_str`](Text::as_str), at the same cost.
+    fn as_ref(&self) -> &str {
+        self.as_str()
+    }
+}
+
 impl PartialEq<str> for Text<'_> {
     fn eq(&self, other: &str) -> bool {
         self.0 == other.as_bytes()
@@ -109,6 +146,12 @@ impl PartialEq<str> for Text<'_> {
 impl PartialEq<&str> for Text<'_> {
     fn eq(&self, other: &&str) -> bool {
         self.0 == other.as_bytes()
+    }
+}
+
+impl<'a> From<Text<'a>> for Message<'a> {
+    fn from(text: Text<'a>) -> Self {
+        Self::Text(text)
     }
 }
 

@@ -98,6 +98,14 @@ impl OwnedMessage {
     }
 }
 
+impl Message<'_> {
+    /// A copy that owns its payload, to be kept or to go to many.
+    #[must_use]
+    pub fn to_owned(&self) -> OwnedMessage {
+        OwnedMessage::from(*self)
+    }
+}
+
 impl fmt::Debug for OwnedMessage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.message().fmt(f)

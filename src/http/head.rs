@@ -9,6 +9,8 @@ use std::{fmt, str};
 
 use super::grammar;
 
+mod values;
+
 /// A request head that has been read to its end and follows the grammar.
 ///
 /// It says nothing about what the request means: [`check`](super::check) does.
@@ -98,6 +100,43 @@ impl RequestHead {
         grammar::elements(self.header_values(name))
     }
 
+    /// The value of the first cookie of this name (RFC 6265 §5.4), over all lines of `Cookie`: of two
+    /// that are called the same, clients send the one for the longer path first. The quotes around a
+    /// value are left out (§4.2.1 there), and so is a value that is not UTF-8. Case matters in the name.
+    #[must_use]
+    pub fn cookie(&self, name: &str) -> Option<&str> {
+        self.header_values("Cookie").find_map(|line| values::cookie(line, name))?
+    }
+
+    /// The first value of this name in the query, decoded as a browser encodes a form or
+    /// `URLSearchParams` (`application/x-www-form-urlencoded` of the WHATWG's URL standard): `+` is a
+    /// space, `%` and two hexadecimal digits are a byte, any other `%` is itself, and bytes that are
+    /// not UTF-8 come out as U+FFFD. A name without `=` has an empty value.
+    ///
+    /// ```no_run
+    /// # fn room(request: &barews::Request) -> Option<String> {
+    /// // GET /chat?room=%C3%A9t%C3%A9+2026
+    /// let room = request.query_value("room")?;
+    /// assert_eq!(room, "été 2026");
+    /// # Some(room.into_owned())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn query_value(&self, name: &str) -> Option<Cow<'_, str>> {
+        values::query_value(self.query()?, name)
+    }
+
+    /// The token of `Authorization: Bearer` (RFC 6750 §2.1). `None` for another scheme, for what is no
+    /// token, and for more than one `Authorization`, of which nobody knows which one counts.
+    ///
+    /// A browser's `WebSocket` cannot send the header: there a [cookie](Self::cookie) serves, with
+    /// [`Config::origins`](crate::Config::origins) against other people's pages. Compare secrets in
+    /// a time that does not depend on where they differ, or look up a hash of them.
+    #[must_use]
+    pub fn bearer(&self) -> Option<&str> {
+        values::bearer(self.single_value("Authorization", ()).ok()??)
+    }
+
     /// The authority of an absolute target, and the path and query of any.
     fn split_target(&self) -> (Option<&str>, &str) {
         let target = self.target();
@@ -148,11 +187,15 @@ impl Default for HeadLimits {
 }
 
 impl fmt::Debug for RequestHead {
+    /// Without what `Authorization` and `Cookie` say.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         struct Headers<'a>(&'a RequestHead);
         impl fmt::Debug for Headers<'_> {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                let text = |(name, value)| (name, String::from_utf8_lossy(value));
+                let text = |(name, value)| match values::is_secret(name) {
+                    true => (name, Cow::Borrowed("(not shown)")),
+                    false => (name, String::from_utf8_lossy(value)),
+                };
                 f.debug_map().entries(self.0.headers().map(text)).finish()
             }
         }

@@ -38,4 +38,5 @@ pub use handshake::{Handshake, accept_key, check, check_request, check_upgrade};
 pub use head::{HeadLimits, RequestHead};
 pub use origin::{InvalidOrigin, Origin, check_origin};
 pub use parser::HeadParser;
+pub(crate) use response::Attachments;
 pub use response::{Accept, InvalidResponse, Reject, Response, Status};

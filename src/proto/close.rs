@@ -48,8 +48,12 @@ impl CloseCode {
     pub const MANDATORY_EXTENSION: Self = Self(1010);
     /// 1011: the server met a condition it did not expect.
     pub const INTERNAL_ERROR: Self = Self(1011);
+    /// 1012: the server restarts; come back, after a random time (IANA registry).
+    pub const SERVICE_RESTART: Self = Self(1012);
     /// 1013: the server is overloaded; try again later (IANA registry).
     pub const TRY_AGAIN_LATER: Self = Self(1013);
+    /// 1014: a server behind this one, which is a gateway, gave no valid answer (IANA registry).
+    pub const BAD_GATEWAY: Self = Self(1014);
 
     /// Whether the code may stand in a Close frame.
     ///

@@ -1,4 +1,5 @@
 use super::super::testing::{R0, read, with};
+use super::lines::RESERVED;
 use super::*;
 
 fn text(response: &Response) -> String {
