@@ -144,7 +144,7 @@ impl Config {
 }
 
 impl Limits {
-    fn validate(&self) -> Result<(), String> {
+    pub(crate) fn validate(&self) -> Result<(), String> {
         for (name, limit) in [
             ("max_request_line", self.max_request_line),
             ("max_header_line", self.max_header_line),
@@ -180,7 +180,7 @@ impl Limits {
 }
 
 impl Timeouts {
-    fn validate(&self) -> Result<(), String> {
+    pub(crate) fn validate(&self) -> Result<(), String> {
         for (name, timeout) in [
             ("handshake", self.handshake),
             ("message", self.message),

@@ -75,6 +75,9 @@ pub enum UpgradeError {
     /// panicked, and said this; the peer got 500. Or it was the [`Transport`](crate::Transport), or
     /// what [wraps](crate::Listener::wrapped) a stream in it; then the stream just ended.
     Panicked(String),
+    /// The [`ConnectionLimits`](crate::ConnectionLimits) that a request was accepted with contradict
+    /// each other or the server's, and this is what would be right; the peer got 500.
+    InvalidLimits(String),
     /// The application's answer cannot be sent; the peer got 500.
     InvalidResponse(InvalidResponse),
     /// As many connections as there may be are open, in all or from this address; answered with
@@ -120,15 +123,9 @@ impl Error {
     /// connection was closed before.
     #[must_use]
     pub fn is_disconnect(&self) -> bool {
-        use io::ErrorKind::{
-            BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected, UnexpectedEof,
-        };
         match self {
             Self::Closed => true,
-            Self::Io(error) => matches!(
-                error.kind(),
-                BrokenPipe | ConnectionAborted | ConnectionReset | NotConnected | UnexpectedEof
-            ),
+            Self::Io(error) => is_gone(error),
             _ => false,
         }
     }
@@ -140,6 +137,19 @@ impl Error {
             // The closing handshake goes on.
             Self::EmptyBuffer | Self::Closed => false,
             Self::Io(_) | Self::Protocol(_) | Self::DeadlineExceeded(_) | Self::Overloaded => true,
+        }
+    }
+}
+
+impl UpgradeError {
+    /// Whether the peer is simply gone: it asked for nothing, or reset or ended the stream before its
+    /// request was complete or answered.
+    #[must_use]
+    pub fn is_disconnect(&self) -> bool {
+        match self {
+            Self::NoRequest => true,
+            Self::Io(error) => is_gone(error),
+            _ => false,
         }
     }
 }
@@ -156,6 +166,7 @@ impl fmt::Display for UpgradeError {
             Self::Refused(error) => error.fmt(f),
             Self::Rejected(status) => write!(f, "answered with {status}"),
             Self::Panicked(said) => write!(f, "a callback panicked: {said}"),
+            Self::InvalidLimits(wrong) => write!(f, "the connection's limits are wrong: {wrong}"),
             Self::InvalidResponse(error) => error.fmt(f),
             Self::TooManyConnections => f.write_str("too many connections"),
         }
@@ -211,6 +222,7 @@ impl std::error::Error for UpgradeError {
             | Self::TimedOut
             | Self::Rejected(_)
             | Self::Panicked(_)
+            | Self::InvalidLimits(_)
             | Self::TooManyConnections => None,
         }
     }
@@ -286,7 +298,8 @@ impl From<Error> for io::Error {
     fn from(error: Error) -> Self {
         use io::ErrorKind;
         let kind = match error {
-            Error::Io(error) => return error,
+            // With ourselves inside, so that it can be told from one of another stream.
+            Error::Io(ref error) => error.kind(),
             Error::Protocol(_) => ErrorKind::InvalidData,
             Error::RecvTimeout | Error::DeadlineExceeded(_) => ErrorKind::TimedOut,
             Error::Overloaded => ErrorKind::OutOfMemory,
@@ -297,6 +310,17 @@ impl From<Error> for io::Error {
         };
         Self::new(kind, error)
     }
+}
+
+/// Whether this is how a stream says that its other end is gone.
+fn is_gone(error: &io::Error) -> bool {
+    use io::ErrorKind::{
+        BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected, UnexpectedEof,
+    };
+    matches!(
+        error.kind(),
+        BrokenPipe | ConnectionAborted | ConnectionReset | NotConnected | UnexpectedEof
+    )
 }
 
 #[cfg(test)]

@@ -57,11 +57,12 @@
 //! A section sign means a section of RFC 6455 unless it names another.
 
 #![forbid(unsafe_code)]
-#![deny(missing_docs, unreachable_pub)]
+#![deny(missing_debug_implementations, missing_docs, unreachable_pub)]
 
 pub mod proto;
 pub mod http;
 mod config;
+mod connection_limits;
 pub mod session;
 mod error;
 mod io;
@@ -75,6 +76,7 @@ pub use connection::{
     Chunk, Connection, Message, MessageWriter, OwnedMessage, RawStream, Receiver, Request, Sender,
     Text,
 };
+pub use connection_limits::ConnectionLimits;
 pub use error::{Error, UpgradeError};
 pub use http::{Accept, Reject, Response, Status};
 #[cfg(feature = "deflate")]
@@ -85,7 +87,7 @@ pub use io::{SelfSigned, TlsInfo, TlsStream};
 pub use proto::{CloseCode, CloseFrame, MessageType, ProtocolError};
 #[cfg(feature = "deflate")]
 pub use server::StatsHandle;
-pub use server::{BoxError, ErrorContext, Server, ShutdownHandle, Upgrade};
+pub use server::{BoxError, ErrorContext, RunningServer, Server, ShutdownHandle, Upgrade};
 pub use session::Deadline;
 #[cfg(feature = "deflate")]
 pub use session::codecs::DeflateStats;

@@ -11,11 +11,13 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use crate::config::Config;
+use crate::config::{Config, Timeouts};
 use crate::connection::buffer_pool::BufferPool;
 #[cfg(feature = "deflate")]
 use crate::connection::compression::Compression;
+use crate::connection::request::Request;
 use crate::connection::writer::{Failure, Writer};
+use crate::connection_limits::OpenLimits;
 use crate::error::Error;
 use crate::io::expiry::Expiry;
 use crate::io::stream::{Sink, TimedStream};
@@ -30,6 +32,8 @@ use crate::session::{Budget, CloseAction, Deadline, Pending, ReadTimers};
 #[derive(Debug)]
 pub(crate) struct ServerShared {
     pub(crate) config: Config,
+    /// What peers are held to, but for those whose request was accepted with limits of its own.
+    pub(crate) limits: Arc<OpenLimits>,
     /// For the memory of messages, and of buffers that are larger than most.
     pub(crate) budget: Arc<Budget>,
     /// For what is queued for sending.
@@ -48,6 +52,8 @@ pub(crate) struct ConnectionShared {
     pub(crate) server: Arc<ServerShared>,
     /// [`NOT_READING`], [`READING`] or [`READING_TO_CLOSE`].
     reading: AtomicU8,
+    /// Set when it opens.
+    request: OnceLock<Arc<Request>>,
     /// What was agreed on.
     #[cfg(feature = "deflate")]
     compression: OnceLock<Box<Compression>>,
@@ -93,6 +99,7 @@ impl ServerShared {
         Self {
             #[cfg(feature = "deflate")]
             codecs: config.compression.clone().map(|settings| Arc::new(Codecs::new(settings))),
+            limits: Arc::new(OpenLimits::of(&config)),
             config,
             budget,
             buffers: BufferPool::default(),
@@ -110,6 +117,7 @@ impl ConnectionShared {
             writer,
             server,
             reading,
+            request: OnceLock::new(),
             #[cfg(feature = "deflate")]
             compression: OnceLock::new(),
         }
@@ -136,6 +144,16 @@ impl ConnectionShared {
     pub(crate) fn set_compression(&self, compression: Compression) {
         // It is agreed on once.
         let _ = self.compression.set(Box::new(compression));
+    }
+
+    /// The request that opened the connection.
+    pub(crate) fn request(&self) -> &Request {
+        self.request.get().expect("it is set before anybody has a connection")
+    }
+
+    pub(crate) fn set_request(&self, request: Arc<Request>) {
+        // It opens once.
+        let _ = self.request.set(request);
     }
 
     /// Has a server count the connection until it is dropped.
@@ -171,13 +189,14 @@ impl ConnectionShared {
     pub(crate) fn read(
         &self,
         timers: &mut ReadTimers,
+        timeouts: &Timeouts,
         buf: &mut [u8],
         bounds: ReadBounds,
         call: &mut CallExpiry,
     ) -> Result<Option<usize>, Error> {
         let ReadBounds { message, tick } = bounds;
         let pending = Pending { message, closing: self.begin_read() };
-        let read = self.wait_time(timers, pending).and_then(|(now, wait)| {
+        let read = self.wait_time(timers, timeouts, pending).and_then(|(now, wait)| {
             let wait = wait.min(call.left()?).min(tick);
             let received = self.stream().read(buf, wait)?;
             timers.read_done(received, pending, tick < Duration::MAX, || now.elapsed());
@@ -209,11 +228,11 @@ impl ConnectionShared {
     fn wait_time(
         &self,
         timers: &mut ReadTimers,
+        timeouts: &Timeouts,
         pending: Pending,
     ) -> Result<(Instant, Duration), Error> {
         loop {
             let now = Instant::now();
-            let timeouts = &self.server.config.timeouts;
             match timers.next(timeouts, pending, now, || self.writer.is_writing())? {
                 Next::Wait(wait) => return Ok((now, wait)),
                 Next::Ping => {
@@ -253,6 +272,11 @@ impl ConnectionShared {
     /// Ends the stream in the middle of whatever is going on.
     pub(crate) fn abort(&self) {
         self.fail(Failure::Deadline(Deadline::Close));
+    }
+
+    /// The same, because somebody wants no more of it.
+    pub(crate) fn disconnect(&self) {
+        self.fail(Failure::Write(ErrorKind::ConnectionAborted));
     }
 
     /// Ends the connection without a word: the stream is of no more use.
@@ -295,6 +319,16 @@ impl CallExpiry {
     /// A shorter timeout than a millisecond counts as one; `None` is never.
     pub(crate) fn new(timeout: Option<Duration>) -> Self {
         Self { timeout, expiry: None }
+    }
+
+    /// At this point in time, or a millisecond from now if it has passed: what has arrived is
+    /// received first.
+    pub(crate) fn at(at: Instant) -> Self {
+        let soon = Instant::now() + Duration::from_millis(1);
+        Self {
+            timeout: Some(Duration::ZERO),
+            expiry: Some(Expiry::since(at.max(soon), Duration::ZERO)),
+        }
     }
 
     fn left(&mut self) -> Result<Duration, Error> {

@@ -1,10 +1,12 @@
 //! The stream of a connection that was given up.
 
+use std::fmt;
 use std::io::{self, Cursor, ErrorKind, IoSlice, Read, Write};
 use std::net::Shutdown;
 #[cfg(unix)]
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::connection::lifecycle::ConnectionShared;
 use crate::io::expiry::Expiry;
@@ -21,12 +23,17 @@ pub struct RawStream {
     shared: Arc<ConnectionShared>,
     /// What the connection has received and not used.
     rest: Cursor<Vec<u8>>,
+    idle_timeout: Duration,
 }
 
 impl RawStream {
-    pub(crate) fn new(shared: Arc<ConnectionShared>, rest: Vec<u8>) -> Self {
+    pub(crate) fn new(
+        shared: Arc<ConnectionShared>,
+        rest: Vec<u8>,
+        idle_timeout: Duration,
+    ) -> Self {
         shared.writer.detach();
-        Self { shared, rest: Cursor::new(rest) }
+        Self { shared, rest: Cursor::new(rest), idle_timeout }
     }
 
     /// Ends one direction or both; that it may be over already is no error.
@@ -44,6 +51,14 @@ impl RawStream {
     }
 }
 
+impl fmt::Debug for RawStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RawStream")
+            .field("peer_addr", &self.shared.stream().peer_addr())
+            .finish_non_exhaustive()
+    }
+}
+
 impl Read for RawStream {
     /// Reads what has come, and waits for it at most the idle timeout.
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
@@ -51,7 +66,7 @@ impl Read for RawStream {
         if len > 0 || buf.is_empty() {
             return Ok(len);
         }
-        let deadline = Expiry::after(self.shared.server.config.timeouts.idle_timeout);
+        let deadline = Expiry::after(self.idle_timeout);
         while let Some(wait) = deadline.left() {
             if let Some(len) = self.shared.stream().read(buf, wait)? {
                 return Ok(len);

@@ -8,28 +8,29 @@
 //!
 //! What is queued for sending goes out before a read can block.
 
-use std::io::{ErrorKind, IoSlice};
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Instant;
 
 use crate::connection::lifecycle::{CallExpiry, ConnectionShared, ReadBounds};
 use crate::connection::message::Chunk;
-use crate::connection::writer::Unit;
+use crate::connection_limits::OpenLimits;
 use crate::error::Error;
 use crate::proto::frame::{MAX_CONTROL, MAX_HEADER};
 use crate::proto::{CloseFrame, Decoder, Event, MessageType, encoder};
 use crate::session::assembler::Target;
 #[cfg(feature = "deflate")]
 use crate::session::inflation::{Inflated, Inflation};
-use crate::session::memory::reserve;
 use crate::session::{Charge, CloseAction, Pending, ReadTimers};
 
 mod read_buffer;
+mod write_queue;
 mod parts;
 
 pub(crate) use parts::Part;
-use parts::{OnPong, Ready, State};
+use parts::{ControlCallbacks, Ready, State};
 use read_buffer::ReadBuffer;
+use write_queue::{WriteQueue, push_pong};
 
 /// How much may be queued before it is sent, in bytes.
 pub(crate) const MAX_QUEUED: usize = 64 << 10;
@@ -52,22 +53,25 @@ pub(crate) struct FrameReader {
     direct: bool,
     /// Payload bytes of the message under way that have come.
     received: u64,
-    /// Whole frames to send before the next read.
-    pub(crate) queue: Vec<u8>,
+    /// To be sent before the next read.
+    pub(crate) queue: WriteQueue,
     timers: ReadTimers,
-    /// Whether senders of their own exist, which may start to close at any time.
-    pub(crate) split: bool,
+    /// What the peer is held to.
+    pub(crate) limits: Arc<OpenLimits>,
     pub(crate) close_frame: Option<Box<CloseFrame>>,
-    /// Called with each Pong's payload.
-    pub(crate) on_pong: Option<Box<OnPong>>,
+    pub(crate) callbacks: ControlCallbacks,
     state: State,
 }
 
 impl FrameReader {
     /// The receiving side of a connection that has just opened; `rest` came behind the request.
-    pub(crate) fn new(shared: Arc<ConnectionShared>, rest: Vec<u8>) -> Self {
+    pub(crate) fn new(
+        shared: Arc<ConnectionShared>,
+        limits: Arc<OpenLimits>,
+        rest: Vec<u8>,
+    ) -> Self {
         Self {
-            decoder: Decoder::new(shared.server.config.limits.for_decoder()),
+            decoder: Decoder::new(limits.decoder),
             buffer: ReadBuffer::new(rest, Charge::new(&shared.server.budget)),
             shared,
             ready: None,
@@ -75,11 +79,11 @@ impl FrameReader {
             inflation: None,
             direct: false,
             received: 0,
-            queue: Vec::new(),
+            queue: WriteQueue::default(),
             timers: ReadTimers::default(),
-            split: false,
+            limits,
             close_frame: None,
-            on_pong: None,
+            callbacks: ControlCallbacks::default(),
             state: State::Open,
         }
     }
@@ -87,8 +91,7 @@ impl FrameReader {
     /// Compression was agreed on. No frame has been read yet.
     #[cfg(feature = "deflate")]
     pub(crate) fn set_inflation(&mut self, inflation: Box<Inflation>) {
-        let limits = self.shared.server.config.limits.for_decoder();
-        self.decoder = Decoder::new(limits).with_compression();
+        self.decoder = Decoder::new(self.limits.decoder).with_compression();
         self.inflation = Some(inflation);
     }
 
@@ -191,11 +194,12 @@ impl FrameReader {
     /// Reads once into the buffer, which is used up.
     #[inline(never)]
     fn refill(&mut self, target: &mut Target<'_>, call: &mut CallExpiry) -> Result<(), Error> {
-        let held = target.held() + self.queue.capacity() + self.buffer.excess();
+        let held = target.held() + self.queue.frames.capacity() + self.buffer.excess();
         let bounds = self.bounds(held);
-        match self.shared.read(&mut self.timers, self.buffer.room(), bounds, call)? {
+        let Self { shared, timers, buffer, limits, .. } = self;
+        match shared.read(timers, &limits.timeouts, buffer.room(), bounds, call)? {
             Some(0) => return Err(Error::Io(ErrorKind::UnexpectedEof.into())),
-            Some(len) => self.buffer.filled(len),
+            Some(len) => buffer.filled(len),
             None => {}
         }
         if self.timers.is_idle() {
@@ -203,7 +207,7 @@ impl FrameReader {
             if self.buffer.is_empty() {
                 self.buffer.reset();
             }
-            self.queue = Vec::new();
+            self.queue.frames = Vec::new();
         }
         Ok(())
     }
@@ -231,7 +235,8 @@ impl FrameReader {
         let out = target.room(left)?;
         self.buffer.bypassed();
         let bounds = self.bounds(0);
-        let len = match self.shared.read(&mut self.timers, out, bounds, call)? {
+        let timeouts = &self.limits.timeouts;
+        let len = match self.shared.read(&mut self.timers, timeouts, out, bounds, call)? {
             None => return Ok(None),
             Some(0) => return Err(Error::Io(ErrorKind::UnexpectedEof.into())),
             Some(len) => len,
@@ -252,23 +257,14 @@ impl FrameReader {
     }
 
     /// Sends what is queued, and behind it a frame of a header and a payload.
-    pub(crate) fn transmit(&mut self, [header, payload]: [&[u8]; 2]) -> Result<(), Error> {
-        let mut frames = [&self.queue, header, payload].map(IoSlice::new);
-        let result = self.shared.writer.send(&mut frames);
-        self.shared.server.buffers.put(&mut self.queue);
-        result
+    pub(crate) fn transmit(&mut self, frame: [&[u8]; 2]) -> Result<(), Error> {
+        self.queue.transmit(&self.shared, frame)
     }
 
     /// Sends what is queued.
-    // An echo of 20 bytes: 1,343 instructions, 1,361 without it.
     #[inline(always)]
     pub(crate) fn flush(&mut self) -> Result<(), Error> {
-        if self.queue.is_empty() {
-            return Ok(());
-        }
-        let result = self.shared.writer.send(&mut [IoSlice::new(&self.queue)]);
-        self.shared.server.buffers.put(&mut self.queue);
-        result
+        self.queue.flush(&self.shared)
     }
 
     /// Sends what is queued before a read, unless our Close is due.
@@ -286,7 +282,7 @@ impl FrameReader {
 
     /// Does what an error calls for, and passes it on.
     pub(crate) fn failed(&mut self, error: Error) -> Error {
-        if !self.is_open() || !error.is_fatal() {
+        if !self.is_open() || !error.is_fatal() || self.queue.is_held_up(&self.shared, &error) {
             return error;
         }
         let Some(code) = error.close_code() else {
@@ -297,11 +293,7 @@ impl FrameReader {
             return error;
         };
         // Answers to what was right come before the answer to what was wrong.
-        if !self.queue.is_empty() {
-            let within = self.shared.server.config.timeouts.close;
-            let queue = &mut [IoSlice::new(&self.queue)];
-            let _ = self.shared.writer.send_within(queue, Unit::Messages, within);
-        }
+        self.queue.flush_last(&self.shared);
         // First, since all that is needed from now on is one buffer.
         self.end(State::Failed);
         self.shared.finish(CloseAction::Abort(code, error.to_string()));
@@ -315,7 +307,7 @@ impl FrameReader {
 
     /// What bounds a read while so much memory is held that could be given back.
     fn bounds(&self, held: usize) -> ReadBounds {
-        let tick = self.shared.tick(self.split, held);
+        let tick = self.shared.tick(self.queue.beside_senders, held);
         ReadBounds { message: self.unfinished(), tick }
     }
 
@@ -331,30 +323,31 @@ impl FrameReader {
 
     /// Answers a control frame other than Close (§5.5.2).
     fn answer(&mut self, event: &Event) -> Result<(), Error> {
-        if *event == Event::Pong {
-            self.timed(|reader| {
-                if let Some(on_pong) = &mut reader.on_pong {
-                    on_pong(reader.decoder.control());
-                }
-            });
-        } else if !self.shared.writer.is_closed() {
-            self.shared.server.buffers.get(&mut self.queue);
-            if !reserve(&mut self.queue, MAX_HEADER + MAX_CONTROL) {
-                self.send_queue()?;
-            }
-            encoder::pong(self.decoder.control(), &mut self.queue);
+        let is_pong = *event == Event::Pong;
+        // Once our Close is due, nothing is answered any more.
+        if !is_pong && !self.shared.writer.is_closed() {
+            self.pong()?;
         }
+        self.timed(|reader| reader.callbacks.call(is_pong, reader.decoder.control()));
         if self.decoder.message_kind().is_none() {
             self.timers.message_ended();
         }
-        if self.split && !self.queue.is_empty() {
-            // It holds nothing else then, and must not wait for a blocked sender. Once our Close is
-            // due, nothing is answered any more.
-            self.timed(|reader| drop(reader.shared.writer.push_control(&reader.queue)));
-            self.shared.server.buffers.put(&mut self.queue);
-        } else if self.queue.len() >= MAX_QUEUED {
+        if self.queue.frames.len() >= MAX_QUEUED {
             self.send_queue()?;
         }
+        Ok(())
+    }
+
+    /// Queues a Pong, or sends it where senders exist: it must not wait for one that is blocked.
+    fn pong(&mut self) -> Result<(), Error> {
+        if self.queue.beside_senders {
+            self.timed(|reader| push_pong(&reader.shared, reader.decoder.control()));
+            return Ok(());
+        }
+        if !self.queue.reserve(&self.shared, MAX_HEADER + MAX_CONTROL) {
+            self.send_queue()?;
+        }
+        encoder::pong(self.decoder.control(), &mut self.queue.frames);
         Ok(())
     }
 
@@ -373,7 +366,10 @@ impl FrameReader {
     /// The peer's Close has come: answers it, if it is no answer itself, and ends the stream.
     fn closed(&mut self, frame: CloseFrame) {
         // If this fails, so does the Close; and the peer wants no more anyway.
-        let _ = self.send_queue();
+        match self.queue.beside_senders {
+            true => self.queue.flush_last(&self.shared),
+            false => drop(self.send_queue()),
+        }
         self.close_frame = Some(Box::new(frame.clone()));
         self.end(State::Closed);
         self.shared.finish(CloseAction::Reply(frame));
@@ -389,7 +385,7 @@ impl FrameReader {
             self.inflation = None;
         }
         self.buffer.reset();
-        self.queue = Vec::new();
+        self.queue.frames = Vec::new();
     }
 }
 

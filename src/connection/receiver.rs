@@ -1,12 +1,13 @@
 //! The receiving half of a connection.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use std::{mem, thread};
 
 use crate::connection::lifecycle::{CallExpiry, ConnectionShared};
 use crate::connection::message::{Chunk, Message};
 use crate::connection::reader::{FrameReader, Part};
+use crate::connection_limits::OpenLimits;
 use crate::error::Error;
 use crate::io::expiry::Expiry;
 use crate::proto::{CloseCode, CloseFrame, MessageType};
@@ -34,9 +35,13 @@ pub struct Receiver {
 }
 
 impl Receiver {
-    pub(crate) fn new(shared: Arc<ConnectionShared>, rest: Vec<u8>) -> Self {
+    pub(crate) fn new(
+        shared: Arc<ConnectionShared>,
+        limits: Arc<OpenLimits>,
+        rest: Vec<u8>,
+    ) -> Self {
         let assembler = MessageAssembler::new(&shared.server.budget);
-        let reader = Box::new(FrameReader::new(shared, rest));
+        let reader = Box::new(FrameReader::new(shared, limits, rest));
         Self { reader, assembler, recv_timeout: None, partly_read: false, closed_by_server: false }
     }
 
@@ -48,7 +53,32 @@ impl Receiver {
     /// All but [`Error::RecvTimeout`] end the connection; the peer has been told why by then, where
     /// it could be (§7.1.7).
     pub fn recv<'b>(&mut self, buf: &'b mut Vec<u8>) -> Result<Option<Message<'b>>, Error> {
-        match self.assemble(buf) {
+        let call = &mut CallExpiry::new(self.recv_timeout);
+        self.recv_within(buf, call)
+    }
+
+    /// The same until this point in time: [`Error::RecvTimeout`] then, and nothing is lost, as after
+    /// [`set_recv_timeout`](Self::set_recv_timeout), which does not matter here. Of a point that has
+    /// passed, what has arrived is received; so a handler that is always late still hears its peer.
+    ///
+    /// # Errors
+    ///
+    /// As for [`recv`](Self::recv).
+    pub fn recv_deadline<'b>(
+        &mut self,
+        buf: &'b mut Vec<u8>,
+        at: Instant,
+    ) -> Result<Option<Message<'b>>, Error> {
+        self.recv_within(buf, &mut CallExpiry::at(at))
+    }
+
+    #[inline(always)]
+    fn recv_within<'b>(
+        &mut self,
+        buf: &'b mut Vec<u8>,
+        call: &mut CallExpiry,
+    ) -> Result<Option<Message<'b>>, Error> {
+        match self.assemble(buf, call) {
             Ok(Some(kind)) => {
                 // Text without its start may begin inside a character, and is no text.
                 let kind =
@@ -83,6 +113,31 @@ impl Receiver {
         Ok(chunk)
     }
 
+    /// Does what has to be done beside messages for as long as this: answers Pings, sends those of the
+    /// keep-alive, and notices the peer's Close. For a handler that only sends. Whether the
+    /// connection is still open; `false` is the end, as `None` of [`recv`](Self::recv) is.
+    ///
+    /// Messages of the peer's are held to the same limits, and thrown away; the rest of one that is
+    /// under way when the time is over is there for [`recv`](Self::recv), as binary.
+    ///
+    /// # Errors
+    ///
+    /// As for [`recv`](Self::recv), but for [`Error::RecvTimeout`].
+    #[inline(never)]
+    pub fn serve_control(&mut self, for_: Duration) -> Result<bool, Error> {
+        let call = &mut CallExpiry::new(Some(for_));
+        // No more, since it stays a used page of the thread's stack.
+        let mut sink = [0; 1024];
+        loop {
+            match self.chunk(&mut sink, call) {
+                Ok(Some(chunk)) => self.partly_read = !chunk.fin,
+                Ok(None) => return Ok(false),
+                Err(Error::RecvTimeout) => return Ok(true),
+                Err(error) => return Err(self.failed(error)),
+            }
+        }
+    }
+
     /// Bounds each later `recv` and `recv_chunk`: [`Error::RecvTimeout`] after this long, and nothing
     /// is lost; zero counts as a millisecond. What is queued is sent first, within the write
     /// deadline, and only then does the time begin. `None`, the default, waits until a deadline of [`Timeouts`](crate::Timeouts).
@@ -93,7 +148,13 @@ impl Receiver {
     /// Calls `f` with each Pong's payload (§5.5.3), asked for or not, from inside the calls that
     /// receive. Take a [`Sender`](crate::Sender) along to answer.
     pub fn on_pong(&mut self, f: impl FnMut(&[u8]) + Send + 'static) {
-        self.reader.on_pong = Some(Box::new(f));
+        self.reader.callbacks.on_pong = Some(Box::new(f));
+    }
+
+    /// Calls `f` with each Ping's payload (§5.5.2), from inside the calls that receive. The Pong goes
+    /// out all the same.
+    pub fn on_ping(&mut self, f: impl FnMut(&[u8]) + Send + 'static) {
+        self.reader.callbacks.on_ping = Some(Box::new(f));
     }
 
     /// What the peer's Close frame said, once it has come (§7.1.5, §7.1.6).
@@ -122,8 +183,7 @@ impl Receiver {
         self.assembler.clear();
         self.reader.send_queue().map_err(|error| self.failed(error))?;
         let shared = &self.reader.shared;
-        let timeouts = &shared.server.config.timeouts;
-        let (write, close) = (timeouts.write, timeouts.close);
+        let (write, close) = (shared.writer.timeout(0), shared.server.config.timeouts.close);
         shared.close(CloseAction::Initiate(code, reason.to_owned()), write);
         // However much comes before it.
         let deadline = Expiry::after(close);
@@ -139,8 +199,11 @@ impl Receiver {
     }
 
     /// Puts a message together in `buf`; the type of a whole one, or `None` at the end.
-    fn assemble(&mut self, buf: &mut Vec<u8>) -> Result<Option<MessageType>, Error> {
-        let call = &mut CallExpiry::new(self.recv_timeout);
+    fn assemble(
+        &mut self,
+        buf: &mut Vec<u8>,
+        call: &mut CallExpiry,
+    ) -> Result<Option<MessageType>, Error> {
         let Self { reader, assembler, .. } = self;
         // The message before is no longer in use.
         assembler.release();

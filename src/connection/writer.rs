@@ -13,6 +13,7 @@
 use std::io::IoSlice;
 use std::mem;
 use std::net::Shutdown;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::config::Timeouts;
@@ -36,7 +37,14 @@ const MAX_CONTROL_QUEUED: usize = 4 << 10;
 /// See the [module](self).
 pub(crate) struct Writer<S> {
     lock: WriteLock<S>,
-    timeout: Duration,
+    timeout: Base,
+}
+
+/// The write timeout for what is short. It is set again, if at all, while nobody writes, so that
+/// its two parts need not be read at once.
+struct Base {
+    secs: AtomicU64,
+    nanos: AtomicU32,
 }
 
 /// What a thread has to send.
@@ -51,7 +59,7 @@ pub(crate) enum Unit {
 impl<S: Sink> Writer<S> {
     /// Of a stream that has been accepted; no frame may be sent on it yet.
     pub(crate) fn new(stream: S, timeouts: &Timeouts) -> Self {
-        Self { lock: WriteLock::new(stream), timeout: timeouts.write }
+        Self { lock: WriteLock::new(stream), timeout: Base::new(timeouts.write) }
     }
 
     pub(crate) fn stream(&self) -> &S {
@@ -60,7 +68,12 @@ impl<S: Sink> Writer<S> {
 
     /// How long a write of `len` bytes may take.
     pub(crate) fn timeout(&self, len: u64) -> Duration {
-        allowance(self.timeout, len)
+        allowance(self.timeout.get(), len)
+    }
+
+    /// Another write timeout for the connection that is about to [`open`](Self::open).
+    pub(crate) fn set_timeout(&self, timeout: Duration) {
+        self.timeout.set(timeout);
     }
 
     /// Writes the answer that opens the connection, lets frames follow it, and counts on a
@@ -71,11 +84,11 @@ impl<S: Sink> Writer<S> {
     /// As for [`send`](Self::send).
     pub(crate) fn open(&self, reply: &[u8]) -> Result<(), Error> {
         let guard = self.lock.opener();
-        let result = self.stream().write_all(&mut [IoSlice::new(reply)], self.timeout);
+        let result = self.stream().write_all(&mut [IoSlice::new(reply)], self.timeout.get());
         if result.is_ok() {
             self.lock.lock().receiving = true;
         }
-        guard.release(result, FlushLimit::Within(self.timeout))
+        guard.release(result, FlushLimit::Within(self.timeout.get()))
     }
 
     /// Writes whole messages within their time, and waits for others who write before that for no
@@ -115,7 +128,7 @@ impl<S: Sink> Writer<S> {
         let guard = self.lock.acquire(&mut state);
         drop(state);
         let result = self.stream().write_all(frames, within);
-        guard.release(result, FlushLimit::Within(self.timeout))
+        guard.release(result, FlushLimit::Within(self.timeout.get()))
     }
 
     /// Sends whole control frames, without waiting for a thread that is blocked.
@@ -134,7 +147,7 @@ impl<S: Sink> Writer<S> {
             control.clear();
         }
         control.extend_from_slice(frames);
-        self.lock.flush(state, FlushLimit::Within(self.timeout));
+        self.lock.flush(state, FlushLimit::Within(self.timeout.get()));
         Ok(())
     }
 
@@ -161,7 +174,7 @@ impl<S: Sink> Writer<S> {
     ///
     /// As for [`send`](Self::send).
     pub(crate) fn begin_message(&self) -> Result<(), Error> {
-        let mut state = self.wait_to_write(self.lock.lock(), Unit::Messages, self.timeout)?;
+        let mut state = self.wait_to_write(self.lock.lock(), Unit::Messages, self.timeout.get())?;
         if !state.closing.may_send() {
             return Err(Error::Closed);
         }
@@ -214,7 +227,7 @@ impl<S: Sink> Writer<S> {
     /// through, or has had the write timeout.
     pub(crate) fn detach(&self) {
         let writing = |state: &WriteState| state.writing;
-        let (mut state, _) = self.lock.wait_while(self.lock.lock(), self.timeout, writing);
+        let (mut state, _) = self.lock.wait_while(self.lock.lock(), self.timeout.get(), writing);
         self.lock.end(&mut state, |closing| closing.detach());
     }
 
@@ -268,6 +281,24 @@ impl<S: Sink> Writer<S> {
         let busy = |state: &WriteState| state.closing.may_send() && unit.is_held_up(state);
         let (state, is_free) = self.lock.wait_while(state, within, busy);
         is_free.then_some(state).ok_or(Error::DeadlineExceeded(Deadline::Write))
+    }
+}
+
+impl Base {
+    fn new(timeout: Duration) -> Self {
+        let base = Self { secs: AtomicU64::new(0), nanos: AtomicU32::new(0) };
+        base.set(timeout);
+        base
+    }
+
+    fn set(&self, timeout: Duration) {
+        self.secs.store(timeout.as_secs(), Ordering::Relaxed);
+        self.nanos.store(timeout.subsec_nanos(), Ordering::Relaxed);
+    }
+
+    #[inline(always)]
+    fn get(&self) -> Duration {
+        Duration::new(self.secs.load(Ordering::Relaxed), self.nanos.load(Ordering::Relaxed))
     }
 }
 

@@ -2,12 +2,12 @@
 //! also accepts, or reach another connection.
 
 use std::error::Error as StdError;
-use std::mem;
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::{io, mem};
 
 use crate::connection::Request;
-use crate::error::UpgradeError;
+use crate::error::{Error, UpgradeError};
 use crate::http::{Accept, Reject, Response};
 
 /// The error type of handlers: any error that implements [`Error`](StdError), which `?` converts.
@@ -19,6 +19,7 @@ pub type BoxError = Box<dyn StdError + Send + Sync>;
 pub struct ErrorContext<'a> {
     peer_addr: Option<SocketAddr>,
     request: Option<&'a Request>,
+    is_disconnect: bool,
 }
 
 pub(crate) type OnUpgrade = dyn Fn(&Request) -> Result<Accept, Reject> + Send + Sync;
@@ -32,6 +33,9 @@ pub(crate) struct Callbacks {
     pub(crate) on_error: Option<Box<OnError>>,
 }
 
+/// How far the cause of an error is looked for.
+const MAX_SOURCES: usize = 16;
+
 impl<'a> ErrorContext<'a> {
     /// The peer's address. `None` for a Unix-domain socket, which has none, and for
     /// [`UpgradeError::Accept`], which is about no stream.
@@ -44,6 +48,14 @@ impl<'a> ErrorContext<'a> {
     #[must_use]
     pub fn request(&self) -> Option<&'a Request> {
         self.request
+    }
+
+    /// Whether the error means no more than that the peer is gone, which most logs leave out: one
+    /// for which [`Error::is_disconnect`] or [`UpgradeError::is_disconnect`] is true, or one that it is
+    /// the cause of.
+    #[must_use]
+    pub fn is_disconnect(&self) -> bool {
+        self.is_disconnect
     }
 }
 
@@ -81,11 +93,35 @@ impl Callbacks {
         error: impl Into<BoxError>,
     ) {
         if let Some(f) = &self.on_error {
-            let (context, error) = (ErrorContext { peer_addr, request }, error.into());
+            let error = error.into();
+            let is_disconnect = is_disconnect(&*error);
+            let context = ErrorContext { peer_addr, request, is_disconnect };
             // Nobody is left to be told of a panic in there.
             let _ = catch_panic(|| f(&context, &error));
         }
     }
+}
+
+/// Whether an error, or what it came of, says that the peer is gone.
+fn is_disconnect(error: &(dyn StdError + 'static)) -> bool {
+    let mut next = Some(error);
+    // An error may be its own source.
+    for _ in 0..MAX_SOURCES {
+        let Some(error) = next else { break };
+        if let Some(error) = error.downcast_ref::<Error>() {
+            return error.is_disconnect();
+        }
+        if let Some(error) = error.downcast_ref::<UpgradeError>() {
+            return error.is_disconnect();
+        }
+        // One of `io` with another inside names that one's source, and not itself.
+        let inside = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        next = match inside {
+            Some(inside) => Some(inside),
+            None => error.source(),
+        };
+    }
+    false
 }
 
 /// What `f` returns.

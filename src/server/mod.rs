@@ -22,19 +22,22 @@ mod upgrade;
 mod registry;
 mod acceptor;
 mod shutdown;
+mod running;
 #[cfg(feature = "deflate")]
 mod stats;
 mod worker;
 
 pub use callbacks::{BoxError, ErrorContext};
+pub use running::RunningServer;
 pub use shutdown::ShutdownHandle;
 #[cfg(feature = "deflate")]
 pub use stats::StatsHandle;
 pub use upgrade::Upgrade;
 
-use std::io;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::sync::mpsc::RecvTimeoutError;
 use std::sync::{Arc, mpsc};
+use std::{fmt, io};
 
 use crate::config::Config;
 use crate::connection::lifecycle::ServerShared;
@@ -45,6 +48,8 @@ use crate::io::timed_listener::TimedListener;
 #[cfg(feature = "tls")]
 use crate::io::tls::TlsStream;
 use crate::server::callbacks::Callbacks;
+use crate::server::registry::Event;
+use crate::server::shutdown::CLOSE_CHECK_INTERVAL;
 use crate::server::worker::Workers;
 
 /// A WebSocket server on one listener or more.
@@ -144,7 +149,8 @@ impl Server {
         self
     }
 
-    /// Sets limits, deadlines and the rest. They are checked by [`run`](Self::run).
+    /// Sets limits, deadlines and the rest. They are checked by [`run`](Self::run) and
+    /// [`spawn`](Self::spawn).
     #[must_use]
     pub fn config(mut self, config: Config) -> Self {
         self.config = config;
@@ -246,44 +252,100 @@ impl Server {
     where
         H: Fn(Connection) -> Result<(), BoxError> + Send + Sync + 'static,
     {
+        self.validate()?;
         let Self { listeners, config, callbacks, handle, .. } = self;
-        config.validate()?;
         #[cfg(feature = "tls")]
         let listeners = match self.tls {
-            Some(tls) => over_tls(listeners, &tls)?,
+            Some(tls) => over_tls(listeners, &tls),
             None => listeners,
         };
         let close_timeout = config.timeouts.close;
-        let (failed, failures) = mpsc::channel();
+        let (events, heard) = mpsc::channel();
         let registry = Arc::clone(&handle.registry);
         let shared = ServerShared::new(config);
         #[cfg(feature = "deflate")]
         self.stats.set(shared.codecs.as_ref());
-        let workers = Workers::new(shared, callbacks, handler, registry, failed);
+        let workers = Workers::new(shared, callbacks, handler, registry, events);
         for listener in listeners {
             workers.listen(listener);
         }
         drop(workers);
         // The workers have the sender: when nobody holds it any more, all have ended.
-        let Ok(error) = failures.recv() else { return Ok(()) };
-        handle.shutdown(close_timeout);
-        Err(error)
+        let mut event = heard.recv().map_err(RecvTimeoutError::from);
+        loop {
+            match event {
+                Ok(Event::Failed(error)) => {
+                    handle.shutdown(close_timeout);
+                    return Err(error);
+                }
+                Ok(Event::Closed) => {}
+                Err(RecvTimeoutError::Timeout) => handle.registry.look_after(),
+                Err(RecvTimeoutError::Disconnected) => return Ok(()),
+            }
+            event = heard.recv_timeout(CLOSE_CHECK_INTERVAL);
+        }
+    }
+
+    /// Serves as [`run`](Self::run) does, on a thread of its own: for a test, or beside what else a
+    /// program does. From the time when this returns, a client that connects is served.
+    ///
+    /// ```
+    /// use barews::{Connection, Server};
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// let server = Server::bind("127.0.0.1:0")?.spawn(|mut conn: Connection| {
+    ///     conn.send("hello")?;
+    ///     Ok(())
+    /// })?;
+    /// println!("ws://{}", server.local_addr().expect("a TCP listener"));
+    /// server.shutdown(std::time::Duration::from_secs(1));
+    /// server.join()
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) as for [`run`](Self::run), and if there is no
+    /// thread. What goes wrong later comes out of [`RunningServer::join`].
+    pub fn spawn<H>(self, handler: H) -> io::Result<RunningServer>
+    where
+        H: Fn(Connection) -> Result<(), BoxError> + Send + Sync + 'static,
+    {
+        self.validate()?;
+        let (local_addr, handle) = (self.local_addr(), self.shutdown_handle());
+        let close_timeout = self.config.timeouts.close;
+        RunningServer::start(local_addr, handle, close_timeout, || self.run(handler))
+    }
+
+    /// Whether all is set as it can be.
+    fn validate(&self) -> io::Result<()> {
+        self.config.validate()?;
+        #[cfg(feature = "tls")]
+        self.tls.as_ref().map_or(Ok(()), TlsStream::check)?;
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Server {
+    /// Where it listens, and its settings.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server")
+            .field("local_addr", &self.local_addr())
+            .field("listeners", &self.listeners.len())
+            .field("config", &self.config)
+            .field("shutdown", &self.handle)
+            .finish_non_exhaustive()
     }
 }
 
 /// Has all streams of these listeners speak TLS.
-///
-/// # Errors
-///
-/// `InvalidInput` for settings that no stream can have.
 #[cfg(feature = "tls")]
 fn over_tls(
     mut listeners: Vec<TimedListener>,
     config: &Arc<rustls::ServerConfig>,
-) -> io::Result<Vec<TimedListener>> {
-    TlsStream::check(config)?;
+) -> Vec<TimedListener> {
     for listener in &mut listeners {
         listener.set_tls(Arc::clone(config));
     }
-    Ok(listeners)
+    listeners
 }

@@ -4,10 +4,14 @@
 //! descriptor is open, which a [`Sender`](crate::Sender) that somebody keeps may hold for long. Its
 //! [`HandlerGuard`] is what a shutdown waits for, and ends with its handler.
 
+use std::cell::Cell;
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
+use std::io;
 use std::net::{IpAddr, Ipv6Addr, Shutdown};
+use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Sender;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -27,6 +31,17 @@ pub(crate) struct Registry {
     handler_ended: Condvar,
     /// Those to which a Close was sent that they have yet to answer, and until when.
     unanswered: Mutex<Unanswered>,
+    /// Whom to tell that it is closed.
+    runner: Mutex<Weak<Sender<Event>>>,
+}
+
+/// What the thread that runs a server hears of.
+#[derive(Debug)]
+pub(crate) enum Event {
+    /// A listener is of no more use.
+    Failed(io::Error),
+    /// The server is shutting down.
+    Closed,
 }
 
 type Unanswered = VecDeque<(Instant, Weak<ConnectionShared>)>;
@@ -61,7 +76,22 @@ struct Registration {
     source: Option<IpAddr>,
 }
 
+thread_local! {
+    /// The address of the registry whose handler this thread runs, or zero.
+    static HANDLER_OF: Cell<usize> = const { Cell::new(0) };
+}
+
 impl Registry {
+    /// Tells this thread when the registry is closed, or that it is.
+    pub(crate) fn set_runner(&self, events: &Arc<Sender<Event>>) {
+        let mut runner = self.runner.lock().unwrap_or_else(PoisonError::into_inner);
+        *runner = Arc::downgrade(events);
+        // Looked at under the lock: whoever closes later finds the runner.
+        if self.is_closed() {
+            let _ = events.send(Event::Closed);
+        }
+    }
+
     /// Counts a stream, if the limits allow one more and the server is not shutting down.
     pub(crate) fn register(
         self: &Arc<Self>,
@@ -103,6 +133,11 @@ impl Registry {
     /// [`retry`](Self::retry).
     pub(crate) fn close(&self) {
         self.closed.store(true, Ordering::Relaxed);
+        let runner = self.runner.lock().unwrap_or_else(PoisonError::into_inner).upgrade();
+        if let Some(runner) = runner {
+            // Who has ended meanwhile has nothing to do any more.
+            let _ = runner.send(Event::Closed);
+        }
         for (shared, open) in self.all() {
             match open {
                 true => going_away(&shared),
@@ -111,11 +146,27 @@ impl Registry {
         }
     }
 
+    /// Does what is to be done every now and then while the server shuts down.
+    pub(crate) fn look_after(&self) {
+        self.retry();
+        self.expire();
+    }
+
     /// Sends what the peers had no room for before, as far as they have now.
-    pub(crate) fn retry(&self) {
+    fn retry(&self) {
         for (shared, _) in self.all() {
             shared.writer.retry();
         }
+    }
+
+    /// How many handlers run, or may do so after their handshake.
+    pub(crate) fn handlers(&self) -> usize {
+        self.lock().handlers
+    }
+
+    /// Whether the handler of one of its connections runs on this thread.
+    pub(crate) fn is_own_handler(&self) -> bool {
+        HANDLER_OF.get() == ptr::from_ref(self).addr()
     }
 
     /// Waits until all handlers have ended; whether they have. Once the registry is closed.
@@ -205,6 +256,8 @@ impl HandlerGuard {
     /// The handshake is done but for our answer. If the server is shutting down, a Close follows
     /// the answer.
     pub(crate) fn set_open(&self) {
+        // The handler runs on the thread that opens its connection.
+        HANDLER_OF.set(Arc::as_ptr(&self.registry).addr());
         let mut connections = self.registry.lock();
         let Some(registered) = &mut connections.by_id[self.id] else { return };
         registered.open = true;
@@ -218,6 +271,7 @@ impl HandlerGuard {
 
 impl Drop for HandlerGuard {
     fn drop(&mut self) {
+        HANDLER_OF.set(0);
         let mut connections = self.registry.lock();
         connections.handlers -= 1;
         let awaited = self.registry.is_closed();

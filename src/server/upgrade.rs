@@ -3,6 +3,7 @@
 //! What is said to which bytes is decided by [`Opening`]; here is what waits: for the bytes, at
 //! most until the handshake deadline, and for the peer to take the answer.
 
+use std::fmt;
 use std::io::{self, ErrorKind, IoSlice};
 use std::net::Shutdown;
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use crate::config::Config;
 use crate::connection::Connection;
 use crate::connection::Request;
 use crate::connection::lifecycle::{ConnectionShared, ServerShared};
+use crate::connection_limits::OpenLimits;
 use crate::error::UpgradeError;
 #[cfg(feature = "deflate")]
 use crate::http::DeflateOffer;
@@ -123,8 +125,15 @@ impl Upgrade {
         announce: impl FnOnce(),
     ) -> Result<Connection, UpgradeError> {
         let Self { mut exchange } = self;
+        let limits = match exchange.limits(accept) {
+            Ok(limits) => limits,
+            Err(wrong) => {
+                exchange.apologise();
+                return Err(UpgradeError::InvalidLimits(wrong));
+            }
+        };
         #[cfg(feature = "deflate")]
-        let agreed = exchange.agree(accept);
+        let agreed = exchange.agree(accept, &limits);
         #[cfg(feature = "deflate")]
         let extensions = agreed.as_ref().map(|agreed| agreed.params.to_string());
         #[cfg(not(feature = "deflate"))]
@@ -134,14 +143,14 @@ impl Upgrade {
             Ok(reply) => reply,
             Err(answer) => return Err(exchange.finish(&answer)),
         };
+        exchange.request.set_accepted(accept);
         announce();
         exchange.shared.writer.open(&reply).map_err(io::Error::from)?;
-        let protocol = accept.selected_subprotocol().map(str::to_owned);
         // What came behind the request is rare, and the answer's memory is of a good size.
         let mut received = reply;
         received.clear();
         received.append(&mut exchange.rest);
-        let conn = Connection::new(exchange.shared, exchange.request, protocol, received);
+        let conn = Connection::new(exchange.shared, exchange.request, limits, received);
         #[cfg(feature = "deflate")]
         let conn = conn.with_compression(agreed);
         Ok(conn)
@@ -157,6 +166,12 @@ impl Upgrade {
     /// Answers that the server failed, and closes the stream.
     pub(crate) fn apologise(self) {
         self.exchange.apologise();
+    }
+}
+
+impl fmt::Debug for Upgrade {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Upgrade").field("request", self.request()).finish_non_exhaustive()
     }
 }
 
@@ -190,15 +205,30 @@ impl Exchange {
         self.finish(&answer);
     }
 
+    /// What the peer is held to from now on: what the server has for all, or what this request was
+    /// accepted with.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the latter.
+    #[inline(never)]
+    fn limits(&self, accept: &Accept) -> Result<Arc<OpenLimits>, String> {
+        let server = &self.shared.server;
+        let Some(own) = accept.attachments().get() else { return Ok(Arc::clone(&server.limits)) };
+        let limits = OpenLimits::for_one(&server.config, own)?;
+        self.shared.writer.set_timeout(limits.timeouts.write);
+        Ok(Arc::new(limits))
+    }
+
     /// Agrees to the first offer of compression that can be accepted, if compression is to be had.
     // Its stack would be held by connections that never compress.
     #[cfg(feature = "deflate")]
     #[inline(never)]
-    fn agree(&self, accept: &Accept) -> Option<Agreed> {
+    fn agree(&self, accept: &Accept, limits: &OpenLimits) -> Option<Agreed> {
         let server = &self.shared.server;
         let codecs = server.codecs.as_ref().filter(|_| accept.compresses())?;
         let offer = DeflateOffer::first(&self.request)?;
-        Some(agree(codecs, &offer, server.config.limits.max_message_size))
+        Some(agree(codecs, &offer, limits.decoder.max_message_size))
     }
 
     fn finish(self, answer: &Answer) -> UpgradeError {

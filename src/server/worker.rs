@@ -21,7 +21,7 @@ use crate::io::timed_listener::TimedListener;
 use crate::proto::CloseCode;
 use crate::server::acceptor::{AcceptTimer, Acceptor, MAX_ACCEPTING};
 use crate::server::callbacks::{BoxError, Callbacks, catch_panic};
-use crate::server::registry::{HandlerGuard, Registry};
+use crate::server::registry::{Event, HandlerGuard, Registry};
 use crate::server::thread_pool::{THREAD_KEEPALIVE, ThreadPool};
 use crate::server::upgrade::{self, Exchange, Incoming, Unopened};
 use crate::session::CloseAction;
@@ -44,7 +44,7 @@ pub(crate) struct Workers<H> {
     draining: Arc<()>,
     /// Reports a listener that is of no more use, and by its drop that all threads have ended.
     /// Dropped last: by then nothing of the application's is held any more.
-    failed: Sender<io::Error>,
+    events: Arc<Sender<Event>>,
 }
 
 /// An accepted stream that is registered.
@@ -59,12 +59,13 @@ where
         callbacks: Callbacks,
         handler: H,
         registry: Arc<Registry>,
-        failed: Sender<io::Error>,
+        events: Sender<Event>,
     ) -> Arc<Self> {
         let threads = Arc::new(ThreadPool::new(server.config.stack_size, THREAD_KEEPALIVE));
         let server = Arc::new(server);
-        let draining = Arc::default();
-        Arc::new(Self { server, callbacks, handler, threads, registry, draining, failed })
+        let (draining, events) = (Arc::default(), Arc::new(events));
+        registry.set_runner(&events);
+        Arc::new(Self { server, callbacks, handler, threads, registry, draining, events })
     }
 
     /// Starts the threads that accept from a listener.
@@ -191,7 +192,7 @@ where
     /// Reports that a listener is of no more use.
     fn fail(&self, error: io::Error) {
         // After the first, nobody hears of others.
-        let _ = self.failed.send(error);
+        let _ = self.events.send(Event::Failed(error));
     }
 
     /// Waits for the system to recover, but not beyond the server's end.

@@ -218,6 +218,7 @@ impl MessageAssembler {
 }
 
 /// Where parts of messages go.
+#[derive(Debug)]
 pub enum Target<'a> {
     /// A message in one piece, which is put together for the caller's buffer.
     Message(&'a mut MessageAssembler, &'a mut Vec<u8>),

@@ -58,6 +58,7 @@ pub enum Unopened {
     Refused(HandshakeError),
     Answered(u16),
     Panicked(String),
+    InvalidLimits(String),
     InvalidResponse(InvalidResponse),
     TooManyConnections,
 }
@@ -230,6 +231,7 @@ impl Unopened {
             UpgradeError::Refused(refusal) => Self::Refused(*refusal),
             UpgradeError::Rejected(status) => Self::Answered(status.code()),
             UpgradeError::Panicked(said) => Self::Panicked(said.clone()),
+            UpgradeError::InvalidLimits(wrong) => Self::InvalidLimits(wrong.clone()),
             UpgradeError::InvalidResponse(error) => Self::InvalidResponse(*error),
             UpgradeError::TooManyConnections => Self::TooManyConnections,
             other => panic!("a new kind of error: {other:?}"),

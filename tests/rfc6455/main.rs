@@ -8,8 +8,12 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+/// Between the handshake and the handler.
+mod accepted;
 /// Before a connection: who is let in, and who hears of those who are not.
 mod accepting;
+/// Senders beside a connection, and handlers that do more than receive.
+mod beside;
 /// The program.
 mod binary;
 /// Somebody else's client.
@@ -46,6 +50,8 @@ mod receiving;
 mod request;
 /// §7.1.5: connections that end with a reset.
 mod resets;
+/// A server in the background.
+mod running;
 /// §6.1: sending.
 mod sending;
 /// The server around the connections.

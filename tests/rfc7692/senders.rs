@@ -71,6 +71,65 @@ fn row_71_two_senders_at_once() {
     }
 }
 
+/// The same where one of the two is the connection itself, which also queues: what was deflated to the
+/// queue before there was a sender goes out first, and later nothing is deflated before its turn.
+#[test]
+fn a_sender_beside_a_connection_compresses_in_turn() {
+    const MESSAGES: usize = 1_000;
+    let server = TestServer::with_handler(
+        |server| server.config(all()),
+        |mut conn| {
+            for number in 0..10 {
+                conn.write(&format!("0 {}", update(number)))?;
+            }
+            let sender = conn.sender();
+            let thread = thread::spawn(move || send_many(&sender, 1, MESSAGES));
+            for number in 10..MESSAGES {
+                let text = format!("0 {}", update(number));
+                match number % 5 {
+                    0 => conn.send(&text)?,
+                    1 => conn.send_uncompressed(&text)?,
+                    2 => conn.send_owned(&OwnedMessage::from(text))?,
+                    _ => conn.write(&text)?,
+                }
+            }
+            conn.flush()?;
+            thread.join().expect("no panic");
+            assert_eq!(conn.recv(&mut Vec::new())?, None);
+            Ok(())
+        },
+    );
+    let mut client = open_compressed(server.addr, OFFER);
+    let mut inflater = Inflater::new(15, true);
+    let (mut next, mut compressed) = ([0; 2], 0);
+    let mut part: Option<(bool, Frame)> = None;
+    while next != [MESSAGES; 2] {
+        let (is_marked, frame) = client.read_marked_frame().expect("a frame");
+        if frame.opcode == 9 {
+            continue;
+        }
+        let (is_compressed, mut message) = part.take().unwrap_or((is_marked, Frame::text("")));
+        message.payload.extend(frame.payload);
+        if !frame.fin {
+            part = Some((is_compressed, message));
+            continue;
+        }
+        compressed += usize::from(is_compressed);
+        let payload = match is_compressed {
+            true => inflater.message(&message.payload).expect("DEFLATE"),
+            false => message.payload,
+        };
+        let text = String::from_utf8(payload).expect("text");
+        let (thread, rest) = text.split_once(' ').expect("a thread's number");
+        let thread: usize = thread.parse().expect("a number");
+        assert_eq!(rest, update(next[thread]));
+        next[thread] += 1;
+    }
+    assert!(compressed > MESSAGES, "{compressed}");
+    client.send(close(1000, ""));
+    while client.read_marked_frame().is_some_and(|(_, frame)| frame.opcode != 8) {}
+}
+
 /// What one of the two sends.
 fn send_many(sender: &Sender, thread: usize, messages: usize) {
     for number in 0..messages {

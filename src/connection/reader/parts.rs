@@ -5,7 +5,14 @@ use std::ops::Range;
 use crate::connection::message::Chunk;
 use crate::proto::MessageType;
 
-pub(super) type OnPong = dyn FnMut(&[u8]) + Send;
+/// What the application wants to be called with: the payload of each Ping, and of each Pong.
+#[derive(Default)]
+pub(crate) struct ControlCallbacks {
+    pub(crate) on_ping: Option<Box<OnControl>>,
+    pub(crate) on_pong: Option<Box<OnControl>>,
+}
+
+type OnControl = dyn FnMut(&[u8]) + Send;
 
 /// How receiving has ended, if it has.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -24,6 +31,14 @@ pub(super) struct Ready {
     /// Whether it is yet to be inflated, and to be checked then.
     #[cfg(feature = "deflate")]
     pub(super) is_compressed: bool,
+}
+
+impl ControlCallbacks {
+    pub(super) fn call(&mut self, is_pong: bool, payload: &[u8]) {
+        if let Some(f) = if is_pong { &mut self.on_pong } else { &mut self.on_ping } {
+            f(payload);
+        }
+    }
 }
 
 impl Ready {

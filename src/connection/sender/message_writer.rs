@@ -1,5 +1,6 @@
 //! A message in fragments, sent as it is written.
 
+use std::fmt;
 use std::io::{self, ErrorKind, IoSlice, Write};
 use std::mem;
 use std::sync::Arc;
@@ -219,6 +220,16 @@ impl Write for MessageWriter<'_> {
     /// Does nothing: fragments are sent as they are written.
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+impl fmt::Debug for MessageWriter<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let has_begun = !matches!(self.stage, Stage::First | Stage::Refused(_));
+        f.debug_struct("MessageWriter")
+            .field("kind", &self.kind)
+            .field("has_begun", &has_begun)
+            .finish_non_exhaustive()
     }
 }
 

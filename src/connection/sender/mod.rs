@@ -114,7 +114,7 @@ impl Sender {
         if !code.is_sendable() {
             return Err(Error::InvalidCloseCode(code));
         }
-        let within = self.shared.server.config.timeouts.write;
+        let within = self.shared.writer.timeout(0);
         self.shared.close(CloseAction::Initiate(code, reason.to_owned()), within);
         Ok(())
     }

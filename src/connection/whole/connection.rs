@@ -1,7 +1,7 @@
 //! The connection itself: how it receives, and what it can become.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 #[cfg(feature = "deflate")]
 use crate::connection::compression::Compression;
@@ -11,6 +11,7 @@ use crate::connection::raw_stream::RawStream;
 use crate::connection::receiver::Receiver;
 use crate::connection::request::Request;
 use crate::connection::sender::Sender;
+use crate::connection_limits::OpenLimits;
 use crate::error::Error;
 use crate::proto::{CloseCode, CloseFrame};
 #[cfg(feature = "deflate")]
@@ -27,8 +28,6 @@ use crate::session::compression::Agreed;
 pub struct Connection {
     pub(super) receiver: Receiver,
     pub(super) sender: Sender,
-    pub(super) request: Arc<Request>,
-    pub(super) protocol: Option<String>,
     /// Whether compression was agreed on.
     #[cfg(feature = "deflate")]
     pub(super) is_compressed: bool,
@@ -38,15 +37,14 @@ impl Connection {
     pub(crate) fn new(
         shared: Arc<ConnectionShared>,
         request: Arc<Request>,
-        protocol: Option<String>,
+        limits: Arc<OpenLimits>,
         rest: Vec<u8>,
     ) -> Self {
+        shared.set_request(request);
         let sender = Sender { shared: Arc::clone(&shared) };
         Self {
-            receiver: Receiver::new(shared, rest),
+            receiver: Receiver::new(shared, limits, rest),
             sender,
-            request,
-            protocol,
             #[cfg(feature = "deflate")]
             is_compressed: false,
         }
@@ -100,6 +98,67 @@ impl Connection {
         self.receiver.recv_chunk(out)
     }
 
+    /// The same until this point in time: [`Error::RecvTimeout`] then, and nothing is lost. For a
+    /// handler that has something to do at times of its own. What is queued is sent first, within the
+    /// write deadline. A timeout of [`set_recv_timeout`](Self::set_recv_timeout) does not matter here.
+    /// Of a point that has passed, what has arrived is received; so a handler that is always late
+    /// still hears its peer.
+    ///
+    /// ```
+    /// # use std::time::{Duration, Instant};
+    /// # fn tick(mut conn: barews::Connection) -> Result<(), barews::Error> {
+    /// let mut buf = Vec::new();
+    /// let mut next = Instant::now();
+    /// loop {
+    ///     match conn.recv_deadline(&mut buf, next) {
+    ///         Ok(Some(message)) => conn.send(message)?,
+    ///         Ok(None) => return Ok(()),
+    ///         Err(barews::Error::RecvTimeout) => {
+    ///             conn.send("tick")?;
+    ///             next += Duration::from_secs(1);
+    ///         }
+    ///         Err(error) => return Err(error),
+    ///     }
+    /// }
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As for [`recv`](Self::recv).
+    pub fn recv_deadline<'b>(
+        &mut self,
+        buf: &'b mut Vec<u8>,
+        at: Instant,
+    ) -> Result<Option<Message<'b>>, Error> {
+        self.receiver.recv_deadline(buf, at)
+    }
+
+    /// Does what has to be done beside messages for as long as this, for a handler that only sends:
+    /// sends what is queued, answers Pings, sends those of the keep-alive (heartbeat), and notices the
+    /// peer's Close. Whether the connection is still open; `false` is the end, as `None` of
+    /// [`recv`](Self::recv) is.
+    ///
+    /// Messages of the peer's are held to the same limits, and thrown away; the rest of one that is
+    /// under way when the time is over is there for [`recv`](Self::recv), as binary.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # fn push(mut conn: barews::Connection) -> Result<(), barews::Error> {
+    /// while conn.serve_control(Duration::from_secs(1))? {
+    ///     conn.send("still here")?;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As for [`recv`](Self::recv), but for [`Error::RecvTimeout`].
+    pub fn serve_control(&mut self, for_: Duration) -> Result<bool, Error> {
+        self.receiver.serve_control(for_)
+    }
+
     /// Bounds each later `recv` and `recv_chunk`: [`Error::RecvTimeout`] after this long, and nothing
     /// is lost; zero counts as a millisecond. What is queued is sent first, within the write
     /// deadline, and only then does the time begin. `None`, the default, waits until a deadline of [`Timeouts`](crate::Timeouts).
@@ -129,6 +188,12 @@ impl Connection {
         self.receiver.on_pong(f);
     }
 
+    /// Calls `f` with each Ping's payload (§5.5.2), from inside the calls that receive. The Pong goes
+    /// out all the same.
+    pub fn on_ping(&mut self, f: impl FnMut(&[u8]) + Send + 'static) {
+        self.receiver.on_ping(f);
+    }
+
     /// What the peer's Close frame said, once it has come (§7.1.5, §7.1.6).
     #[must_use]
     pub fn close_frame(&self) -> Option<&CloseFrame> {
@@ -140,8 +205,33 @@ impl Connection {
     #[must_use]
     pub fn split(mut self) -> (Receiver, Sender) {
         let _ = self.flush();
-        self.receiver.reader.split = true;
+        self.receiver.reader.queue.beside_senders = true;
         (self.receiver, self.sender)
+    }
+
+    /// A [`Sender`] for other threads, beside the connection, which goes on as one. What is queued
+    /// goes first; if that fails, so does the next call.
+    ///
+    /// From now on a message of this thread takes its turn among those of senders, within the write
+    /// timeout: if they leave it none, it gets [`Error::DeadlineExceeded`] as they do, and what was
+    /// queued stays queued. A Pong waits for nobody.
+    ///
+    /// ```
+    /// # fn handler(mut conn: barews::Connection) -> Result<(), barews::BoxError> {
+    /// let sender = conn.sender();
+    /// std::thread::spawn(move || sender.send("from another thread"));
+    /// let mut buf = Vec::new();
+    /// while let Some(message) = conn.recv(&mut buf)? {
+    ///     conn.send(message)?;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn sender(&mut self) -> Sender {
+        let _ = self.flush();
+        self.receiver.reader.queue.beside_senders = true;
+        self.sender.clone()
     }
 
     /// Gives the connection up with no closing handshake, and hands out the stream below. What is
@@ -152,8 +242,9 @@ impl Connection {
     /// As for [`flush`](Self::flush).
     pub fn into_stream(mut self) -> Result<RawStream, Error> {
         self.flush()?;
-        let rest = self.receiver.reader.detach();
-        Ok(RawStream::new(Arc::clone(&self.sender.shared), rest))
+        let reader = &mut self.receiver.reader;
+        let idle_timeout = reader.limits.timeouts.idle_timeout;
+        Ok(RawStream::new(Arc::clone(&self.sender.shared), reader.detach(), idle_timeout))
     }
 }
 

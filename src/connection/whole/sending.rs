@@ -8,7 +8,6 @@ use crate::connection::whole::connection::Connection;
 use crate::error::Error;
 use crate::proto::frame::MAX_HEADER;
 use crate::proto::{MessageType, encoder};
-use crate::session::memory::reserve;
 
 /// Messages up to this length are copied to the queue by `write`, if it has room; longer ones are
 /// sent from where they lie. In bytes.
@@ -65,7 +64,7 @@ impl Connection {
     pub fn write<'a>(&mut self, message: impl Into<Message<'a>>) -> Result<(), Error> {
         let message = message.into();
         // The message that fills the queue goes out with it, and so need not be copied.
-        let queued = self.receiver.reader.queue.len();
+        let queued = self.receiver.reader.queue.frames.len();
         if message.len() > MAX_COPIED || queued + message.len() >= MAX_QUEUED {
             #[cfg(feature = "deflate")]
             if self.is_compressed
@@ -85,12 +84,11 @@ impl Connection {
             return queued;
         }
         let queue = &mut self.receiver.reader.queue;
-        self.sender.shared.server.buffers.get(queue);
-        if !reserve(queue, MAX_HEADER + message.len()) {
+        if !queue.reserve(&self.sender.shared, MAX_HEADER + message.len()) {
             // No memory: it goes out from where it lies.
             return self.transmit(message);
         }
-        encoder::message(message.kind(), message.as_bytes(), queue);
+        encoder::message(message.kind(), message.as_bytes(), &mut queue.frames);
         Ok(())
     }
 
@@ -148,6 +146,9 @@ impl Connection {
     fn transmit_compressed(&mut self, message: Message<'_>) -> Option<Result<(), Error>> {
         let Self { receiver, sender, .. } = self;
         let (compression, buffers) = sender.shared.compression_of(message.len())?;
+        if receiver.reader.queue.beside_senders {
+            return Some(self.send_in_turn(message));
+        }
         compression.deflated(message, buffers, |header, payload| {
             receiver.transmit([header.as_bytes(), payload])
         })
@@ -158,15 +159,25 @@ impl Connection {
     fn write_compressed(&mut self, message: Message<'_>) -> Option<Result<(), Error>> {
         let Self { receiver, sender, .. } = self;
         let (compression, buffers) = sender.shared.compression_of(message.len())?;
+        if receiver.reader.queue.beside_senders {
+            return Some(self.send_in_turn(message));
+        }
         compression.deflated(message, buffers, |header, payload| {
             let queue = &mut receiver.reader.queue;
-            buffers.get(queue);
-            if !reserve(queue, MAX_HEADER + payload.len()) {
+            if !queue.reserve(&sender.shared, MAX_HEADER + payload.len()) {
                 return receiver.transmit([header.as_bytes(), payload]);
             }
-            queue.extend_from_slice(header.as_bytes());
-            queue.extend_from_slice(payload);
+            queue.frames.extend_from_slice(header.as_bytes());
+            queue.frames.extend_from_slice(payload);
             Ok(())
         })
+    }
+
+    /// Sends a message as one of many senders: what it refers to is what they sent before, so it
+    /// cannot be queued deflated. What is queued is not, and goes first.
+    #[inline(never)]
+    fn send_in_turn(&mut self, message: Message<'_>) -> Result<(), Error> {
+        self.flush()?;
+        self.sender.send(message).map_err(|error| self.receiver.failed(error))
     }
 }
