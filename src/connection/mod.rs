@@ -16,7 +16,7 @@
 //! [`reader`]: the Pong joins the queue that goes out before the next read, or, where the halves
 //! are apart, the outbox, since it must not wait for a blocked sender. An error is told once:
 //! [`FrameReader::failed`](reader::FrameReader::failed) sends the peer a Close with its code, where it
-//! can be told, by [`ConnectionShared::finish`], and the caller gets an [`Error`].
+//! can be told, by [`ConnectionShared::finish`](lifecycle::ConnectionShared::finish), and the caller gets an [`Error`](crate::Error).
 
 mod message;
 mod owned_message;

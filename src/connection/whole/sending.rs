@@ -31,7 +31,7 @@ impl Connection {
         self.transmit(message)
     }
 
-    /// The same for a message that goes to many, see [`Sender::send_owned`].
+    /// The same for a message that goes to many, see [`Sender::send_owned`](crate::Sender::send_owned).
     ///
     /// # Errors
     ///

@@ -17,7 +17,7 @@ pub enum InvalidResponse {
     /// connection (`Connection`, `Content-Length`, `Keep-Alive`, `Proxy-Connection`, `TE`,
     /// `Trailer`, `Transfer-Encoding`, `Upgrade`) and all of `Sec-WebSocket-*`.
     ReservedHeader,
-    /// A [`Response`] has status 101, which only an accepted handshake has (§4.2.2).
+    /// A [`Response`](crate::Response) has status 101, which only an accepted handshake has (§4.2.2).
     NotFinal,
     /// A body was given to a status that has none: 204, 205 or 304 (RFC 9110 §6.4.1).
     BodyNotAllowed,
