@@ -9,8 +9,12 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+#[path = "../rfc6455/accepted.rs"]
+mod accepted;
 #[path = "../rfc6455/accepting.rs"]
 mod accepting;
+#[path = "../rfc6455/beside.rs"]
+mod beside;
 #[path = "../rfc6455/clients.rs"]
 mod clients;
 #[path = "../rfc6455/closing.rs"]
