@@ -40,6 +40,9 @@ pub enum Error {
     InvalidCloseCode(CloseCode),
     /// The slice to receive into is empty: nothing could ever be received. Nothing was.
     EmptyBuffer,
+    /// What was to be sent could not be read from its source, or is no text: see
+    /// [`send_sized`](crate::Sender::send_sized) and [`copy_from`](crate::MessageWriter::copy_from).
+    Source(io::Error),
 }
 
 /// Why a stream did not become a connection. The peer has been answered, where it could be and had
@@ -97,6 +100,7 @@ impl fmt::Display for Error {
             Self::TooLong => f.write_str("a ping carries at most 125 bytes"),
             Self::InvalidCloseCode(code) => write!(f, "close code {code} must not be sent"),
             Self::EmptyBuffer => f.write_str("there is no room to receive into"),
+            Self::Source(error) => write!(f, "what was to be sent could not be read: {error}"),
         }
     }
 }
@@ -115,7 +119,8 @@ impl Error {
             | Self::Closed
             | Self::TooLong
             | Self::InvalidCloseCode(_)
-            | Self::EmptyBuffer => None,
+            | Self::EmptyBuffer
+            | Self::Source(_) => None,
         }
     }
 
@@ -136,6 +141,8 @@ impl Error {
             Self::RecvTimeout | Self::TooLong | Self::InvalidCloseCode(_) => false,
             // The closing handshake goes on.
             Self::EmptyBuffer | Self::Closed => false,
+            // Whoever has begun a message ends the connection for it.
+            Self::Source(_) => false,
             Self::Io(_) | Self::Protocol(_) | Self::DeadlineExceeded(_) | Self::Overloaded => true,
         }
     }
@@ -203,7 +210,7 @@ impl fmt::Display for Explained<'_> {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Io(error) => Some(error),
+            Self::Io(error) | Self::Source(error) => Some(error),
             Self::Protocol(violation) => Some(violation),
             _ => None,
         }
@@ -299,7 +306,7 @@ impl From<Error> for io::Error {
         use io::ErrorKind;
         let kind = match error {
             // With ourselves inside, so that it can be told from one of another stream.
-            Error::Io(ref error) => error.kind(),
+            Error::Io(ref error) | Error::Source(ref error) => error.kind(),
             Error::Protocol(_) => ErrorKind::InvalidData,
             Error::RecvTimeout | Error::DeadlineExceeded(_) => ErrorKind::TimedOut,
             Error::Overloaded => ErrorKind::OutOfMemory,

@@ -113,24 +113,33 @@ impl Compression {
         buffers: &BufferPool,
         writer: &Writer<S>,
     ) -> Result<(), Error> {
+        in_turn(writer, message.message(), |send| self.deflated_owned(message, buffers, send))
+    }
+
+    /// Deflates a message for many connections, unless it is, and has it sent or put where nothing can
+    /// come before it. `None` if it is shorter as it is.
+    pub(super) fn deflated_owned(
+        &self,
+        message: &OwnedMessage,
+        buffers: &BufferPool,
+        mut send: impl FnMut(FrameHeader, &[u8]) -> Result<(), Error>,
+    ) -> Option<Result<(), Error>> {
         if message.len() < self.threshold_alone {
-            return self.send(message.message(), buffers, writer);
+            return self.deflated(message.message(), buffers, send);
         }
-        in_turn(writer, message.message(), |send| {
-            let mut deflation = self.lock();
-            let deflate = |payload: &[u8]| deflation.deflate_alone(payload);
-            let Some(payload) = message.deflated(deflation.window_bits(), deflate) else {
-                drop(deflation);
-                return self.deflated(message.message(), buffers, send);
-            };
-            let payload = payload?;
-            let header = FrameHeader::new(true, message.kind().opcode(), payload.len());
-            let sent = send(header.compressed(), payload);
-            if sent.is_ok() {
-                deflation.sent(message.as_bytes(), payload.len());
-            }
-            Some(sent)
-        })
+        let mut deflation = self.lock();
+        let deflate = |payload: &[u8]| deflation.deflate_alone(payload);
+        let Some(payload) = message.deflated(deflation.window_bits(), deflate) else {
+            drop(deflation);
+            return self.deflated(message.message(), buffers, send);
+        };
+        let payload = payload?;
+        let header = FrameHeader::new(true, message.kind().opcode(), payload.len());
+        let sent = send(header.compressed(), payload);
+        if sent.is_ok() {
+            deflation.sent(message.as_bytes(), payload.len());
+        }
+        Some(sent)
     }
 
     /// It stays whole whatever panics: a message that was not sent is not part of the history.
@@ -146,17 +155,27 @@ fn in_turn<S: Sink>(
     message: Message<'_>,
     send_compressed: impl FnOnce(&Send<'_>) -> Option<Result<(), Error>>,
 ) -> Result<(), Error> {
-    writer.begin_message()?;
-    let _turn = Turn(writer);
     let send = |header: FrameHeader, payload: &[u8]| {
         let within = writer.timeout(payload.len() as u64);
         let frame = &mut [header.as_bytes(), payload].map(IoSlice::new);
         writer.send_within(frame, Unit::Fragment, within)
     };
-    send_compressed(&send).unwrap_or_else(|| {
-        let header = FrameHeader::new(true, message.kind().opcode(), message.len());
-        send(header, message.as_bytes())
+    with_turn(writer, || {
+        send_compressed(&send).unwrap_or_else(|| {
+            let header = FrameHeader::new(true, message.kind().opcode(), message.len());
+            send(header, message.as_bytes())
+        })
     })
+}
+
+/// Takes the turn of a message for as long as `send` takes.
+pub(super) fn with_turn<S: Sink>(
+    writer: &Writer<S>,
+    send: impl FnOnce() -> Result<(), Error>,
+) -> Result<(), Error> {
+    writer.begin_message()?;
+    let _turn = Turn(writer);
+    send()
 }
 
 impl Fragments {

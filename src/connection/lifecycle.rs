@@ -28,6 +28,11 @@ use crate::session::codecs::Codecs;
 use crate::session::timers::{MEMORY_KEEPALIVE, Next};
 use crate::session::{Budget, CloseAction, Deadline, Pending, ReadTimers};
 
+mod queues;
+
+pub(crate) use queues::Queue;
+use queues::Queues;
+
 /// What all connections of a server share.
 #[derive(Debug)]
 pub(crate) struct ServerShared {
@@ -54,6 +59,8 @@ pub(crate) struct ConnectionShared {
     reading: AtomicU8,
     /// Set when it opens.
     request: OnceLock<Arc<Request>>,
+    /// Those of its queues that somebody has, or in which something waits.
+    queues: OnceLock<Box<Queues>>,
     /// What was agreed on.
     #[cfg(feature = "deflate")]
     compression: OnceLock<Box<Compression>>,
@@ -118,6 +125,7 @@ impl ConnectionShared {
             server,
             reading,
             request: OnceLock::new(),
+            queues: OnceLock::new(),
             #[cfg(feature = "deflate")]
             compression: OnceLock::new(),
         }
@@ -167,14 +175,48 @@ impl ConnectionShared {
         self.place.get().is_some()
     }
 
+    /// Has a queue closed when the connection ends.
+    pub(crate) fn add_queue(&self, queue: &Arc<dyn Queue>) {
+        self.queues.get_or_init(Box::default).add(queue);
+        // It may have ended before.
+        if !self.writer.may_send() {
+            queue.shut();
+        }
+    }
+
+    /// Has what is queued go out, so long at the most. Nothing more can be queued.
+    #[inline(never)]
+    pub(crate) fn drain_queues(&self, within: Duration) {
+        if let Some(queues) = self.queues.get() {
+            queues.drain(Expiry::after(within));
+        }
+    }
+
+    /// What is queued is of no more use.
+    fn shut_queues(&self) {
+        if let Some(queues) = self.queues.get() {
+            queues.shut();
+        }
+    }
+
     /// Sends a Close, unless one has passed, without waiting for a writer that is blocked.
     pub(crate) fn close(self: &Arc<Self>, action: CloseAction, within: Duration) {
+        self.shut_queues();
         self.writer.close(action, within);
+        self.watch();
+    }
+
+    /// The same for one who writes, and sends it before giving that up.
+    pub(crate) fn post_close(self: &Arc<Self>, action: CloseAction) {
+        self.writer.try_close(action);
+        // Not before: whoever waits for a queue to end may have a Close of their own.
+        self.shut_queues();
         self.watch();
     }
 
     /// The same, without waiting for the peer either.
     pub(crate) fn try_close(self: &Arc<Self>, action: CloseAction) {
+        self.shut_queues();
         self.writer.try_close(action);
         self.watch();
     }
@@ -291,6 +333,7 @@ impl ConnectionShared {
         if !self.writer.begin_end() {
             return;
         }
+        self.shut_queues();
         let within = self.server.config.timeouts.close;
         let expiry = Expiry::after(within);
         // Whoever writes the Close ends our side behind it.
@@ -303,6 +346,7 @@ impl ConnectionShared {
     }
 
     fn fail(&self, failure: Failure) {
+        self.shut_queues();
         self.writer.fail(failure);
         self.stream().shutdown(Shutdown::Both);
     }

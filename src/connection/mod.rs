@@ -7,12 +7,14 @@
 //!   stream ──▶ read_buffer ──▶ reader ──▶ receiver ──▶ recv, recv_chunk ──┐
 //!                                 │ Pongs, and the answer to a Close      ├─ Connection: both in one
 //!   stream ◀── write_lock ◀── writer ◀── sender ◀── send, write ──────────┘
-//!                  │              ▲
-//!                outbox       lifecycle: how it ends, and who waits how long
+//!                  │           ▲  ▲
+//!                outbox        │  lifecycle: how it ends, and who waits how long
+//!                              └── turn ◀── flusher ◀── backlog ◀── queue: try_send, broadcast
 //! ```
 //!
 //! Who may write: one thread at a time, whole frames ([`writer`]); what is sent compressed holds the
-//! turn of a message from before it is deflated until it is out (`compression`). A Ping is answered in
+//! turn of a message from before it is deflated until it is out (`compression`). What is queued is written
+//! by the flusher's threads, which wait for no peer (`sender::flusher`). A Ping is answered in
 //! [`reader`]: the Pong joins the queue that goes out before the next read, or, where the halves
 //! are apart, the outbox, since it must not wait for a blocked sender. An error is told once:
 //! [`FrameReader::failed`](reader::FrameReader::failed) sends the peer a Close with its code, where it
@@ -37,5 +39,7 @@ pub use owned_message::OwnedMessage;
 pub use raw_stream::RawStream;
 pub use receiver::Receiver;
 pub use request::Request;
-pub use sender::{MessageWriter, Sender};
+pub use sender::{
+    Broadcast, MessageWriter, SendQueue, Sender, TrySendError, broadcast, broadcast_all,
+};
 pub use whole::Connection;

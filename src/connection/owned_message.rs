@@ -1,9 +1,8 @@
 //! A message for many connections.
 
+use std::any::Any;
 use std::fmt;
-use std::sync::Arc;
-#[cfg(feature = "deflate")]
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use crate::connection::message::Message;
 use crate::proto::MessageType;
@@ -32,6 +31,8 @@ struct Inner {
     payload: Vec<u8>,
     #[cfg(feature = "deflate")]
     deflated: OnceLock<Deflated>,
+    /// Dropped with the last clone.
+    guard: OnceLock<Box<dyn Any + Send + Sync>>,
 }
 
 /// A payload as the first connection that compresses sends it.
@@ -51,7 +52,17 @@ impl OwnedMessage {
             payload,
             #[cfg(feature = "deflate")]
             deflated: OnceLock::new(),
+            guard: OnceLock::new(),
         }))
+    }
+
+    /// Has the message keep `guard` until its last clone is dropped, also those in queues: a share of what
+    /// memory messages may take, say. It keeps the first one that it is given, and drops others at once.
+    /// Its `Drop` may run on a thread that writes for many, so it should be quick.
+    #[must_use]
+    pub fn with_guard(self, guard: impl Any + Send + Sync) -> Self {
+        let _ = self.0.guard.set(Box::new(guard));
+        self
     }
 
     /// The message, to be read or sent.
@@ -82,6 +93,11 @@ impl OwnedMessage {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.payload.is_empty()
+    }
+
+    /// How much memory the payload takes, in bytes.
+    pub(super) fn capacity(&self) -> usize {
+        self.0.payload.capacity()
     }
 
     /// The payload as `deflate` makes it the first time, or `None` inside if that is no shorter. `None`

@@ -184,6 +184,7 @@ impl Receiver {
         self.reader.send_queue().map_err(|error| self.failed(error))?;
         let shared = &self.reader.shared;
         let (write, close) = (shared.writer.timeout(0), shared.server.config.timeouts.close);
+        shared.drain_queues(close);
         shared.close(CloseAction::Initiate(code, reason.to_owned()), write);
         // However much comes before it.
         let deadline = Expiry::after(close);
@@ -259,6 +260,10 @@ impl Drop for Receiver {
             return;
         }
         let _ = self.reader.send_queue();
+        if !self.closed_by_server && !thread::panicking() {
+            let shared = &self.reader.shared;
+            shared.drain_queues(shared.server.config.timeouts.close);
+        }
         self.reader.detach();
         if !self.closed_by_server {
             let code = match thread::panicking() {

@@ -10,7 +10,7 @@
 //! outbox, and whoever may write sends what is there before giving that up. `loom` tries every order
 //! of these steps, in `writer/models.rs`.
 
-use std::io::IoSlice;
+use std::io::{self, IoSlice};
 use std::mem;
 use std::net::Shutdown;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -24,11 +24,13 @@ use crate::session::timers::allowance;
 use crate::session::{CloseAction, Closing, Deadline};
 
 mod write_lock;
+mod unsent;
 #[cfg(all(test, loom))]
 mod models;
 
+pub(crate) use unsent::{Progress, Unsent};
 pub(crate) use write_lock::Failure;
-use write_lock::{FlushLimit, StateGuard, WriteLock, WriteState};
+use write_lock::{FlushLimit, StateGuard, WriteGuard, WriteLock, WriteState};
 
 /// How much of Pings and Pongs waits for a blocked writer before the older ones are dropped, in
 /// bytes.
@@ -54,6 +56,15 @@ pub(crate) enum Unit {
     Messages,
     /// A fragment of the message that this thread has begun.
     Fragment,
+}
+
+/// What came of asking for the right to write.
+pub(crate) enum TryAcquire<'a, S: Sink> {
+    Acquired(WriteGuard<'a, S>),
+    /// Others have it, or a message in fragments is under way.
+    Busy,
+    /// Nothing can be sent any more.
+    Over,
 }
 
 impl<S: Sink> Writer<S> {
@@ -83,7 +94,7 @@ impl<S: Sink> Writer<S> {
     ///
     /// As for [`send`](Self::send).
     pub(crate) fn open(&self, reply: &[u8]) -> Result<(), Error> {
-        let guard = self.lock.opener();
+        let guard = self.lock.resume();
         let result = self.stream().write_all(&mut [IoSlice::new(reply)], self.timeout.get());
         if result.is_ok() {
             self.lock.lock().receiving = true;
@@ -129,6 +140,49 @@ impl<S: Sink> Writer<S> {
         drop(state);
         let result = self.stream().write_all(frames, within);
         guard.release(result, FlushLimit::Within(self.timeout.get()))
+    }
+
+    /// Takes the right to write whole messages, if it is free, to [proceed](WriteGuard::proceed) with.
+    pub(crate) fn try_acquire(&self) -> TryAcquire<'_, S> {
+        let mut state = self.lock.lock();
+        if !state.closing.may_send() {
+            TryAcquire::Over
+        } else if Unit::Messages.is_held_up(&state) {
+            TryAcquire::Busy
+        } else {
+            TryAcquire::Acquired(self.lock.acquire(&mut state))
+        }
+    }
+
+    /// Waits for the right to write whole messages.
+    ///
+    /// # Errors
+    ///
+    /// As for [`send`](Self::send); nothing was sent.
+    pub(crate) fn acquire(&self) -> Result<WriteGuard<'_, S>, Error> {
+        let mut state = self.wait_to_write(self.lock.lock(), Unit::Messages, self.timeout.get())?;
+        match state.closing.may_send() {
+            true => Ok(self.lock.acquire(&mut state)),
+            false => Err(Error::Closed),
+        }
+    }
+
+    /// Gives the right up after a write that came out so.
+    ///
+    /// # Errors
+    ///
+    /// That of the write.
+    pub(crate) fn release(
+        &self,
+        guard: WriteGuard<'_, S>,
+        result: io::Result<()>,
+    ) -> Result<(), Error> {
+        guard.release(result, FlushLimit::Within(self.timeout.get()))
+    }
+
+    /// The right that was kept when there was [more](Progress::More) to write.
+    pub(crate) fn resume(&self) -> WriteGuard<'_, S> {
+        self.lock.resume()
     }
 
     /// Sends whole control frames, without waiting for a thread that is blocked.
@@ -197,6 +251,11 @@ impl<S: Sink> Writer<S> {
     /// Whether the stream has failed, or is somebody else's.
     pub(crate) fn is_over(&self) -> bool {
         matches!(self.lock.lock().closing, Closing::Failed(_) | Closing::Detached)
+    }
+
+    /// Whether no Close of ours is due.
+    pub(crate) fn may_send(&self) -> bool {
+        self.lock.lock().closing.may_send()
     }
 
     /// Whether somebody is writing.

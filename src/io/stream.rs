@@ -2,6 +2,7 @@
 //! and not an error, and a new one is set only when the old one will not do.
 
 use std::io::{self, ErrorKind, IoSlice};
+use std::mem;
 use std::net::{Shutdown, SocketAddr};
 #[cfg(unix)]
 use std::os::fd::BorrowedFd;
@@ -19,8 +20,9 @@ pub(crate) trait Sink {
     /// passed.
     fn write_all(&self, bufs: &mut [IoSlice<'_>], within: Duration) -> io::Result<()>;
 
-    /// Writes what can be written at once, which may be nothing; how much that was.
-    fn try_write(&self, bytes: &[u8]) -> io::Result<usize>;
+    /// Writes what can be written at once, which may be nothing; how much that was. What is left
+    /// comes first in the next call.
+    fn try_write(&self, bufs: &mut [IoSlice<'_>]) -> io::Result<usize>;
 
     /// Ends one direction or both.
     fn shutdown(&self, how: Shutdown);
@@ -34,6 +36,10 @@ pub(crate) struct TimedStream {
     read_timeout: CachedTimeout,
     write_timeout: CachedTimeout,
 }
+
+/// The mode in which no call waits, for as long as this is there. A read that begins meanwhile may
+/// end at once with nothing, and is made again.
+struct Nonblocking<'a>(&'a Stream);
 
 /// The timeout that is set at the transport, in nanoseconds: [`NONE`] for none, and [`UNFIT`] for
 /// one that is not known, or was too short.
@@ -153,28 +159,66 @@ impl Sink for TimedStream {
         Ok(())
     }
 
-    fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
-        if bytes.is_empty() {
+    fn try_write(&self, bufs: &mut [IoSlice<'_>]) -> io::Result<usize> {
+        if bufs.iter().all(|buf| buf.is_empty()) {
             return Ok(0);
         }
-        let nonblocking = self.transport.set_nonblocking(true).is_ok();
-        if !nonblocking {
+        if self.transport.set_nonblocking(true).is_err() {
             self.write_timeout.invalidate();
             self.transport.set_write_timeout(Some(MIN_TIMEOUT))?;
+            return self.write_until_pause(bufs, 1);
         }
-        let written = self.transport.write_vectored(&[IoSlice::new(bytes)]);
-        if nonblocking {
-            self.transport.set_nonblocking(false)?;
-        }
-        match written {
-            Err(error) if is_pause(&error) => Ok(0),
-            written => written,
-        }
+        let mode = Nonblocking(&self.transport);
+        let written = self.write_until_pause(bufs, usize::MAX);
+        mode.end()?;
+        written
     }
 
     /// That it may be over already is no error.
     fn shutdown(&self, how: Shutdown) {
         let _ = self.transport.shutdown(how);
+    }
+}
+
+impl TimedStream {
+    /// Writes until a call would have to wait, or so many calls were made; how much that was.
+    fn write_until_pause(
+        &self,
+        mut bufs: &mut [IoSlice<'_>],
+        most_calls: usize,
+    ) -> io::Result<usize> {
+        let mut written = 0;
+        IoSlice::advance_slices(&mut bufs, 0);
+        for _ in 0..most_calls {
+            if bufs.is_empty() {
+                break;
+            }
+            match self.transport.write_vectored(bufs) {
+                Ok(0) => return Err(ErrorKind::WriteZero.into()),
+                Ok(n) => {
+                    written += n;
+                    IoSlice::advance_slices(&mut bufs, n);
+                }
+                Err(error) if is_pause(&error) => break,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(written)
+    }
+}
+
+impl Nonblocking<'_> {
+    fn end(self) -> io::Result<()> {
+        let ended = self.0.set_nonblocking(false);
+        mem::forget(self);
+        ended
+    }
+}
+
+impl Drop for Nonblocking<'_> {
+    /// A transport has panicked. Whoever reads it must not turn round in a mode that never waits.
+    fn drop(&mut self) {
+        let _ = self.0.set_nonblocking(false);
     }
 }
 

@@ -66,9 +66,10 @@ pub trait Transport: Send + Sync + 'static {
     fn shutdown(&self, how: Shutdown) -> io::Result<()>;
 
     /// Has calls fail with [`WouldBlock`](ErrorKind::WouldBlock) where they would have to wait, or
-    /// lets them wait again. Asked to let them wait at the start; a server that shuts down asks for
-    /// the other, for as long as it takes to write a Close, so that a peer who does not read holds
-    /// up nobody else's.
+    /// lets them wait again. Asked to let them wait at the start. Asked for the other, for as long as
+    /// a write takes, by what must not be held up by one peer who does not read: a
+    /// [`SendQueue`](crate::SendQueue), and a server that shuts down. A call that is waiting already
+    /// may go on to wait, and a read that begins meanwhile may fail at once.
     ///
     /// # Errors
     ///

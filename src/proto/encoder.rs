@@ -23,7 +23,14 @@ impl FrameHeader {
     #[inline]
     #[must_use]
     pub fn new(fin: bool, opcode: OpCode, len: usize) -> Self {
-        let header = Header { fin, opcode, mask: None, len: len as u64 };
+        Self::with_len(fin, opcode, len as u64)
+    }
+
+    /// The same for a payload that need not fit in memory: of at most 2^63 - 1 bytes (§5.2).
+    #[inline]
+    #[must_use]
+    pub fn with_len(fin: bool, opcode: OpCode, len: u64) -> Self {
+        let header = Header { fin, opcode, mask: None, len };
         let mut bytes = [0; MAX_HEADER];
         let len = header.encode(&mut bytes);
         Self { bytes, len }

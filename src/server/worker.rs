@@ -274,6 +274,9 @@ where
         let result = catch_panic(|| (self.handler)(conn));
         let result =
             result.unwrap_or_else(|text| Err(format!("the handler panicked: {text}").into()));
+        if result.is_ok() {
+            shared.drain_queues(self.server.config.timeouts.close);
+        }
         let code = if result.is_ok() { CloseCode::NORMAL } else { CloseCode::INTERNAL_ERROR };
         shared.finish(CloseAction::Abort(code, String::new()));
         result

@@ -42,6 +42,8 @@ mod listening;
 mod memory_edges;
 /// §4: the opening handshake itself.
 mod opening;
+/// §6.1: queues before connections.
+mod queues;
 /// Below the connection: Pongs, and the bare stream.
 mod raw;
 /// §6.2: receiving.
@@ -63,5 +65,7 @@ mod slow;
 /// The program, when the system fails its calls.
 #[cfg(target_os = "linux")]
 mod syscalls;
+/// §6.1: several messages at once, and messages out of what can be read.
+mod sources;
 /// §8: text.
 mod text;

@@ -39,6 +39,8 @@ mod listening;
 mod memory_edges;
 #[path = "../rfc6455/opening.rs"]
 mod opening;
+#[path = "../rfc6455/queues.rs"]
+mod queues;
 #[path = "../rfc6455/raw.rs"]
 mod raw;
 #[path = "../rfc6455/receiving.rs"]
@@ -55,5 +57,7 @@ mod serving;
 mod shutdown;
 #[path = "../rfc6455/slow.rs"]
 mod slow;
+#[path = "../rfc6455/sources.rs"]
+mod sources;
 #[path = "../rfc6455/text.rs"]
 mod text;

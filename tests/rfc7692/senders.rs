@@ -13,13 +13,13 @@ use crate::sending::{ALONE, OFFER, all, expect, finish, update};
 
 /// The order in which messages are compressed is that on the wire, also with control frames between.
 #[test]
-fn row_71_two_senders_at_once() {
+fn row_71_several_senders_at_once() {
     const MESSAGES: usize = 1_000;
     let server = TestServer::with_handler(
         |server| server.config(all()),
         |conn| {
             let (mut receiver, sender) = conn.split();
-            let threads: Vec<_> = (0..2)
+            let threads: Vec<_> = (0..4)
                 .map(|thread| {
                     let sender = sender.clone();
                     thread::spawn(move || send_many(&sender, thread, MESSAGES))
@@ -33,10 +33,10 @@ fn row_71_two_senders_at_once() {
     );
     let mut client = open_compressed(server.addr, OFFER);
     let mut inflater = Inflater::new(15, true);
-    let (mut next, mut pings, mut pongs) = ([0; 2], 0, 0);
+    let (mut next, mut pings, mut pongs) = ([0; 4], 0, 0);
     client.send(frame(PING, "p"));
     let mut part: Option<(bool, Frame)> = None;
-    while next != [MESSAGES; 2] || pings < 2 * MESSAGES / 100 {
+    while next != [MESSAGES; 4] || pings < 2 * MESSAGES / 100 {
         let (is_marked, frame) = client.read_marked_frame().expect("a frame");
         match frame.opcode {
             9 => pings += 1,
@@ -130,8 +130,24 @@ fn a_sender_beside_a_connection_compresses_in_turn() {
     while client.read_marked_frame().is_some_and(|(_, frame)| frame.opcode != 8) {}
 }
 
-/// What one of the two sends.
+/// What one of them sends: two as they like, one through a queue, and one many at a time.
 fn send_many(sender: &Sender, thread: usize, messages: usize) {
+    let texts: Vec<_> =
+        (0..messages).map(|number| format!("{thread} {}", update(number))).collect();
+    match thread {
+        2 => {
+            let queue = sender.queued(100_000).expect("a thread");
+            for text in texts {
+                queue.send(&OwnedMessage::from(text), PATIENCE).expect("room");
+            }
+            assert!(queue.flush(PATIENCE).expect("sent"));
+            return;
+        }
+        3 => {
+            return texts.chunks(7).for_each(|texts| sender.send_all(texts).expect("sent"));
+        }
+        _ => {}
+    }
     for number in 0..messages {
         let text = format!("{thread} {}", update(number));
         match number % 10 {
@@ -178,7 +194,9 @@ fn row_72_one_message_for_many_clients() {
     for (offer, bits, takeover) in kinds {
         let (client, _) = open(server.addr, offer);
         clients.push((client, Inflater::new(bits, takeover)));
-        senders.push(handed.recv_timeout(PATIENCE).expect("a sender"));
+        let sender: Sender = handed.recv_timeout(PATIENCE).expect("a sender");
+        let queue = sender.queued(1 << 20).expect("a thread");
+        senders.push((sender, queue));
     }
     for round in 0..12 {
         let random: Vec<u8> = noise(round).take(3000).collect();
@@ -188,10 +206,11 @@ fn row_72_one_message_for_many_clients() {
             2 => OwnedMessage::from(random),
             _ => OwnedMessage::from("short"),
         };
-        for (number, sender) in senders.iter().enumerate() {
+        for (number, (sender, queue)) in senders.iter().enumerate() {
             sender.send(&update(100 * number + round as usize).repeat(9)).unwrap();
             sender.send_owned(&news).unwrap();
-            sender.send_owned(&news.clone()).unwrap();
+            queue.try_send(&news.clone()).unwrap();
+            assert!(queue.flush(PATIENCE).unwrap());
             sender.send(&update(round as usize)).unwrap();
         }
         for (number, (client, inflater)) in clients.iter_mut().enumerate() {

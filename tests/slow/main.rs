@@ -16,5 +16,7 @@ mod memory;
 /// The start of the program, as a race.
 #[cfg(unix)]
 mod os;
+/// Queues before connections.
+mod queues;
 /// What is sent to peers that take it slowly.
 mod writing;

@@ -1,20 +1,22 @@
 //! A message in fragments, sent as it is written.
 
 use std::fmt;
-use std::io::{self, ErrorKind, IoSlice, Write};
+use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::mem;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 #[cfg(feature = "deflate")]
 use crate::connection::compression::Fragments;
 use crate::connection::lifecycle::ConnectionShared;
+use crate::connection::sender::pace::Pace;
+use crate::connection::sender::sized::{CHUNK, not_utf8};
 use crate::connection::writer::Unit;
 use crate::error::Error;
 use crate::proto::encoder::FrameHeader;
 use crate::proto::utf8::Utf8;
 use crate::proto::{CloseCode, MessageType, OpCode};
 use crate::session::CloseAction;
+use crate::session::memory::grow;
 
 /// A fragmented message (§5.4): each `write` sends one fragment.
 ///
@@ -51,11 +53,7 @@ pub struct MessageWriter<'a> {
     kind: MessageType,
     utf8: Utf8,
     stage: Stage,
-    /// What is left of the time that the peer may take for what was sent, beside what the next
-    /// fragment adds.
-    left: Duration,
-    /// Since when nothing is being sent.
-    idle: Option<Instant>,
+    pace: Pace,
     #[cfg(feature = "deflate")]
     fragments: Fragments,
 }
@@ -74,15 +72,10 @@ enum Stage {
     Over,
 }
 
-/// How much of the time for earlier fragments may be left, at the most: that for as many bytes as
-/// a system keeps for a peer that has yet to take them.
-const UNREAD: Duration = Duration::from_secs(64);
-
 impl<'a> MessageWriter<'a> {
     /// Begins a message, once others are through.
     pub(super) fn begin(shared: &'a Arc<ConnectionShared>, kind: MessageType) -> Self {
         let begun = shared.writer.begin_message();
-        let left = shared.writer.timeout(0);
         let stage = match begun {
             Ok(()) => Stage::First,
             Err(error) => Stage::Refused(error),
@@ -92,8 +85,7 @@ impl<'a> MessageWriter<'a> {
             kind,
             utf8: Utf8::new(),
             stage,
-            left,
-            idle: None,
+            pace: Pace::new(shared.writer.timeout(0)),
             #[cfg(feature = "deflate")]
             fragments: Fragments::Undecided,
         }
@@ -133,6 +125,49 @@ impl MessageWriter<'_> {
             return Err(not_utf8().into());
         }
         self.fragment(true, last)
+    }
+
+    /// Sends all that can be read from `source`, a fragment for each read of up to 64 KiB, and ends the
+    /// message: any length in constant memory. How many bytes that was.
+    ///
+    /// Others wait for the message, and so for its source.
+    ///
+    /// ```
+    /// # fn download(conn: &mut barews::Connection) -> Result<(), Box<dyn std::error::Error>> {
+    /// let file = std::fs::File::open("/etc/hostname")?;
+    /// conn.writer(barews::MessageType::Binary).copy_from(file)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As for [`finish`](Self::finish). [`Error::Source`] if `source` fails, or has no UTF-8 for text
+    /// (`InvalidData`): that ends the connection with 1011 if fragments have been sent, and else nothing
+    /// was sent at all.
+    pub fn copy_from(mut self, mut source: impl Read) -> Result<u64, Error> {
+        let (mut buf, mut copied) = (Vec::new(), 0);
+        if !grow(&mut buf, CHUNK, CHUNK) {
+            return Err(Error::Source(ErrorKind::OutOfMemory.into()));
+        }
+        loop {
+            match source.read(&mut buf) {
+                Ok(0) if self.kind == MessageType::Text && !self.utf8.is_complete() => {
+                    return Err(Error::Source(not_utf8()));
+                }
+                Ok(0) => return self.finish().map(|()| copied),
+                Ok(len) => {
+                    let part = &buf[..len];
+                    if self.kind == MessageType::Text && self.utf8.feed(part).is_err() {
+                        return Err(Error::Source(not_utf8()));
+                    }
+                    self.fragment(false, part)?;
+                    copied += len as u64;
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(Error::Source(error)),
+            }
+        }
     }
 
     fn fragment(&mut self, fin: bool, payload: &[u8]) -> Result<(), Error> {
@@ -183,24 +218,9 @@ impl MessageWriter<'_> {
 
     fn send_frame(&mut self, header: FrameHeader, payload: &[u8]) -> Result<(), Error> {
         let mut frame = [IoSlice::new(header.as_bytes()), IoSlice::new(payload)];
-        let before = Instant::now();
-        let within = self.time_for(payload.len(), before);
-        self.shared.writer.send_within(&mut frame, Unit::Fragment, within)?;
-        let after = Instant::now();
-        let timeout = self.shared.writer.timeout(0);
-        self.left = within.saturating_sub(after - before).min(timeout.saturating_add(UNREAD));
-        self.idle = Some(after);
-        Ok(())
-    }
-
-    /// How long a fragment of `len` bytes may take: for the peer it is as if all came in one frame,
-    /// so time that earlier ones have left is there for this one too.
-    fn time_for(&self, len: usize, now: Instant) -> Duration {
-        let timeout = self.shared.writer.timeout(0);
-        // While we had nothing to send, the peer could catch up.
-        let idle = self.idle.map_or(Duration::ZERO, |since| now - since);
-        let left = self.left.max(self.left.saturating_add(idle).min(timeout));
-        left.saturating_add(Duration::from_micros((len as u64 * 1_000_000) >> 16))
+        let writer = &self.shared.writer;
+        let send = |within| writer.send_within(&mut frame, Unit::Fragment, within);
+        self.pace.send(payload.len(), send)
     }
 }
 
@@ -250,8 +270,4 @@ impl Drop for MessageWriter<'_> {
         }
         self.shared.writer.end_message();
     }
-}
-
-fn not_utf8() -> io::Error {
-    io::Error::new(ErrorKind::InvalidData, "the text is not UTF-8")
 }

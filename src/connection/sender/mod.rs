@@ -1,15 +1,27 @@
 //! The sending half of a connection.
 
+mod pace;
+mod sized;
 mod message_writer;
+mod try_send_error;
+mod backlog;
+mod gathered;
+mod turn;
+mod flusher;
+mod queue;
 
 pub use message_writer::MessageWriter;
+pub use queue::{Broadcast, SendQueue, broadcast, broadcast_all};
+pub use try_send_error::TrySendError;
 
-use std::io::IoSlice;
+use std::io::{self, IoSlice, Read};
 use std::sync::Arc;
 
-use crate::connection::lifecycle::ConnectionShared;
+use crate::connection::lifecycle::{ConnectionShared, Queue};
 use crate::connection::message::Message;
 use crate::connection::owned_message::OwnedMessage;
+use crate::connection::sender::backlog::Backlog;
+use crate::connection::sender::flusher::Assignment;
 use crate::error::Error;
 use crate::proto::encoder::FrameHeader;
 use crate::proto::frame::MAX_CONTROL;
@@ -78,12 +90,69 @@ impl Sender {
         self.shared.writer.send(&mut frame)
     }
 
+    /// Sends messages in their order, up to 64 KiB of them in one system call. Those of other senders
+    /// may come in between.
+    ///
+    /// ```
+    /// # fn list(sender: &barews::Sender, lines: &[String]) -> Result<(), barews::Error> {
+    /// sender.send_all(lines)
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As for [`send`](Self::send); some of them may have been sent. Where compression was agreed on, the
+    /// connection is over in any case.
+    pub fn send_all<'a, M: Into<Message<'a>>>(
+        &self,
+        messages: impl IntoIterator<Item = M>,
+    ) -> Result<(), Error> {
+        // First, so that nothing of the caller's runs while others wait for us.
+        let messages: Vec<Message<'a>> = messages.into_iter().map(Into::into).collect();
+        gathered::send(&self.shared, &messages)
+    }
+
+    /// Sends a message of `len` bytes, which are read from `source`, in one frame: any length in constant
+    /// memory. It is not compressed, and later messages do not refer to it. What `source` has beyond
+    /// `len` is not read.
+    ///
+    /// From its second 64 KiB on all others wait for it, Pongs and a Close too, since a frame cannot
+    /// be interrupted: so `source` should be quick. A [`writer`](Self::writer) is for those that are not.
+    ///
+    /// # Errors
+    ///
+    /// As for [`send`](Self::send). [`Error::Source`] if `source` fails or ends early (`UnexpectedEof`), or
+    /// has no UTF-8 for text (`InvalidData`): in the first 64 KiB nothing was sent then; later it ends
+    /// the connection, with no Close frame, which the peer would take for more of the payload.
+    /// `InvalidInput` for more than 2^63 - 1 bytes (§5.2).
+    pub fn send_sized(
+        &self,
+        kind: MessageType,
+        len: u64,
+        mut source: impl Read,
+    ) -> Result<(), Error> {
+        sized::send(&self.shared, kind, len, &mut source)
+    }
+
     /// A fragmented message, sent as it is written (§5.4): for one whose length is not known yet, or
     /// that is not in memory. Other messages wait until it is finished, for the write
     /// timeout at the most, and so does this one for those before it; if that is too long, the
     /// writer's first call fails with [`Error::DeadlineExceeded`]. Control frames do not wait.
     pub fn writer(&self, kind: MessageType) -> MessageWriter<'_> {
         MessageWriter::begin(&self.shared, kind)
+    }
+
+    /// A queue for this connection that holds at most so many bytes, see [`SendQueue`]. It is closed if
+    /// the connection is.
+    ///
+    /// # Errors
+    ///
+    /// If no queue of the process has a thread to write with yet, and there is none to be had.
+    pub fn queued(&self, max_bytes: usize) -> io::Result<SendQueue> {
+        let flusher = Box::new(Assignment::new()?);
+        let backlog = Arc::new(Backlog::new(&self.shared, max_bytes, flusher));
+        self.shared.add_queue(&(Arc::clone(&backlog) as Arc<dyn Queue>));
+        Ok(SendQueue(backlog))
     }
 
     /// Sends a Ping (§5.5.2), in between the fragments of a message if need be. While another
@@ -117,5 +186,13 @@ impl Sender {
         let within = self.shared.writer.timeout(0);
         self.shared.close(CloseAction::Initiate(code, reason.to_owned()), within);
         Ok(())
+    }
+}
+
+impl SendQueue {
+    /// The sender of this connection, unless the connection has ended.
+    #[must_use]
+    pub fn sender(&self) -> Option<Sender> {
+        self.0.connection().map(|shared| Sender { shared })
     }
 }

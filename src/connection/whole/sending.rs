@@ -1,5 +1,7 @@
 //! How an undivided connection sends: behind a queue of its own, which goes out before each read.
 
+use std::io::Read;
+
 use crate::connection::message::Message;
 use crate::connection::owned_message::OwnedMessage;
 use crate::connection::reader::MAX_QUEUED;
@@ -39,6 +41,23 @@ impl Connection {
     pub fn send_owned(&mut self, message: &OwnedMessage) -> Result<(), Error> {
         self.flush()?;
         self.sender.send_owned(message).map_err(|error| self.receiver.failed(error))
+    }
+
+    /// Sends a message of known length in one frame, out of whatever can be read, see
+    /// [`Sender::send_sized`](crate::Sender::send_sized).
+    ///
+    /// # Errors
+    ///
+    /// As for [`send`](Self::send), and [`Error::Source`].
+    pub fn send_sized(
+        &mut self,
+        kind: MessageType,
+        len: u64,
+        source: impl Read,
+    ) -> Result<(), Error> {
+        self.flush()?;
+        let sent = self.sender.send_sized(kind, len, source);
+        sent.map_err(|error| self.receiver.failed(error))
     }
 
     /// Sends a message as [`send`](Self::send) does, but never compressed (RFC 7692 §5): for one that

@@ -55,15 +55,20 @@ impl Sink for Tape {
         Ok(())
     }
 
-    fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
-        let mut stalls = self.stalls.lock().unwrap();
-        if *stalls > 0 {
-            *stalls -= 1;
-            return Ok(0);
+    fn try_write(&self, bufs: &mut [IoSlice<'_>]) -> io::Result<usize> {
+        if self.fails.load(Ordering::SeqCst) {
+            return Err(ErrorKind::BrokenPipe.into());
         }
+        let bytes: Vec<u8> = bufs.iter().flat_map(|buf| buf.iter().copied()).collect();
+        let mut stalls = self.stalls.lock().unwrap();
+        // There is room for a byte of it.
+        let len = if *stalls > 0 { bytes.len().min(1) } else { bytes.len() };
+        *stalls = stalls.saturating_sub(1);
         drop(stalls);
-        self.take(bytes);
-        Ok(bytes.len())
+        if len > 0 {
+            self.take(&bytes[..len]);
+        }
+        Ok(len)
     }
 
     fn shutdown(&self, _: Shutdown) {
@@ -282,5 +287,87 @@ fn a_stream_is_handed_over_when_nobody_writes() {
         );
         assert!(writer.stream().text().ends_with("raw"), "{:?}", writer.stream().text());
         assert!(is_at_rest(&writer));
+    });
+}
+
+/// Writes as a flusher does, which comes back until all is out; whether it was.
+fn flush(writer: &Writer<Tape>, frames: &[u8]) -> bool {
+    let mut unsent = Unsent::new(Vec::new());
+    unsent.bytes.extend_from_slice(frames);
+    unsent.set_expiry(Expiry::after(LONG));
+    let mut guard = match writer.try_acquire() {
+        TryAcquire::Acquired(guard) => guard,
+        TryAcquire::Busy | TryAcquire::Over => return false,
+    };
+    loop {
+        match guard.proceed(&mut unsent, LONG) {
+            Ok(Progress::Done) => return true,
+            Ok(Progress::More { .. }) => {
+                thread::yield_now();
+                guard = writer.resume();
+            }
+            Err(_) => return false,
+        }
+    }
+}
+
+#[test]
+fn nothing_comes_into_the_middle_of_what_is_flushed() {
+    loom::model(|| {
+        let tape = Tape::new();
+        *tape.stalls.lock().unwrap() = 1;
+        let writer = opened(tape);
+        beside(
+            &writer,
+            |writer| {
+                flush(writer, b"abc");
+            },
+            |writer| {
+                send(writer, Unit::Messages, b"m").unwrap();
+                writer.push_control(b"p").unwrap();
+            },
+        );
+        let text = writer.stream().text();
+        // Whoever finds others at it comes again, so it may not be there.
+        assert!(matches!(&*text, "abcmp" | "mabcp" | "mpabc" | "mp"), "{text:?}");
+        assert!(is_at_rest(&writer));
+    });
+}
+
+#[test]
+fn what_is_posted_while_a_flusher_waits_is_sent() {
+    loom::model(|| {
+        let tape = Tape::new();
+        *tape.stalls.lock().unwrap() = 2;
+        let writer = opened(tape);
+        beside(
+            &writer,
+            |writer| {
+                flush(writer, b"abc");
+            },
+            |writer| {
+                let _ = writer.push_control(b"p");
+                abort(writer);
+            },
+        );
+        let text = writer.stream().text();
+        assert!(text.ends_with(CLOSE) && text.matches(CLOSE).count() == 1, "{text:?}");
+        assert!(text.replacen("abc", "", 1).trim_end_matches(CLOSE).len() <= 1, "{text:?}");
+        assert!(writer.stream().ended.load(Ordering::SeqCst), "our side ends behind it");
+        assert!(writer.is_closed() && is_at_rest(&writer));
+    });
+}
+
+#[test]
+fn a_flusher_that_fails_wakes_those_who_wait() {
+    loom::model(|| {
+        let writer = opened(Tape::new());
+        writer.stream().fails.store(true, Ordering::SeqCst);
+        beside(
+            &writer,
+            |writer| assert!(!flush(writer, b"abc")),
+            |writer| assert!(send(writer, Unit::Messages, b"m").is_err()),
+        );
+        assert!(is_at_rest(&writer) && writer.is_closed());
     });
 }

@@ -46,7 +46,7 @@ pub(super) struct WriteState {
     pub(super) ending: bool,
     pub(super) closing: Closing<Failure>,
     /// `None` unless something waits.
-    outbox: Option<Box<Outbox>>,
+    pub(super) outbox: Option<Box<Outbox>>,
     /// How many threads wait for a change.
     waiting: u32,
 }
@@ -66,7 +66,7 @@ pub(crate) enum Failure {
 #[derive(Default)]
 pub(super) struct Outbox {
     /// The rest of what was written in part.
-    unsent: Vec<u8>,
+    pub(super) unsent: Vec<u8>,
     /// Whole Ping and Pong frames.
     pub(super) control: Vec<u8>,
     /// A Close frame.
@@ -83,7 +83,7 @@ pub(super) enum FlushLimit {
 }
 
 /// The right to write, to be [released](Self::release).
-pub(super) struct WriteGuard<'a, S: Sink>(&'a WriteLock<S>);
+pub(crate) struct WriteGuard<'a, S: Sink>(pub(super) &'a WriteLock<S>);
 
 impl<S: Sink> WriteLock<S> {
     pub(super) fn new(stream: S) -> Self {
@@ -111,8 +111,14 @@ impl<S: Sink> WriteLock<S> {
         self.closed.load(Ordering::Relaxed)
     }
 
-    /// The right of whoever opens the connection, which is there from the start.
-    pub(super) fn opener(&self) -> WriteGuard<'_, S> {
+    /// Our Close is about to go out.
+    pub(super) fn set_closed(&self) {
+        self.closed.store(true, Ordering::Relaxed);
+    }
+
+    /// The right of whoever opens the connection, which is there from the start, or the one that a
+    /// caller has [kept](WriteGuard::keep).
+    pub(super) fn resume(&self) -> WriteGuard<'_, S> {
         WriteGuard(self)
     }
 
@@ -162,7 +168,7 @@ impl<S: Sink> WriteLock<S> {
     /// Changes the state to one in which nothing can be sent.
     pub(super) fn end(&self, state: &mut WriteState, end: impl FnOnce(&mut Closing<Failure>)) {
         end(&mut state.closing);
-        self.closed.store(true, Ordering::Relaxed);
+        self.set_closed();
         state.outbox = None;
         self.notify(state);
     }
@@ -186,6 +192,18 @@ impl WriteState {
 }
 
 impl<S: Sink> WriteGuard<'_, S> {
+    /// Keeps the right without the guard: the caller comes back for it, whatever happens.
+    pub(super) fn keep(self) {
+        mem::forget(self);
+    }
+
+    /// Gives the right up in a state in which nothing waits.
+    pub(super) fn end(self, state: &mut WriteState) {
+        state.writing = false;
+        self.0.notify(state);
+        mem::forget(self);
+    }
+
     /// Ends the caller's write, which came out so: sends what waits in the outbox, and gives the
     /// right to write up.
     ///
@@ -201,10 +219,7 @@ impl<S: Sink> WriteGuard<'_, S> {
         if state.outbox.is_some() {
             state = self.flush(state, limit);
         }
-        state.writing = false;
-        self.0.notify(&state);
-        drop(state);
-        mem::forget(self);
+        self.end(&mut state);
         result
     }
 
@@ -230,7 +245,7 @@ impl<S: Sink> WriteGuard<'_, S> {
             }
             again = true;
             if !state.closing.may_send() {
-                self.0.closed.store(true, Ordering::Relaxed);
+                self.0.set_closed();
             }
             drop(state);
             let bytes = [outbox.unsent, outbox.control, outbox.close].concat();
@@ -240,7 +255,7 @@ impl<S: Sink> WriteGuard<'_, S> {
                     let written = self.0.stream.write_all(&mut [IoSlice::new(&bytes)], left);
                     written.map(|()| bytes.len())
                 }
-                FlushLimit::NonBlocking => self.0.stream.try_write(&bytes),
+                FlushLimit::NonBlocking => self.0.stream.try_write(&mut [IoSlice::new(&bytes)]),
             };
             state = self.0.lock();
             match written {

@@ -1,0 +1,164 @@
+//! Writes that do not wait for the peer.
+//!
+//! ```text
+//!   try_acquire ── Busy, Over
+//!       │ Acquired
+//!       ▼                  More: the right is kept
+//!   proceed ◀──── resume ◀─────────────────────┐
+//!       ├─ the peer has no room for all ───────┘
+//!       └─ all is written, and the outbox too: Done, the right is given up
+//! ```
+//!
+//! Nobody else may write behind half a frame, so whoever has begun keeps the right until the rest is
+//! out, as a thread does that is blocked in a long write: others wait, and what is posted goes to the
+//! outbox. In place of a thread there is an [`Unsent`], which somebody has to come back with.
+
+use std::io::{self, ErrorKind, IoSlice};
+use std::mem;
+use std::net::Shutdown;
+use std::time::{Duration, Instant};
+
+use crate::connection::owned_message::OwnedMessage;
+use crate::connection::writer::write_lock::{FlushLimit, Outbox, WriteGuard};
+use crate::error::Error;
+use crate::io::expiry::Expiry;
+use crate::io::stream::Sink;
+use crate::session::Closing;
+
+/// The most that is written to one peer before others have their turn, in bytes.
+const MAX_TURN: usize = 1 << 20;
+
+/// What is being written without waiting: whole frames, of which the first may be out in part.
+#[derive(Debug)]
+pub(crate) struct Unsent {
+    pub(crate) bytes: Vec<u8>,
+    /// What follows them, if it is too long to be copied.
+    pub(crate) payload: Option<OwnedMessage>,
+    /// How much of all that is written.
+    written: usize,
+    /// When the peer must have taken it.
+    expiry: Expiry,
+    /// Whether it is from the outbox.
+    is_posted: bool,
+}
+
+/// How far a write has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Progress {
+    /// All is written, and the right given up.
+    Done,
+    /// There is more to write, and the right is kept. Whether any was written this time.
+    More { moved: bool },
+}
+
+impl<S: Sink> WriteGuard<'_, S> {
+    /// Writes what the peer has room for, and what waits in the outbox behind it, which has this time.
+    ///
+    /// # Errors
+    ///
+    /// As for [`release`](Self::release): the right is given up then, and nothing more can be sent.
+    pub(crate) fn proceed(self, unsent: &mut Unsent, timeout: Duration) -> Result<Progress, Error> {
+        let lock = self.0;
+        let (mut moved, mut posted) = (false, false);
+        loop {
+            let mut state = lock.lock();
+            match state.closing {
+                // What others have ended needs no rest of a frame.
+                Closing::Failed(failure) => {
+                    self.end(&mut state);
+                    return Err(failure.error());
+                }
+                Closing::Detached => {
+                    self.end(&mut state);
+                    return Err(Error::Closed);
+                }
+                Closing::Open | Closing::Initiated { .. } | Closing::Closed { .. } => {}
+            }
+            if unsent.left() == 0 {
+                let Some(outbox) = state.outbox.take() else {
+                    if unsent.is_posted && state.closing.close_written(Instant::now()) {
+                        lock.stream.shutdown(Shutdown::Write);
+                    }
+                    self.end(&mut state);
+                    return Ok(Progress::Done);
+                };
+                if !state.closing.may_send() {
+                    lock.set_closed();
+                }
+                unsent.replace(*outbox, || Expiry::after(timeout));
+                if mem::replace(&mut posted, true) {
+                    // However often a peer's Pings fill it, others have their turn.
+                    drop(state);
+                    self.keep();
+                    return Ok(Progress::More { moved });
+                }
+            }
+            drop(state);
+            let mut slices = unsent.slices();
+            let count = if slices[1].is_empty() { 1 } else { 2 };
+            let len = match lock.stream.try_write(&mut slices[..count]) {
+                Ok(len) => len,
+                Err(error) => return self.fail_unsent(error),
+            };
+            unsent.written += len;
+            moved |= len > 0;
+            if unsent.left() > 0 {
+                if unsent.expiry.left().is_none() {
+                    return self.fail_unsent(ErrorKind::TimedOut.into());
+                }
+                self.keep();
+                return Ok(Progress::More { moved });
+            }
+        }
+    }
+
+    /// The write has failed, perhaps part of the way.
+    fn fail_unsent(self, error: io::Error) -> Result<Progress, Error> {
+        self.release(Err(error), FlushLimit::NonBlocking).map(|()| Progress::Done)
+    }
+}
+
+impl Unsent {
+    /// Nothing yet, in this memory.
+    pub(crate) fn new(mut bytes: Vec<u8>) -> Self {
+        bytes.clear();
+        Self { bytes, payload: None, written: 0, expiry: Expiry::NEVER, is_posted: false }
+    }
+
+    /// All of it is there, and must be written by then.
+    pub(crate) fn set_expiry(&mut self, expiry: Expiry) {
+        self.expiry = expiry;
+    }
+
+    /// Of all that there is, in bytes.
+    pub(crate) fn len(&self) -> usize {
+        self.bytes.len() + self.payload.as_ref().map_or(0, OwnedMessage::len)
+    }
+
+    fn left(&self) -> usize {
+        self.len() - self.written
+    }
+
+    /// The next bytes to write.
+    fn slices(&self) -> [IoSlice<'_>; 2] {
+        let payload = self.payload.as_ref().map_or(&[][..], OwnedMessage::as_bytes);
+        let from = self.written.min(self.bytes.len());
+        let bytes = &self.bytes[from..];
+        let payload = &payload[self.written - from..];
+        let payload = &payload[..payload.len().min(MAX_TURN)];
+        [bytes, payload].map(IoSlice::new)
+    }
+
+    /// All is written, and what waited in the outbox follows. However often it is filled again, all
+    /// of that together has the time of one write.
+    fn replace(&mut self, outbox: Outbox, expiry: impl FnOnce() -> Expiry) {
+        if !self.is_posted {
+            self.expiry = expiry();
+        }
+        self.bytes.clear();
+        for part in [&outbox.unsent, &outbox.control, &outbox.close] {
+            self.bytes.extend_from_slice(part);
+        }
+        (self.payload, self.written, self.is_posted) = (None, 0, true);
+    }
+}
