@@ -13,7 +13,7 @@
 use std::collections::VecDeque;
 use std::hint::black_box;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::{mem, thread};
+use std::thread;
 
 use barews::{Message, MessageType, OwnedMessage};
 
@@ -61,7 +61,7 @@ pub struct Share {
 #[derive(Debug)]
 pub struct StoredMessage {
     message: OwnedMessage,
-    _share: Share,
+    share: Share,
 }
 
 /// Messages that wait to be sent, in order. Their number and their bytes have a bound; the memory
@@ -80,9 +80,14 @@ impl Quota {
         Self(AtomicUsize::new(amount))
     }
 
+    /// A share of nothing yet.
+    pub const fn empty_share(&'static self) -> Share {
+        Share { quota: self, amount: 0 }
+    }
+
     /// A share of this size, if so much is left.
     pub fn take(&'static self, amount: usize) -> Option<Share> {
-        let mut share = Share { quota: self, amount: 0 };
+        let mut share = self.empty_share();
         share.resize(amount).then_some(share)
     }
 
@@ -91,13 +96,15 @@ impl Quota {
         self.store_copies(1, kind, bytes)
     }
 
-    /// The same for one that is sent to many: it may be kept as it is and compressed.
+    /// The same for one that is sent to many, who share it: it may be kept as it is and compressed.
     pub fn store_for_many(
         &'static self,
         kind: MessageType,
         bytes: Vec<u8>,
-    ) -> Option<StoredMessage> {
-        self.store_copies(if cfg!(feature = "deflate") { 2 } else { 1 }, kind, bytes)
+    ) -> Option<OwnedMessage> {
+        let copies = if cfg!(feature = "deflate") { 2 } else { 1 };
+        let StoredMessage { message, share } = self.store_copies(copies, kind, bytes)?;
+        Some(message.with_guard(share))
     }
 
     fn store_copies(
@@ -115,13 +122,13 @@ impl Quota {
             }
             MessageType::Binary => OwnedMessage::from(bytes),
         };
-        Some(StoredMessage { message, _share: share })
+        Some(StoredMessage { message, share })
     }
 }
 
 impl Share {
     /// Makes it a share of this size; whether so much was left. To give some back always works.
-    fn resize(&mut self, amount: usize) -> bool {
+    pub fn resize(&mut self, amount: usize) -> bool {
         let left = &self.quota.0;
         if amount > self.amount {
             let take = |left: usize| left.checked_sub(amount - self.amount);
@@ -146,16 +153,11 @@ impl StoredMessage {
     pub fn message(&self) -> Message<'_> {
         self.message.message()
     }
-
-    /// The message, to be sent to many.
-    pub fn owned(&self) -> &OwnedMessage {
-        &self.message
-    }
 }
 
 impl<T: AsRef<StoredMessage>> Queue<T> {
     pub fn new(quota: &'static Quota, max_messages: usize) -> Self {
-        let slots = Share { quota, amount: 0 };
+        let slots = quota.empty_share();
         Self { items: VecDeque::new(), slots, bytes: 0, max_messages }
     }
 
@@ -187,13 +189,6 @@ impl<T: AsRef<StoredMessage>> Queue<T> {
         Some(item)
     }
 
-    /// Takes all out, and gives the queue's own memory back.
-    pub fn take(&mut self) -> VecDeque<T> {
-        self.bytes = 0;
-        self.slots.resize(0);
-        mem::take(&mut self.items)
-    }
-
     pub fn first(&self) -> Option<&T> {
         self.items.front()
     }
@@ -204,11 +199,6 @@ impl<T: AsRef<StoredMessage>> Queue<T> {
 
     pub fn is_full(&self) -> bool {
         self.items.len() >= self.max_messages || self.bytes >= MAX_QUEUED_BYTES
-    }
-
-    /// Whether more than half of its bound is in use.
-    pub fn is_half_full(&self) -> bool {
-        self.items.len() > self.max_messages / 2 || self.bytes > MAX_QUEUED_BYTES / 2
     }
 }
 

@@ -11,7 +11,7 @@
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use barews::{CloseCode, CloseFrame, Connection, Deadline, Error, Receiver, Sender};
+use barews::{CloseCode, CloseFrame, Connection, Deadline, Error, Receiver, SendQueue, Sender};
 
 #[cfg(feature = "deflate")]
 use crate::compression::Agreement;
@@ -109,6 +109,12 @@ pub fn start_close(sender: &Sender, counters: &Counters, code: CloseCode, reason
     note_close(counters, code, reason);
     // It is sent, or one was before.
     let _ = sender.close(code, reason);
+}
+
+/// The same in place of what waits in a queue.
+pub fn close_queue(queue: &SendQueue, counters: &Counters, code: CloseCode, reason: &str) {
+    note_close(counters, code, reason);
+    let _ = queue.close_now(code, reason);
 }
 
 fn note_close(counters: &Counters, code: CloseCode, reason: &str) {

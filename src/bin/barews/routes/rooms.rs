@@ -1,25 +1,32 @@
 //! Rooms in which every message is broadcast to everyone.
 //!
-//! A member has a queue with a bound and a thread that empties it, so that a slow one holds up
+//! ```text
+//! recv ──> publish ──> deliver ──> a SendQueue for each member ──> on_sent: counted
+//! ```
+//!
+//! A member has a queue with a bound, which the library empties, so that a slow one holds up
 //! nobody: when its queue is full, it is closed with 1013. The one who posts waits for its own
 //! queue, though (backpressure), so that whoever reads what comes back can post as fast as the
 //! network allows.
 
 use std::collections::HashMap;
 use std::mem;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use barews::{CloseCode, Connection, Error, Receiver, Sender};
+use barews::{CloseCode, Connection, Error, OwnedMessage, Receiver, SendQueue};
 
 use super::echo::TOO_MANY_WAIT;
 use super::stream;
-use crate::limits::{MEMORY, Queue, Quota, StoredMessage};
+use crate::limits::{MEMORY, Quota, Share};
 use crate::metrics::Counters;
 use crate::session::{self, End};
 
-/// How many messages wait for a member at the most.
-const MAX_WAITING: usize = 16_384;
+/// From how many bytes on no more messages may wait for a member; an empty one counts as 128.
+const MAX_WAITING: usize = 2 << 20;
+
+/// Up to so many messages, their slots in a queue are not counted.
+const MIN_SLOTS: usize = 16;
 
 /// The reason for a member whose queue is full.
 const TOO_SLOW: &str = "messages came faster than they were read";
@@ -30,39 +37,26 @@ const POST_TIMEOUT: Duration = Duration::from_secs(10);
 /// All rooms that somebody is in.
 #[derive(Default)]
 pub struct Rooms {
-    rooms: Mutex<HashMap<String, Arc<Room>>>,
+    rooms: Mutex<HashMap<String, Room>>,
 }
 
-#[derive(Default)]
-struct Room {
-    members: Mutex<Vec<Arc<Member>>>,
-}
+/// A room's members. A message is queued for all of them under the lock, so that its order among the
+/// others is one for everyone.
+type Room = Arc<Mutex<Vec<Arc<Member>>>>;
 
 /// One connection in a room.
 struct Member {
-    inbox: Mutex<Inbox>,
-    /// Signalled whenever the inbox changes.
-    changed: Condvar,
-}
-
-struct Inbox {
-    queue: Queue<Arc<StoredMessage>>,
-    state: State,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum State {
-    Open,
-    /// Whoever empties the queue sends a Close with this reason.
-    Closing(&'static str),
-    Left,
+    queue: SendQueue,
+    /// For the slots of what is queued; the messages have shares of their own.
+    slots: Mutex<Share>,
+    counters: Arc<Counters>,
 }
 
 /// Being a member of a room, ended when it is dropped.
 struct Membership<'a> {
     rooms: &'a Rooms,
     name: &'a str,
-    room: Arc<Room>,
+    room: Room,
     member: Arc<Member>,
 }
 
@@ -70,42 +64,60 @@ impl Rooms {
     /// The life of a connection in a room.
     #[inline(never)]
     pub fn join(&self, name: &str, conn: Connection, counters: &Arc<Counters>) -> End {
-        let membership = self.add_member(name);
-        let member = Arc::clone(&membership.member);
-        let send = move |sender: &Sender, counters: &Counters| member.deliver(sender, counters);
-        stream::send_meanwhile(conn, counters, send, move |receiver, spawned| {
-            if !spawned {
-                // Nothing is to wait for one who is not there.
-                membership.member.set_state(State::Left);
-            }
-            membership.broadcast(receiver, counters)
-        })
+        let (mut receiver, sender) = conn.split();
+        // One message may be longer than all that may wait else, so the bound is ours.
+        let queue = sender.queued(usize::MAX);
+        let Ok(queue) = queue else {
+            let code = CloseCode::TRY_AGAIN_LATER;
+            session::start_close(&sender, counters, code, stream::NO_THREAD);
+            let result = stream::discard(&mut receiver, counters);
+            return End::of_half(&receiver, result);
+        };
+        drop(sender);
+        queue.on_sent({
+            let counters = Arc::clone(counters);
+            move |message| counters.count_sent(message)
+        });
+        let membership = self.add_member(name, Member::new(queue, &MEMORY, counters));
+        let result = membership.post_all(&mut receiver);
+        End::of_half(&receiver, result)
     }
 
-    fn add_member<'a>(&'a self, name: &'a str) -> Membership<'a> {
-        let member = Arc::new(Member::new(&MEMORY));
+    fn add_member<'a>(&'a self, name: &'a str, member: Member) -> Membership<'a> {
+        let member = Arc::new(member);
         let mut rooms = lock(&self.rooms);
         let room = Arc::clone(rooms.entry(name.to_owned()).or_default());
-        lock(&room.members).push(Arc::clone(&member));
+        lock(&room).push(Arc::clone(&member));
         Membership { rooms: self, name, room, member }
+    }
+
+    /// Where a message for a room goes: to its members, who are all here.
+    fn publish(&self, name: &str, message: &OwnedMessage) {
+        self.deliver(name, message);
+    }
+
+    /// Queues a message for each of a room's members here.
+    fn deliver(&self, name: &str, message: &OwnedMessage) {
+        let room = lock(&self.rooms).get(name).cloned();
+        if let Some(room) = room {
+            lock(&room).iter().for_each(|member| member.push(message));
+        }
     }
 }
 
 impl Membership<'_> {
-    /// Puts each message that comes into everyone's queue, in the same order for all.
-    fn broadcast(&self, receiver: &mut Receiver, counters: &Counters) -> Result<(), Error> {
+    /// Publishes each message that comes.
+    fn post_all(&self, receiver: &mut Receiver) -> Result<(), Error> {
         let mut buf = Vec::new();
         while let Some(message) = receiver.recv(&mut buf)? {
-            counters.count_received(message);
+            self.member.counters.count_received(message);
             let kind = message.kind();
-            let Some(stored) = MEMORY.store_for_many(kind, mem::take(&mut buf)) else {
-                self.member.set_state(State::Closing(TOO_MANY_WAIT));
-                continue;
-            };
-            self.member.wait_for_room();
-            let message = Arc::new(stored);
-            for member in &*lock(&self.room.members) {
-                member.push(&message);
+            match MEMORY.store_for_many(kind, mem::take(&mut buf)) {
+                Some(message) => {
+                    self.member.wait_for_room();
+                    self.rooms.publish(self.name, &message);
+                }
+                None => self.member.close(TOO_MANY_WAIT),
             }
         }
         Ok(())
@@ -115,78 +127,52 @@ impl Membership<'_> {
 impl Drop for Membership<'_> {
     fn drop(&mut self) {
         let mut rooms = lock(&self.rooms.rooms);
-        let mut members = lock(&self.room.members);
+        let mut members = lock(&self.room);
         members.retain(|member| !Arc::ptr_eq(member, &self.member));
         if members.is_empty() {
             rooms.remove(self.name);
         }
-        drop((members, rooms));
-        self.member.set_state(State::Left);
     }
 }
 
 impl Member {
-    fn new(memory: &'static Quota) -> Self {
-        let inbox = Inbox { queue: Queue::new(memory, MAX_WAITING), state: State::Open };
-        Self { inbox: Mutex::new(inbox), changed: Condvar::new() }
+    fn new(queue: SendQueue, quota: &'static Quota, counters: &Arc<Counters>) -> Self {
+        let (slots, counters) = (Mutex::new(quota.empty_share()), Arc::clone(counters));
+        Self { queue, slots, counters }
     }
 
-    fn push(&self, message: &Arc<StoredMessage>) {
-        let mut inbox = lock(&self.inbox);
-        if inbox.state != State::Open {
-            return;
+    fn push(&self, message: &OwnedMessage) {
+        if self.queue.queued_bytes() >= MAX_WAITING {
+            self.close(TOO_SLOW);
+        } else if !self.pay_for_slots() {
+            self.close(TOO_MANY_WAIT);
+        } else {
+            // One who has left needs nothing.
+            let _ = self.queue.try_send(message);
         }
-        let reason = match inbox.queue.is_full() {
-            true => TOO_SLOW,
-            false if inbox.queue.push(Arc::clone(message)) => return self.changed.notify_all(),
-            false => TOO_MANY_WAIT,
+    }
+
+    /// Pays for the slots in the queue, of which there are up to twice as many as messages; whether so
+    /// much memory is left.
+    fn pay_for_slots(&self) -> bool {
+        let slots = match self.queue.len() {
+            0..MIN_SLOTS => 0,
+            len => 2 * (len + 1).next_power_of_two(),
         };
-        drop(inbox);
-        self.set_state(State::Closing(reason));
+        lock(&self.slots).resize(slots * size_of::<OwnedMessage>())
     }
 
     /// Waits until at most half of the queue is in use.
     fn wait_for_room(&self) {
-        let is_busy = |inbox: &mut Inbox| inbox.state == State::Open && inbox.queue.is_half_full();
-        let waited = self.changed.wait_timeout_while(lock(&self.inbox), POST_TIMEOUT, is_busy);
-        if waited.is_ok_and(|(_, waited)| waited.timed_out()) {
-            self.set_state(State::Closing(TOO_SLOW));
+        if !self.queue.wait_for_room(MAX_WAITING / 2, POST_TIMEOUT) {
+            self.close(TOO_SLOW);
         }
     }
 
-    fn set_state(&self, state: State) {
-        let mut inbox = lock(&self.inbox);
-        inbox.state = state;
-        // What waits is of no more use to anybody; it is freed outside the lock.
-        let messages = inbox.queue.take();
-        self.changed.notify_all();
-        drop(inbox);
-        drop(messages);
-    }
-
-    /// Sends what is queued until the member leaves.
-    fn deliver(&self, sender: &Sender, counters: &Counters) {
-        loop {
-            let is_idle =
-                |inbox: &mut Inbox| inbox.state == State::Open && inbox.queue.first().is_none();
-            let inbox = self.changed.wait_while(lock(&self.inbox), is_idle);
-            let mut inbox = inbox.unwrap_or_else(PoisonError::into_inner);
-            match inbox.state {
-                State::Open => {}
-                State::Closing(reason) => {
-                    let code = CloseCode::TRY_AGAIN_LATER;
-                    return session::start_close(sender, counters, code, reason);
-                }
-                State::Left => return,
-            }
-            let Some(stored) = inbox.queue.pop() else { continue };
-            self.changed.notify_all();
-            drop(inbox);
-            if sender.send_owned(stored.owned()).is_err() {
-                // The one who receives sees the end of the connection too.
-                return self.set_state(State::Left);
-            }
-            counters.count_sent(stored.message());
+    /// Closes with this reason, unless it is closed; what waits is of no more use to anybody.
+    fn close(&self, reason: &'static str) {
+        if !self.queue.is_closed() {
+            session::close_queue(&self.queue, &self.counters, CloseCode::TRY_AGAIN_LATER, reason);
         }
     }
 }
@@ -199,30 +185,90 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use barews::MessageType;
+    use std::io::{self, ErrorKind, IoSlice, Write};
+    use std::net::Shutdown;
 
-    /// What waits for a member costs its places too, and all of it is given back.
+    use barews::{Accept, Config, MessageType, Sender, Transport, Upgrade};
+
+    /// A peer that has sent a request, and takes the answer and nothing more.
+    struct Silent(Mutex<(&'static [u8], bool)>);
+
+    const REQUEST: &[u8] =
+        b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+        Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+
+    impl Transport for Silent {
+        fn read(&self, buf: &mut [u8]) -> io::Result<usize> {
+            io::Read::read(&mut lock(&self.0).0, buf)
+        }
+
+        fn write_vectored(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+            match mem::replace(&mut lock(&self.0).1, true) {
+                false => io::sink().write_vectored(bufs),
+                true => Err(ErrorKind::WouldBlock.into()),
+            }
+        }
+
+        fn set_read_timeout(&self, _: Option<Duration>) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn set_write_timeout(&self, _: Option<Duration>) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn set_nonblocking(&self, _: bool) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn shutdown(&self, _: Shutdown) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn member(quota: &'static Quota) -> (Member, Receiver, Sender) {
+        let mut config = Config::default();
+        config.timeouts.close = Duration::from_millis(1);
+        let silent = Silent(Mutex::new((REQUEST, false)));
+        let upgrade = Upgrade::handshake(silent, &config).expect("a request");
+        let (receiver, sender) = upgrade.accept(&Accept::new()).expect("an answer").split();
+        let queue = sender.queued(usize::MAX).expect("a thread");
+        (Member::new(queue, quota, &Arc::default()), receiver, sender)
+    }
+
+    /// What waits for a member costs its slots too, and all of it is given back.
     #[test]
     fn edge_m_members_pay_for_their_queues() {
         let quota = Quota::leaked(256 << 20);
         let left = quota.left();
-        let members = [(); 50].map(|()| Member::new(quota));
+        let members = [(); 50].map(|()| member(quota));
         for _ in 0..16_000 {
-            let message = quota.store(MessageType::Text, Vec::new()).expect("there is room");
-            let message = Arc::new(message);
-            members.iter().for_each(|member| member.push(&message));
+            let message = quota.store_for_many(MessageType::Text, Vec::new()).expect("room");
+            members.iter().for_each(|(member, ..)| member.push(&message));
         }
         let taken = left - quota.left();
-        assert!(taken > 50 * 16_000 * size_of::<Arc<StoredMessage>>(), "{taken}");
+        assert!(taken > 50 * 16_000 * size_of::<OwnedMessage>(), "{taken}");
         // There is not enough for another member: it is closed, and the others stay.
+        let message = quota.store_for_many(MessageType::Text, Vec::new()).expect("room");
+        let late = member(quota);
         let rest = quota.take(quota.left() - 100).expect("there is room");
-        let late = Member::new(quota);
-        let message = Arc::clone(lock(&members[0].inbox).queue.first().expect("a message"));
-        late.push(&message);
-        assert!(lock(&late.inbox).state == State::Closing(TOO_MANY_WAIT));
-        assert!(members.iter().all(|member| lock(&member.inbox).state == State::Open));
-        drop((message, rest));
-        members.iter().for_each(|member| member.set_state(State::Left));
-        assert_eq!(quota.left(), left);
+        for _ in 0..100 {
+            late.0.push(&message);
+        }
+        let reason = |member: &Member| Some(member.counters.closed.get()?.reason.clone());
+        assert_eq!(reason(&late.0).as_deref(), Some(TOO_MANY_WAIT));
+        assert!(members.iter().all(|(member, ..)| !member.queue.is_closed()));
+        // Nor for those who do not read.
+        drop(rest);
+        for _ in 0..1000 {
+            members[0].0.push(&message);
+        }
+        assert_eq!(reason(&members[0].0).as_deref(), Some(TOO_SLOW));
+        drop((message, late, members));
+        let deadline = std::time::Instant::now() + Duration::from_secs(20);
+        while quota.left() != left {
+            assert!(std::time::Instant::now() < deadline, "{} of {left}", quota.left());
+            std::thread::yield_now();
+        }
     }
 }

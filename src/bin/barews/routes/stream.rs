@@ -1,6 +1,6 @@
 //! Servers that speak without being asked: messages in a row, and Pings.
 //!
-//! A second thread sends ([`send_meanwhile`]), so that the peer's Close and Pings are seen
+//! A second thread sends ([`produce`]), so that the peer's Close and Pings are seen
 //! meanwhile: a blocked sender holds up nobody who receives.
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -12,6 +12,9 @@ use super::echo;
 use crate::limits::{self, MEMORY, Share};
 use crate::metrics::Counters;
 use crate::session::{self, End};
+
+/// The reason where there is no thread to send.
+pub const NO_THREAD: &str = "no thread to be had";
 
 /// Sends `1` to `n`, then closes.
 #[inline(never)]
@@ -65,20 +68,11 @@ fn block(len: usize) -> Option<Arc<Block>> {
     Some(block)
 }
 
-/// Has `send` send until the connection ends, and throws away what comes.
+/// Has a second thread do the sending until the connection ends, and throws away what comes. If there
+/// is no such thread, the connection is closed with 1013.
 fn produce<S>(conn: Connection, counters: &Arc<Counters>, send: S) -> End
 where
     S: FnOnce(&Sender, &Counters) + Send + 'static,
-{
-    send_meanwhile(conn, counters, send, |receiver, _| discard(receiver, counters))
-}
-
-/// Has a second thread do the sending while this one receives; `receive` is told whether there is
-/// such a thread. If not, the connection is closed with 1013.
-pub fn send_meanwhile<S, R>(conn: Connection, counters: &Arc<Counters>, send: S, receive: R) -> End
-where
-    S: FnOnce(&Sender, &Counters) + Send + 'static,
-    R: FnOnce(&mut Receiver, bool) -> Result<(), Error>,
 {
     let (mut receiver, sender) = conn.split();
     let spawned = limits::spawn({
@@ -86,15 +80,14 @@ where
         move || send(&sender, &counters)
     });
     if !spawned {
-        let reason = "no thread to be had";
-        session::start_close(&sender, counters, CloseCode::TRY_AGAIN_LATER, reason);
+        session::start_close(&sender, counters, CloseCode::TRY_AGAIN_LATER, NO_THREAD);
     }
-    let result = receive(&mut receiver, spawned);
+    let result = discard(&mut receiver, counters);
     End::of_half(&receiver, result)
 }
 
 /// Throws messages away until the closing handshake is done.
-fn discard(receiver: &mut Receiver, counters: &Counters) -> Result<(), Error> {
+pub fn discard(receiver: &mut Receiver, counters: &Counters) -> Result<(), Error> {
     let (mut sink, mut len) = ([0; 1024], 0);
     // For the log, if it has each message.
     let mut start = Vec::new();
