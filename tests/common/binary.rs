@@ -117,6 +117,24 @@ impl Binary {
         self.child.id()
     }
 
+    /// What it has printed so far, up to the line that ends with this.
+    #[allow(unused, reason = "for tests of TLS")]
+    pub fn printed(&mut self, end: &'static str) -> String {
+        let stdout = self.child.stdout.take().expect("standard output");
+        let (sender, receiver) = channel();
+        thread::spawn(move || {
+            let mut text = String::new();
+            let mut stdout = BufReader::new(stdout);
+            while !text.trim_end().ends_with(end) {
+                if !matches!(stdout.read_line(&mut text), Ok(1..)) {
+                    break;
+                }
+            }
+            let _ = sender.send(text);
+        });
+        receiver.recv_timeout(PATIENCE).expect("something on standard output")
+    }
+
     /// Gives up the reading end of standard error.
     pub fn close_stderr(&mut self) {
         self.stderr = None;

@@ -19,5 +19,11 @@ mod os_sockets;
 mod paths;
 /// The page, the health check, the metrics.
 mod plain;
+/// TLS, where the program was built with it.
+#[cfg(feature = "tls")]
+mod tls;
+/// The files of a certificate.
+#[cfg(feature = "tls")]
+mod tls_files;
 /// Arguments, the environment, listeners of all kinds, the log.
 mod starting;

@@ -27,13 +27,25 @@ use crate::routes::route::Route;
 use crate::routes::subprotocol::Subprotocols;
 use crate::routes::{delay, echo, faults, headers, plain, stall, stream};
 use crate::session::{End, Session, SessionShared, StopFlag};
+#[cfg(feature = "tls")]
+use crate::tls;
+use crate::tls::Tls;
+
+/// How many lines on handshakes of TLS that fail come in a row.
+#[cfg(feature = "tls")]
+const MAX_TLS_FAILURES: u64 = 10;
 
 pub struct App {
     shared: SessionShared,
     behaviour: Behaviour,
+    /// For `/cert.pem`.
+    certificate_pem: Option<Arc<str>>,
     rooms: Rooms,
     /// Of lines on streams that cannot be accepted.
     accept_failures: Throttle,
+    /// Of lines on handshakes of TLS that fail.
+    #[cfg(feature = "tls")]
+    tls_failures: Throttle,
     /// How long a connection may stall.
     idle_timeout: Duration,
     /// How often one that stalls looks whether its peer is there.
@@ -41,18 +53,27 @@ pub struct App {
 }
 
 impl App {
-    pub fn new(log: Log, behaviour: Behaviour, timeouts: &Timeouts) -> Self {
+    pub fn new(log: Log, behaviour: Behaviour, timeouts: &Timeouts, tls: &Tls) -> Self {
+        #[allow(unused_mut, reason = "one build has nothing to add")]
+        let mut metrics = Metrics::new();
+        #[cfg(feature = "tls")]
+        {
+            metrics.identity = tls.identity();
+        }
         let shared = SessionShared {
             log,
             log_messages: behaviour.log_messages,
-            metrics: Metrics::new(),
+            metrics,
             stop: StopFlag::default(),
         };
         Self {
             shared,
             behaviour,
+            certificate_pem: tls.certificate_pem(),
             rooms: Rooms::default(),
-            accept_failures: Throttle::default(),
+            accept_failures: Throttle::new(1),
+            #[cfg(feature = "tls")]
+            tls_failures: Throttle::new(MAX_TLS_FAILURES),
             idle_timeout: timeouts.idle_timeout,
             ping_interval: timeouts.ping_interval,
         }
@@ -67,6 +88,7 @@ impl App {
 
     /// Accepts an upgrade if its path may be had.
     pub fn on_upgrade(&self, request: &Request) -> Result<Accept, Reject> {
+        self.count_tls(request);
         let reject = |status, wrong: String| {
             self.count_refused(&UpgradeError::Rejected(status));
             self.log_refused(request.peer_addr(), Some(request), &wrong);
@@ -92,7 +114,9 @@ impl App {
 
     /// Answers plain HTTP.
     pub fn on_request(&self, request: &Request) -> Response {
-        let response = plain::answer(request, &self.shared.metrics);
+        self.count_tls(request);
+        let response =
+            plain::answer(request, &self.shared.metrics, self.certificate_pem.as_deref());
         let status = response.status();
         self.shared.metrics.count(Event::Request, status.code().to_string());
         if status.code() >= 400 {
@@ -114,7 +138,13 @@ impl App {
             UpgradeError::NoRequest => self.shared.metrics.count_probe(),
             UpgradeError::Accept(_) => {
                 self.shared.metrics.count_accept_failure();
-                self.log_accept_failure(error);
+                self.log_throttled("accept_failed", None, &self.accept_failures, error);
+            }
+            #[cfg(feature = "tls")]
+            UpgradeError::Tls(_) => {
+                self.count_refused(error);
+                let peer = Some(describe::peer(context.peer_addr()));
+                self.log_throttled("tls_failed", peer, &self.tls_failures, error);
             }
             error => {
                 self.count_refused(error);
@@ -178,6 +208,16 @@ impl App {
         self.shared.stop.set();
     }
 
+    /// Counts a request that came over TLS.
+    fn count_tls(&self, request: &Request) {
+        #[cfg(feature = "tls")]
+        if let Some(info) = request.tls() {
+            self.shared.metrics.count(Event::Tls, tls::agreed::version(info));
+        }
+        #[cfg(not(feature = "tls"))]
+        let _ = request;
+    }
+
     fn count_refused(&self, error: &UpgradeError) {
         self.shared.metrics.count(Event::Refused, metrics::refused(error));
     }
@@ -212,16 +252,29 @@ impl App {
     }
 
     /// Such errors come in floods, so they have a line now and then.
-    fn log_accept_failure(&self, error: &UpgradeError) {
-        let Some(left_out) = self.accept_failures.pass(Instant::now()) else { return };
-        let text = error.to_string();
+    fn log_throttled(
+        &self,
+        event: &str,
+        peer: Option<String>,
+        throttle: &Throttle,
+        error: &UpgradeError,
+    ) {
+        let Some(left_out) = throttle.pass(Instant::now()) else { return };
+        let error = error.to_string();
         self.shared.log.log_event(
-            "accept_failed",
-            || match left_out {
-                0 => text.clone(),
-                n => format!("{text}, and {n} times before that"),
+            event,
+            || {
+                let peer = peer.iter().map(|peer| format!("{peer} refused: ")).collect::<String>();
+                match left_out {
+                    0 => format!("{peer}{error}"),
+                    n => format!("{peer}{error}, and {n} times before that"),
+                }
             },
-            || vec![("error", json::string(&text)), ("left_out", left_out.to_string())],
+            || {
+                let peer = peer.iter().map(|peer| ("peer", json::string(peer)));
+                let error = [("error", json::string(&error)), ("left_out", left_out.to_string())];
+                peer.chain(error).collect()
+            },
         );
     }
 }

@@ -5,6 +5,12 @@ mod log;
 mod limits;
 #[cfg(feature = "deflate")]
 mod compression;
+#[cfg(feature = "tls")]
+mod tls;
+#[cfg(not(feature = "tls"))]
+mod no_tls;
+#[cfg(not(feature = "tls"))]
+use no_tls as tls;
 mod metrics;
 mod session;
 mod page;
@@ -16,6 +22,7 @@ mod shutdown;
 use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Duration;
 
 use barews::{Config, Listener, Server};
@@ -29,6 +36,7 @@ use os::address::Address;
 use os::signals::Signals;
 use os::{descriptors, listen, socket_activation};
 use shutdown::Shutdown;
+use tls::Tls;
 
 /// Descriptors for other things than connections and listeners: the standard streams, and some
 /// that are open for a moment.
@@ -69,10 +77,12 @@ fn print(text: &str) -> ExitCode {
 }
 
 fn start(options: Options, passed: Result<Vec<Listener>, String>) -> Result<(), String> {
+    let reloads = options.tls.is_reloadable();
     // Before there is any other thread: they inherit it.
-    let signals = Signals::block();
+    let signals = Signals::block(reloads);
     let log = Log::start(options.log);
-    let shutdown = Shutdown::watch(signals, log.clone());
+    let (reload, requests) = sync_channel(1);
+    let shutdown = Shutdown::watch(signals, log.clone(), reloads.then_some(reload));
     let shutdown = shutdown.map_err(|error| format!("cannot start a thread: {error}"))?;
     os::allocator::start_trimming();
     // A report of a panic must not wait for standard error either.
@@ -80,7 +90,7 @@ fn start(options: Options, passed: Result<Vec<Listener>, String>) -> Result<(), 
         let log = log.clone();
         move |panic| log.log_text("panic", panic.to_string())
     }));
-    let result = listen_and_run(options, passed, log, &shutdown);
+    let result = listen_and_run(options, passed, log, &shutdown, requests);
     shutdown.clear();
     result
 }
@@ -90,27 +100,44 @@ fn listen_and_run(
     passed: Result<Vec<Listener>, String>,
     log: Log,
     shutdown: &Shutdown,
+    reloads: Receiver<()>,
 ) -> Result<(), String> {
-    let Options { listen, config, grace, behaviour, mut warnings, .. } = options;
+    let passed = passed?;
     // Before a line says that it listens.
+    let Options { listen, config, tls, grace, behaviour, mut warnings, .. } = options;
     config.validate().map_err(|error| error.to_string())?;
+    let tls = Tls::open(tls, &listen, &passed)?;
+    tls.announce(&log);
+    tls.reload_on(reloads, &log).map_err(|error| format!("cannot start a thread: {error}"))?;
     let descriptors = descriptors::raise();
-    let listeners = listeners(&listen, passed?, shutdown, &mut warnings)?;
+    let listeners = listeners(&listen, passed, shutdown, &mut warnings)?;
     for listener in &listeners {
-        let addr = listen::display(listener);
-        log.log_event(
-            "listening",
-            || format!("listening on {addr}"),
-            || vec![("address", log::json::string(&addr))],
-        );
+        log_listening(&log, listener, tls.is_on());
     }
     warnings.extend(descriptors.and_then(|limit| too_few(limit, &config, listeners.len())));
     for warning in warnings {
         log.log_text("warning", warning);
     }
-    let app = App::new(log, behaviour, &config.timeouts);
-    let result = run(listeners, config, app, grace, shutdown);
+    let app = App::new(log, behaviour, &config.timeouts, &tls);
+    let result = run(listeners, config, &tls, app, grace, shutdown);
     result.map_err(|error| format!("cannot serve: {error}"))
+}
+
+fn log_listening(log: &Log, listener: &Listener, tls: bool) {
+    let addr = listen::display(listener);
+    let text = || match tls {
+        false => format!("listening on {addr}"),
+        true if addr.starts_with("unix:") => format!("listening on {addr} with TLS"),
+        true => format!("listening on wss://{addr} and https://{addr}"),
+    };
+    let fields = || {
+        let mut fields = vec![("address", log::json::string(&addr))];
+        if tls {
+            fields.push(("tls", "true".to_owned()));
+        }
+        fields
+    };
+    log.log_event("listening", text, fields);
 }
 
 /// Opens what was asked for, beside what was passed, or else the default.
@@ -151,6 +178,7 @@ fn too_few(limit: u64, config: &Config, listeners: usize) -> Option<String> {
 fn run(
     listeners: Vec<Listener>,
     config: Config,
+    tls: &Tls,
     app: App,
     grace: Duration,
     shutdown: &Shutdown,
@@ -164,6 +192,7 @@ fn run(
     #[cfg(feature = "deflate")]
     let app =
         app.with_compression(Compression::new(server.stats_handle(), config.compression.as_ref()));
+    server = tls.apply(server);
     let app = &Arc::new(app);
     let [upgrades, requests, errors, handler] = [(); 4].map(|()| Arc::clone(app));
     let server = server

@@ -15,12 +15,19 @@ use barews::{CloseCode, CloseFrame, Error, Message, MessageType, UpgradeError};
 #[cfg(feature = "deflate")]
 use crate::compression::{Agreement, Compression};
 use crate::log::message::MessageLog;
+#[cfg(feature = "tls")]
+use crate::tls::{self, Identity};
 
 /// The upper bounds of the buckets for handshakes, in seconds.
 const HANDSHAKES: &[f64] = &[0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0];
 
 /// The same for connections.
 const CONNECTIONS: &[f64] = &[0.01, 0.1, 1.0, 10.0, 60.0, 600.0, 3600.0, 86_400.0];
+
+/// A family of metrics that others make: its name, its type, what it is, and its values behind their
+/// labels.
+#[cfg(any(feature = "deflate", feature = "tls"))]
+type Family = (&'static str, &'static str, &'static str, Vec<(&'static str, u64)>);
 
 /// What went through one connection. Each direction is counted by one thread at a time.
 #[derive(Default)]
@@ -45,6 +52,9 @@ pub struct Metrics {
     state: Mutex<State>,
     #[cfg(feature = "deflate")]
     pub compression: Compression,
+    /// If the server speaks TLS.
+    #[cfg(feature = "tls")]
+    pub identity: Option<Arc<Identity>>,
 }
 
 /// What is counted by a label.
@@ -58,6 +68,9 @@ pub enum Event {
     Closed,
     /// A peer has broken the protocol, by the rule.
     ProtocolError,
+    /// A request came over TLS, of this version.
+    #[cfg(feature = "tls")]
+    Tls,
     /// A connection has offered compression, by what came of it.
     #[cfg(feature = "deflate")]
     Offer,
@@ -145,6 +158,8 @@ impl Metrics {
             state: Mutex::new(state),
             #[cfg(feature = "deflate")]
             compression: Compression::default(),
+            #[cfg(feature = "tls")]
+            identity: None,
         }
     }
 
@@ -233,6 +248,8 @@ impl Metrics {
             (Event::Request, "http_requests_total", "Plain requests, by status.", "code"),
             (Event::Closed, "closed_total", "Connections that have ended, by close code.", "code"),
             (Event::ProtocolError, "violations_total", "Violations of the protocol.", "kind"),
+            #[cfg(feature = "tls")]
+            (Event::Tls, "tls_handshakes_total", "TLS that a request came over.", "version"),
             #[cfg(feature = "deflate")]
             (
                 Event::Offer,
@@ -247,12 +264,9 @@ impl Metrics {
             }
         }
         #[cfg(feature = "deflate")]
-        for (name, kind, help, values) in self.compression.families() {
-            header(&mut text, name, kind, help);
-            for (label, value) in values {
-                line(&mut text, &format!("{name}{label}"), value);
-            }
-        }
+        families(&mut text, self.compression.families());
+        #[cfg(feature = "tls")]
+        families(&mut text, self.identity.iter().flat_map(|identity| tls::families(identity)));
         let help = "From accept to the answer.";
         state.handshakes.write(&mut text, "handshake_duration_seconds", help);
         let help = "From the answer to the end.";
@@ -296,6 +310,17 @@ impl Histogram {
     }
 }
 
+/// Families of metrics that others have made: their values behind their labels.
+#[cfg(any(feature = "deflate", feature = "tls"))]
+fn families(text: &mut String, families: impl Iterator<Item = Family>) {
+    for (name, kind, help, values) in families {
+        header(text, name, kind, help);
+        for (label, value) in values {
+            line(text, &format!("{name}{label}"), value);
+        }
+    }
+}
+
 fn header(text: &mut String, name: &str, kind: &str, help: &str) {
     // Writing to a string does not fail.
     let _ = write!(text, "# HELP barews_{name} {help}\n# TYPE barews_{name} {kind}\n");
@@ -314,6 +339,8 @@ pub fn refused(error: &UpgradeError) -> String {
         }
         UpgradeError::Refused(HandshakeError::Head(error)) => variant(error),
         UpgradeError::Refused(refusal) => variant(refusal),
+        #[cfg(feature = "tls")]
+        UpgradeError::Tls(error) => format!("tls_{}", label(&tls::agreed::failure(error))),
         // The application has but a few of its own.
         UpgradeError::Rejected(status) => format!("answered_{}", status.code()),
         error => variant(error),
@@ -322,12 +349,19 @@ pub fn refused(error: &UpgradeError) -> String {
 
 /// The name of an enum's variant as a label: in lower case with underscores.
 fn variant(variant: &impl Debug) -> String {
-    let debug = format!("{variant:?}");
+    label(&format!("{variant:?}"))
+}
+
+/// The same of what `Debug` has made of it.
+fn label(debug: &str) -> String {
     let mut label = String::new();
+    // An abbreviation is one word.
+    let mut in_word = false;
     for c in debug.chars().take_while(char::is_ascii_alphanumeric) {
-        if c.is_ascii_uppercase() && !label.is_empty() {
+        if c.is_ascii_uppercase() && in_word {
             label.push('_');
         }
+        in_word = !c.is_ascii_uppercase();
         label.push(c.to_ascii_lowercase());
     }
     label

@@ -19,6 +19,8 @@ use crate::log::message::MessageLog;
 use crate::log::{Field, Log, describe, escape, json};
 use crate::metrics::{Counters, Metrics};
 use crate::os::allocator::Connected;
+#[cfg(feature = "tls")]
+use crate::tls::agreed;
 
 /// What a peer hears when the server shuts down: the same as the library says.
 pub const SHUTDOWN: &str = "the server is shutting down";
@@ -175,6 +177,8 @@ impl<'a> Session<'a> {
                 let mut fields = describe::fields(request.peer_addr(), Some(request));
                 fields.push(("subprotocol", json::optional(self.subprotocol.as_deref())));
                 fields.push(("subprotocols_offered", offered.to_string()));
+                #[cfg(feature = "tls")]
+                fields.push(("tls", json::optional(request.tls().map(agreed::version).as_deref())));
                 #[cfg(feature = "deflate")]
                 fields.extend([
                     ("extensions", json::optional(self.agreement.extensions().as_deref())),

@@ -4,9 +4,12 @@
 //! starting ── arm() ───> serving ── SIGHUP, SIGINT, SIGTERM ──> shutting down ──> exit 0
 //!    └── any of them ──> exit 0                                    └── SIGINT, SIGTERM ──> exit 128 + signal
 //! ```
+//!
+//! Where there is a certificate to be read again, SIGHUP asks for that, and ends nothing.
 
 use std::io;
 use std::process;
+use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -27,6 +30,9 @@ const THREAD_END_TIMEOUT: Duration = Duration::from_secs(1);
 pub struct Shutdown {
     state: Mutex<State>,
     log: Log,
+    /// Where SIGHUP asks for a reload, if there is anything to be read again. Nobody waits here: one
+    /// request that waits is as good as two.
+    reload: Option<SyncSender<()>>,
 }
 
 #[derive(Default)]
@@ -45,8 +51,12 @@ struct Serving {
 impl Shutdown {
     /// Waits for signals on a thread of its own. From now on they end the program at any time,
     /// however long a step of its start takes.
-    pub fn watch(signals: Signals, log: Log) -> io::Result<Arc<Self>> {
-        let shutdown = Arc::new(Self { state: Mutex::default(), log });
+    pub fn watch(
+        signals: Signals,
+        log: Log,
+        reload: Option<SyncSender<()>>,
+    ) -> io::Result<Arc<Self>> {
+        let shutdown = Arc::new(Self { state: Mutex::default(), log, reload });
         let watcher = Arc::clone(&shutdown);
         thread::Builder::new().name("signals".to_owned()).spawn(move || watcher.wait(&signals))?;
         Ok(shutdown)
@@ -85,7 +95,12 @@ impl Shutdown {
     }
 
     fn wait(self: Arc<Self>, signals: &Signals) -> ! {
-        let signal = signals.wait();
+        let signal = loop {
+            match (signals.wait(), &self.reload) {
+                (SIGHUP, Some(reload)) => drop(reload.try_send(())),
+                (signal, _) => break signal,
+            }
+        };
         self.log.log_text("signal", format!("signal {signal}: shutting down"));
         let Some(serving) = self.lock().serving.take() else { self.exit(0) };
         serving.app.stop();

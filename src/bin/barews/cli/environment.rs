@@ -2,17 +2,16 @@
 
 use std::ffi::OsString;
 
+use super::features::{lacking, without};
 use super::options::Options;
-use super::settings::{PREFIX, SETTINGS, Setting};
-#[cfg(not(feature = "deflate"))]
-use super::settings::{is_not, without_deflate};
-#[cfg(not(feature = "deflate"))]
+use super::settings::{PREFIX, SETTINGS, Setting, is_not};
 use super::values;
 use crate::os::address::Address;
 
-/// Turns on what this build may not have.
-#[cfg(not(feature = "deflate"))]
-const DEFLATE: &str = "BAREWS_DEFLATE";
+/// Turn on what this build may lack, unless they say no. Who has one of the last two wants nothing
+/// to go unencrypted.
+const SWITCHES: [&str; 4] =
+    ["BAREWS_DEFLATE", "BAREWS_TLS_SELF_SIGNED", "BAREWS_TLS_CERT", "BAREWS_TLS_KEY"];
 
 /// Its variables.
 pub type Environment = [(OsString, OsString)];
@@ -42,11 +41,13 @@ pub fn read<'a>(
             Some(text) => setting.apply(options, &variable, text)?,
         }
     }
-    #[cfg(not(feature = "deflate"))]
-    if let Some(text) = value(DEFLATE).transpose()?
-        && values::flag(text).map_err(|right| format!("{DEFLATE}: {}", is_not(text, right)))?
-    {
-        return Err(without_deflate(DEFLATE));
+    for switch in SWITCHES {
+        if let Some(feature) = lacking(&switch[PREFIX.len()..])
+            && let Some(text) = value(switch).transpose()?
+            && is_on(switch, text)?
+        {
+            return Err(without(switch, feature));
+        }
     }
     // What platforms set that choose the port, and expect to reach it from outside.
     if options.listen.is_empty()
@@ -58,6 +59,16 @@ pub fn read<'a>(
     }
     options.warnings.extend(env.iter().filter_map(|(name, value)| unknown(name, value)));
     Ok(())
+}
+
+/// Whether a switch asks for what this build lacks; those for TLS may have other values than yes and no.
+fn is_on(switch: &str, text: &str) -> Result<bool, String> {
+    match values::flag(text) {
+        Err(right) if switch == "BAREWS_DEFLATE" => {
+            Err(format!("{switch}: {}", is_not(text, right)))
+        }
+        flag => Ok(flag.unwrap_or(true)),
+    }
 }
 
 /// Whether a variable has this name: on Windows case makes no difference.
@@ -77,12 +88,10 @@ fn unknown(name: &OsString, value: &OsString) -> Option<String> {
     if known || value.is_empty() || is_a_clusters(rest, value) {
         return None;
     }
-    #[cfg(not(feature = "deflate"))]
-    if rest == "DEFLATE" {
-        // It says no, or the program would have ended.
-        return None;
-    } else if rest.starts_with("DEFLATE_") {
-        return Some(without_deflate(&text));
+    if let Some(feature) = lacking(rest) {
+        // One that is a switch says no, or the program would have ended.
+        let is_switch = SWITCHES.contains(&&*upper);
+        return (!is_switch).then(|| without(&text, feature));
     }
     Some(match Setting::nearest(rest) {
         Some(setting) => {

@@ -11,10 +11,12 @@
 
 mod hint;
 mod values;
+mod features;
 mod options;
 mod settings;
 mod environment;
 mod help;
+mod man;
 
 use std::ffi::OsString;
 
@@ -23,9 +25,6 @@ pub use options::{Behaviour, Options};
 use settings::{SETTINGS, Setting, is_not};
 
 use crate::os::address::Address;
-
-/// What the program was built with, behind its version.
-const FEATURES: &str = if cfg!(feature = "deflate") { " (deflate)" } else { "" };
 
 /// What the user asks for.
 #[derive(Debug)]
@@ -65,19 +64,16 @@ pub fn parse(args: impl Iterator<Item = OsString>, env: &Environment) -> Result<
                 };
                 return help::text(topic.as_deref()).map(Command::Print);
             }
-            "--man" => return Ok(Command::Print(help::man())),
+            "--man" => return Ok(Command::Print(man::man())),
             "-V" | "--version" => {
-                return Ok(Command::Print(format!(
-                    "barews {}{FEATURES}\n",
-                    env!("CARGO_PKG_VERSION")
-                )));
+                return Ok(Command::Print(version()));
             }
             _ => {
                 let setting = SETTINGS.iter().find(|setting| setting.name == name);
                 let setting = setting.ok_or_else(|| no_option(name))?;
                 let value = match (value, setting.value) {
                     (Some(value), _) => value,
-                    (None, "") => "1".to_owned(),
+                    (None, _) if setting.is_flag() => "1".to_owned(),
                     (None, what) => {
                         args.next().transpose()?.ok_or_else(|| format!("{name} needs a {what}"))?
                     }
@@ -94,10 +90,18 @@ pub fn parse(args: impl Iterator<Item = OsString>, env: &Environment) -> Result<
     Ok(Command::Serve(Box::new(options)))
 }
 
+/// The version, and behind it what is in this build.
+fn version() -> String {
+    let features = match features::BUILT_IN {
+        [] => String::new(),
+        features => format!(" ({})", features.join(", ")),
+    };
+    format!("barews {}{features}\n", env!("CARGO_PKG_VERSION"))
+}
+
 fn no_option(name: &str) -> String {
-    #[cfg(not(feature = "deflate"))]
-    if name == "--deflate" || name.starts_with("--deflate-") {
-        return settings::without_deflate(name);
+    if let Some(feature) = name.strip_prefix("--").and_then(features::lacking) {
+        return features::without(name, feature);
     }
     match Setting::nearest(name.trim_start_matches('-')) {
         Some(setting) => format!("there is no option {name}, but {}", setting.name),

@@ -9,6 +9,7 @@ use barews::Deflate;
 use crate::log::Format;
 use crate::os::address::Address;
 use crate::routes::subprotocol::Subprotocols;
+use crate::tls::TlsOptions;
 
 /// Stack size of a connection's thread, in bytes. The echo loop needs little, and of what is not
 /// touched nothing is used; a panic's report needs the most.
@@ -29,6 +30,8 @@ pub struct Options {
     /// The names of the options that say so.
     #[cfg(feature = "deflate")]
     pub deflate_settings: Vec<&'static str>,
+    /// Whether to encrypt, and as whom.
+    pub tls: TlsOptions,
     /// How long a shutdown waits for connections to close.
     pub grace: Duration,
     pub log: Format,
@@ -61,6 +64,7 @@ impl Default for Options {
             deflate: Deflate::default(),
             #[cfg(feature = "deflate")]
             deflate_settings: Vec::new(),
+            tls: TlsOptions::default(),
             grace: Duration::from_secs(3),
             log: Format::Text,
             behaviour: Behaviour::default(),

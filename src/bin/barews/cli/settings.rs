@@ -12,7 +12,8 @@ pub const PREFIX: &str = "BAREWS_";
 /// An option.
 pub struct Setting {
     pub name: &'static str,
-    /// What the value is called in the help; empty for an option that has none.
+    /// What the value is called in the help; empty for an option that has none, and in brackets,
+    /// its sign of equality too, for one that can do without.
     pub value: &'static str,
     pub help: &'static str,
     pub topic: Topic,
@@ -28,6 +29,8 @@ pub enum Topic {
     Timeouts,
     #[cfg(feature = "deflate")]
     Deflate,
+    #[cfg(feature = "tls")]
+    Tls,
 }
 
 /// A setting whose value is read by a function and stored in a field, or set by a closure of its own.
@@ -157,6 +160,15 @@ pub const SETTINGS: &[Setting] = &[
     #[cfg(feature = "deflate")]
     setting!(Deflate, "--deflate-memory", "SIZE", "of all connections, see below [256M]",
         values::size => deflate.max_memory),
+    #[cfg(feature = "tls")]
+    setting!(Tls, "--tls-cert", "FILE", "the certificate and those of its issuers, in PEM",
+        values::file => tls.cert),
+    #[cfg(feature = "tls")]
+    setting!(Tls, "--tls-key", "FILE", "its private key in PEM; may be in the same file",
+        values::file => tls.key),
+    #[cfg(feature = "tls")]
+    setting!(Tls, "--tls-self-signed", "[=NAME,...]", "a certificate for tests, see below",
+        values::self_signed => tls.self_signed),
 ];
 
 impl Setting {
@@ -169,6 +181,11 @@ impl Setting {
     pub fn nearest(wrong: &str) -> Option<&'static Self> {
         let name = hint::nearest(wrong, SETTINGS.iter().map(|setting| &setting.name[2..]))?;
         SETTINGS.iter().find(|setting| &setting.name[2..] == name)
+    }
+
+    /// Whether its value is 1 if none is given.
+    pub fn is_flag(&self) -> bool {
+        self.value.is_empty() || self.value.starts_with('[')
     }
 
     /// Whether it may be given more than once.
@@ -189,10 +206,4 @@ impl Setting {
 /// What is wrong with a value, by what would be right.
 pub fn is_not(text: &str, right: &str) -> String {
     format!("{text:?} is not {right}")
-}
-
-/// What is wrong with asking for compression where there is none.
-#[cfg(not(feature = "deflate"))]
-pub fn without_deflate(source: &str) -> String {
-    format!("{source} is not in this build, but in: cargo build --release --features deflate")
 }

@@ -54,7 +54,7 @@ fn other_than_default(setting: &Setting) -> &'static str {
         (_, "FORMAT") => "json",
         (_, "ORIGIN") => "https://a",
         (_, "BITS") => "11",
-        (_, "") => "yes",
+        (_, "" | "[=NAME,...]") => "yes",
         _ => "7",
     }
 }
@@ -68,15 +68,20 @@ fn every_setting_sets_something_and_refuses_nonsense() {
         assert_eq!(shown(&[], &[(&setting.variable(), value)]), set);
         assert_eq!(shown(&[], &[(&setting.variable(), "")]), shown(&[], &[]));
         match setting.value {
-            "" => assert_eq!(shown(&[name], &[]), set),
+            _ if setting.is_flag() => assert_eq!(shown(&[name], &[]), set),
             what => {
                 assert_eq!(shown(&[name, value], &[]), set);
                 assert_eq!(wrong(&[name], &[]), format!("{name} needs a {what}"));
             }
         }
-        // Any of these is the name of a subprotocol.
         let nonsense = ["x", "-1", "+1", "1.5", "99999999999999999999", "K", "s"];
-        for text in nonsense.iter().filter(|_| setting.value != "NAME") {
+        // What may be the name of a subprotocol, a file or a host.
+        let is_a_name = |text: &str| match setting.value {
+            "NAME" | "FILE" => true,
+            "[=NAME,...]" => text.starts_with(char::is_alphabetic),
+            _ => false,
+        };
+        for text in nonsense.iter().filter(|text| !is_a_name(text)) {
             // The library says what is wrong with an origin.
             let not = match setting.value {
                 "ORIGIN" => format!("{text:?} has no scheme: write "),
@@ -266,7 +271,7 @@ fn the_help_tells_the_defaults() {
         match (setting.value, default) {
             // Two numbers, which no single one sets.
             ("SIZE", Some("32; no takeover: 256")) => {}
-            ("", None)
+            ("" | "FILE" | "[=NAME,...]", None)
             | ("ORIGIN", Some("any"))
             | ("NAME", Some("the first"))
             | ("ADDR", Some("127.0.0.1:9001")) => {}
@@ -322,28 +327,6 @@ fn edge_z_an_origin_is_as_browsers_write_it() {
         assert!(error.starts_with(&format!("--origin: {text:?} ")), "{error}");
         assert!(error.contains(right), "{error}, and not {right}");
     }
-}
-
-/// What was built without compression says how to build it with, whoever asks.
-#[cfg(not(feature = "deflate"))]
-#[test]
-fn compression_is_in_another_build() {
-    let line = |source: &str| {
-        format!("{source} is not in this build, but in: cargo build --release --features deflate")
-    };
-    for arg in ["--deflate", "--deflate=1", "--deflate-level=3", "--deflate-what"] {
-        assert_eq!(wrong(&[arg], &[]), line(arg.split('=').next().unwrap()));
-    }
-    assert_eq!(wrong(&["--help", "deflate"], &[]), line("--deflate"));
-    assert_eq!(wrong(&[], &[("BAREWS_DEFLATE", "on")]), line("BAREWS_DEFLATE"));
-    assert_eq!(wrong(&[], &[("BAREWS_DEFLATE", "x")]), "BAREWS_DEFLATE: \"x\" is not 1 or 0");
-    // It is as it was told to be.
-    for value in ["", "0", "off"] {
-        assert!(options(&[], &[("BAREWS_DEFLATE", value)]).warnings.is_empty(), "{value}");
-    }
-    let level = "BAREWS_DEFLATE_LEVEL";
-    assert_eq!(options(&[], &[(level, "3")]).warnings, [line(level)]);
-    assert_eq!(wrong(&["--deflat"], &[]), "there is no option --deflat");
 }
 
 #[cfg(feature = "deflate")]

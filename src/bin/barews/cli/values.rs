@@ -1,6 +1,11 @@
 //! The values of options. An error says what would be right.
 
+#[cfg(feature = "tls")]
+use std::path::PathBuf;
 use std::time::Duration;
+
+#[cfg(feature = "tls")]
+use barews::rustls::pki_types::ServerName;
 
 use crate::log::Format;
 
@@ -67,6 +72,24 @@ pub fn threshold(text: &str) -> Result<usize, &'static str> {
 #[cfg(feature = "deflate")]
 fn small(text: &str, least: u8, most: u8) -> Option<u8> {
     number(text)?.try_into().ok().filter(|number| (least..=most).contains(number))
+}
+
+#[cfg(feature = "tls")]
+pub fn file(text: &str) -> Result<Option<PathBuf>, &'static str> {
+    if text.is_empty() { Err("the name of a file") } else { Ok(Some(text.into())) }
+}
+
+/// The names for a certificate that signs itself; yes is for those that go without saying.
+#[cfg(feature = "tls")]
+pub fn self_signed(text: &str) -> Result<Option<Vec<String>>, &'static str> {
+    if let Ok(flag) = flag(text) {
+        return Ok(flag.then(Vec::new));
+    }
+    let is_name =
+        |name: &str| ServerName::try_from(name.strip_prefix("*.").unwrap_or(name)).is_ok();
+    let names: Vec<_> = text.split(',').map(str::trim).map(str::to_owned).collect();
+    let all = names.iter().all(|name| is_name(name));
+    if all { Ok(Some(names)) } else { Err("1, 0, or names and addresses with commas between") }
 }
 
 pub fn stack(text: &str) -> Result<Option<usize>, &'static str> {

@@ -19,4 +19,6 @@ pub mod message;
 
 pub use describe::Field;
 pub use throttle::Throttle;
+#[cfg(feature = "tls")]
+pub use writer::date_time;
 pub use writer::{Format, Log, log_error};

@@ -146,12 +146,17 @@ fn object(event: &str, mut fields: Vec<(&'static str, String)>) -> String {
 
 /// The time as RFC 3339 has it, in UTC with milliseconds.
 fn timestamp(since_1970: Duration) -> String {
+    format!("{}.{:03}Z", date_time(since_1970.as_secs()), since_1970.subsec_millis())
+}
+
+/// A time in seconds since 1970, as RFC 3339 has it but for the zone at its end.
+pub fn date_time(since_1970: u64) -> String {
     const MONTHS: &str = "JanFebMarAprMayJunJulAugSepOctNovDec";
     // `Sun, 06 Nov 1994 08:49:37 GMT`.
-    let date = Date::from_unix(since_1970.as_secs()).to_string();
+    let date = Date::from_unix(since_1970).to_string();
     let (day, month, year, time) = (&date[5..7], &date[8..11], &date[12..16], &date[17..25]);
     let month = MONTHS.find(month).map_or(0, |at| at / 3 + 1);
-    format!("{year}-{month:02}-{day}T{time}.{:03}Z", since_1970.subsec_millis())
+    format!("{year}-{month:02}-{day}T{time}")
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ pub mod signals {
     pub struct Signals;
 
     impl Signals {
-        pub fn block() -> Self {
+        pub fn block(_: bool) -> Self {
             Self
         }
 

@@ -8,7 +8,7 @@
 use std::ffi::c_int;
 use std::ptr;
 
-/// The terminal has gone. POSIX fixes this number and the other two (`kill -1`, `-2`, `-15`).
+/// The terminal has gone, or files are to be read again. POSIX fixes this number and the other two (`kill -1`, `-2`, `-15`).
 pub const SIGHUP: c_int = 1;
 const SIGINT: c_int = 2;
 const SIGTERM: c_int = 15;
@@ -43,8 +43,9 @@ impl Signals {
     /// Blocks the signals in this thread and all that it will start. Call it before any starts,
     /// and have a thread wait at once: until then nothing but SIGKILL ends the program.
     ///
-    /// SIGHUP is left out where it is ignored already, as `nohup` has it.
-    pub fn block() -> Self {
+    /// SIGHUP is left out where it is ignored already, as `nohup` has it, unless it `reloads`: then
+    /// it ends nothing, and whoever sends it means it.
+    pub fn block(reloads: bool) -> Self {
         let mut set = Set([0; 128]);
         // SAFETY: `set` is at least as large as a `sigset_t` and as aligned, and lives through all
         // calls, which only write inside it; the old mask is not asked for. `signal` is given no
@@ -58,7 +59,7 @@ impl Signals {
             pthread_sigmask(SIG_BLOCK, &set, ptr::null_mut());
             // The only way to ask, but for a struct that each system has its own layout for. A
             // blocked signal would be waited for though it is ignored.
-            if signal(SIGHUP, SIG_DFL) == SIG_IGN {
+            if signal(SIGHUP, SIG_DFL) == SIG_IGN && !reloads {
                 signal(SIGHUP, SIG_IGN);
                 sigdelset(&mut set, SIGHUP);
             }

@@ -6,6 +6,8 @@
 use barews::Connection;
 
 use crate::log::json;
+#[cfg(feature = "tls")]
+use crate::tls::agreed;
 
 /// What the names of headers have in them whose values let a user in: `Cookie`, `Authorization` and
 /// `Proxy-Authorization`, and what proxies and applications call theirs.
@@ -38,6 +40,8 @@ pub fn json(conn: &Connection, show_credentials: bool) -> String {
         ("peer", json::optional(addr.as_deref())),
         ("subprotocol", json::optional(conn.subprotocol())),
         ("extensions", json::optional(extensions.as_deref())),
+        #[cfg(feature = "tls")]
+        ("tls", request.tls().map_or_else(|| json::optional(None), agreed::json)),
         ("headers", format!("[{headers}]")),
     ])
 }

@@ -10,12 +10,15 @@ use crate::page;
 const METHODS: &str = "GET, HEAD";
 
 /// Answers a request that asks for no WebSocket.
-pub fn answer(request: &Request, metrics: &Metrics) -> Response {
+/// `certificate_pem` is one of the server's own making.
+pub fn answer(request: &Request, metrics: &Metrics, certificate_pem: Option<&str>) -> Response {
     // RFC 9110 §9.3.7: this is about the server, and no page.
     if request.target() == "*" {
         return Response::new(Status::NO_CONTENT, "").header("Allow", METHODS);
     }
-    let is_page = matches!(request.path(), "/" | "/healthz" | "/metrics");
+    let certificate_pem = certificate_pem.filter(|_| request.path() == "/cert.pem");
+    let is_page =
+        matches!(request.path(), "/" | "/healthz" | "/metrics") || certificate_pem.is_some();
     if !is_page && !Route::is_known(request.path()) {
         let wrong = "there is no page here, but one at /\n";
         return Response::new(Status::NOT_FOUND, wrong);
@@ -24,6 +27,11 @@ pub fn answer(request: &Request, metrics: &Metrics) -> Response {
         // RFC 9110 §15.5.6: with what would be allowed.
         return Response::new(Status::METHOD_NOT_ALLOWED, "only GET and HEAD\n")
             .header("Allow", METHODS);
+    }
+    if let Some(pem) = certificate_pem {
+        // RFC 8555 §9.1 has this type for it.
+        return Response::new(Status::OK, pem)
+            .header("Content-Type", "application/pem-certificate-chain");
     }
     match request.path() {
         "/" => page::response(),

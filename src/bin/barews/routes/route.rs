@@ -32,6 +32,8 @@ pub const PLAIN: &[(&str, &str)] = &[
     ("GET /", "a page to try all this from a browser"),
     ("GET /healthz", "ok"),
     ("GET /metrics", "counters in the text format of Prometheus"),
+    #[cfg(feature = "tls")]
+    ("GET /cert.pem", "the certificate of --tls-self-signed"),
 ];
 
 /// In bytes.
