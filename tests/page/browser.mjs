@@ -1,5 +1,6 @@
 // What the tests and the screenshot share: the browser, a page that is watched, and its controls.
-// PAGE_URL is the page, CHROMIUM the browser's program.
+// PAGE_URL is the page, CHROMIUM the browser's program, and CERTIFICATE_PIN the hash of the key of a certificate that
+// it is to trust.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { chromium } from 'playwright-core';
@@ -7,7 +8,10 @@ import { chromium } from 'playwright-core';
 export const browser = await chromium.launch({
   executablePath: process.env.CHROMIUM,
   // As root there is no sandbox, and a container's /dev/shm is small.
-  args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--disable-quic', '--disable-sync'],
+  args: [
+    '--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--disable-quic', '--disable-sync',
+    ...process.env.CERTIFICATE_PIN ? [`--ignore-certificate-errors-spki-list=${process.env.CERTIFICATE_PIN}`] : [],
+  ],
 });
 
 /**

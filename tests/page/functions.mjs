@@ -23,8 +23,9 @@ check('the policy forbids all but the page itself', async ({ page, response }) =
   assert.match(policy, /^default-src 'none'; style-src 'sha256-[^' ]+'; script-src 'sha256-[^' ]+'; connect-src 'self' ws: wss:; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'$/);
   assert.match(response.headers()['content-type'], /^text\/html; *charset=utf-8$/i);
   assert.deepEqual(await page.evaluate(() => performance.getEntriesByType('resource').map(one => one.name)), []);
-  const host = new URL(page.url()).host;
-  assert.equal(await page.getByLabel('URL').inputValue(), `ws://${host}/echo`);
+  const { host, protocol } = new URL(page.url());
+  assert.equal(protocol, new URL(process.env.PAGE_URL).protocol);
+  assert.equal(await page.getByLabel('URL').inputValue(), `${protocol.replace('http', 'ws')}//${host}/echo`);
 });
 
 check('text goes out with Ctrl+Enter and comes back', async ({ page, frames }) => {
@@ -197,7 +198,7 @@ check('another path agrees to one too, and to the one that the URL asks for', as
 
 check('extensions are agreed to as expected, and messages come back whole', async ({ page }) => {
   const echo = text => new Promise(resolve => {
-    const socket = new WebSocket(`ws://${location.host}/echo`);
+    const socket = new WebSocket(`${location.origin.replace(/^http/, 'ws')}/echo`);
     const texts = ['', 'a', text, text, text.slice(0, 99), 'x'.repeat(1 << 20), text], came = [];
     socket.onopen = () => { for (const one of texts) socket.send(one); };
     socket.onmessage = ({ data }) => { if (came.push(data) === texts.length) socket.close(); };
