@@ -259,6 +259,12 @@ def run(stack, certificate):
         Way("HAProxy, TLS", ports["haproxy"], certificate),
         Way("HAProxy, TLS", ports["haproxy"], certificate, http2=True),
     )
+    # barews speaks TLS itself, and the proxy trusts its certificate.
+    encrypted = (
+        Way("nginx to TLS", ports["nginx-to-tls-tls"], certificate),
+        Way("HAProxy to TLS", ports["haproxy-to-tls"], certificate),
+        Way("HAProxy to TLS", ports["haproxy-to-tls"], certificate, http2=True),
+    )
     threading.Thread(target=Http1WebSocket.loop.run_forever, daemon=True).start()
     failures = []
 
@@ -272,14 +278,15 @@ def run(stack, certificate):
         return f"{(time.monotonic() - start) * 1000:.0f} ms"
 
     columns = [test.__name__ for test in (*CHECKS, silence)]
-    print(f"{'through':14}{'with':10}" + "".join(f"{column:>11}" for column in columns))
-    with ThreadPoolExecutor(len(ways)) as threads:
+    print(f"{'through':15}{'with':10}" + "".join(f"{column:>11}" for column in columns))
+    every = ways + encrypted
+    with ThreadPoolExecutor(len(every)) as threads:
         # These are silent while the rest goes on.
-        silent = [threads.submit(check, f"{way}, silence", silence, way) for way in ways]
-        for way, last in zip(ways, silent):
+        silent = [threads.submit(check, f"{way}, silence", silence, way) for way in every]
+        for way, last in zip(every, silent):
             cells = [check(f"{way}, {test.__name__}", test, way) for test in CHECKS]
             cells.append(last.result())
-            print(f"{way.name:14}{way.protocol:10}" + "".join(f"{cell:>11}" for cell in cells))
+            print(f"{way.name:15}{way.protocol:10}" + "".join(f"{cell:>11}" for cell in cells))
 
     print(f"two WebSockets in one HTTP/2 connection: {check('two streams', two_streams, ways[3])}")
     for way in ways[1], ways[3]:

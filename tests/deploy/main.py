@@ -21,17 +21,20 @@ def main(server):
         stack.barews("b", *OPTIONS)
         stack.nginx("a", PROXY_TIMEOUT)
         stack.haproxy("a", "b", PROXY_TIMEOUT)
+        stack.barews("tls", *OPTIONS, "--tls-cert", certificate, "--tls-key", stack.scratch / "barews.key")
+        stack.nginx("tls", PROXY_TIMEOUT, "nginx-to-tls", certificate)
+        stack.haproxy("tls", "tls", PROXY_TIMEOUT, "haproxy-to-tls", certificate)
         others = stack.processes[1:]
         failures = echo.run(stack, certificate)
         failures += balance.run(stack, certificate, first, lambda: stack.barews("a", *OPTIONS))
         for process in others:
             if process.poll() is not None:
                 failures.append(f"{process.name} ended with {process.returncode}")
-        for name in "ab":
+        for name in ("a", "b", "tls"):
             if "panicked" in stack.log(name):
                 failures.append(f"barews {name} panicked")
         if failures:
-            for name in ("a", "b", "nginx", "haproxy"):
+            for name in ("a", "b", "tls", "nginx", "haproxy", "nginx-to-tls", "haproxy-to-tls"):
                 tail = "\n".join(stack.log(name).splitlines()[-5:])
                 print(f"\nthe end of {name}'s log:\n{tail}", file=sys.stderr)
         for failure in failures:

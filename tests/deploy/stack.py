@@ -10,6 +10,13 @@ import time
 from pathlib import Path
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
+# What deploy/README.md says of a proxy that encrypts what it passes on.
+NGINX_TO_TLS = """proxy_pass https://barews;
+            proxy_ssl_trusted_certificate {certificate};
+            proxy_ssl_verify on;
+            proxy_ssl_name localhost;
+            proxy_ssl_server_name on;"""
+HAPROXY_TO_TLS = "ssl verify required ca-file {certificate} sni str(localhost) verifyhost localhost"
 START = 15  # seconds in which a program must be ready
 
 
@@ -104,28 +111,36 @@ class Stack:
         (self.scratch / "barews.pem").write_bytes(crt.read_bytes() + key.read_bytes())
         return crt
 
-    def nginx(self, backend, timeout):
+    def nginx(self, backend, timeout, name="nginx", trusted=None):
+        """nginx in front of a barews; with a certificate to trust, over TLS there too."""
         plain, tls = free_ports(2)
-        config = self.scratch / "nginx.conf"
-        config.write_text(substitute("nginx.conf", {
-            "/run/nginx.pid": f"{self.scratch}/nginx.pid",
-            "/var/log/nginx/": f"{self.scratch}/nginx-",
+        config = self.scratch / f"{name}.conf"
+        encrypted = {} if trusted is None else {
+            "proxy_pass http://barews;": NGINX_TO_TLS.format(certificate=trusted),
+        }  # fmt: skip
+        config.write_text(substitute("nginx.conf", encrypted | {
+            "/run/nginx.pid": f"{self.scratch}/{name}.pid",
+            "/var/log/nginx/": f"{self.scratch}/{name}-",
             "/etc/nginx/": f"{self.scratch}/",
             "listen [::]:80 ipv6only=off;": f"listen 127.0.0.1:{plain};",
             "listen [::]:443 ipv6only=off ssl;": f"listen 127.0.0.1:{tls} ssl;",
             "server 127.0.0.1:9001;": f"server 127.0.0.1:{self.ports[backend]};",
             "130s": timeout,
         }))  # fmt: skip
-        process = self.spawn("nginx", "nginx", "-c", str(config), "-g", "daemon off;")
+        process = self.spawn(name, "nginx", "-c", str(config), "-g", "daemon off;")
         self.ready(process, plain)
         self.ready(process, tls)
-        self.ports |= {"nginx": plain, "nginx-tls": tls}
+        self.ports |= {name: plain, f"{name}-tls": tls}
 
-    def haproxy(self, first, second, timeout):
+    def haproxy(self, first, second, timeout, name="haproxy", trusted=None):
+        """HAProxy in front of two; with a certificate to trust, over TLS there too."""
         (tls,) = free_ports(1)
-        config = self.scratch / "haproxy.cfg"
-        replacements = {
-            "/run/haproxy/admin.sock": f"{self.scratch}/admin.sock",
+        config = self.scratch / f"{name}.cfg"
+        encrypted = {} if trusted is None else {
+            "default-server check": "default-server check " + HAPROXY_TO_TLS.format(certificate=trusted),
+        }  # fmt: skip
+        replacements = encrypted | {
+            "/run/haproxy/admin.sock": f"{self.scratch}/{name}.sock",
             "/etc/haproxy/": f"{self.scratch}/",
             "bind :::443 v4v6": f"bind 127.0.0.1:{tls}",
             "127.0.0.1:9001": f"127.0.0.1:{self.ports[first]}",
@@ -139,14 +154,14 @@ class Stack:
             for line in ("user haproxy", "group haproxy", "chroot /var/lib/haproxy"):
                 replacements[f"    {line}\n"] = ""
         config.write_text(substitute("haproxy.cfg", replacements))
-        process = self.spawn("haproxy", "haproxy", "-db", "-f", str(config))
+        process = self.spawn(name, "haproxy", "-db", "-f", str(config))
         self.ready(process, tls)
-        self.ports["haproxy"] = tls
+        self.ports[name] = tls
 
     def haproxy_server(self, name):
         """What HAProxy's statistics say of one of its two servers: `status`, `scur` and so on."""
         with socket.socket(socket.AF_UNIX) as admin:
-            admin.connect(f"{self.scratch}/admin.sock")
+            admin.connect(f"{self.scratch}/haproxy.sock")
             admin.sendall(b"show stat\n")
             text = b"".join(iter(lambda: admin.recv(65536), b"")).decode()
         for row in csv.DictReader(io.StringIO(text.removeprefix("# "))):
