@@ -96,7 +96,7 @@ pub use session::codecs::DeflateStats;
 #[cfg(feature = "tls")]
 pub use rustls;
 
-/// The README's examples are tested with those of the documentation.
-#[cfg(doctest)]
+/// The README's examples are tested with those of the documentation. One needs a feature.
+#[cfg(all(doctest, feature = "tls"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

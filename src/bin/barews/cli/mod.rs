@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! arguments ──> parse ──> settings ── values ──> Options      wrong: one line, with what would be right
-//! environment ────┘          └──────> help, man               (hint: the name that was meant)
+//! environment ────┘          └──────> help, man               (hint: the name that was meant;
+//!                                                              features: what this build lacks)
 //! ```
 //!
 //! Each option is one row in `settings`, from which the parser, the environment, the help and the
