@@ -275,6 +275,48 @@ def certificate(name):
     return cert, key
 
 
+def openssl(*arguments):
+    subprocess.run(["openssl", *arguments], check=True, capture_output=True)
+
+
+def key_formats():
+    """Keys as openssl writes them today, and as it did long ago; and those that no server can use."""
+    key, cert, other = (FOLDER / name for name in ("any.key", "any.crt", "other.key"))
+    curve = ("-algorithm", "EC", "-pkeyopt")
+    for make in (
+        ("genpkey", *curve, "ec_paramgen_curve:P-256", "-out", key),
+        ("genpkey", *curve, "ec_paramgen_curve:P-384", "-out", key),
+        # SEC 1, with the name of the curve in a section before it.
+        ("ecparam", "-name", "prime256v1", "-genkey", "-out", key),
+        ("genpkey", "-algorithm", "ed25519", "-out", key),
+        ("genrsa", "-out", key, "2048"),
+        # PKCS #1.
+        ("genrsa", "-traditional", "-out", key, "2048"),
+    ):
+        openssl(*make)
+        openssl("req", "-x509", "-key", key, "-out", cert, "-subj", "/CN=any", "-addext", "subjectAltName=IP:127.0.0.1")
+        context = ssl.create_default_context(cafile=cert)
+        with Server("--tls-cert", str(cert), "--tls-key", str(key)) as server, opened(server, context) as ws:
+            ws.send("a")
+            assert ws.recv(TIMEOUT) == "a", make
+            # The log's fingerprint is the one that others show.
+            fingerprint = hashlib.sha256(ssl.PEM_cert_to_DER_cert(cert.read_text())).hexdigest()
+            assert server.wait_for(r"SHA-256 ([0-9A-F:]+), ")[1].replace(":", "").lower() == fingerprint
+    for make, wrong in (
+        (("pkey", "-in", key, "-aes256", "-passout", "pass:a", "-out", other), "is encrypted"),
+        (("rsa", "-in", key, "-aes256", "-passout", "pass:a", "-traditional", "-out", other), "is encrypted"),
+        (("genrsa", "-out", other, "1024"), "is of no kind that there is here"),
+        (("genpkey", *curve, "ec_paramgen_curve:P-521", "-out", other), "is of no kind that there is here"),
+        (("pkey", "-in", key, "-outform", "der", "-out", other), "is not PEM but DER"),
+        (("pkey", "-in", key, "-pubout", "-out", other), "has no private key in it"),
+    ):
+        openssl(*make)
+        command = [BINARY, "--tls-cert", cert, "--tls-key", other, "127.0.0.1:0"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT)
+        told = f"barews: --tls-key {other}: {wrong}"
+        assert done.returncode == 2 and done.stderr.startswith(told), (make, done)
+
+
 def reload_under_load():
     """SIGHUP while clients talk and others come: those who talk go on, those who come see the new one."""
     pairs = [certificate(name) for name in ("first", "second")]
@@ -362,7 +404,7 @@ def reload_under_load():
     print(f"reload: {counts[0]} messages and {counts[1]} connections meanwhile")
 
 
-for check in (websockets_echo, resumption, not_trusted, s_client, http, reload_under_load):
+for check in (websockets_echo, resumption, not_trusted, s_client, http, key_formats, reload_under_load):
     began = time.monotonic()
     check()
     print(f"{check.__name__}: as it should be, in {time.monotonic() - began:.1f} s")
