@@ -29,6 +29,8 @@ pub(crate) struct Options {
     pub(crate) peers: String,
     /// The first of them, built with permessage-deflate.
     pub(crate) barews_deflate: String,
+    /// The same, built with TLS.
+    pub(crate) barews_tls: String,
     /// The folder of the servers in other languages.
     pub(crate) foreign: String,
 }
@@ -52,6 +54,7 @@ impl Default for Options {
             barews: "barews".to_owned(),
             peers: "peers".to_owned(),
             barews_deflate: "barews".to_owned(),
+            barews_tls: "barews".to_owned(),
             foreign: "peers".to_owned(),
         }
     }
@@ -85,6 +88,7 @@ pub(crate) fn parse(mut args: impl Iterator<Item = String>) -> Result<Command, S
             "--barews" => options.barews = value()?,
             "--peers" => options.peers = value()?,
             "--barews-deflate" => options.barews_deflate = value()?,
+            "--barews-tls" => options.barews_tls = value()?,
             "--foreign" => options.foreign = value()?,
             _ => return Err(format!("there is no option {arg}; see --help")),
         }

@@ -21,6 +21,8 @@ pub(crate) enum Role {
     Batching,
     /// Ours, built with permessage-deflate, which is off.
     Plain,
+    /// Ours, built with TLS, and spoken to without.
+    WithoutTls,
     /// A peer that has permessage-deflate, in another language.
     Foreign(Runtime),
 }
@@ -45,6 +47,11 @@ impl Contestant {
         matches!(self.role, Role::Ours | Role::Foreign(_))
     }
 
+    /// Whether it speaks TLS where that is asked for.
+    pub(crate) fn has_tls(&self) -> bool {
+        self.role == Role::Ours || ["tungstenite", "tokio-tungstenite"].contains(&self.name)
+    }
+
     pub(crate) fn named(name: &str) -> Option<&'static Self> {
         CONTESTANTS.iter().find(|contestant| contestant.name == name)
     }
@@ -62,6 +69,7 @@ pub(crate) const CONTESTANTS: &[Contestant] = &[
     Contestant::new(Role::Peer, "tokio-websockets", "tokio-websockets"),
     Contestant::new(Role::Batching, "tokio-websockets-batch", "tokio-websockets (feed, flush)"),
     Contestant::new(Role::Plain, "barews-plain", "barews, extension off"),
+    Contestant::new(Role::WithoutTls, "barews-no-tls", "barews, without TLS"),
     Contestant::new(Role::Foreign(Runtime::Node), "node-ws", "ws (Node.js)"),
     Contestant::new(Role::Foreign(Runtime::Python), "python-websockets", "websockets (Python)"),
     Contestant::new(Role::Foreign(Runtime::Node), "uwebsockets", "uWebSockets"),

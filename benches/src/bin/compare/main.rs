@@ -6,6 +6,7 @@
 
 mod outcome;
 mod machine;
+mod tls;
 mod results;
 mod contestants;
 mod work;
@@ -27,6 +28,7 @@ use outcome::Outcome;
 use report::{plot, tables};
 use results::{Figures, Results, Run};
 use server::Server;
+use tls::Identity;
 use work::{Row, Work};
 
 fn main() -> ExitCode {
@@ -57,14 +59,19 @@ fn main() -> ExitCode {
 
 /// What has to be built or installed for a run, besides what every run needs.
 fn needs(options: &Options) -> BTreeSet<&'static str> {
-    let deflate = options.rows.iter().filter(|row| row.work.offers_deflate());
     let servers = |row| options.servers.iter().filter(move |server| Row::is_for(row, server));
-    let need = |server: &&Contestant| match server.role {
-        Role::Foreign(Runtime::Node) => "node",
-        Role::Foreign(Runtime::Python) => "python",
-        _ => "deflate",
+    let need = |row: &Row, server: &Contestant| match server.role {
+        Role::Foreign(Runtime::Node) => Some("node"),
+        Role::Foreign(Runtime::Python) => Some("python"),
+        Role::Ours | Role::WithoutTls if row.tls => Some("tls"),
+        Role::Ours | Role::Plain if row.work.offers_deflate() => Some("deflate"),
+        _ => None,
     };
-    deflate.flat_map(|row| servers(*row).map(need)).collect()
+    let needs = |row: &&'static Row| {
+        let row = *row;
+        servers(row).filter_map(move |server| need(row, server))
+    };
+    options.rows.iter().flat_map(needs).collect()
 }
 
 fn load(json: &str) -> Outcome<Results> {
@@ -75,6 +82,7 @@ fn run(options: &Options) -> Outcome<()> {
     machine::raise_open_files()?;
     let cores = Cores::choose()?;
     cores.pin_this_thread()?;
+    let identity = Identity::new()?;
     let mut results =
         Results::new(machine::describe(&cores, options.sleep), options.rounds, options.seconds);
     for round in 0..options.rounds {
@@ -85,7 +93,7 @@ fn run(options: &Options) -> Outcome<()> {
             let len = servers.len();
             servers.rotate_left(round % len.max(1));
             for contestant in servers {
-                let figures = measure(options, &cores, row, contestant)
+                let figures = measure(options, &cores, row, contestant, &identity)
                     .map_err(|e| format!("{}, {}: {e}", row.name, contestant.name))?;
                 eprintln!(
                     "round {} of {}: {:<14}{:<26}{figures}",
@@ -112,8 +120,9 @@ fn measure(
     cores: &Cores,
     row: &Row,
     contestant: &Contestant,
+    identity: &Identity,
 ) -> Outcome<Figures> {
-    let server = Server::start(contestant, row.work.offers_deflate(), options, cores)?;
+    let server = Server::start(contestant, row, options, cores, identity)?;
     let waiter = Waiter::new(options.sleep || cores.are_shared())?;
     let mut figures = match row.work {
         Work::Echo(load) => echo::measure(&server, load, waiter, options)?,
@@ -133,15 +142,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_rows_with_permessage_deflate_need_more_and_only_what_their_servers_do() {
+    fn only_rows_with_permessage_deflate_or_tls_need_more_and_only_what_their_servers_do() {
         let needed = |args: &[&str]| match args::parse(args.iter().map(|&arg| arg.to_owned())) {
             Ok(Command::Needs(options)) => Vec::from_iter(needs(&options)),
             _ => panic!("{args:?} are no such arguments"),
         };
-        assert_eq!(needed(&["needs"]), ["deflate", "node", "python"]);
+        assert_eq!(needed(&["needs"]), ["deflate", "node", "python", "tls"]);
         assert!(needed(&["needs", "--rows", "ping1,idle"]).is_empty());
         let row = ["needs", "--rows", "ping1,idle-deflate", "--servers"];
         assert_eq!(needed(&[&row[..], &["uwebsockets,raw"]].concat()), ["node"]);
         assert_eq!(needed(&[&row[..], &["barews,tungstenite"]].concat()), ["deflate"]);
+        let row = ["needs", "--rows", "tls64", "--servers"];
+        assert_eq!(needed(&[&row[..], &["barews-no-tls"]].concat()), ["tls"]);
+        assert!(needed(&[&row[..], &["tungstenite,barews-plain"]].concat()).is_empty());
     }
 }

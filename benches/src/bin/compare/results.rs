@@ -124,6 +124,7 @@ fn peer_versions() -> Vec<String> {
         rust("tokio-tungstenite"),
         rust("fastwebsockets"),
         rust("tokio-websockets"),
+        rust("rustls"),
         node("ws", "ws"),
         node("uWebSockets", "@trufflesuite/uws-js-unofficial"),
         ("websockets", PYTHON, "websockets==".to_owned()),
@@ -149,7 +150,7 @@ mod tests {
     #[test]
     fn every_peer_has_a_version() {
         let versions = peer_versions();
-        assert_eq!(versions.len(), 7, "{versions:?}");
+        assert_eq!(versions.len(), 8, "{versions:?}");
         let is_one = |(_, version): (&str, &str)| version.starts_with(|c: char| c.is_ascii_digit());
         assert!(versions.iter().all(|v| v.split_once(' ').is_some_and(is_one)), "{versions:?}");
     }

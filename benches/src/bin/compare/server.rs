@@ -5,10 +5,12 @@ use std::io::{Read, Seek};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 use std::{env, fs, io, process};
 
+use barews::rustls::ClientConfig;
 use nix::sys::prctl;
 use nix::sys::signal::Signal;
 use nix::time::{ClockId, clock_getcpuclockid, clock_gettime};
@@ -18,27 +20,37 @@ use crate::args::Options;
 use crate::contestants::{Contestant, Role, Runtime};
 use crate::machine::{self, Cores};
 use crate::outcome::Outcome;
+use crate::tls::Identity;
+use crate::work::Row;
 
 /// A running server, which ends with this value.
 pub(crate) struct Server {
     pub(crate) contestant: Contestant,
     pub(crate) addr: SocketAddr,
+    /// What a client of it wants, if it speaks TLS.
+    pub(crate) tls: Option<Arc<ClientConfig>>,
     child: Child,
     cpu: ClockId,
 }
 
 impl Server {
-    /// Starts it, with permessage-deflate or without.
+    /// Starts it as the row wants it, with this identity if that is over TLS.
     pub(crate) fn start(
         contestant: &Contestant,
-        deflate: bool,
+        row: &Row,
         options: &Options,
         cores: &Cores,
+        identity: &Identity,
     ) -> Outcome<Self> {
         let addr = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
-        let mut command = command(contestant, deflate, options);
+        let mut command = command(contestant, row, options);
         // The others write no line a connection either.
         command.arg(addr.to_string()).env("BAREWS_LOG", "off");
+        let tls = (row.tls && contestant.has_tls()).then(|| {
+            command.arg("--tls-cert").arg(&identity.certificate);
+            command.arg("--tls-key").arg(&identity.key);
+            identity.client()
+        });
         let mut log = nameless_file()?;
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log.try_clone()?);
         let pin = cores.pin_server();
@@ -53,7 +65,7 @@ impl Server {
         let program = command.get_program().display().to_string();
         let child = command.spawn().map_err(|e| format!("cannot start {program}: {e}"))?;
         let cpu = clock_getcpuclockid(Pid::from_raw(child.id() as i32))?;
-        let mut server = Self { contestant: *contestant, addr, child, cpu };
+        let mut server = Self { contestant: *contestant, addr, tls, child, cpu };
         if let Err(error) = server.wait_until_it_listens() {
             let mut told = String::new();
             log.rewind()?;
@@ -97,12 +109,15 @@ impl Server {
     }
 }
 
-/// All but the address, which comes last.
-fn command(contestant: &Contestant, deflate: bool, options: &Options) -> Command {
+/// All but the address and what it needs for TLS.
+fn command(contestant: &Contestant, row: &Row, options: &Options) -> Command {
     let name = contestant.name;
     let foreign = |file: &str| format!("{}/{file}", options.foreign);
     let (program, arg) = match contestant.role {
-        Role::Ours if deflate => (options.barews_deflate.clone(), Some("--deflate".to_owned())),
+        Role::Ours | Role::WithoutTls if row.tls => (options.barews_tls.clone(), None),
+        Role::Ours if row.work.offers_deflate() => {
+            (options.barews_deflate.clone(), Some("--deflate".to_owned()))
+        }
         Role::Ours => (options.barews.clone(), None),
         Role::Plain => (options.barews_deflate.clone(), None),
         Role::Foreign(Runtime::Node) => ("node".to_owned(), Some(foreign(&format!("{name}.mjs")))),

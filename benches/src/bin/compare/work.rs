@@ -11,6 +11,8 @@ pub(crate) struct Row {
     pub(crate) name: &'static str,
     pub(crate) title: &'static str,
     pub(crate) work: Work,
+    /// Over TLS, for those who speak it.
+    pub(crate) tls: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -46,10 +48,12 @@ pub(crate) struct Load {
 
 impl Row {
     /// Servers that send in batches have nothing to batch with one message in flight, and frames
-    /// alone tell nothing of a handshake. Where permessage-deflate is offered, only those take part
-    /// that are here for it.
+    /// alone tell nothing of a handshake. Where permessage-deflate is offered, or TLS spoken, only
+    /// those take part that are here for it.
     pub(crate) fn is_for(&self, server: &Contestant) -> bool {
         match server.role {
+            _ if self.tls => server.has_tls() || server.role == Role::WithoutTls,
+            Role::WithoutTls => false,
             Role::Plain | Role::Foreign(_) => self.work.offers_deflate(),
             Role::Ours => true,
             _ if self.work.offers_deflate() => false,
@@ -75,8 +79,20 @@ impl Work {
     }
 }
 
+const fn row(name: &'static str, title: &'static str, work: Work) -> Row {
+    Row { name, title, work, tls: false }
+}
+
+const fn over_tls(name: &'static str, title: &'static str, work: Work) -> Row {
+    Row { tls: true, ..row(name, title, work) }
+}
+
 const fn echo(connections: usize, size: usize, depth: usize, payload: Payload) -> Work {
     Work::Echo(Load { connections, size, depth, payload })
+}
+
+const fn ping(connections: usize, size: usize) -> Work {
+    echo(connections, size, 1, Payload::Binary)
 }
 
 const fn deflate(connections: usize, size: usize) -> Work {
@@ -88,80 +104,58 @@ const fn idle_deflate(connections: usize, messages: u64) -> Work {
 }
 
 pub(crate) const ROWS: &[Row] = &[
-    Row {
-        name: "pipeline",
-        title: "50 connections, 20 B, 64 in flight",
-        work: echo(50, 20, 64, Payload::Binary),
-    },
-    Row {
-        name: "ping1",
-        title: "1 connection, 20 B, 1 in flight",
-        work: echo(1, 20, 1, Payload::Binary),
-    },
-    Row {
-        name: "ping50",
-        title: "50 connections, 20 B, 1 in flight",
-        work: echo(50, 20, 1, Payload::Binary),
-    },
-    Row {
-        name: "ping1000",
-        title: "1,000 connections, 20 B, 1 in flight",
-        work: echo(1000, 20, 1, Payload::Binary),
-    },
-    Row {
-        name: "16k",
-        title: "10 connections, 16 KiB, 4 in flight",
-        work: echo(10, 16 << 10, 4, Payload::Binary),
-    },
-    Row {
-        name: "1m-binary",
-        title: "10 connections, 1 MiB binary, 1 in flight",
-        work: echo(10, 1 << 20, 1, Payload::Binary),
-    },
-    Row {
-        name: "1m-ascii",
-        title: "10 connections, 1 MiB ASCII text, 1 in flight",
-        work: echo(10, 1 << 20, 1, Payload::Ascii),
-    },
-    Row {
-        name: "1m-cjk",
-        title: "10 connections, 1 MiB CJK text, 1 in flight",
-        work: echo(10, 1 << 20, 1, Payload::Cjk),
-    },
-    Row {
-        name: "churn1",
-        title: "connect, handshake, echo, close; 1 client",
-        work: Work::Churn { clients: 1 },
-    },
-    Row {
-        name: "churn",
-        title: "connect, handshake, echo, close; 10 clients",
-        work: Work::Churn { clients: 10 },
-    },
-    Row { name: "idle", title: "8,000 idle connections", work: Work::Idle { connections: 8000 } },
-    Row {
-        name: "deflate64",
-        title: "permessage-deflate, 50 connections, 64 B of JSON, 1 in flight",
-        work: deflate(50, 64),
-    },
-    Row {
-        name: "deflate1k",
-        title: "permessage-deflate, 50 connections, 1 KiB of JSON, 1 in flight",
-        work: deflate(50, 1 << 10),
-    },
-    Row {
-        name: "deflate64k",
-        title: "permessage-deflate, 10 connections, 64 KiB of JSON, 1 in flight",
-        work: deflate(10, 64 << 10),
-    },
-    Row {
-        name: "idle-deflate",
-        title: "permessage-deflate, 300 idle connections after 60 × 1 KiB of JSON each",
-        work: idle_deflate(300, 60),
-    },
-    Row {
-        name: "idle-agreed",
-        title: "permessage-deflate, 1,000 idle connections that agreed and said nothing",
-        work: idle_deflate(1000, 0),
-    },
+    row("pipeline", "50 connections, 20 B, 64 in flight", echo(50, 20, 64, Payload::Binary)),
+    row("ping1", "1 connection, 20 B, 1 in flight", ping(1, 20)),
+    row("ping50", "50 connections, 20 B, 1 in flight", ping(50, 20)),
+    row("ping1000", "1,000 connections, 20 B, 1 in flight", ping(1000, 20)),
+    row("16k", "10 connections, 16 KiB, 4 in flight", echo(10, 16 << 10, 4, Payload::Binary)),
+    row("1m-binary", "10 connections, 1 MiB binary, 1 in flight", ping(10, 1 << 20)),
+    row(
+        "1m-ascii",
+        "10 connections, 1 MiB ASCII text, 1 in flight",
+        echo(10, 1 << 20, 1, Payload::Ascii),
+    ),
+    row(
+        "1m-cjk",
+        "10 connections, 1 MiB CJK text, 1 in flight",
+        echo(10, 1 << 20, 1, Payload::Cjk),
+    ),
+    row("churn1", "connect, handshake, echo, close; 1 client", Work::Churn { clients: 1 }),
+    row("churn", "connect, handshake, echo, close; 10 clients", Work::Churn { clients: 10 }),
+    row("idle", "8,000 idle connections", Work::Idle { connections: 8000 }),
+    row(
+        "deflate64",
+        "permessage-deflate, 50 connections, 64 B of JSON, 1 in flight",
+        deflate(50, 64),
+    ),
+    row(
+        "deflate1k",
+        "permessage-deflate, 50 connections, 1 KiB of JSON, 1 in flight",
+        deflate(50, 1 << 10),
+    ),
+    row(
+        "deflate64k",
+        "permessage-deflate, 10 connections, 64 KiB of JSON, 1 in flight",
+        deflate(10, 64 << 10),
+    ),
+    row(
+        "idle-deflate",
+        "permessage-deflate, 300 idle connections after 60 × 1 KiB of JSON each",
+        idle_deflate(300, 60),
+    ),
+    row(
+        "idle-agreed",
+        "permessage-deflate, 1,000 idle connections that agreed and said nothing",
+        idle_deflate(1000, 0),
+    ),
+    over_tls("tls64", "TLS, 50 connections, 64 B, 1 in flight", ping(50, 64)),
+    over_tls("tls1k", "TLS, 50 connections, 1 KiB, 1 in flight", ping(50, 1 << 10)),
+    over_tls("tls64k", "TLS, 10 connections, 64 KiB, 1 in flight", ping(10, 64 << 10)),
+    over_tls("tls1m", "TLS, 10 connections, 1 MiB, 1 in flight", ping(10, 1 << 20)),
+    over_tls(
+        "tls-handshake",
+        "TLS, connect, both handshakes, echo, close; 10 clients",
+        Work::Churn { clients: 10 },
+    ),
+    over_tls("idle-tls", "TLS, 1,000 idle connections", Work::Idle { connections: 1000 }),
 ];

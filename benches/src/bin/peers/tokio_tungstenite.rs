@@ -2,9 +2,13 @@
 //! core, that is one worker.
 
 use std::io;
+use std::sync::Arc;
 
+use barews::rustls::ServerConfig;
 use futures_util::{SinkExt, StreamExt, TryStreamExt, future};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
 use tokio_tungstenite::accept_async;
 use tokio_tungstenite::tungstenite::Result;
 
@@ -21,8 +25,20 @@ pub(crate) async fn serve(addr: &str, batch: bool) -> io::Result<()> {
     }
 }
 
+/// Over the stream of tokio-rustls, as it comes with the library.
+#[tokio::main]
+pub(crate) async fn serve_tls(addr: &str, config: Arc<ServerConfig>) -> io::Result<()> {
+    let (listener, acceptor) = (TcpListener::bind(addr).await?, TlsAcceptor::from(config));
+    loop {
+        let (stream, _) = listener.accept().await?;
+        stream.set_nodelay(true)?;
+        let acceptor = acceptor.clone();
+        tokio::spawn(async move { send_each(acceptor.accept(stream).await?).await });
+    }
+}
+
 /// The example `autobahn-server`.
-async fn send_each(stream: TcpStream) -> Result<()> {
+async fn send_each(stream: impl AsyncRead + AsyncWrite + Unpin) -> Result<()> {
     let mut socket = accept_async(stream).await?;
     while let Some(message) = socket.next().await {
         let message = message?;

@@ -4,14 +4,19 @@
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::AsRawFd;
+use std::sync::Arc;
 use std::thread;
 
+use barews::rustls::{ServerConfig, ServerConnection, StreamOwned};
 use nix::sys::socket::{MsgFlags, recv};
 use tungstenite::{Error, Result, WebSocket, accept};
 
-pub(crate) fn serve(addr: &str, echo: fn(TcpStream) -> Result<()>) -> io::Result<()> {
+pub(crate) fn serve(
+    addr: &str,
+    echo: impl Fn(TcpStream) -> Result<()> + Clone + Send + 'static,
+) -> io::Result<()> {
     for stream in TcpListener::bind(addr)?.incoming() {
-        let stream = stream?;
+        let (stream, echo) = (stream?, echo.clone());
         thread::spawn(move || {
             stream.set_nodelay(true)?;
             echo(stream)
@@ -20,8 +25,16 @@ pub(crate) fn serve(addr: &str, echo: fn(TcpStream) -> Result<()>) -> io::Result
     Ok(())
 }
 
+/// Over the blocking stream that rustls has.
+pub(crate) fn serve_tls(addr: &str, config: Arc<ServerConfig>) -> io::Result<()> {
+    serve(addr, move |stream| {
+        let session = ServerConnection::new(Arc::clone(&config)).map_err(io::Error::other)?;
+        send_each(StreamOwned::new(session, stream))
+    })
+}
+
 /// The example: `send` writes and flushes.
-pub(crate) fn send_each(stream: TcpStream) -> Result<()> {
+pub(crate) fn send_each(stream: impl Read + Write) -> Result<()> {
     let mut socket = handshake(stream)?;
     loop {
         let message = socket.read()?;

@@ -2,7 +2,7 @@
 //! Every reply is checked. Without protocol it is connect, echo, close.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::TcpStream;
+use std::net::Shutdown;
 use std::time::{Duration, Instant};
 
 use barews::MessageType;
@@ -13,6 +13,7 @@ use nix::sys::epoll::EpollEvent;
 use crate::args::Options;
 use crate::load::client;
 use crate::load::histogram::Histogram;
+use crate::load::stream::Stream;
 use crate::load::wait::Waiter;
 use crate::outcome::Outcome;
 use crate::results::Figures;
@@ -61,7 +62,7 @@ struct Churn<'a> {
 }
 
 struct Client {
-    stream: TcpStream,
+    stream: Stream,
     begun: Instant,
     step: Step,
     /// What has come in this step.
@@ -122,9 +123,8 @@ impl<'a> Churn<'a> {
     fn begin(&self, i: usize) -> Outcome<Client> {
         let begun = Instant::now();
         // On loopback this does not wait, unless the server's queue is full.
-        let mut stream = TcpStream::connect(self.server.addr)?;
-        stream.set_nodelay(true)?;
-        stream.set_nonblocking(true)?;
+        let mut stream = client::connect(self.server)?;
+        stream.tcp().set_nonblocking(true)?;
         self.waiter.add(&stream, i)?;
         let step = match self.server.contestant.is_raw() {
             true => Step::Echo,
@@ -159,7 +159,7 @@ impl<'a> Churn<'a> {
             },
             Step::Echo if client.input == self.reply => {
                 match raw {
-                    true => client.stream.shutdown(std::net::Shutdown::Write)?,
+                    true => client.stream.tcp().shutdown(Shutdown::Write)?,
                     false => client.stream.write_all(&self.close)?,
                 }
                 client.step = Step::Close;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use barews_benches::sample::ACCEPT_KEY;
 
 use crate::load::extension::{self, Agreement};
+use crate::load::stream::Stream;
 use crate::outcome::Outcome;
 use crate::server::Server;
 
@@ -35,8 +36,13 @@ pub(crate) fn is_accepted(bytes: &[u8]) -> Option<bool> {
     Some(switches && lines.any(is_key))
 }
 
+/// Connects, over TLS where the server speaks it.
+pub(crate) fn connect(server: &Server) -> Outcome<Stream> {
+    Stream::new(TcpStream::connect(server.addr)?, server.tls.clone())
+}
+
 /// Connects and, unless the server is without protocol, goes through the handshake.
-pub(crate) fn open(server: &Server) -> Outcome<TcpStream> {
+pub(crate) fn open(server: &Server) -> Outcome<Stream> {
     if server.contestant.is_raw() {
         return connect(server);
     }
@@ -48,7 +54,7 @@ pub(crate) fn open(server: &Server) -> Outcome<TcpStream> {
 pub(crate) fn open_offering(
     server: &Server,
     count: usize,
-) -> Outcome<(Vec<TcpStream>, Option<Agreement>)> {
+) -> Outcome<(Vec<Stream>, Option<Agreement>)> {
     let (mut streams, mut agreements) = (Vec::with_capacity(count), Vec::with_capacity(count));
     for _ in 0..count {
         let (stream, head) = handshake(server, extension::OFFER)?;
@@ -64,16 +70,10 @@ pub(crate) fn open_offering(
     }
 }
 
-fn connect(server: &Server) -> Outcome<TcpStream> {
-    let stream = TcpStream::connect(server.addr)?;
-    stream.set_nodelay(true)?;
-    Ok(stream)
-}
-
 /// The connection, and the head of the 101.
-fn handshake(server: &Server, more: &str) -> Outcome<(TcpStream, Vec<u8>)> {
+fn handshake(server: &Server, more: &str) -> Outcome<(Stream, Vec<u8>)> {
     let mut stream = connect(server)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.tcp().set_read_timeout(Some(PATIENCE))?;
     stream.write_all(&request(server.addr, more))?;
     let mut reply = Vec::new();
     let mut buf = [0; 1024];

@@ -2,6 +2,7 @@
 
 pub(crate) mod histogram;
 pub(crate) mod extension;
+pub(crate) mod stream;
 pub(crate) mod client;
 pub(crate) mod script;
 pub(crate) mod deflate;

@@ -6,13 +6,13 @@
 
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};
-use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use nix::sys::epoll::{EpollEvent, EpollFlags};
 
 use crate::load::histogram::Histogram;
 use crate::load::script::Script;
+use crate::load::stream::Stream;
 use crate::load::wait::Waiter;
 use crate::outcome::Outcome;
 
@@ -42,7 +42,7 @@ pub(crate) struct Traffic<S: Script> {
 }
 
 struct Connection<R> {
-    stream: TcpStream,
+    stream: Stream,
     /// Messages that have been begun.
     messages: u64,
     /// Bytes that have been sent, and those that should be.
@@ -57,14 +57,14 @@ struct Connection<R> {
 impl<S: Script> Traffic<S> {
     /// The connections have been opened, and nothing was said yet.
     pub(crate) fn new(
-        streams: Vec<TcpStream>,
+        streams: Vec<Stream>,
         script: S,
         depth: usize,
         waiter: Waiter,
     ) -> Outcome<Self> {
         let mut connections = Vec::with_capacity(streams.len());
         for (i, stream) in streams.into_iter().enumerate() {
-            stream.set_nonblocking(true)?;
+            stream.tcp().set_nonblocking(true)?;
             waiter.add(&stream, i)?;
             connections.push(Connection {
                 stream,
@@ -207,7 +207,8 @@ impl<S: Script> Traffic<S> {
                 Err(error) => return Err(error.into()),
             }
         }
-        let waits = connection.sent < connection.to_send;
+        connection.stream.flush()?;
+        let waits = connection.sent < connection.to_send || connection.stream.waits_to_send();
         if waits != connection.waits_to_write {
             connection.waits_to_write = waits;
             self.waiter.change(&connection.stream, i, waits)?;

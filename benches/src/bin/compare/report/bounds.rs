@@ -75,6 +75,12 @@ const BOUNDS: &[Bound] = &[
     bound("deflate64k", Cpu, One("uwebsockets"), 0.6),
     bound("idle-deflate", Idle, Plain, 18.0),
     bound("idle-agreed", Idle, Plain, AGREED),
+    bound("tls64", Cpu, EveryPeer, 1.0),
+    bound("tls1k", Cpu, EveryPeer, 1.0),
+    bound("tls64k", Cpu, EveryPeer, 1.0),
+    bound("tls1m", Cpu, EveryPeer, 1.0),
+    bound("tls-handshake", Cpu, EveryPeer, 1.0),
+    bound("idle-tls", Idle, EveryPeer, 0.5),
 ];
 
 /// A line of the table: work, bound, what was reached, what frames alone reach, the verdict.

@@ -15,8 +15,10 @@ pub(crate) fn all(results: &Results) -> String {
         results.seconds,
         results.peers.join(", "),
     );
-    out.push_str(&ratios(results, "How many times as good barews is", false));
-    out.push_str(&ratios(results, "The same with permessage-deflate", true));
+    let deflates = |row: &Row| row.work.offers_deflate();
+    out.push_str(&ratios(results, "How many times as good barews is", |r| !deflates(r) && !r.tls));
+    out.push_str(&ratios(results, "The same with permessage-deflate", deflates));
+    out.push_str(&ratios(results, "The same over TLS", |row| row.tls));
     let verdicts = bounds::verdicts(results);
     if !verdicts.is_empty() {
         out.push_str("\n### Bounds\n\n");
@@ -39,10 +41,9 @@ fn medians<'a>(
     CONTESTANTS.iter().filter_map(|server| Some((server, results.median(row.name, server.name)?)))
 }
 
-/// For each row, with permessage-deflate or without, and each other server, how many times as good
-/// barews is.
-fn ratios(results: &Results, title: &str, deflate: bool) -> String {
-    let rows = || ROWS.iter().filter(|row| row.work.offers_deflate() == deflate);
+/// For each of these rows and each other server, how many times as good barews is.
+fn ratios(results: &Results, title: &str, is_in: impl Fn(&Row) -> bool) -> String {
+    let rows = || ROWS.iter().filter(|row| is_in(row));
     let measured = |server: &&Contestant| {
         rows().any(|row| results.runs.iter().any(|r| r.row == row.name && r.server == server.name))
     };
@@ -51,8 +52,9 @@ fn ratios(results: &Results, title: &str, deflate: bool) -> String {
     for row in rows() {
         let Some(ours) = results.median(row.name, "barews") else { continue };
         let (what, figure): (_, fn(&Figures) -> f64) = match row.work {
-            Work::Echo(_) => ("messages/s", |f| 1.0 / f.rate),
-            Work::Churn { .. } | Work::Deflate(_) => ("CPU saved", |f| f.cpu_us),
+            Work::Echo(_) if !row.tls => ("messages/s", |f| 1.0 / f.rate),
+            // The load generator has as much work as the server, or more: it sets the rate.
+            Work::Echo(_) | Work::Churn { .. } | Work::Deflate(_) => ("CPU saved", |f| f.cpu_us),
             Work::Idle { .. } | Work::IdleDeflate { .. } => {
                 ("memory saved", |f| f.idle_kib.unwrap_or(f64::NAN))
             }
