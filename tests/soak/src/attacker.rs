@@ -2,20 +2,23 @@
 
 use std::cell::{Cell, RefCell};
 use std::io;
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use mio::net::TcpStream;
 
 use crate::reactor::{Next, Peer, Wake};
-use crate::socket;
+use crate::stream::{Stream, Target};
 
 /// How much is written before the others have their turn, in bytes.
 const TURN: usize = 64 << 10;
 
+/// How many records of one byte are written at once: each has 22 bytes more.
+const TINY_RECORDS: usize = 1 << 10;
+
 /// One way to attack.
 pub(crate) struct Kind {
     pub(crate) name: &'static str,
+    pub(crate) wire: Wire,
     /// How many of them there are at any time.
     pub(crate) count: usize,
     /// Sent at once.
@@ -33,6 +36,21 @@ pub(crate) struct Kind {
     pub(crate) deadline: Duration,
     /// How much the kernel may hold for this peer in each direction, in bytes.
     pub(crate) buffer: usize,
+}
+
+/// How bytes get to a server that speaks TLS. One that does not gets them as they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wire {
+    /// As they are, to the one as to the other.
+    Tcp,
+    /// In records as long as may be.
+    Tls,
+    /// In records of one byte.
+    TinyRecords,
+    /// In long ones, what is sent over and over behind so many KeyUpdates each time.
+    KeyUpdates(usize),
+    /// In long ones, but what is sent over and over is sent as it is.
+    Forged,
 }
 
 /// From when the age of a connection counts.
@@ -77,7 +95,9 @@ pub(crate) struct Fate {
 pub(crate) struct Attacker<'a> {
     pub(crate) kind: &'a Kind,
     fate: &'a RefCell<Fate>,
-    stream: TcpStream,
+    stream: Stream,
+    /// Nothing of its own can be sent yet.
+    in_handshake: bool,
     /// When its clock started; `None` while it connects.
     since: Option<Instant>,
     /// How much has been sent, in bytes.
@@ -98,15 +118,20 @@ impl<'a> Attacker<'a> {
     ///
     /// Those of the system this runs on.
     pub(crate) fn connect(
-        server: SocketAddr,
+        server: &Target,
         number: usize,
         kind: &'a Kind,
         fate: &'a RefCell<Fate>,
     ) -> io::Result<Self> {
+        let stream = match kind.wire {
+            Wire::Tcp => Stream::connect(&server.plain(), number, Some(kind.buffer))?,
+            _ => Stream::connect(server, number, Some(kind.buffer))?,
+        };
         Ok(Self {
             kind,
             fate,
-            stream: socket::connect(server, number, Some(kind.buffer))?,
+            stream,
+            in_handshake: true,
             since: None,
             sent: 0,
             allowed: 0,
@@ -133,7 +158,7 @@ impl<'a> Attacker<'a> {
     fn run(&mut self, wake: &Wake, scratch: &mut [u8]) -> Result<Next, Over> {
         let now = wake.now;
         if self.since.is_none() {
-            match socket::is_connected(&self.stream) {
+            match self.stream.is_connected() {
                 Ok(false) => return Ok(Next::Socket),
                 Ok(true) => {
                     self.since = Some(Instant::now());
@@ -152,6 +177,12 @@ impl<'a> Attacker<'a> {
         if wake.moved && self.kind.clock == Clock::Moved {
             self.since = Some(now);
         }
+        if self.in_handshake {
+            self.in_handshake = !self.stream.handshake().map_err(|_| Over)?;
+            if self.in_handshake {
+                return Ok(Next::Socket);
+            }
+        }
         let beats = self.kind.pace.is_some() || self.kind.reads > 0;
         if beats && self.next_beat <= now {
             self.next_beat = now + self.kind.beat;
@@ -169,7 +200,7 @@ impl<'a> Attacker<'a> {
     fn read(&mut self, scratch: &mut [u8]) -> Result<(), Over> {
         if self.kind.reads > 0 {
             let len = self.kind.reads.min(scratch.len());
-            match socket::read(&self.stream, &mut scratch[..len]) {
+            match self.stream.read(&mut scratch[..len]) {
                 Ok(Some(0)) if self.kind.end == End::Half => return Err(Over),
                 Ok(_) => {}
                 Err(_) => return Err(Over),
@@ -197,12 +228,13 @@ impl<'a> Attacker<'a> {
             if bytes.is_empty() {
                 return Ok(false);
             }
-            let len = match socket::write(&self.stream, bytes) {
+            let begun = self.sent >= kind.first.len();
+            let len = match send(&mut self.stream, kind.wire, bytes, begun) {
                 Ok(None) => return Ok(false),
                 Ok(Some(len)) => len,
                 Err(_) => return Err(Over),
             };
-            if kind.pace.is_some() && self.sent >= kind.first.len() {
+            if kind.pace.is_some() && begun {
                 self.allowed -= len;
             }
             self.sent += len;
@@ -216,9 +248,24 @@ impl<'a> Attacker<'a> {
     }
 }
 
+/// Sends bytes which are among those that come over and over, or not.
+fn send(stream: &mut Stream, wire: Wire, bytes: &[u8], again: bool) -> io::Result<Option<usize>> {
+    match (stream, wire) {
+        (Stream::Tls(tls), Wire::TinyRecords) => {
+            tls.write(&bytes[..bytes.len().min(TINY_RECORDS)], 1)
+        }
+        (Stream::Tls(tls), Wire::KeyUpdates(count)) if again => {
+            tls.update_keys(count)?;
+            tls.write(bytes, bytes.len())
+        }
+        (Stream::Tls(tls), Wire::Forged) if again => tls.write_forged(bytes),
+        (stream, _) => stream.write(bytes),
+    }
+}
+
 impl Peer for Attacker<'_> {
     fn stream(&mut self) -> &mut TcpStream {
-        &mut self.stream
+        self.stream.tcp()
     }
 
     fn wake(&mut self, wake: &Wake, scratch: &mut [u8]) -> Next {

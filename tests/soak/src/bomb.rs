@@ -1,7 +1,6 @@
 //! A client that ends with a reset, at one of many points of the conversation.
 
 use std::io;
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use mio::net::TcpStream;
@@ -9,6 +8,7 @@ use mio::net::TcpStream;
 use crate::frame::{self, BINARY, CLOSE, FIN, PING, REQUEST, TEXT};
 use crate::reactor::{Next, Peer, Wake};
 use crate::socket;
+use crate::stream::{Stream, Target};
 
 /// After this, the reset comes in any case.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -16,6 +16,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// Where the conversation is cut.
 pub(crate) struct Point {
     pub(crate) name: &'static str,
+    /// Without TLS, whatever the server speaks.
+    below_tls: bool,
     /// Sent first.
     before: Vec<u8>,
     /// Sent once the server has answered the request; `None` to not wait for that.
@@ -23,7 +25,7 @@ pub(crate) struct Point {
 }
 
 pub(crate) struct Bomb<'a> {
-    stream: TcpStream,
+    stream: Stream,
     pub(crate) point: &'a Point,
     stage: Stage,
     start: Instant,
@@ -45,7 +47,7 @@ enum Stage {
 pub(crate) fn points() -> Vec<Point> {
     let point = |name, before: &[u8], after: Option<&[u8]>| {
         let (before, after) = (before.to_vec(), after.map(<[u8]>::to_vec));
-        Point { name, before, after }
+        Point { name, below_tls: false, before, after }
     };
     let text = frame::frame(FIN | TEXT, b"hello");
     let close = frame::frame(FIN | CLOSE, &1000_u16.to_be_bytes());
@@ -70,15 +72,32 @@ pub(crate) fn points() -> Vec<Point> {
     ]
 }
 
+/// Those in the handshake of TLS, where this is what a client says first.
+pub(crate) fn points_in_tls(hello: &[u8]) -> Vec<Point> {
+    let point =
+        |name, before: &[u8]| Point { name, below_tls: true, before: before.to_vec(), after: None };
+    vec![
+        point("connected, no TLS", b""),
+        point("a byte of a ClientHello", &hello[..1]),
+        point("half a ClientHello", &hello[..hello.len() / 2]),
+        point("ClientHello", hello),
+        point("ClientHello, and again", &[hello, hello].concat()),
+        point("a request without TLS", REQUEST),
+    ]
+}
+
 impl<'a> Bomb<'a> {
     /// Starts to connect.
     ///
     /// # Errors
     ///
     /// Those of the system this runs on.
-    pub(crate) fn connect(server: SocketAddr, number: usize, point: &'a Point) -> io::Result<Self> {
+    pub(crate) fn connect(server: &Target, number: usize, point: &'a Point) -> io::Result<Self> {
         Ok(Self {
-            stream: socket::connect(server, number, None)?,
+            stream: match point.below_tls {
+                true => Stream::connect(&server.plain(), number, None)?,
+                false => Stream::connect(server, number, None)?,
+            },
             point,
             stage: Stage::Connecting,
             start: Instant::now(),
@@ -89,14 +108,18 @@ impl<'a> Bomb<'a> {
 
     /// Resets the connection.
     pub(crate) fn go_off(self) {
-        socket::reset(self.stream);
+        socket::reset(self.stream.into_tcp());
     }
 
     /// Goes on as far as it can; whether to the point, or else to a failure.
     fn run(&mut self, scratch: &mut [u8]) -> io::Result<bool> {
         loop {
             self.stage = match self.stage {
-                Stage::Connecting if !socket::is_connected(&self.stream)? => return Ok(false),
+                Stage::Connecting
+                    if !self.stream.is_connected()? || !self.stream.handshake()? =>
+                {
+                    return Ok(false);
+                }
                 Stage::Connecting => Stage::Before(0),
                 Stage::Before(at) => {
                     let (len, now) = (self.point.before.len(), self.send(&self.point.before, at)?);
@@ -107,7 +130,7 @@ impl<'a> Bomb<'a> {
                         _ => Stage::Before(now),
                     }
                 }
-                Stage::Waiting => match socket::read(&self.stream, scratch)? {
+                Stage::Waiting => match self.stream.read(scratch)? {
                     None => return Ok(false),
                     Some(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
                     Some(len) => {
@@ -134,17 +157,17 @@ impl<'a> Bomb<'a> {
     }
 
     /// Sends from `at` on; how far it came, which is `at` again if there is no room.
-    fn send(&self, bytes: &[u8], at: usize) -> io::Result<usize> {
+    fn send(&mut self, bytes: &[u8], at: usize) -> io::Result<usize> {
         if at == bytes.len() {
             return Ok(at);
         }
-        Ok(at + socket::write(&self.stream, &bytes[at..])?.unwrap_or(0))
+        Ok(at + self.stream.write(&bytes[at..])?.unwrap_or(0))
     }
 }
 
 impl Peer for Bomb<'_> {
     fn stream(&mut self) -> &mut TcpStream {
-        &mut self.stream
+        self.stream.tcp()
     }
 
     fn wake(&mut self, wake: &Wake, scratch: &mut [u8]) -> Next {

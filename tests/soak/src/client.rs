@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use mio::net::TcpStream;
@@ -10,7 +9,7 @@ use mio::net::TcpStream;
 use crate::echo::{Came, Echoes};
 use crate::frame::{self, Stretch};
 use crate::reactor::{Next, Peer, Wake};
-use crate::socket;
+use crate::stream::{Stream, Target};
 use crate::tally::Shared;
 
 /// When a client sends.
@@ -25,7 +24,7 @@ pub(crate) enum Habit {
 }
 
 pub(crate) struct Client {
-    stream: TcpStream,
+    stream: Stream,
     tally: Shared,
     habit: Habit,
     number: usize,
@@ -71,13 +70,13 @@ impl Client {
     ///
     /// Those of the system this runs on.
     pub(crate) fn connect(
-        server: SocketAddr,
+        server: &Target,
         number: usize,
         habit: Habit,
         tally: &Shared,
     ) -> io::Result<Self> {
         Ok(Self {
-            stream: socket::connect(server, number, None)?,
+            stream: Stream::connect(server, number, None)?,
             tally: tally.clone(),
             habit,
             number,
@@ -158,7 +157,7 @@ impl Client {
 
     fn run(&mut self, now: Instant, scratch: &mut [u8]) -> Result<Next, Over> {
         if self.state == State::Connecting {
-            if !socket::is_connected(&self.stream).map_err(|error| fault("connecting", &error))? {
+            if !self.stream.is_connected().map_err(|error| fault("connecting", &error))? {
                 return Ok(Next::Socket);
             }
             self.put_bytes(self.offer.map_or_else(|| frame::REQUEST.to_vec(), frame::request));
@@ -221,7 +220,7 @@ impl Client {
                 self.out.pop_front();
                 continue;
             }
-            match socket::write(&self.stream, bytes) {
+            match self.stream.write(bytes) {
                 Ok(None) => return Ok(()),
                 Ok(Some(len)) => *at += len,
                 Err(error) => return Err(fault(self.when(), &error)),
@@ -233,7 +232,7 @@ impl Client {
     /// Reads until there is no more, or for a while; whether the latter.
     fn read(&mut self, scratch: &mut [u8]) -> Result<bool, Over> {
         for _ in 0..4 {
-            let len = match socket::read(&self.stream, scratch) {
+            let len = match self.stream.read(scratch) {
                 Ok(None) => return Ok(false),
                 Ok(Some(0)) if self.state == State::Closed => return Err(Over::new()),
                 Ok(Some(0)) => return Err(format!("the end of the stream {}", self.when())),
@@ -242,7 +241,7 @@ impl Client {
             };
             self.take(&scratch[..len]).map_err(|what| format!("{what} {}", self.when()))?;
             // A short read has emptied the socket; but behind the last bytes may be the end.
-            if len < scratch.len() && !self.ended {
+            if self.stream.is_drained(len, scratch.len()) && !self.ended {
                 return Ok(false);
             }
         }
@@ -300,7 +299,7 @@ impl Client {
 
 impl Peer for Client {
     fn stream(&mut self) -> &mut TcpStream {
-        &mut self.stream
+        self.stream.tcp()
     }
 
     fn wake(&mut self, wake: &Wake, scratch: &mut [u8]) -> Next {

@@ -1,7 +1,6 @@
 //! Honest clients in a thread of their own: how they fare while others misbehave must not depend
 //! on how busy the harness is with those.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
@@ -11,6 +10,7 @@ use std::time::{Duration, Instant};
 use crate::client::Habit;
 use crate::plan::{finish, open_with};
 use crate::reactor::Reactor;
+use crate::stream::Target;
 use crate::tally::Tally;
 
 pub(crate) struct Company {
@@ -22,7 +22,7 @@ impl Company {
     /// Opens `count` connections that echo messages of `len` bytes `every` so often, and returns
     /// when they are open, or have failed to. They take these offers in turn, if there are any.
     pub(crate) fn start(
-        server: SocketAddr,
+        server: Target,
         count: usize,
         every: Duration,
         len: usize,
@@ -34,7 +34,14 @@ impl Company {
             let stop = Arc::clone(&stop);
             move || {
                 let (mut reactor, tally) = (Reactor::new(), Tally::shared());
-                open_with(&mut reactor, server, 0..count, Habit::Every(every, len), offers, &tally);
+                open_with(
+                    &mut reactor,
+                    &server,
+                    0..count,
+                    Habit::Every(every, len),
+                    offers,
+                    &tally,
+                );
                 let _ = ready.send(());
                 while !stop.load(Ordering::Relaxed) {
                     reactor.turn(Instant::now() + Duration::from_millis(100));

@@ -13,6 +13,7 @@ mod echo;
 mod frame;
 mod histogram;
 mod hostile;
+mod identity;
 mod knock;
 mod payload;
 mod plan;
@@ -23,6 +24,7 @@ mod run;
 mod selftest;
 mod server;
 mod socket;
+mod stream;
 mod tally;
 
 use std::path::PathBuf;

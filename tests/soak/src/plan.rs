@@ -1,13 +1,16 @@
 //! For how long, against what, and at which scale a run is held.
 
-use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::client::{Client, Habit};
+use crate::identity::Identity;
 use crate::probe::descriptor_limit;
 use crate::reactor::Reactor;
 use crate::report::NoReport;
 use crate::server::{Program, Server};
+use crate::stream::Target;
 use crate::tally::Shared;
 
 /// How many connections may be in their handshake at once. A listener of std lets 128 wait, and
@@ -55,6 +58,23 @@ impl Plan<'_> {
         self.program.start(options).map_err(|error| NoReport::NoServer(error.to_string()))
     }
 
+    /// The same with this certificate, and TLS on all that is said.
+    ///
+    /// # Errors
+    ///
+    /// If the server does not start.
+    pub(crate) fn start_tls(
+        &self,
+        identity: &Identity,
+        options: &[(&str, String)],
+    ) -> Result<Server, NoReport> {
+        let path = |path: &Path| path.display().to_string();
+        let tls = [("--tls-cert", path(&identity.certificate)), ("--tls-key", path(&identity.key))];
+        let mut server = self.start(&[&tls[..], options].concat())?;
+        server.tls = Some(Arc::clone(&identity.client));
+        Ok(server)
+    }
+
     /// A deadline for this run: the default, or less where a short run would not come to see it
     /// pass and the server lets us choose.
     pub(crate) fn deadline(&self, option: &'static str, default: Duration) -> Setting {
@@ -73,7 +93,7 @@ impl Setting {
 /// Opens connections with these numbers; whether all are open within half a minute.
 pub(crate) fn open(
     reactor: &mut Reactor<Client>,
-    server: SocketAddr,
+    server: &Target,
     numbers: std::ops::Range<usize>,
     habit: Habit,
     tally: &Shared,
@@ -84,7 +104,7 @@ pub(crate) fn open(
 /// The same with offers of extensions, which the clients take in turn, if there are any.
 pub(crate) fn open_with(
     reactor: &mut Reactor<Client>,
-    server: SocketAddr,
+    server: &Target,
     numbers: std::ops::Range<usize>,
     habit: Habit,
     offers: &[&'static str],

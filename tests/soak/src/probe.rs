@@ -47,6 +47,18 @@ impl Probe {
         looks[2]
     }
 
+    /// The memory in use once it is no more than `goal`, or else after `patience`.
+    pub(crate) fn memory_once(self, goal: u64, patience: Duration) -> u64 {
+        let start = Instant::now();
+        loop {
+            let rss = self.memory().rss;
+            if rss <= goal || start.elapsed() > patience {
+                return rss;
+            }
+            thread::sleep(Duration::from_millis(100));
+        }
+    }
+
     /// The most memory in use since the start or the last [`reset_peak`](Self::reset_peak).
     pub(crate) fn peak(self) -> u64 {
         kib(&self.read("status"), "VmHWM:")

@@ -1,5 +1,6 @@
 //! What a run did and what came of it.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::time::Duration;
 
@@ -73,6 +74,25 @@ impl Report {
         self.check(format!("{who}: failed"), tally.failures(), "0", tally.failed() == 0);
         let missing = tally.missing();
         self.check(format!("{who}: echoes missing"), missing, "0", missing == 0);
+    }
+
+    /// How long honest clients have to wait.
+    pub(crate) fn fare(&mut self, who: &str, tally: &Tally, p99: Duration) {
+        self.at_most(format!("{who}: echo p99"), tally.latency.quantile(0.99), p99, ms);
+        let [half, longest] = [0.5, 1.0].map(|part| ms(tally.latency.quantile(part)));
+        self.note(format!("{who}: p50, longest"), format!("{half}, {longest}"));
+    }
+
+    /// What the server says that it has must be what it had at the start.
+    pub(crate) fn settled(&mut self, before: &BTreeMap<String, f64>, server: &Server) {
+        let above = |(name, now): (String, f64)| {
+            let then = before.get(&name).copied().unwrap_or(0.0);
+            (now > then).then(|| format!("{name} {now}, was {then}"))
+        };
+        let above: Vec<String> = server.gauges().into_iter().filter_map(above).collect();
+        let measured = if above.is_empty() { "none".to_owned() } else { above.join("; ") };
+        let what = format!("of {} gauges of /metrics above the start", before.len());
+        self.check(what, measured, "none", above.is_empty());
     }
 
     /// What was held must be back where it was.

@@ -55,6 +55,16 @@ const CASES: &[Case] = &[
     case("deflate", 4, "lose-last", &["plain clients: echoes", "compressing clients: echoes"]),
     case("deflate", 8, "hoard", &["memory when all have gone"]),
     case("deflate", 14, "patient", &["unfinished, silent", "unfinished, 4 MiB"]),
+    case("tls", 7, "none", &[]),
+    case("tls", 4, "slow-echo", &["healthy clients: echo p99"]),
+    case("tls", 4, "lose-last", &["healthy clients: echoes missing"]),
+    case("tls", 4, "leak-descriptor", &["descriptors at the end"]),
+    case(
+        "tls",
+        24,
+        "patient",
+        &["slowloris, silent", "slowloris, a byte of the request", "slow fragments", "ping flood"],
+    ),
 ];
 
 const fn case(

@@ -10,7 +10,10 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
+use barews::rustls::{ClientConfig, StreamOwned};
+
 use crate::probe::Probe;
+use crate::stream::Target;
 
 /// A program that serves, and which options it has.
 pub(crate) struct Program {
@@ -24,6 +27,8 @@ pub(crate) struct Program {
 pub(crate) struct Server {
     child: Child,
     pub(crate) addr: SocketAddr,
+    /// What its clients need, if it speaks TLS.
+    pub(crate) tls: Option<Arc<ClientConfig>>,
     pub(crate) probe: Probe,
     /// The first thing it said that no server should say.
     alarm: Arc<Mutex<Option<String>>>,
@@ -80,22 +85,26 @@ impl Program {
         };
         // Its first threads have started by then.
         thread::sleep(Duration::from_millis(200));
-        Ok(Server { child, addr, probe, alarm })
+        Ok(Server { child, addr, tls: None, probe, alarm })
     }
 }
 
 impl Server {
+    /// For its clients.
+    pub(crate) fn target(&self) -> Target {
+        Target { addr: self.addr, tls: self.tls.clone() }
+    }
+
     /// What the server itself says it has at present, by name: the gauges of its `/metrics`. Empty
     /// if it serves none.
     pub(crate) fn gauges(&self) -> BTreeMap<String, f64> {
         let ask = || -> io::Result<String> {
-            let mut stream = TcpStream::connect(self.addr)?;
+            let stream = TcpStream::connect(self.addr)?;
             stream.set_read_timeout(Some(Duration::from_secs(5)))?;
-            stream
-                .write_all(b"GET /metrics HTTP/1.1\r\nHost: soak\r\nConnection: close\r\n\r\n")?;
-            let mut answer = String::new();
-            stream.read_to_string(&mut answer)?;
-            Ok(answer)
+            match self.target().session() {
+                None => metrics(stream),
+                Some(session) => metrics(StreamOwned::new(session, stream)),
+            }
         };
         gauges(&ask().unwrap_or_default())
     }
@@ -107,6 +116,14 @@ impl Server {
         }
         self.alarm.lock().expect("no panic").clone()
     }
+}
+
+/// The answer to a request for `/metrics`.
+fn metrics(mut stream: impl Read + Write) -> io::Result<String> {
+    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: soak\r\nConnection: close\r\n\r\n")?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    Ok(answer)
 }
 
 /// Those whose type is gauge, of a text in the format of Prometheus.
@@ -133,6 +150,8 @@ fn listen(stderr: ChildStderr, address: &Sender<SocketAddr>, alarm: &Mutex<Optio
     for line in BufReader::new(stderr).split(b'\n').map_while(Result::ok) {
         let line = String::from_utf8_lossy(&line);
         if let Some((_, addr)) = line.split_once("listening on ") {
+            // With TLS that is `wss://ADDRESS and https://ADDRESS`.
+            let addr = addr.trim_start_matches("wss://").split(' ').next().unwrap_or_default();
             if let Ok(addr) = addr.trim().parse() {
                 // Only the first counts, and later nobody waits for one.
                 let _ = address.send(addr);

@@ -80,7 +80,12 @@ pub(crate) fn reset(stream: TcpStream) {
     drop(stream);
 }
 
-fn pending(result: io::Result<usize>) -> io::Result<Option<usize>> {
+/// `None` for what is not possible now.
+///
+/// # Errors
+///
+/// All others.
+pub(crate) fn pending(result: io::Result<usize>) -> io::Result<Option<usize>> {
     match result {
         Ok(len) => Ok(Some(len)),
         Err(error) => match error.kind() {

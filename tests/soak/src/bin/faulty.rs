@@ -3,11 +3,15 @@
 
 use std::fs::File;
 use std::process::exit;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
+use barews::rustls::ServerConfig;
+use barews::rustls::crypto::ring;
+use barews::rustls::pki_types::pem::PemObject;
+use barews::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use barews::{BoxError, Config, Connection, Deflate, Message, Server, Timeouts};
 
 /// What leaks is kept here, in use as far as anybody can tell.
@@ -18,12 +22,13 @@ static MESSAGES: AtomicU64 = AtomicU64::new(0);
 
 const OPTIONS: &str = "--max-connections --max-connections-per-ip --max-assembling --deflate \
     --deflate-memory --handshake-timeout --message-timeout --ping-after --idle-timeout \
-    --write-timeout --close-timeout";
+    --write-timeout --close-timeout --tls-cert --tls-key";
 
 fn main() -> std::io::Result<()> {
     let fault = std::env::var("FAULT").unwrap_or_default();
     let mut config = Config { stack_size: Some(128 << 10), ..Config::default() };
     let mut addr = "127.0.0.1:0".to_owned();
+    let (mut certificate, mut key) = (None, None);
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
         if arg == "--help" {
@@ -39,6 +44,17 @@ fn main() -> std::io::Result<()> {
             continue;
         }
         let value = args.next().unwrap_or_default();
+        match arg.as_str() {
+            "--tls-cert" => {
+                certificate = Some(value);
+                continue;
+            }
+            "--tls-key" => {
+                key = Some(value);
+                continue;
+            }
+            _ => {}
+        }
         let number: u64 = value.trim_end_matches("ms").parse().expect("a number");
         let timeouts = &mut config.timeouts;
         let timeout = match arg.as_str() {
@@ -78,9 +94,22 @@ fn main() -> std::io::Result<()> {
         "no-cap" => config.limits.max_connections = usize::MAX,
         _ => {}
     }
-    let server = Server::bind(addr)?.config(config);
+    let mut server = Server::bind(addr)?.config(config);
+    if let (Some(certificate), Some(key)) = (certificate, key) {
+        server = server.tls(tls(&certificate, &key));
+    }
     eprintln!("faulty: listening on {}", server.local_addr().unwrap());
     server.run(move |conn| serve(conn, &fault))
+}
+
+fn tls(certificate: &str, key: &str) -> Arc<ServerConfig> {
+    let chain = CertificateDer::pem_file_iter(certificate).expect("a file");
+    let chain = chain.collect::<Result<_, _>>().expect("certificates");
+    let key = PrivateKeyDer::from_pem_file(key).expect("a key");
+    let builder = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()));
+    let builder = builder.with_safe_default_protocol_versions().expect("the provider has them");
+    let config = builder.with_no_client_auth().with_single_cert(chain, key);
+    Arc::new(config.expect("a key for the certificate"))
 }
 
 fn serve(mut conn: Connection, fault: &str) -> Result<(), BoxError> {
@@ -101,6 +130,11 @@ fn serve(mut conn: Connection, fault: &str) -> Result<(), BoxError> {
         }
         "leak-descriptor" if leaks => OPENED.lock().expect("a lock").push(File::open("/dev/null")?),
         _ => {}
+    }
+    if conn.request().path().starts_with("/flood") {
+        loop {
+            conn.send(Message::Binary(&[7; 64 << 10]))?;
+        }
     }
     let mut buf = Vec::new();
     loop {

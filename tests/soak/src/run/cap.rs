@@ -53,8 +53,8 @@ pub(crate) fn run(plan: &Plan<'_>) -> Result<Report, NoReport> {
     let probe = server.probe;
     let held = probe.held();
     let (mut reactor, tally) = (Reactor::new(), Tally::shared());
-    let company = Company::start(server.addr, active, APART, LEN, &[]);
-    plan::open(&mut reactor, server.addr, active..cap, Habit::Told, &tally);
+    let company = Company::start(server.target(), active, APART, LEN, &[]);
+    plan::open(&mut reactor, &server.target(), active..cap, Habit::Told, &tally);
 
     let (full, cpu) = (probe.held(), probe.cpu());
     let crowd = storm(&server, plan.length, plan.count(KNOCKS), || {

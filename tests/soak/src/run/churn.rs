@@ -71,13 +71,13 @@ fn spell(
     before: Held,
     tally: &Shared,
 ) -> (Held, Memory) {
-    let mut reactor = Reactor::new();
+    let (mut reactor, target) = (Reactor::new(), server.target());
     let end = Instant::now() + length;
     let mut number = 0;
     while Instant::now() < end {
         // A server that refuses everything should not be asked a million times.
         while reactor.len() < at_once && tally.borrow().failed() < 100 {
-            match Client::connect(server.addr, number, Habit::Once(LEN), tally) {
+            match Client::connect(&target, number, Habit::Once(LEN), tally) {
                 Ok(client) => reactor.add(client),
                 Err(error) => tally.borrow_mut().fail(format!("no socket: {error}")),
             }

@@ -15,15 +15,13 @@ mod kinds;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::company::Company;
 use crate::hostile::{End, Fate, Hostile, Kind};
 use crate::plan::{AT_ONCE, Plan};
-use crate::probe::Probe;
 use crate::reactor::Reactor;
-use crate::report::{NoReport, Report, kib, mib, ms, secs};
+use crate::report::{NoReport, Report, kib, mib, secs};
 use crate::server::Server;
 use crate::tally::Tally;
 
@@ -91,15 +89,15 @@ pub(crate) fn run(plan: &Plan<'_>) -> Result<Report, NoReport> {
     let probe = server.probe;
     let (held, before, gauges) = (probe.held(), probe.steady_memory().rss, server.gauges());
 
-    let plain = Company::start(server.addr, HEALTHY / 2, APART, LEN, &[]);
-    let packed = Company::start(server.addr, HEALTHY / 2, APART, LEN, &OFFERS);
+    let plain = Company::start(server.target(), HEALTHY / 2, APART, LEN, &[]);
+    let packed = Company::start(server.target(), HEALTHY / 2, APART, LEN, &OFFERS);
     let siege = besiege(&server, &kinds, plan.length);
     let peak = probe.peak();
     let (plain, packed) = (plain.finish(), packed.finish());
     let after = probe.held_once(held, Duration::from_secs(5));
     let connections = (hostile + HEALTHY) as u64;
     let rest = before + connections * LEFT + BESIDE;
-    let left = memory_once(probe, rest, Duration::from_secs(5));
+    let left = probe.memory_once(rest, Duration::from_secs(5));
 
     let bytes: u64 = siege.fates.iter().map(|fate| fate.bytes).sum();
     report.done(format!(
@@ -117,9 +115,9 @@ pub(crate) fn run(plan: &Plan<'_>) -> Result<Report, NoReport> {
         secs(write.value),
     ));
     report.honest("plain clients", &plain);
-    fare(&mut report, "plain clients", &plain);
+    report.fare("plain clients", &plain, P99);
     nearly_honest(&mut report, "compressing clients", &packed);
-    fare(&mut report, "compressing clients", &packed);
+    report.fare("compressing clients", &packed, P99);
     let bound = before + connections * EACH + DEFLATE_MEMORY + 2 * ASSEMBLING + BESIDE;
     report.at_most("memory, peak", peak, bound, mib);
     report.note(
@@ -148,7 +146,7 @@ pub(crate) fn run(plan: &Plan<'_>) -> Result<Report, NoReport> {
     for (name, value) in &siege.gauges {
         report.note(format!("{name}, at the end of the siege"), value);
     }
-    settled(&mut report, &gauges, &server);
+    report.settled(&gauges, &server);
     report.back(held, after);
     report.alive(&mut server);
     Ok(report)
@@ -165,13 +163,6 @@ fn nearly_honest(report: &mut Report, who: &str, tally: &Tally) {
     let most = tally.sent / 1000 + 10 * refused;
     report.at_most(format!("{who}: echoes missing"), tally.missing(), most, |n| n.to_string());
     report.at_most(format!("{who}: refused with 1013"), refused, 5, |n| n.to_string());
-}
-
-/// How long honest clients have to wait.
-fn fare(report: &mut Report, who: &str, tally: &Tally) {
-    report.at_most(format!("{who}: echo p99"), tally.latency.quantile(0.99), P99, ms);
-    let [half, longest] = [0.5, 1.0].map(|part| ms(tally.latency.quantile(part)));
-    report.note(format!("{who}: p50, longest"), format!("{half}, {longest}"));
 }
 
 fn judge(report: &mut Report, kind: &Kind, fate: &Fate, siege: &Siege) {
@@ -212,30 +203,6 @@ fn judge(report: &mut Report, kind: &Kind, fate: &Fate, siege: &Siege) {
         let rate = fate.bytes as f64 / siege.time.as_secs_f64();
         let echoed = format!("{} of {}, {}/s sent", fate.echoed, fate.rounds, kib(rate as u64));
         report.check(format!("{name}: echoed"), echoed, "≥ 1", fate.echoed > 0);
-    }
-}
-
-/// What the server says that it has must be what it had at the start.
-fn settled(report: &mut Report, before: &BTreeMap<String, f64>, server: &Server) {
-    let above = |(name, now): (String, f64)| {
-        let then = before.get(&name).copied().unwrap_or(0.0);
-        (now > then).then(|| format!("{name} {now}, was {then}"))
-    };
-    let above: Vec<String> = server.gauges().into_iter().filter_map(above).collect();
-    let measured = if above.is_empty() { "none".to_owned() } else { above.join("; ") };
-    let what = format!("of {} gauges of /metrics above the start", before.len());
-    report.check(what, measured, "none", above.is_empty());
-}
-
-/// The memory in use once it is no more than `goal`, or else after `patience`.
-fn memory_once(probe: Probe, goal: u64, patience: Duration) -> u64 {
-    let start = Instant::now();
-    loop {
-        let rss = probe.memory().rss;
-        if rss <= goal || start.elapsed() > patience {
-            return rss;
-        }
-        thread::sleep(Duration::from_millis(100));
     }
 }
 

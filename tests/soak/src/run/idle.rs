@@ -29,7 +29,7 @@ pub(crate) fn run(plan: &Plan<'_>) -> Result<Report, NoReport> {
     let (held, before) = (probe.held(), probe.steady_memory());
 
     let start = Instant::now();
-    plan::open(&mut reactor, server.addr, 0..count, Habit::Told, &tally);
+    plan::open(&mut reactor, &server.target(), 0..count, Habit::Told, &tally);
     let opening = start.elapsed();
     let (start, cpu) = (Instant::now(), probe.cpu());
     plan::work(&mut reactor, start + plan.length);

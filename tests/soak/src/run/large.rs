@@ -25,7 +25,7 @@ pub(crate) fn run(plan: &Plan<'_>) -> Result<Report, NoReport> {
     let mut report = Report::new("large");
     let (mut reactor, tally) = (Reactor::new(), Tally::shared());
     let probe = server.probe;
-    plan::open(&mut reactor, server.addr, 0..count, Habit::Told, &tally);
+    plan::open(&mut reactor, &server.target(), 0..count, Habit::Told, &tally);
 
     // All start together, so that each round asks for as much memory as any other.
     let (start, cpu) = (Instant::now(), probe.cpu());

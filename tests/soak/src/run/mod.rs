@@ -1,5 +1,6 @@
 //! The runs.
 
+mod attackers;
 mod attack;
 mod burst;
 mod cap;
@@ -8,6 +9,7 @@ mod deflate;
 mod idle;
 mod large;
 mod steady;
+mod tls;
 
 use crate::plan::Plan;
 use crate::report::{NoReport, Report};
@@ -18,7 +20,7 @@ pub(crate) struct Run {
     pub(crate) hold: fn(&Plan<'_>) -> Result<Report, NoReport>,
 }
 
-pub(crate) const ALL: [Run; 8] = [
+pub(crate) const ALL: [Run; 9] = [
     Run { name: "steady", hold: steady::run },
     Run { name: "idle", hold: idle::run },
     Run { name: "churn", hold: churn::run },
@@ -27,4 +29,5 @@ pub(crate) const ALL: [Run; 8] = [
     Run { name: "cap", hold: cap::run },
     Run { name: "burst", hold: burst::run },
     Run { name: "deflate", hold: deflate::run },
+    Run { name: "tls", hold: tls::run },
 ];

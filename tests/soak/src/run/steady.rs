@@ -21,7 +21,7 @@ pub(crate) fn run(plan: &Plan<'_>) -> Result<Report, NoReport> {
     let mut server = plan.start(&[])?;
     let mut report = Report::new("steady");
     let (mut reactor, tally) = (Reactor::new(), Tally::shared());
-    plan::open(&mut reactor, server.addr, 0..count, Habit::Every(APART, LEN), &tally);
+    plan::open(&mut reactor, &server.target(), 0..count, Habit::Every(APART, LEN), &tally);
 
     let probe = server.probe;
     let (start, cpu, sent) = (Instant::now(), probe.cpu(), tally.borrow().sent);
