@@ -4,3 +4,5 @@ pub mod memory;
 pub mod sample;
 #[cfg(any(feature = "compare", feature = "deflate"))]
 pub mod deflate;
+#[cfg(feature = "tls")]
+pub mod tls;

@@ -9,12 +9,16 @@ use std::process::ExitCode;
 use barews::http::{Accept, HeadLimits, HeadParser, check};
 use barews::proto::{Decoder, DecoderLimits, Event, Header, OpCode, mask};
 use barews::{Config, Connection, MessageType, Upgrade};
+#[cfg(feature = "tls")]
+use barews::{SelfSigned, TlsStream};
 #[cfg(feature = "deflate")]
 use barews_benches::deflate::Compressor;
 use barews_benches::memory::Repeat;
 #[cfg(feature = "deflate")]
 use barews_benches::sample::json;
 use barews_benches::sample::{ACCEPT_KEY, CHROME, KEY, Payload, client_frame};
+#[cfg(feature = "tls")]
+use barews_benches::tls;
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -33,6 +37,10 @@ fn main() -> ExitCode {
         "deflate-echo-64" => deflate_echo(64, iterations),
         #[cfg(feature = "deflate")]
         "deflate-echo-1024" => deflate_echo(1024, iterations),
+        #[cfg(feature = "tls")]
+        "tls-echo-20" => tls_echo(20, iterations),
+        #[cfg(feature = "tls")]
+        "tls-echo-16384" => tls_echo(16 << 10, iterations),
         _ => return ExitCode::from(2),
     }
     ExitCode::SUCCESS
@@ -133,6 +141,21 @@ fn deflate_echo(len: usize, iterations: usize) {
     let config = Config { compression: Some(barews::Deflate::default()), ..Config::default() };
     let (mut conn, mut buf) = (connect(&frame, &config), Vec::new());
     assert!(conn.compression().is_some());
+    for _ in 0..iterations {
+        assert_eq!(measured_echo(&mut conn, &mut buf), len);
+    }
+}
+
+/// The same over TLS, a message in a record or two: both are decrypted, and what is sent encrypted.
+#[cfg(feature = "tls")]
+fn tls_echo(len: usize, iterations: usize) {
+    let identity = SelfSigned::new(["127.0.0.1"]).expect("randomness");
+    let frame = client_frame(OpCode::Binary, &Payload::Binary.bytes(len), KEY);
+    let client = tls::Client::new(&identity, CHROME, &frame, iterations);
+    let stream = TlsStream::new(client, identity.config()).expect("settings that can be used");
+    let upgrade = Upgrade::handshake(stream, &Config::default()).expect("a valid handshake");
+    let mut conn = upgrade.accept(&Accept::new()).expect("an open connection");
+    let mut buf = Vec::new();
     for _ in 0..iterations {
         assert_eq!(measured_echo(&mut conn, &mut buf), len);
     }
