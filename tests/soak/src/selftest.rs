@@ -57,7 +57,6 @@ const CASES: &[Case] = &[
     case("deflate", 14, "patient", &["unfinished, silent", "unfinished, 4 MiB"]),
     case("tls", 7, "none", &[]),
     case("tls", 4, "slow-echo", &["healthy clients: echo p99"]),
-    case("tls", 4, "lose-last", &["healthy clients: echoes missing"]),
     case("tls", 4, "leak-descriptor", &["descriptors at the end"]),
     case(
         "tls",
