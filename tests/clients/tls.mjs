@@ -102,7 +102,9 @@ test('what is agreed on: TLS 1.2 or 1.3, http/1.1 and nothing else', async () =>
     assert.deepEqual([socket.getProtocol(), socket.alpnProtocol, socket.authorized], [version, 'http/1.1', true]);
     socket.destroy();
   }
-  for (const options of [{ ALPNProtocols: ['h2'] }, { minVersion: 'TLSv1', maxVersion: 'TLSv1.1', ciphers: 'ALL:@SECLEVEL=0' }]) {
+  // Bun's TLS is not OpenSSL's, and has no such way to ask for what is old.
+  const old = Bun ? [] : [{ minVersion: 'TLSv1', maxVersion: 'TLSv1.1', ciphers: 'ALL:@SECLEVEL=0' }];
+  for (const options of [{ ALPNProtocols: ['h2'] }, ...old]) {
     const socket = tls.connect({ host: hostname, port, ...options });
     const [error] = await once(socket, 'error');
     assert.match(error.code, /ALERT|PROTOCOL/, error.code);
