@@ -107,7 +107,8 @@ impl ReadBuffer {
     pub(crate) fn filled(&mut self, len: usize) {
         self.unread = 0..len;
         self.longest = self.longest.max(len);
-        if len == self.size {
+        // Nearly will do: TLS takes a part of each read for itself.
+        if len >= self.size - self.size / 32 {
             self.full += 1;
             self.calm = 0;
             return;

@@ -6,7 +6,7 @@
 //!
 //! ```text
 //!   read    ciphertext ─▶ the caller's own buffer ─▶ [session] ─▶ plaintext, in the same buffer
-//!   write   plaintext, at most 64 KiB ─▶ [session] ─▶ ciphertext ─▶ [outgoing] ─▶ one call
+//!   write   plaintext, at most 80 KiB ─▶ [session] ─▶ ciphertext ─▶ [outgoing] ─▶ one call
 //! ```
 //!
 //! Whoever writes holds `outgoing`, so that ciphertext goes out in the order in which it was made.
@@ -88,7 +88,7 @@ const OVER: u8 = 3;
 
 /// How much is read in one call, in bytes. Its decryption is how long a writer may wait for the
 /// session.
-const MAX_READ: usize = 64 << 10;
+const MAX_READ: usize = 128 << 10;
 
 /// How long last words may take where there is no mode that does not block.
 const LAST_WORDS_TIMEOUT: Duration = Duration::from_millis(1);

@@ -51,8 +51,9 @@ struct Silent;
 /// A record with its header, in bytes, as long as it may be (RFC 5246 §6.2.3).
 const MAX_RECORD: usize = 5 + (16 << 10) + 2048;
 
-/// How much of memory a session may take for ciphertext on its way out, in bytes of plaintext.
-const MAX_PIECE: usize = 64 << 10;
+/// How much is encrypted for one call that writes, in bytes: a message of 64 KiB with its header, in
+/// five records. It is what a peer that does not read may hold.
+const MAX_PIECE: usize = 5 * (16 << 10);
 
 impl Read for Silent {
     fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
