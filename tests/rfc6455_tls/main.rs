@@ -49,6 +49,8 @@ mod receiving;
 mod request;
 #[path = "../rfc6455/resets.rs"]
 mod resets;
+#[path = "../rfc6455/running.rs"]
+mod running;
 #[path = "../rfc6455/sending.rs"]
 mod sending;
 #[path = "../rfc6455/serving.rs"]
@@ -61,3 +63,15 @@ mod slow;
 mod sources;
 #[path = "../rfc6455/text.rs"]
 mod text;
+
+/// What is tested over TCP is tested over TLS.
+#[test]
+fn no_file_is_left_out() {
+    let modules = |text: &'static str| {
+        let names = text.lines().filter_map(|line| line.strip_prefix("mod ")?.strip_suffix(';'));
+        names.filter(|name| !["binary", "faults", "syscalls"].contains(name)).collect::<Vec<_>>()
+    };
+    let all = modules(include_str!("../rfc6455/main.rs"));
+    assert!(all.len() > 20, "{all:?}");
+    assert_eq!(modules(include_str!("main.rs")), all);
+}
