@@ -9,7 +9,8 @@ use barews::{Accept, Chunk, Config, Connection, Deflate, Error, Message, Message
 use super::client::Response;
 use super::deflate::Inflater;
 use super::{
-    ACCEPT, Ended, Faults, Frame, PATIENCE, RawClient, Script, TestServer, close, echo, r0,
+    ACCEPT, Ended, Faults, Frame, PATIENCE, RawClient, Script, TestServer, close, echo, handshake,
+    r0,
 };
 
 /// The name of the extension, which is an offer by itself.
@@ -36,7 +37,7 @@ pub fn inflating(change: impl FnOnce(&mut Config, &mut Deflate)) -> Config {
 
 /// Opens a WebSocket with this offer; the client, and the answer to the offer.
 pub fn open(addr: SocketAddr, offer: &str) -> (RawClient, Option<String>) {
-    let mut client = RawClient::connect(addr);
+    let mut client = RawClient::connect_tls(addr);
     client.send(r0().add(format!("Sec-WebSocket-Extensions: {offer}")).bytes());
     let answer = upgraded(&client.read_response());
     (client, answer)
@@ -79,13 +80,20 @@ pub fn read_message(client: &mut RawClient, inflater: &mut Inflater) -> (bool, u
 /// A connection that has agreed to this offer and its client, both for the test to drive.
 pub fn compressed_pair(config: &Config, offer: &str) -> (Connection, RawClient) {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("bind");
-    let mut client = RawClient::connect(listener.local_addr().expect("local_addr"));
-    client.send(r0().add(format!("Sec-WebSocket-Extensions: {offer}")).bytes());
+    let addr = listener.local_addr().expect("local_addr");
+    let request = r0().add(format!("Sec-WebSocket-Extensions: {offer}")).bytes();
+    // On a thread of its own, for what TLS has to say to it first.
+    let client = thread::spawn(move || {
+        let mut client = RawClient::connect_tls(addr);
+        client.send(request);
+        client
+    });
     let (stream, _) = listener.accept().expect("accept");
     stream.set_nodelay(true).expect("set_nodelay");
     let mut config = config.clone();
     config.timeouts.idle_timeout = config.timeouts.idle_timeout.min(PATIENCE);
-    let upgrade = Upgrade::handshake(stream, &config).expect("a valid request");
+    let upgrade = handshake(stream, &config);
+    let mut client = client.join().expect("no panic");
     let conn = upgrade.accept(&Accept::new()).expect("a valid answer");
     assert!(conn.compression().is_some(), "{offer} was declined");
     upgraded(&client.read_response());

@@ -40,6 +40,8 @@ pub use frame::{BINARY, CLOSE, CONT, Frame, PING, PONG, TEXT, close, frame, head
 pub use refusal::{Refused, accept, malformed, refuse, refused};
 pub use request::{ACCEPT, Request, r0};
 pub use script::{Faults, Outcome, Script, run_script, unchanged};
+#[allow(unused, reason = "for the tests of compression")]
+pub use server::handshake;
 pub use server::{Ended, TestServer, Unopened, echo, is_unheard, pair};
 
 /// Whether the tests are run over TLS, as they are in a target of that name.
