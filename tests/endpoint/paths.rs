@@ -175,6 +175,34 @@ fn a_slow_member_is_sent_away() {
     assert_eq!(metric(&text, "barews_closed_total{code=\"1013\"}"), 1.0);
 }
 
+/// A few threads write for all members of all rooms, and end when the last one has left.
+#[cfg(target_os = "linux")]
+#[test]
+fn rooms_have_a_few_threads_in_all() {
+    let binary = Binary::serve(&[]);
+    let flushers = || -> usize {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", binary.pid())).expect("tasks");
+        let names =
+            tasks.filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("comm")).ok());
+        names.filter(|name| name.starts_with("barews-flush")).count()
+    };
+    assert_eq!(flushers(), 0);
+    let mut clients: Vec<_> =
+        (0..50).map(|number| open(&binary, &format!("/broadcast/{}", number % 5))).collect();
+    for client in &mut clients {
+        client.send(frame(TEXT, "here"));
+        while client.read_frame().expect("a message").payload != b"here" {}
+    }
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    assert!((1..=cores.min(16)).contains(&flushers()), "{}", flushers());
+    drop(clients);
+    let deadline = Instant::now() + crate::common::PATIENCE;
+    while flushers() > 0 {
+        assert!(Instant::now() < deadline);
+        std::thread::yield_now();
+    }
+}
+
 /// Many small messages in a row come back to one who reads, however many wait.
 #[test]
 fn a_quick_member_is_not() {

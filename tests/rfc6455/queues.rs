@@ -598,3 +598,32 @@ fn a_receiver_beside_it_is_not_disturbed() {
         client.expect(&Frame::text("x"));
     }
 }
+
+/// A Unix-domain socket writes piece by piece, and its system grants a timeout anew to each.
+#[cfg(unix)]
+#[test]
+fn a_unix_domain_socket() {
+    use std::io::Read;
+    use std::os::unix::net::UnixStream;
+
+    let (stream, mut client) = UnixStream::pair().unwrap();
+    client.set_read_timeout(Some(PATIENCE)).unwrap();
+    client.write_all(&r0().bytes()).unwrap();
+    let upgrade = Upgrade::handshake(stream, &hasty()).unwrap();
+    let (_receiver, sender) = upgrade.accept(&Accept::new()).unwrap().split();
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        client.read_exact(&mut byte).unwrap();
+        head.extend(byte);
+    }
+    let message = OwnedMessage::from(vec![7; 300_000]);
+    let (queue, sent) = stuck(&sender, &message);
+    for _ in 0..sent {
+        let frame = Frame::read(&mut client).unwrap();
+        assert_eq!(frame, Some(Frame::binary(message.as_bytes())));
+    }
+    assert!(queue.flush(PATIENCE).unwrap());
+    queue.close(CloseCode::NORMAL, "").unwrap();
+    assert_eq!(Frame::read(&mut client).unwrap(), Some(Frame::close(1000, "")));
+}
