@@ -27,6 +27,14 @@ pub struct Loaded {
     pub warnings: Vec<String>,
 }
 
+impl Loaded {
+    /// One of our own making.
+    pub fn made(key: Arc<CertifiedKey>) -> Result<Self, String> {
+        let description = Description::new(&key.cert[0], &parse(&key.cert)?[0]);
+        Ok(Self { key, description, warnings: Vec::new() })
+    }
+}
+
 /// Reads both files; they may be one. An error is a line.
 pub fn load(cert: &Path, key: &Path) -> Result<Loaded, String> {
     let about_cert = |wrong: String| format!("--tls-cert {}: {wrong}", cert.display());
@@ -47,14 +55,6 @@ pub fn load(cert: &Path, key: &Path) -> Result<Loaded, String> {
     }
     let key = Arc::new(CertifiedKey::new(chain, signing_key));
     Ok(Loaded { key, description, warnings })
-}
-
-/// The same from texts that we have made ourselves.
-pub fn made(chain_text: &str, key_text: &str) -> Result<Loaded, String> {
-    let chain = chain(chain_text.as_bytes())?;
-    let description = Description::new(&chain[0], &parse(&chain)?[0]);
-    let key = Arc::new(CertifiedKey::new(chain, private_key(key_text.as_bytes())?));
-    Ok(Loaded { key, description, warnings: Vec::new() })
 }
 
 /// The text of a file, and what is to be said of those who may read it.

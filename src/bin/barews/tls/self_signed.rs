@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use barews::{Listener, SelfSigned};
 
-use super::files::{self, Loaded};
+use super::files::Loaded;
 use crate::os::address::Address;
 
 /// Whom it is for, whatever the addresses.
@@ -24,8 +24,7 @@ pub fn make(
     };
     let made = SelfSigned::new(names).map_err(|error| format!("--tls-self-signed: {error}"))?;
     let pem = made.certificate_pem();
-    let loaded = files::made(&pem, &made.key_pem())?;
-    Ok((loaded, pem))
+    Ok((Loaded::made(made.certified_key())?, pem))
 }
 
 /// Prints the certificate.
