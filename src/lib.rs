@@ -73,8 +73,8 @@ mod server;
 pub use config::Deflate;
 pub use config::{Config, Limits, Timeouts};
 pub use connection::{
-    Broadcast, Chunk, Connection, Message, MessageWriter, OwnedMessage, RawStream, Receiver,
-    Request, SendQueue, Sender, Text, TrySendError, broadcast, broadcast_all,
+    Broadcast, Chunk, Connection, Message, MessageReader, MessageWriter, OwnedMessage, RawStream,
+    Receiver, Request, SendQueue, Sender, Text, TrySendError, broadcast, broadcast_all,
 };
 pub use connection_limits::ConnectionLimits;
 pub use error::{Error, UpgradeError};

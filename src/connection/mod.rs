@@ -31,10 +31,12 @@ pub(crate) mod lifecycle;
 mod reader;
 mod sender;
 mod receiver;
+mod message_reader;
 mod raw_stream;
 mod whole;
 
 pub use message::{Chunk, Message, Text};
+pub use message_reader::MessageReader;
 pub use owned_message::OwnedMessage;
 pub use raw_stream::RawStream;
 pub use receiver::Receiver;

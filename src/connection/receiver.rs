@@ -163,6 +163,11 @@ impl Receiver {
         self.reader.close_frame.as_deref()
     }
 
+    /// Whether the start of the message under way has been handed out.
+    pub(crate) fn is_partly_read(&self) -> bool {
+        self.partly_read
+    }
+
     /// Sends what is queued.
     pub(crate) fn flush(&mut self) -> Result<(), Error> {
         self.reader.flush().map_err(|error| self.failed(error))

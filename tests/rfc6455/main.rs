@@ -46,6 +46,8 @@ mod opening;
 mod queues;
 /// Below the connection: Pongs, and the bare stream.
 mod raw;
+/// §6.2: messages as streams of bytes.
+mod reading;
 /// §6.2: receiving.
 mod receiving;
 /// §4: the opening handshake is an HTTP request, and held to the rules for one.

@@ -43,6 +43,8 @@ mod opening;
 mod queues;
 #[path = "../rfc6455/raw.rs"]
 mod raw;
+#[path = "../rfc6455/reading.rs"]
+mod reading;
 #[path = "../rfc6455/receiving.rs"]
 mod receiving;
 #[path = "../rfc6455/request.rs"]

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use crate::connection::compression::Compression;
 use crate::connection::lifecycle::ConnectionShared;
 use crate::connection::message::{Chunk, Message};
+use crate::connection::message_reader::MessageReader;
 use crate::connection::raw_stream::RawStream;
 use crate::connection::receiver::Receiver;
 use crate::connection::request::Request;
@@ -132,6 +133,31 @@ impl Connection {
         at: Instant,
     ) -> Result<Option<Message<'b>>, Error> {
         self.receiver.recv_deadline(buf, at)
+    }
+
+    /// Waits for the next message, to be received as it is read: any size in constant memory, for
+    /// whatever takes an [`io::Read`](std::io::Read). `None` is the end, as in [`recv`](Self::recv).
+    ///
+    /// ```
+    /// # fn store(conn: &mut barews::Connection) -> Result<(), barews::BoxError> {
+    /// while let Some(mut message) = conn.reader()? {
+    ///     let mut file = std::fs::File::create("received")?;
+    ///     let len = std::io::copy(&mut message, &mut file)?;
+    ///     conn.send(&format!("{len} bytes"))?;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// What is left of a message when its reader is dropped is thrown away by the next call of this
+    /// function. To [`recv_chunk`](Self::recv_chunk) and `recv` it is the rest of a message, of which
+    /// they have received a part.
+    ///
+    /// # Errors
+    ///
+    /// As for [`recv`](Self::recv).
+    pub fn reader(&mut self) -> Result<Option<MessageReader<'_>>, Error> {
+        self.receiver.reader()
     }
 
     /// Does what has to be done beside messages for as long as this, for a handler that only sends:
