@@ -9,7 +9,19 @@ mod common;
 
 /// Starts them.
 mod program;
+/// Cookies and tokens.
+mod auth;
+/// Rooms.
+mod chat;
+/// A program that is told to stop.
+#[cfg(unix)]
+mod embedded;
+/// A server that only sends.
+mod heartbeat;
 /// JSON-RPC 2.0.
 mod json_rpc;
+/// An echo over TLS.
+#[cfg(feature = "tls")]
+mod tls;
 /// Files.
 mod upload;

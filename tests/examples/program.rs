@@ -1,8 +1,9 @@
-//! An example as a child process on a free port.
+//! An example as a child process on a free port, and a folder for it.
 
 use std::env::{self, consts::EXE_SUFFIX};
+use std::fs;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::{self, Command, Stdio};
 
 use crate::common::Binary;
 
@@ -17,6 +18,28 @@ pub(crate) fn start(name: &str, args: &[&str]) -> Binary {
     assert!(line.starts_with("listening on ws"), "{line}");
     example.addr = addr.parse().expect(&line);
     example
+}
+
+/// A folder that is deleted with the test.
+pub(crate) struct Folder(pub(crate) PathBuf);
+
+impl Folder {
+    pub(crate) fn new(name: &str) -> Self {
+        let path = env::temp_dir().join(format!("barews-{name}-{}", process::id()));
+        fs::create_dir(&path).expect("a new folder");
+        Self(path)
+    }
+
+    pub(crate) fn names(&self) -> Vec<String> {
+        let entries = fs::read_dir(&self.0).expect("a folder");
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
 }
 
 /// Where Cargo puts an example: beside the folder that this test is in.
