@@ -40,6 +40,37 @@ fn the_readme_names_settings_that_there_are() {
     }
 }
 
+/// A name that is no more would lead those astray who know none of the others.
+#[test]
+fn the_page_for_newcomers_names_what_there_is() {
+    let page = read(&root().join("docs/coming-from.md"));
+    let sources: Vec<_> = tree::rust("src").iter().map(|file| read(file)).collect();
+    let rows = page.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| For"));
+    let ours = rows.filter_map(|row| row.split('|').nth(2));
+    let names: Vec<_> = ours.flat_map(|cell| cell.split('`').skip(1).step_by(2)).collect();
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    assert!(names.len() > 20, "only {names:?} were seen: the test is blind");
+    for name in names.iter().flat_map(|name| name.split("::")) {
+        assert!(name.chars().all(is_word), "{name}");
+        let kinds =
+            ["fn", "struct", "enum", "type", "const"].map(|kind| format!("pub {kind} {name}"));
+        let is_there = |text: &String| {
+            let found = kinds.iter().any(|item| tree::find(text, item).next().is_some());
+            found || text.contains(&format!("pub {name}: "))
+        };
+        assert!(sources.iter().any(is_there), "there is no {name}");
+    }
+}
+
+#[test]
+fn the_readme_names_the_examples() {
+    let readme = read(&root().join("README.md"));
+    for example in tree::rust("examples") {
+        let name = tree::name(&example);
+        assert!(readme.contains(&format!("]({name})")), "{name} is not in the README");
+    }
+}
+
 #[test]
 fn the_readme_names_the_oldest_rust() {
     let needs = format!("Rust {} or later", env!("CARGO_PKG_RUST_VERSION"));
