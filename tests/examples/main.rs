@@ -16,6 +16,10 @@ mod chat;
 /// A program that is told to stop.
 #[cfg(unix)]
 mod embedded;
+/// Its own tests. Were they a target of `cargo test`, it would not build the program.
+#[allow(dead_code, reason = "the program itself is a process")]
+#[path = "../../examples/embedded.rs"]
+mod embedded_tests;
 /// A server that only sends.
 mod heartbeat;
 /// JSON-RPC 2.0.
