@@ -35,15 +35,11 @@ use write_queue::{WriteQueue, push_pong};
 /// How much may be queued before it is sent, in bytes.
 pub(crate) const MAX_QUEUED: usize = 64 << 10;
 
-/// The shortest rest of a payload that is worth a read of its own, in bytes. A shorter one costs
-/// less to copy than a system call takes.
-const MIN_DIRECT: u64 = 64 << 10;
-
 /// See the [module](self).
 pub(crate) struct FrameReader {
     pub(crate) shared: Arc<ConnectionShared>,
     decoder: Decoder,
-    buffer: ReadBuffer,
+    pub(crate) buffer: ReadBuffer,
     /// A part of a message that was put back.
     ready: Option<Ready>,
     /// What inflates messages, if compression was agreed on.
@@ -181,7 +177,7 @@ impl FrameReader {
     ) -> Result<Option<Part>, Error> {
         let left = self.decoder.payload_left();
         // Once begun, it goes on so to the end of the payload.
-        self.direct = left > 0 && (self.direct || left >= MIN_DIRECT);
+        self.direct = left > 0 && (self.direct || left >= self.buffer.min_direct);
         target.before_wait(if self.direct { left } else { 0 });
         self.send_queue()?;
         debug_assert!(self.queue.is_empty());

@@ -45,6 +45,13 @@ impl Receiver {
         Self { reader, assembler, recv_timeout: None, partly_read: false, closed_by_server: false }
     }
 
+    /// The stream is TLS's.
+    #[cfg(feature = "tls")]
+    pub(crate) fn with_records(mut self) -> Self {
+        self.reader.buffer.expect_records();
+        self
+    }
+
     /// Waits for the next message and receives it into `buf`, whose contents it replaces.
     /// `None` is the end: the closing handshake is done.
     ///

@@ -43,8 +43,14 @@ impl Connection {
     ) -> Self {
         shared.set_request(request);
         let sender = Sender { shared: Arc::clone(&shared) };
+        let receiver = Receiver::new(shared, limits, rest);
+        #[cfg(feature = "tls")]
+        let receiver = match sender.shared.request().tls() {
+            Some(_) => receiver.with_records(),
+            None => receiver,
+        };
         Self {
-            receiver: Receiver::new(shared, limits, rest),
+            receiver,
             sender,
             #[cfg(feature = "deflate")]
             is_compressed: false,
