@@ -2,6 +2,7 @@
 //! does that has more to do than to wait for messages.
 
 use std::io::{ErrorKind, Write};
+use std::sync::Mutex;
 use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Instant;
@@ -96,17 +97,20 @@ fn a_sender_beside_a_connection_closes() {
 /// The end of a peer that is not worth a Close: at once, though one sends to it and it does not read.
 #[test]
 fn a_sender_aborts() {
+    let (begun, has_begun) = channel();
+    let (aborted, has_aborted) = channel();
+    let has_begun = Mutex::new(has_begun);
     let server = TestServer::with_handler(
         |server| server,
-        |mut conn| {
+        move |mut conn| {
             let sender = conn.sender();
             let blocked = {
                 let sender = conn.sender();
                 thread::spawn(move || sender.send(&vec![1; 32 << 20]))
             };
-            let start = Instant::now();
             let waits = thread::spawn(move || conn.recv(&mut Vec::new()).map(drop));
-            thread::sleep(ms(50));
+            has_begun.lock().unwrap().recv_timeout(PATIENCE)?;
+            let start = Instant::now();
             sender.abort();
             let received = waits.join().expect("no panic").unwrap_err();
             assert!(received.is_disconnect(), "{received:?}");
@@ -116,13 +120,16 @@ fn a_sender_aborts() {
             blocked.join().expect("no panic").unwrap_err();
             assert!(start.elapsed() < ms(5_000) && sender.is_closed());
             sender.abort();
+            aborted.send(())?;
             Ok(())
         },
     );
     let mut client = server.open();
-    // The handler's thread tells of a failure by its Close.
+    assert_eq!(client.read_bytes(2), [0x82, 127]);
+    begun.send(()).unwrap();
+    has_aborted.recv_timeout(PATIENCE).expect("it is aborted while nobody reads");
     let rest = client.read_rest();
-    assert!(rest.starts_with(&[0x82, 127]) && rest.len() < 32 << 20, "{} bytes", rest.len());
+    assert!(rest.len() < 32 << 20, "{} bytes", rest.len());
 }
 
 /// A handler that only sends: Pings are answered, messages thrown away, and the Close is noticed.
