@@ -3,6 +3,7 @@
 
 use std::io::{ErrorKind, Write};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Instant;
@@ -186,15 +187,22 @@ fn what_is_thrown_away_is_held_to_the_limits() {
     client.expect_close(1009);
     assert!(matches!(failed.join().unwrap(), Error::Protocol(_)));
     let (mut conn, mut client) = pair(&Config::default());
+    let over = AtomicBool::new(false);
     thread::scope(|scope| {
-        scope.spawn(move || {
+        let flood = scope.spawn(|| {
             let frames = frame(TEXT, "x").repeat(10_000);
-            while client.try_send(&frames).is_ok() {}
+            while !over.load(Ordering::Relaxed) {
+                client.send(&frames);
+            }
         });
         let start = Instant::now();
         assert!(conn.serve_control(ms(100)).unwrap());
         assert!((ms(100)..PATIENCE).contains(&start.elapsed()), "{:?}", start.elapsed());
-        conn.sender().abort();
+        over.store(true, Ordering::Relaxed);
+        // It is not to wait for room.
+        while !flood.is_finished() {
+            assert!(conn.serve_control(ms(1)).unwrap());
+        }
     });
 }
 
