@@ -51,6 +51,7 @@
 //!
 //! | Feature | What it adds | Crate |
 //! |---|---|---|
+//! | `backplane` | nothing here: the binary's rooms across processes, through Redis; [`Backplane`] needs no feature | `redis` |
 //! | `deflate` | compression of messages, permessage-deflate (RFC 7692): `Config::compression`, and `Deflate` has an example | `zlib-rs` |
 //! | `tls` | TLS: `Server::tls`, `TlsStream`, `SelfSigned` for tests and development | `rustls` with `ring`, `rcgen` |
 //!
@@ -67,8 +68,10 @@ pub mod session;
 mod error;
 mod io;
 mod connection;
+mod backplane;
 mod server;
 
+pub use backplane::{Backplane, Local, PublishError};
 #[cfg(feature = "deflate")]
 pub use config::Deflate;
 pub use config::{Config, Limits, Timeouts};
