@@ -17,11 +17,15 @@ use barews::{
     UpgradeError,
 };
 
+#[cfg(feature = "backplane")]
+use crate::backplane::{self, RedisBackplane};
 use crate::cli::Behaviour;
 #[cfg(feature = "deflate")]
 use crate::compression::Compression;
 use crate::log::{Field, Log, Throttle, describe, escape, json};
 use crate::metrics::{self, Counters, Event, Metrics};
+#[cfg(feature = "backplane")]
+use crate::routes::rooms::LocalRooms;
 use crate::routes::rooms::Rooms;
 use crate::routes::route::Route;
 use crate::routes::subprotocol::Subprotocols;
@@ -34,6 +38,10 @@ use crate::tls::Tls;
 /// How many lines on handshakes of TLS that fail come in a row.
 #[cfg(feature = "tls")]
 const MAX_TLS_FAILURES: u64 = 10;
+
+/// How long the end of the program waits for the last messages to other processes.
+#[cfg(feature = "backplane")]
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
 pub struct App {
     shared: SessionShared,
@@ -77,6 +85,19 @@ impl App {
             idle_timeout: timeouts.idle_timeout,
             ping_interval: timeouts.ping_interval,
         }
+    }
+
+    /// Has the messages of rooms go to other processes too, and come from them.
+    #[cfg(feature = "backplane")]
+    pub fn with_backplane(mut self, settings: backplane::Settings) -> Result<Self, String> {
+        let local = Arc::<LocalRooms>::default();
+        let rooms = Arc::clone(&local);
+        let deliver = Box::new(move |name: &str, message: &_| rooms.deliver(name, message));
+        let backplane = RedisBackplane::start(settings, self.shared.log.clone(), deliver)?;
+        let backplane = Arc::new(backplane);
+        self.rooms = Rooms::new(local, Arc::clone(&backplane) as _);
+        self.shared.metrics.backplane = Some(backplane);
+        Ok(self)
     }
 
     /// Tells of compression in the log and the metrics.
@@ -201,6 +222,14 @@ impl App {
             }
         };
         End::of(&conn, result)
+    }
+
+    /// Sends to other processes what waits for that, before the program ends.
+    #[cfg(feature = "backplane")]
+    pub fn flush(&self) {
+        if let Some(backplane) = &self.shared.metrics.backplane {
+            backplane.flush(FLUSH_TIMEOUT);
+        }
     }
 
     /// Ends what only waits.

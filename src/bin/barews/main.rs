@@ -11,6 +11,8 @@ mod tls;
 mod no_tls;
 #[cfg(not(feature = "tls"))]
 use no_tls as tls;
+#[cfg(feature = "backplane")]
+mod backplane;
 mod metrics;
 mod session;
 mod page;
@@ -104,11 +106,21 @@ fn listen_and_run(
 ) -> Result<(), String> {
     let passed = passed?;
     // Before a line says that it listens.
+    #[cfg(feature = "backplane")]
+    let mut options = options;
+    #[cfg(feature = "backplane")]
+    let backplane = options.take_backplane();
     let Options { listen, config, tls, grace, behaviour, mut warnings, .. } = options;
     config.validate().map_err(|error| error.to_string())?;
     let tls = Tls::open(tls, &listen, &passed)?;
     tls.announce(&log);
     tls.reload_on(reloads, &log).map_err(|error| format!("cannot start a thread: {error}"))?;
+    let app = App::new(log.clone(), behaviour, &config.timeouts, &tls);
+    #[cfg(feature = "backplane")]
+    let app = match backplane {
+        Some(settings) => app.with_backplane(settings)?,
+        None => app,
+    };
     let descriptors = descriptors::raise();
     let listeners = listeners(&listen, passed, shutdown, &mut warnings)?;
     for listener in &listeners {
@@ -118,7 +130,6 @@ fn listen_and_run(
     for warning in warnings {
         log.log_text("warning", warning);
     }
-    let app = App::new(log, behaviour, &config.timeouts, &tls);
     let result = run(listeners, config, &tls, app, grace, shutdown);
     result.map_err(|error| format!("cannot serve: {error}"))
 }
@@ -201,5 +212,8 @@ fn run(
         .on_request(move |request| requests.on_request(request))
         .on_error(move |context, error| errors.on_error(context, error));
     shutdown.arm(server.shutdown_handle(), app, grace);
-    server.run(move |conn| handler.handle(conn))
+    let result = server.run(move |conn| handler.handle(conn));
+    #[cfg(feature = "backplane")]
+    app.flush();
+    result
 }

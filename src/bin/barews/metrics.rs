@@ -12,6 +12,8 @@ use std::time::Duration;
 use barews::http::{HandshakeError, HeadError};
 use barews::{CloseCode, CloseFrame, Error, Message, MessageType, UpgradeError};
 
+#[cfg(feature = "backplane")]
+use crate::backplane::RedisBackplane;
 #[cfg(feature = "deflate")]
 use crate::compression::{Agreement, Compression};
 use crate::log::message::MessageLog;
@@ -26,8 +28,8 @@ const CONNECTIONS: &[f64] = &[0.01, 0.1, 1.0, 10.0, 60.0, 600.0, 3600.0, 86_400.
 
 /// A family of metrics that others make: its name, its type, what it is, and its values behind their
 /// labels.
-#[cfg(any(feature = "deflate", feature = "tls"))]
-type Family = (&'static str, &'static str, &'static str, Vec<(&'static str, u64)>);
+#[cfg(any(feature = "backplane", feature = "deflate", feature = "tls"))]
+type Family<V> = (&'static str, &'static str, &'static str, Vec<(&'static str, V)>);
 
 /// What went through one connection. Each direction is counted by one thread at a time.
 #[derive(Default)]
@@ -50,6 +52,8 @@ pub struct Traffic {
 /// All counters of the server.
 pub struct Metrics {
     state: Mutex<State>,
+    #[cfg(feature = "backplane")]
+    pub backplane: Option<Arc<RedisBackplane>>,
     #[cfg(feature = "deflate")]
     pub compression: Compression,
     /// If the server speaks TLS.
@@ -156,6 +160,8 @@ impl Metrics {
         };
         Self {
             state: Mutex::new(state),
+            #[cfg(feature = "backplane")]
+            backplane: None,
             #[cfg(feature = "deflate")]
             compression: Compression::default(),
             #[cfg(feature = "tls")]
@@ -263,6 +269,8 @@ impl Metrics {
                 line(&mut text, &format!("{name}{{{key}=\"{label}\"}}"), count);
             }
         }
+        #[cfg(feature = "backplane")]
+        families(&mut text, self.backplane.iter().flat_map(|backplane| backplane.families()));
         #[cfg(feature = "deflate")]
         families(&mut text, self.compression.families());
         #[cfg(feature = "tls")]
@@ -311,8 +319,8 @@ impl Histogram {
 }
 
 /// Families of metrics that others have made: their values behind their labels.
-#[cfg(any(feature = "deflate", feature = "tls"))]
-fn families(text: &mut String, families: impl Iterator<Item = Family>) {
+#[cfg(any(feature = "backplane", feature = "deflate", feature = "tls"))]
+fn families<V: Display>(text: &mut String, families: impl Iterator<Item = Family<V>>) {
     for (name, kind, help, values) in families {
         header(text, name, kind, help);
         for (label, value) in values {

@@ -8,10 +8,15 @@ use super::settings::{PREFIX, SETTINGS, Setting, is_not};
 use super::values;
 use crate::os::address::Address;
 
-/// Turn on what this build may lack, unless they say no. Who has one of the last two wants nothing
-/// to go unencrypted.
-const SWITCHES: [&str; 4] =
-    ["BAREWS_DEFLATE", "BAREWS_TLS_SELF_SIGNED", "BAREWS_TLS_CERT", "BAREWS_TLS_KEY"];
+/// Turn on what this build may lack, unless they say no. Who has one of the last three wants nothing
+/// to go unencrypted, or rooms to be shared.
+const SWITCHES: [&str; 5] = [
+    "BAREWS_DEFLATE",
+    "BAREWS_TLS_SELF_SIGNED",
+    "BAREWS_TLS_CERT",
+    "BAREWS_TLS_KEY",
+    "BAREWS_BACKPLANE",
+];
 
 /// Its variables.
 pub type Environment = [(OsString, OsString)];

@@ -2,6 +2,8 @@
 
 /// What it was built with.
 pub const BUILT_IN: &[&str] = &[
+    #[cfg(feature = "backplane")]
+    "backplane",
     #[cfg(feature = "deflate")]
     "deflate",
     #[cfg(feature = "tls")]
@@ -10,6 +12,8 @@ pub const BUILT_IN: &[&str] = &[
 
 /// What it lacks.
 const LACKING: &[&str] = &[
+    #[cfg(not(feature = "backplane"))]
+    "backplane",
     #[cfg(not(feature = "deflate"))]
     "deflate",
     #[cfg(not(feature = "tls"))]
@@ -45,7 +49,7 @@ mod tests {
         }
     }
 
-    #[cfg(not(all(feature = "deflate", feature = "tls")))]
+    #[cfg(not(all(feature = "backplane", feature = "deflate", feature = "tls")))]
     #[track_caller]
     fn assert_lacks(feature: &str, args: &[&str], env: &[(&str, &str)], source: &str) {
         let told = parsed(args, env).unwrap_err();
@@ -57,10 +61,22 @@ mod tests {
     fn each_feature_is_there_or_not() {
         let mut all = [BUILT_IN, LACKING].concat();
         all.sort_unstable();
-        assert_eq!(all, ["deflate", "tls"]);
+        assert_eq!(all, ["backplane", "deflate", "tls"]);
         for name in ["deflation", "tlsx", "", "listen"] {
             assert_eq!(lacking(name), None, "{name}");
         }
+    }
+
+    /// Nor are rooms those of one process only, unsaid.
+    #[cfg(not(feature = "backplane"))]
+    #[test]
+    fn the_backplane_is_in_another_build() {
+        for arg in ["--backplane", "--backplane=redis://a", "--backplane-queue=1M"] {
+            assert_lacks("backplane", &[arg], &[], arg.split('=').next().unwrap());
+        }
+        let variable = "BAREWS_BACKPLANE";
+        assert_lacks("backplane", &[], &[(variable, "redis://a")], variable);
+        assert!(parsed(&[], &[(variable, "")]).unwrap().warnings.is_empty());
     }
 
     /// What was built without compression says how to build it with, whoever asks.

@@ -9,6 +9,8 @@ pub(super) const TOPICS: &[&str] = &[
     "paths",
     "limits",
     "timeouts",
+    #[cfg(feature = "backplane")]
+    "backplane",
     #[cfg(feature = "deflate")]
     "deflate",
     #[cfg(feature = "tls")]
@@ -19,6 +21,14 @@ pub(super) const TOPICS: &[&str] = &[
 
 /// The topics of options that not every build has.
 pub(super) const FEATURES: &[Feature] = &[
+    #[cfg(feature = "backplane")]
+    Feature {
+        name: "backplane",
+        topic: Topic::Backplane,
+        title: "BACKPLANE",
+        heading: "Rooms (/broadcast/{room}) that all processes on one Redis share:",
+        text: BACKPLANE,
+    },
     #[cfg(feature = "deflate")]
     Feature {
         name: "deflate",
@@ -101,6 +111,19 @@ PORT=N alone listens on 0.0.0.0:N.
 
 The soft limit of descriptors is raised to the hard one (ulimit -Hn), and there
 is a warning if that does not do for --max-connections.
+";
+
+/// What a room across processes is.
+#[cfg(feature = "backplane")]
+const BACKPLANE: &str = "\
+A message goes to Redis and comes back to each process, so its order in a room
+is one for all. While Redis is away, members have those of their own process at
+once, and others have them when it is back, as far as the queue goes. What does
+not get there is counted in /metrics and told to the log; nobody is cut for it.
+
+Redis that is away at the start may come later; one that does not let us in is
+an error. A password belongs in BAREWS_BACKPLANE, not in the arguments, which
+everybody on the machine can read. rediss:// is for TLS, where the build has it.
 ";
 
 /// What compression does and costs.

@@ -6,6 +6,8 @@ use barews::Config;
 #[cfg(feature = "deflate")]
 use barews::Deflate;
 
+#[cfg(feature = "backplane")]
+use crate::backplane::{self, Target};
 use crate::log::Format;
 use crate::os::address::Address;
 use crate::routes::subprotocol::Subprotocols;
@@ -32,6 +34,12 @@ pub struct Options {
     pub deflate_settings: Vec<&'static str>,
     /// Whether to encrypt, and as whom.
     pub tls: TlsOptions,
+    /// By which the rooms of several processes are one.
+    #[cfg(feature = "backplane")]
+    pub backplane: Option<Target>,
+    /// How much may wait for it, in bytes.
+    #[cfg(feature = "backplane")]
+    pub backplane_queue: usize,
     /// How long a shutdown waits for connections to close.
     pub grace: Duration,
     pub log: Format,
@@ -65,6 +73,10 @@ impl Default for Options {
             #[cfg(feature = "deflate")]
             deflate_settings: Vec::new(),
             tls: TlsOptions::default(),
+            #[cfg(feature = "backplane")]
+            backplane: None,
+            #[cfg(feature = "backplane")]
+            backplane_queue: 64 << 20,
             grace: Duration::from_secs(3),
             log: Format::Text,
             behaviour: Behaviour::default(),
@@ -84,5 +96,23 @@ impl Options {
             self.warnings
                 .extend(names.map(|name| format!("{name} does nothing without --deflate")));
         }
+    }
+}
+
+#[cfg(feature = "backplane")]
+impl Options {
+    /// Takes out how rooms reach other processes, if they are to.
+    pub fn take_backplane(&mut self) -> Option<backplane::Settings> {
+        let target = self.backplane.take()?;
+        let max_queue = self.backplane_queue;
+        let max_message = usize::try_from(self.config.limits.max_message_size);
+        let max_message = max_message.unwrap_or(usize::MAX);
+        if max_message >= max_queue {
+            self.warnings.push(format!(
+                "a message of --max-message {max_message} does not go to other processes, since \
+                 --backplane-queue {max_queue} is no longer than that"
+            ));
+        }
+        Some(backplane::Settings { target, max_queue, max_message })
     }
 }

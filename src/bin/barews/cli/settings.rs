@@ -4,6 +4,8 @@ use barews::http::Origin;
 
 use super::options::Options;
 use super::{hint, values};
+#[cfg(feature = "backplane")]
+use crate::backplane::Target;
 use crate::os::address::Address;
 
 /// What the variables of the environment begin with.
@@ -27,6 +29,8 @@ pub enum Topic {
     Main,
     Limits,
     Timeouts,
+    #[cfg(feature = "backplane")]
+    Backplane,
     #[cfg(feature = "deflate")]
     Deflate,
     #[cfg(feature = "tls")]
@@ -169,6 +173,20 @@ pub const SETTINGS: &[Setting] = &[
     #[cfg(feature = "tls")]
     setting!(Tls, "--tls-self-signed", "[=NAME,...]", "a certificate for tests, see below",
         values::self_signed => tls.self_signed),
+    #[cfg(feature = "backplane")]
+    setting!(
+        Backplane,
+        "--backplane",
+        "URL",
+        "redis://[USER:PASSWORD@]HOST:PORT [none]",
+        |options, text| {
+            options.backplane = Some(Target::parse(text)?);
+            Ok(())
+        }
+    ),
+    #[cfg(feature = "backplane")]
+    setting!(Backplane, "--backplane-queue", "SIZE", "kept for Redis, see below [64M]",
+        values::positive_size => backplane_queue),
 ];
 
 impl Setting {

@@ -54,6 +54,7 @@ fn other_than_default(setting: &Setting) -> &'static str {
         (_, "FORMAT") => "json",
         (_, "ORIGIN") => "https://a",
         (_, "BITS") => "11",
+        (_, "URL") => "redis://a",
         (_, "" | "[=NAME,...]") => "yes",
         _ => "7",
     }
@@ -274,7 +275,8 @@ fn the_help_tells_the_defaults() {
             ("" | "FILE" | "[=NAME,...]", None)
             | ("ORIGIN", Some("any"))
             | ("NAME", Some("the first"))
-            | ("ADDR", Some("127.0.0.1:9001")) => {}
+            | ("ADDR", Some("127.0.0.1:9001"))
+            | ("URL", Some("none")) => {}
             (_, Some(default)) => {
                 // Setting the default that is printed changes nothing.
                 let same = options(&[others, &[setting.name, default]].concat(), &[]);
@@ -363,4 +365,22 @@ fn compression_is_off_unless_it_is_asked_for() {
     for name in ["--compression", "--permessage-deflate", "--deflat"] {
         assert_eq!(wrong(&[name], &[]), format!("there is no option {name}, but --deflate"));
     }
+}
+
+/// Its password is nowhere to be seen.
+#[cfg(feature = "backplane")]
+#[test]
+fn a_backplane_has_a_password() {
+    let url = "redis://user:s3cret@a.example:7000";
+    let shown = shown(&["--backplane", url], &[]);
+    assert!(shown.contains("redis://a.example:7000") && !shown.contains("s3cret"), "{shown}");
+    let wrong = wrong(&[], &[("BAREWS_BACKPLANE", "https://user:s3cret@a.example")]);
+    let right = "is not redis://[USER:PASSWORD@]HOST:PORT: ";
+    let starts = format!("BAREWS_BACKPLANE: \"https://…@a.example\" {right}");
+    assert!(wrong.starts_with(&starts), "{wrong}");
+    let mut small = options(&["--backplane", url, "--backplane-queue", "1M"], &[]);
+    let settings = small.take_backplane().expect("there is one");
+    assert_eq!((settings.max_queue, settings.max_message), (1 << 20, 16 << 20));
+    assert!(small.warnings[0].contains("does not go to other processes"), "{:?}", small.warnings);
+    assert!(options(&[], &[]).take_backplane().is_none());
 }

@@ -1,7 +1,7 @@
 //! Rooms in which every message is broadcast to everyone.
 //!
 //! ```text
-//! recv ──> publish ──> deliver ──> a SendQueue for each member ──> on_sent: counted
+//! recv ──> the backplane ──> deliver ──> a SendQueue for each member ──> on_sent: counted
 //! ```
 //!
 //! A member has a queue with a bound, which the library empties, so that a slow one holds up
@@ -14,7 +14,7 @@ use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use barews::{CloseCode, Connection, Error, OwnedMessage, Receiver, SendQueue};
+use barews::{Backplane, CloseCode, Connection, Error, Local, OwnedMessage, Receiver, SendQueue};
 
 use super::echo::TOO_MANY_WAIT;
 use super::stream;
@@ -35,10 +35,15 @@ const TOO_SLOW: &str = "messages came faster than they were read";
 const POST_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// All rooms that somebody is in.
-#[derive(Default)]
 pub struct Rooms {
-    rooms: Mutex<HashMap<String, Room>>,
+    local: Arc<LocalRooms>,
+    /// Where messages go: it delivers them to the local rooms.
+    backplane: Arc<dyn Backplane>,
 }
+
+/// The members whom this process serves.
+#[derive(Default)]
+pub struct LocalRooms(Mutex<HashMap<String, Room>>);
 
 /// A room's members. A message is queued for all of them under the lock, so that its order among the
 /// others is one for everyone.
@@ -60,7 +65,21 @@ struct Membership<'a> {
     member: Arc<Member>,
 }
 
+impl Default for Rooms {
+    /// Rooms of this process only.
+    fn default() -> Self {
+        let local = Arc::<LocalRooms>::default();
+        let rooms = Arc::clone(&local);
+        let backplane = Local::new(move |name: &str, message: &_| rooms.deliver(name, message));
+        Self::new(local, Arc::new(backplane))
+    }
+}
+
 impl Rooms {
+    pub fn new(local: Arc<LocalRooms>, backplane: Arc<dyn Backplane>) -> Self {
+        Self { local, backplane }
+    }
+
     /// The life of a connection in a room.
     #[inline(never)]
     pub fn join(&self, name: &str, conn: Connection, counters: &Arc<Counters>) -> End {
@@ -79,26 +98,24 @@ impl Rooms {
             move |message| counters.count_sent(message)
         });
         let membership = self.add_member(name, Member::new(queue, &MEMORY, counters));
+        self.backplane.subscribe(name);
         let result = membership.post_all(&mut receiver);
         End::of_half(&receiver, result)
     }
 
     fn add_member<'a>(&'a self, name: &'a str, member: Member) -> Membership<'a> {
         let member = Arc::new(member);
-        let mut rooms = lock(&self.rooms);
+        let mut rooms = lock(&self.local.0);
         let room = Arc::clone(rooms.entry(name.to_owned()).or_default());
         lock(&room).push(Arc::clone(&member));
         Membership { rooms: self, name, room, member }
     }
+}
 
-    /// Where a message for a room goes: to its members, who are all here.
-    fn publish(&self, name: &str, message: &OwnedMessage) {
-        self.deliver(name, message);
-    }
-
+impl LocalRooms {
     /// Queues a message for each of a room's members here.
-    fn deliver(&self, name: &str, message: &OwnedMessage) {
-        let room = lock(&self.rooms).get(name).cloned();
+    pub fn deliver(&self, name: &str, message: &OwnedMessage) {
+        let room = lock(&self.0).get(name).cloned();
         if let Some(room) = room {
             lock(&room).iter().for_each(|member| member.push(message));
         }
@@ -115,7 +132,8 @@ impl Membership<'_> {
             match MEMORY.store_for_many(kind, mem::take(&mut buf)) {
                 Some(message) => {
                     self.member.wait_for_room();
-                    self.rooms.publish(self.name, &message);
+                    // Who does not get it is counted, and told to the log, where it is known.
+                    let _ = self.rooms.backplane.publish(self.name, &message);
                 }
                 None => self.member.close(TOO_MANY_WAIT),
             }
@@ -126,7 +144,8 @@ impl Membership<'_> {
 
 impl Drop for Membership<'_> {
     fn drop(&mut self) {
-        let mut rooms = lock(&self.rooms.rooms);
+        self.rooms.backplane.unsubscribe(self.name);
+        let mut rooms = lock(&self.rooms.local.0);
         let mut members = lock(&self.room);
         members.retain(|member| !Arc::ptr_eq(member, &self.member));
         if members.is_empty() {
