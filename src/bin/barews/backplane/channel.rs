@@ -180,6 +180,12 @@ impl Channel {
         asks && !std::mem::replace(&mut state.is_mark_due, true)
     }
 
+    /// Whether something was published so long ago and has not come back.
+    pub fn is_overdue(&self, now: Instant, after: Duration) -> bool {
+        let state = self.lock();
+        state.unreturned.front().is_some_and(|item| now.saturating_duration_since(item.at) > after)
+    }
+
     /// Sends the mark that was asked for.
     pub fn mark(&self, context: &ChannelShared) {
         let mut state = self.lock();

@@ -14,6 +14,7 @@
 //! is done here, one thing after the other.
 
 use std::collections::HashSet;
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -33,6 +34,10 @@ const TICK: Duration = Duration::from_millis(250);
 
 /// After which silence Redis is not there any more: three beats.
 const SILENCE_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// How long a message may take to Redis and back, a full queue before it. The client does not tell that
+/// Redis has refused to subscribe to a room, so this is how it is found out.
+const RETURN_TIMEOUT: Duration = Duration::from_secs(10);
 
 const MIN_BACKOFF: Duration = Duration::from_millis(50);
 const MAX_BACKOFF: Duration = Duration::from_secs(2);
@@ -63,7 +68,9 @@ pub fn run(shared: &Process, first: Result<Connections, Failure>) {
         match attempt {
             Ok((connections, pause)) => {
                 let start = Instant::now();
-                let why = listen(shared, connections, pause);
+                // A thread that is gone would leave all rooms silent.
+                let listen = AssertUnwindSafe(|| listen(shared, connections, pause));
+                let why = panic::catch_unwind(listen).unwrap_or_else(|_| "a panic".to_owned());
                 go_down(shared, &why);
                 // One that is lost again at once must not be had again at once.
                 if start.elapsed() > STABLE_TIME {
@@ -222,6 +229,10 @@ impl Subscription<'_> {
         }
         if now.duration_since(self.heard) > SILENCE_TIMEOUT {
             return Err(format!("listening: silence for {} s", SILENCE_TIMEOUT.as_secs()));
+        }
+        if shared.channels().all().any(|channel| channel.is_overdue(now, RETURN_TIMEOUT)) {
+            let seconds = RETURN_TIMEOUT.as_secs();
+            return Err(format!("listening: what was published did not come back in {seconds} s"));
         }
         // Until what was kept is sent, what is new would wait behind it.
         if !self.is_live && context.is_up() && context.outbox.is_caught_up() {

@@ -1,6 +1,7 @@
 //! The thread that publishes: many messages in one write, then their answers.
 
 use std::io::{self, Write};
+use std::panic::{self, AssertUnwindSafe};
 use std::time::{Duration, Instant};
 
 use redis::{Connection, Pipeline, RedisWrite, ToRedisArgs, Value};
@@ -18,7 +19,9 @@ const BEAT_INTERVAL: Duration = Duration::from_secs(1);
 /// Publishes what is in the outbox, on one connection after the other.
 pub fn run(context: &ChannelShared, start: Instant) {
     while let Some((mut conn, epoch)) = context.outbox.wait_for_connection() {
-        if let Err(why) = publish(context, &mut conn, epoch, start) {
+        let publish = AssertUnwindSafe(|| publish(context, &mut conn, epoch, start));
+        let panicked = |_| Err("publishing: a panic".to_owned());
+        if let Err(why) = panic::catch_unwind(publish).unwrap_or_else(panicked) {
             context.outbox.fail(epoch, why);
         }
     }

@@ -63,7 +63,7 @@ pub struct Item {
     pub header: Header,
     pub message: Option<OwnedMessage>,
     /// When it was published.
-    at: Instant,
+    pub at: Instant,
     _charge: Option<Charge>,
 }
 
