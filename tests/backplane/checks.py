@@ -431,8 +431,9 @@ async def encrypted(stack):
     for member in members:
         await member.wait("all messages", lambda m=member: len(m.order) == 4 * 200)
     check_all(members)
-    stack.process("b").kill()
-    stack.process("b").wait()
+    process = stack.process("b")
+    process.kill()
+    process.wait()
     stack.barews("b", "--backplane", url)
     assert not stack.is_connected("b")
     assert "certificate" in stack.log("b").splitlines()[-2], stack.log("b")
@@ -443,8 +444,9 @@ async def speed(stack):
     redis = stack.redis()
     stack.barews("a")
     alone = max(measure(stack.ports["a"], stack.ports["a"]) for _ in range(3))
-    stack.process("a").kill()
-    stack.process("a").wait()
+    process = stack.process("a")
+    process.kill()
+    process.wait()
     for name in "ab":
         stack.barews(name, "--backplane", redis.url)
     through = max(measure(stack.ports["a"], stack.ports["b"], redis) for _ in range(3))
