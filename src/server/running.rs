@@ -37,6 +37,17 @@ impl RunningServer {
         Ok(Self { local_addr, handle, close_timeout, thread: Some(Mutex::new(thread)) })
     }
 
+    /// The address that clients connect to, of the first TCP listener.
+    ///
+    /// # Panics
+    ///
+    /// If there is no TCP listener: [`local_addr`](Self::local_addr) is `None` then.
+    #[must_use]
+    #[track_caller]
+    pub fn addr(&self) -> SocketAddr {
+        self.local_addr.expect("the server has a TCP listener")
+    }
+
     /// The address of the first TCP listener, if there is one.
     #[must_use]
     pub fn local_addr(&self) -> Option<SocketAddr> {
@@ -60,7 +71,12 @@ impl RunningServer {
     /// # Errors
     ///
     /// As for [`Server::run`](crate::Server::run), but for a configuration that is wrong.
+    /// [`Deadlock`](io::ErrorKind::Deadlock) in a handler of the same server, which would wait for
+    /// itself: the server is told to stop, and nobody is waited for.
     pub fn join(mut self) -> io::Result<()> {
+        if self.handle.is_own_handler() {
+            return Err(io::ErrorKind::Deadlock.into());
+        }
         let Some(thread) = self.thread.take() else { return Ok(()) };
         let thread = thread.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
         thread.join().unwrap_or_else(|_| Err(io::Error::other("the server's thread panicked")))

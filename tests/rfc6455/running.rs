@@ -21,7 +21,8 @@ fn spawn() -> RunningServer {
 #[test]
 fn a_server_in_the_background() {
     let server = spawn();
-    let addr = server.local_addr().unwrap();
+    let addr = server.addr();
+    assert_eq!(server.local_addr(), Some(addr));
     let mut client = RawClient::open(addr);
     client.send(frame(TEXT, "a"));
     client.expect(&Frame::text("a"));
@@ -102,6 +103,35 @@ fn a_server_that_is_dropped_in_its_handler() {
     client.expect_eof();
     drop(client);
     assert!(stopper.wait(PATIENCE));
+}
+
+/// In a handler of its own, joining it would wait for the handler itself.
+#[test]
+fn a_server_that_is_joined_in_its_handler() {
+    let slot = Arc::new(Mutex::new(None::<RunningServer>));
+    let (told, result) = channel();
+    let handler = {
+        let slot = Arc::clone(&slot);
+        move |mut conn: Connection| {
+            let server = slot.lock().unwrap().take();
+            if let Some(server) = server {
+                told.send(server.join())?;
+            }
+            Ok(echo(&mut conn).result?)
+        }
+    };
+    // The handler looks for it when somebody connects.
+    let mut held = slot.lock().unwrap();
+    let server = Server::bind("127.0.0.1:0").unwrap().spawn(handler).unwrap();
+    let addr = server.addr();
+    *held = Some(server);
+    drop(held);
+    let mut client = RawClient::open(addr);
+    let joined = result.recv_timeout(PATIENCE).expect("the handler goes on");
+    assert_eq!(joined.unwrap_err().kind(), ErrorKind::Deadlock);
+    client.expect(&Frame::close(1001, "the server is shutting down"));
+    client.send(close(1001, ""));
+    client.expect_eof();
 }
 
 /// Started and waited for, each by itself: a client that answers is gone, one that does not is cut
