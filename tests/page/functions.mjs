@@ -12,8 +12,8 @@ const PATHS = [
 ];
 const KINDS = ['utf8', 'rsv', 'opcode', 'masked', 'length', 'continuation'];
 
-/** A row of the figures with two round trips or more. */
-const TWICE = /\s(?:[2-9]|\d{2,})\s+(?:[2-9]|\d{2,})\s/;
+/** A row of the figures with two round trips or more: its first two, for the others are milliseconds. */
+const TWICE = /^\D*(?:[2-9]|\d{2,})\s+(?:[2-9]|\d{2,})\s/;
 const state = page => page.locator('#state');
 const counts = (page, id) => page.locator(`#${id} td`).allInnerTexts();
 const bars = async (page, kind) => (await page.locator(`#chart .${kind}`).getAttribute('d') ?? '').split('z').length - 1;
