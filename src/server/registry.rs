@@ -253,11 +253,15 @@ impl Connections {
 }
 
 impl HandlerGuard {
+    /// From now on this thread runs what waits for nobody of its own server: callbacks, and the
+    /// handler.
+    pub(crate) fn runs_here(&self) {
+        HANDLER_OF.set(Arc::as_ptr(&self.registry).addr());
+    }
+
     /// The handshake is done but for our answer. If the server is shutting down, a Close follows
     /// the answer.
     pub(crate) fn set_open(&self) {
-        // The handler runs on the thread that opens its connection.
-        HANDLER_OF.set(Arc::as_ptr(&self.registry).addr());
         let mut connections = self.registry.lock();
         let Some(registered) = &mut connections.by_id[self.id] else { return };
         registered.open = true;

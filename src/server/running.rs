@@ -11,8 +11,8 @@ use crate::server::shutdown::ShutdownHandle;
 /// A server that runs, from [`Server::spawn`](crate::Server::spawn).
 ///
 /// Dropping it shuts the server down as [`shutdown`](Self::shutdown) does, with the close timeout as
-/// the grace ([`Timeouts::close`](crate::Timeouts::close), 2 s by default). In a handler of the same
-/// server, nobody is waited for, and nobody cut: the handler would wait for itself.
+/// the grace ([`Timeouts::close`](crate::Timeouts::close), 2 s by default). In a handler or a
+/// callback of the same server, nobody is waited for: it would wait for itself.
 pub struct RunningServer {
     local_addr: Option<SocketAddr>,
     handle: ShutdownHandle,
@@ -71,8 +71,8 @@ impl RunningServer {
     /// # Errors
     ///
     /// As for [`Server::run`](crate::Server::run), but for a configuration that is wrong.
-    /// [`Deadlock`](io::ErrorKind::Deadlock) in a handler of the same server, which would wait for
-    /// itself: the server is told to stop, and nobody is waited for.
+    /// [`Deadlock`](io::ErrorKind::Deadlock) in a handler or a callback of the same server, which would
+    /// wait for itself: the server is told to stop, and nobody is waited for.
     pub fn join(mut self) -> io::Result<()> {
         if self.handle.is_own_handler() {
             return Err(io::ErrorKind::Deadlock.into());

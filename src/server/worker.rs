@@ -207,6 +207,7 @@ where
 
     /// The life of a connection.
     fn handle_stream(&self, shared: Arc<ConnectionShared>, guard: HandlerGuard) {
+        guard.runs_here();
         let peer_addr = shared.stream().peer_addr();
         let upgraded = read_request(shared).and_then(|incoming| self.upgrade(incoming, &guard));
         let (request, result) = match upgraded {

@@ -6,10 +6,11 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use barews::{Config, Connection, RunningServer, Server};
+use barews::{Accept, Config, Connection, Reject, Request, RunningServer, Server};
 
 use crate::common::{
-    Frame, PATIENCE, RawClient, TEXT, TestServer, close, echo, frame, is_unheard, ms, with_timeouts,
+    Frame, PATIENCE, RawClient, TEXT, TestServer, close, echo, frame, is_unheard, ms, r0,
+    with_timeouts,
 };
 
 fn spawn() -> RunningServer {
@@ -132,6 +133,33 @@ fn a_server_that_is_joined_in_its_handler() {
     client.expect(&Frame::close(1001, "the server is shutting down"));
     client.send(close(1001, ""));
     client.expect_eof();
+}
+
+/// And in a callback of its own, before there is a connection.
+#[test]
+fn a_server_that_is_joined_in_its_callback() {
+    let slot = Arc::new(Mutex::new(None::<RunningServer>));
+    let (told, result) = channel();
+    let callback = {
+        let slot = Arc::clone(&slot);
+        move |_: &Request| -> Result<Accept, Reject> {
+            if let Some(server) = slot.lock().unwrap().take() {
+                told.send(server.join()).unwrap();
+            }
+            Ok(Accept::new())
+        }
+    };
+    let mut held = slot.lock().unwrap();
+    let server = Server::bind("127.0.0.1:0").unwrap().on_upgrade(callback);
+    let server = server.spawn(|_| Ok(())).unwrap();
+    let (addr, stopper) = (server.addr(), server.shutdown_handle());
+    *held = Some(server);
+    drop(held);
+    let mut client = RawClient::connect(addr);
+    client.send(r0().bytes());
+    let joined = result.recv_timeout(PATIENCE).expect("the callback goes on");
+    assert_eq!(joined.unwrap_err().kind(), ErrorKind::Deadlock);
+    assert!(stopper.wait(PATIENCE));
 }
 
 /// Started and waited for, each by itself: a client that answers is gone, one that does not is cut
