@@ -356,7 +356,10 @@ fn edge_p_a_send_inside_a_message_of_ones_own() {
     let error = second.write(b"b").expect_err("the first is not finished");
     assert_eq!(error.kind(), std::io::ErrorKind::TimedOut);
     drop(second);
-    // Nothing is lost by that.
+    // Nothing is lost by that, and the first still has its turn.
+    assert!(matches!(sender.send("inside"), Err(Error::DeadlineExceeded(Deadline::Write))));
+    assert!(sender.writer(MessageType::Text).finish().is_err());
+    assert!(matches!(sender.send("inside"), Err(Error::DeadlineExceeded(Deadline::Write))));
     writer.write_all(b"c").expect("the client reads");
     writer.finish().expect("the client reads");
     sender.send("behind").expect("the client reads");

@@ -180,7 +180,11 @@ impl MessageWriter<'_> {
                 self.stage = Stage::Broken;
                 return Err(Error::Closed);
             }
-            Stage::Refused(error) => return Err(error),
+            Stage::Refused(error) => {
+                // The turn is another message's, and stays so when this is dropped.
+                self.stage = Stage::Refused(Error::Closed);
+                return Err(error);
+            }
         };
         let result = self.send_fragment(fin, opcode, payload);
         // One that fails leaves a message behind that is begun and not ended.
