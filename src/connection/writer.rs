@@ -30,7 +30,7 @@ mod models;
 
 pub(crate) use unsent::{Progress, Unsent};
 pub(crate) use write_lock::Failure;
-use write_lock::{FlushLimit, StateGuard, WriteGuard, WriteLock, WriteState};
+use write_lock::{CLAIMED, FRAGMENTED, FlushLimit, StateGuard, WriteGuard, WriteLock, WriteState};
 
 /// How much of Pings and Pongs waits for a blocked writer before the older ones are dropped, in
 /// bytes.
@@ -143,13 +143,19 @@ impl<S: Sink> Writer<S> {
     }
 
     /// Takes the right to write whole messages, if it is free, to [proceed](WriteGuard::proceed) with.
-    pub(crate) fn try_acquire(&self) -> TryAcquire<'_, S> {
+    /// If it is not and `claims`, no other message begins before the caller has come back for it.
+    pub(crate) fn try_acquire(&self, claims: bool) -> TryAcquire<'_, S> {
         let mut state = self.lock.lock();
         if !state.closing.may_send() {
             TryAcquire::Over
-        } else if Unit::Messages.is_held_up(&state) {
+        } else if state.writing || state.held & FRAGMENTED != 0 {
+            if claims {
+                state.held |= CLAIMED;
+            }
             TryAcquire::Busy
         } else {
+            // Whoever else has claimed it is told that others write, and claims it again.
+            state.held &= !CLAIMED;
             TryAcquire::Acquired(self.lock.acquire(&mut state))
         }
     }
@@ -232,14 +238,14 @@ impl<S: Sink> Writer<S> {
         if !state.closing.may_send() {
             return Err(Error::Closed);
         }
-        state.fragmented = true;
+        state.held |= FRAGMENTED;
         Ok(())
     }
 
     /// The message in fragments is over, or never will be.
     pub(crate) fn end_message(&self) {
         let mut state = self.lock.lock();
-        state.fragmented = false;
+        state.held &= !FRAGMENTED;
         self.lock.notify(&state);
     }
 
@@ -364,6 +370,6 @@ impl Base {
 impl Unit {
     /// Whether this has to wait for others.
     fn is_held_up(self, state: &WriteState) -> bool {
-        state.writing || (self == Self::Messages && state.fragmented)
+        state.writing || (self == Self::Messages && state.held != 0)
     }
 }

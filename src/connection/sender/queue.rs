@@ -169,8 +169,12 @@ impl SendQueue {
     ///
     /// As for [`close`](Self::close).
     pub fn close_now(&self, code: CloseCode, reason: &str) -> Result<(), Error> {
+        if !code.is_sendable() {
+            return Err(Error::InvalidCloseCode(code));
+        }
         self.0.drop_messages();
-        self.close(code, reason)
+        self.0.close(code, reason);
+        Ok(())
     }
 
     /// Calls `f` with each message once it is written, in their order, in place of an earlier one that

@@ -85,7 +85,7 @@ impl Turn {
         };
         let guard = match is_kept {
             true => conn.writer.resume(),
-            false => match conn.writer.try_acquire() {
+            false => match conn.writer.try_acquire(self.pause >= MAX_BUSY_PAUSE) {
                 TryAcquire::Acquired(guard) => {
                     self.fill(&conn, spare);
                     guard

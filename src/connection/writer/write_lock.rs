@@ -38,8 +38,8 @@ pub(super) struct WriteState {
     /// Whether somebody has the right to write. At first that is whoever opens the connection: no
     /// frame may come before the 101.
     pub(super) writing: bool,
-    /// Whether a message is being sent in fragments, so that no other may begin (§5.4).
-    pub(super) fragmented: bool,
+    /// Why no other message may begin, though nobody writes: [`FRAGMENTED`], [`CLAIMED`].
+    pub(super) held: u8,
     /// Whether a receiving half reads the stream.
     pub(super) receiving: bool,
     /// Whether somebody ends the connection, so that nobody else has to.
@@ -50,6 +50,11 @@ pub(super) struct WriteState {
     /// How many threads wait for a change.
     waiting: u32,
 }
+
+/// A message is being sent in fragments (§5.4).
+pub(super) const FRAGMENTED: u8 = 1;
+/// Somebody who does not wait for the right to write comes back for it.
+pub(super) const CLAIMED: u8 = 2;
 
 pub(super) type StateGuard<'a> = MutexGuard<'a, WriteState>;
 
@@ -89,7 +94,7 @@ impl<S: Sink> WriteLock<S> {
     pub(super) fn new(stream: S) -> Self {
         let state = WriteState {
             writing: true,
-            fragmented: false,
+            held: 0,
             receiving: false,
             ending: false,
             closing: Closing::Open,
