@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 use crate::connection::lifecycle::{ConnectionShared, Place};
 use crate::io::stream::{Sink, TimedStream};
 use crate::proto::CloseCode;
+use crate::server::callbacks::catch_panic;
 use crate::session::CloseAction;
 
 /// The connections of a server.
@@ -139,10 +140,10 @@ impl Registry {
             let _ = runner.send(Event::Closed);
         }
         for (shared, open) in self.all() {
-            match open {
-                true => going_away(&shared),
+            alone(&shared, |shared| match open {
+                true => going_away(shared),
                 false => shared.stream().shutdown(Shutdown::Both),
-            }
+            });
         }
     }
 
@@ -155,7 +156,9 @@ impl Registry {
     /// Sends what the peers had no room for before, as far as they have now.
     fn retry(&self) {
         for (shared, _) in self.all() {
-            shared.writer.retry();
+            alone(&shared, |shared| {
+                shared.writer.retry();
+            });
         }
     }
 
@@ -194,15 +197,17 @@ impl Registry {
         }
         drop(unanswered);
         for shared in due {
-            shared.writer.retry();
-            match shared.writer.closed_at() {
-                Some(at) if at.elapsed() >= shared.server.config.timeouts.close => {
-                    shared.expire_close();
+            alone(&shared, |shared| {
+                shared.writer.retry();
+                match shared.writer.closed_at() {
+                    Some(at) if at.elapsed() >= shared.server.config.timeouts.close => {
+                        shared.expire_close();
+                    }
+                    None if shared.writer.is_over() => {}
+                    // Its time begins when it is sent.
+                    at => self.watch(shared, at.unwrap_or_else(Instant::now)),
                 }
-                None if shared.writer.is_over() => {}
-                // Its time begins when it is sent.
-                at => self.watch(&shared, at.unwrap_or_else(Instant::now)),
-            }
+            });
         }
     }
 
@@ -212,7 +217,7 @@ impl Registry {
             return;
         }
         for (shared, _) in self.all() {
-            shared.abort();
+            alone(&shared, |shared| shared.abort());
         }
     }
 
@@ -314,6 +319,14 @@ fn source(stream: &TimedStream) -> Option<IpAddr> {
         IpAddr::V4(ip) => ip.into(),
         IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64).into(),
     })
+}
+
+/// Does this with a connection. Its transport may be the application's, and panic: that is the end of
+/// this connection, and of nothing on the thread that looks after them all.
+fn alone(shared: &Arc<ConnectionShared>, f: impl FnOnce(&Arc<ConnectionShared>)) {
+    if catch_panic(|| f(shared)).is_err() {
+        let _ = catch_panic(|| shared.abort());
+    }
 }
 
 /// §7.4.1: 1001 is for a server that goes down.

@@ -159,10 +159,12 @@ impl TlsStream {
             Err(_) => drop(self.advance(OVER)),
             Ok(_) => {}
         }
-        if is_done && self.phase() == HANDSHAKE {
+        let sent = self.send_handshake(&mut outgoing);
+        // A peer may wait for the last of it (TLS 1.2: our Finished), and a read of an open stream
+        // writes nothing. Who has sent plaintext has waited for nothing.
+        if is_done && (sent.is_ok() || received.is_ok()) && self.phase() == HANDSHAKE {
             self.advance(OPEN)?;
         }
-        let sent = self.send_handshake(&mut outgoing);
         match (received, sent) {
             (Ok(0), _) if was_heard && !is_done => Err(in_handshake(ErrorKind::UnexpectedEof)),
             (Ok(len), _) => Ok(len),

@@ -65,6 +65,29 @@ fn connections_are_counted_in_all_and_by_source_and_given_back() {
 #[derive(Clone, Default)]
 struct Full(Arc<(AtomicBool, AtomicBool, Mutex<Vec<u8>>)>);
 
+/// A stream that panics with every write but the first.
+#[derive(Default)]
+struct Panics(AtomicBool);
+
+impl Transport for Panics {
+    fn read(&self, _: &mut [u8]) -> io::Result<usize> {
+        Ok(0)
+    }
+    fn write_vectored(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+        assert!(!self.0.swap(true, Ordering::SeqCst), "once is enough");
+        Ok(bufs[0].len())
+    }
+    fn set_read_timeout(&self, _: Option<Duration>) -> io::Result<()> {
+        Ok(())
+    }
+    fn set_write_timeout(&self, _: Option<Duration>) -> io::Result<()> {
+        Ok(())
+    }
+    fn shutdown(&self, _: Shutdown) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 impl Transport for Full {
     fn read(&self, _: &mut [u8]) -> io::Result<usize> {
         Ok(0)
@@ -129,4 +152,27 @@ fn edge_k_peers_with_full_sockets_do_not_hold_up_the_others() {
     assert!(was_closed(&peers[0]));
     registry.retry();
     assert!(peers.iter().all(was_closed));
+}
+
+/// A transport that panics is its own connection's end, and the others are told all the same.
+#[test]
+fn a_panic_in_a_transport_ends_its_connection_alone() {
+    let context = Arc::new(ServerShared::new(Config::default()));
+    let registry = Arc::new(Registry::default());
+    let open = |stream: Box<dyn Transport>| {
+        let stream = TimedStream::new(Stream::Other(stream), None);
+        let shared = Arc::new(ConnectionShared::new(stream, Arc::clone(&context)));
+        let guard = registry.register(&shared).unwrap();
+        guard.set_open();
+        shared.writer.open(b"101").unwrap();
+        (shared, guard)
+    };
+    let (first, _first) = open(Box::<Panics>::default());
+    let full = Full::default();
+    let (_second, _guard) = open(Box::new(full.clone()));
+    registry.close();
+    assert!(first.writer.is_over());
+    assert!(full.0.2.lock().unwrap().starts_with(b"101\x88"));
+    registry.look_after();
+    registry.abort_all();
 }
