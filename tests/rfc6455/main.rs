@@ -44,6 +44,7 @@ mod memory_edges;
 mod opening;
 /// §6.1: queues before connections.
 mod queues;
+/// Queues beside everything else that sends.
 mod queue_edges;
 /// Below the connection: Pongs, and the bare stream.
 mod raw;

@@ -41,6 +41,8 @@ mod memory_edges;
 mod opening;
 #[path = "../rfc6455/queues.rs"]
 mod queues;
+#[path = "../rfc6455/queue_edges.rs"]
+mod queue_edges;
 #[path = "../rfc6455/raw.rs"]
 mod raw;
 #[path = "../rfc6455/reading.rs"]
