@@ -19,7 +19,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, ErrorKind};
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -68,6 +68,10 @@ struct State {
 
 static FLUSHERS: Mutex<Weak<Flushers>> = Mutex::new(Weak::new());
 
+/// How many there may be on this machine. Asked once: Linux answers out of several files.
+static MOST: LazyLock<usize> =
+    LazyLock::new(|| thread::available_parallelism().map_or(1, usize::from).min(MAX_FLUSHERS));
+
 impl Assignment {
     /// For a new queue.
     ///
@@ -97,8 +101,7 @@ impl Flushers {
     fn assign(&self) -> io::Result<Arc<Flusher>> {
         let mut assigned = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Assigned { flushers, next } = &mut *assigned;
-        let cores = thread::available_parallelism().map_or(1, usize::from);
-        if flushers.len() < cores.min(MAX_FLUSHERS) {
+        if flushers.len() < *MOST {
             match start() {
                 Ok(flusher) => flushers.push(flusher),
                 Err(error) if flushers.is_empty() => return Err(error),
