@@ -245,6 +245,11 @@ impl FrameReader {
         Ok(Some(Part::Data(Chunk { kind, len, fin })))
     }
 
+    /// Receives nothing, since the stream is to be [detached](Self::detach); what has come is kept.
+    pub(crate) fn hand_over(&mut self) {
+        self.state = State::Failed;
+    }
+
     /// Leaves the stream, and the end of the connection, to others: what was received and not used.
     pub(crate) fn detach(&mut self) -> Vec<u8> {
         let rest = self.buffer.take();

@@ -296,6 +296,14 @@ impl<S: Sink> Writer<S> {
         self.lock.end(&mut state, |closing| closing.detach());
     }
 
+    /// The same before anything was sent, by whoever would have opened the connection.
+    pub(crate) fn hand_over(&self) {
+        let guard = self.lock.resume();
+        let mut state = self.lock.lock();
+        self.lock.end(&mut state, |closing| closing.detach());
+        guard.end(&mut state);
+    }
+
     /// The receiving half reads the stream no more.
     pub(crate) fn release_reader(&self) {
         let mut state = self.lock.lock();

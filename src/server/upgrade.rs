@@ -11,6 +11,7 @@ use std::time::SystemTime;
 
 use crate::config::Config;
 use crate::connection::Connection;
+use crate::connection::RawStream;
 use crate::connection::Request;
 use crate::connection::lifecycle::{ConnectionShared, ServerShared};
 use crate::connection_limits::OpenLimits;
@@ -138,6 +139,13 @@ impl Upgrade {
         let extensions = agreed.as_ref().map(|agreed| agreed.params.to_string());
         #[cfg(not(feature = "deflate"))]
         let extensions: Option<String> = None;
+        if accept.is_hijacked() {
+            exchange.request.set_accepted(accept);
+            let Exchange { shared, request, rest, .. } = exchange;
+            let conn = Connection::new(shared, request, limits, rest).hijacked();
+            announce();
+            return Ok(conn);
+        }
         let Exchange { opening, request, .. } = &mut exchange;
         let reply = match opening.accept(request, accept, extensions.as_deref(), today()) {
             Ok(reply) => reply,
@@ -154,6 +162,16 @@ impl Upgrade {
         #[cfg(feature = "deflate")]
         let conn = conn.with_compression(agreed);
         Ok(conn)
+    }
+
+    /// Hands out the bare stream with nothing sent on it, for an answer of the caller's own; also what
+    /// came behind the request. [`Accept::hijack`] does the same in a [`Server`](crate::Server).
+    #[must_use]
+    pub fn into_stream(self) -> RawStream {
+        let Exchange { shared, rest, .. } = self.exchange;
+        shared.writer.hand_over();
+        let idle_timeout = shared.server.config.timeouts.idle_timeout;
+        RawStream::new(shared, rest, idle_timeout)
     }
 
     /// Answers with something else, and closes the stream. What is returned says so.

@@ -1,15 +1,17 @@
 //! What lies below the connection: Pongs that are heard of, and the bare stream.
 
 use std::io::{Read, Write};
-use std::net::Shutdown;
+use std::net::{Shutdown, TcpListener};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Instant;
 
-use barews::{Config, Message};
+use barews::{Accept, Config, Error, Message, Request, Response, Server};
 
-use crate::common::{CONT, Frame, PONG, TEXT, TestServer, frame, ms, pair};
+use crate::common::{
+    CONT, Frame, PONG, RawClient, TEXT, TestServer, frame, handshake, ms, pair, r0,
+};
 
 /// §5.5.3: a Pong is told of, between messages and inside one, and is no message itself.
 #[test]
@@ -120,4 +122,89 @@ fn a_shutdown_leaves_a_bare_stream_its_grace() {
         client.send_eof();
         client.expect_eof();
     });
+}
+
+/// Has the handler answer each request.
+fn hijacked(server: Server) -> Server {
+    server.on_upgrade(|_: &Request| {
+        Ok::<_, Response>(Accept::new().subprotocol("x").attach(7u8).hijack())
+    })
+}
+
+/// A request with bytes behind it, for a server that answers by hand.
+fn ask(server: &TestServer) -> RawClient {
+    let mut client = server.connect();
+    client.send([&r0().bytes()[..], b"ahead"].concat());
+    client
+}
+
+/// Nothing can be sent or received beside what a handler says on the bare stream, which has what came
+/// behind the request.
+#[test]
+fn a_handler_answers_the_request() {
+    let server = TestServer::with_handler(hijacked, |mut conn| {
+        assert_eq!(conn.attached(), Some(&7u8));
+        assert!(matches!(conn.send("a message"), Err(Error::Closed)));
+        assert!(matches!(conn.ping(b""), Err(Error::Closed)));
+        assert!(matches!(conn.recv(&mut Vec::new()), Err(Error::Closed)));
+        let mut raw = conn.into_stream()?;
+        let mut ahead = [0; 5];
+        raw.read_exact(&mut ahead)?;
+        raw.write_all(b"HTTP/1.1 299 ")?;
+        raw.write_all(&ahead)?;
+        Ok(())
+    });
+    let mut client = ask(&server);
+    assert_eq!(client.read_rest(), b"HTTP/1.1 299 ahead");
+}
+
+/// A handler that says nothing ends the stream with nothing, whatever its result.
+#[test]
+fn a_handler_that_answers_nothing() {
+    let fails = AtomicBool::new(false);
+    let server = TestServer::with_handler(hijacked, move |_| {
+        if fails.fetch_xor(true, Ordering::Relaxed) { Err("no".into()) } else { Ok(()) }
+    });
+    for _ in 0..2 {
+        let mut client = server.connect();
+        client.send(r0().bytes());
+        assert_eq!(client.read_rest(), b"");
+    }
+}
+
+/// A server that shuts down leaves it the grace, and says nothing in its place.
+#[test]
+fn a_shutdown_leaves_an_answer_its_grace() {
+    let (note, began) = channel();
+    let mut server = TestServer::with_handler(hijacked, move |conn| {
+        note.send(()).unwrap();
+        let mut raw = conn.into_stream()?;
+        raw.read_exact(&mut [0; 5])?;
+        // Until the server cuts it.
+        assert_eq!(raw.read(&mut [0; 9])?, 0);
+        Ok(())
+    });
+    let mut client = ask(&server);
+    began.recv().unwrap();
+    server.stop(ms(200));
+    assert_eq!(client.read_rest(), b"");
+}
+
+/// The same for those who accept by themselves.
+#[test]
+fn a_request_is_answered_by_hand() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = listener.local_addr().unwrap();
+    let client = thread::spawn(move || {
+        let mut client = RawClient::connect_tls(addr);
+        client.send([&r0().bytes()[..], b"ahead"].concat());
+        client
+    });
+    let upgrade = handshake(listener.accept().unwrap().0, &Config::default());
+    let mut raw = upgrade.into_stream();
+    let mut ahead = [0; 5];
+    raw.read_exact(&mut ahead).unwrap();
+    raw.write_all(&ahead).unwrap();
+    raw.shutdown(Shutdown::Write);
+    assert_eq!(client.join().unwrap().read_rest(), b"ahead");
 }

@@ -57,6 +57,13 @@ impl Connection {
         }
     }
 
+    /// The stream of a request that the handler answers; nothing was sent on it.
+    pub(crate) fn hijacked(mut self) -> Self {
+        self.sender.shared.writer.hand_over();
+        self.receiver.reader.hand_over();
+        self
+    }
+
     /// Leaves the end of the connection to somebody else.
     pub(crate) fn closed_by_server(&mut self) -> Arc<ConnectionShared> {
         self.receiver.closed_by_server = true;

@@ -18,6 +18,7 @@ pub struct Accept {
     protocol: Option<String>,
     headers: Vec<(String, String)>,
     attachments: Attachments,
+    hijacked: bool,
     #[cfg(feature = "deflate")]
     uncompressed: bool,
 }
@@ -84,6 +85,40 @@ impl Accept {
         self
     }
 
+    /// Has the server send no answer: the handler takes the bare stream out of its connection with
+    /// [`Connection::into_stream`](crate::Connection::into_stream), and answers the request by itself.
+    /// For a test server that gets the handshake wrong on purpose, and for what is no WebSocket.
+    /// What else was chosen here goes nowhere but to [`attach`](Self::attach).
+    ///
+    /// The connection counts as open, but nothing can be received or sent on it: calls fail with
+    /// [`Error::Closed`](crate::Error::Closed), and a server that shuts down sends it no Close. A
+    /// handler that ends without an answer ends the stream without one. For those with an accept loop
+    /// of their own there is [`Upgrade::into_stream`](crate::Upgrade::into_stream).
+    ///
+    /// ```no_run
+    /// use std::io::Write;
+    ///
+    /// use barews::{Accept, Server};
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// let server = Server::bind("127.0.0.1:9001")?.on_upgrade(|_| Ok(Accept::new().hijack()));
+    /// server.run(|conn| {
+    ///     // §4.1: a client must not go on without Sec-WebSocket-Accept.
+    ///     let reply = b"HTTP/1.1 101 \r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n";
+    ///     Ok(conn.into_stream()?.write_all(reply)?)
+    /// })
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn hijack(mut self) -> Accept {
+        self.hijacked = true;
+        self
+    }
+
+    pub(crate) fn is_hijacked(&self) -> bool {
+        self.hijacked
+    }
+
     pub(crate) fn attachments(&self) -> &Attachments {
         &self.attachments
     }
@@ -145,7 +180,7 @@ impl fmt::Debug for Accept {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut accept = f.debug_struct("Accept");
         accept.field("subprotocol", &self.protocol).field("headers", &Names(&self.headers));
-        accept.field("attached", &self.attachments);
+        accept.field("attached", &self.attachments).field("hijack", &self.hijacked);
         #[cfg(feature = "deflate")]
         accept.field("compress", &self.compresses());
         accept.finish()
