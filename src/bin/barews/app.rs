@@ -10,11 +10,11 @@
 use std::fmt::Arguments;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use barews::{
-    Accept, BoxError, Connection, ErrorContext, Reject, Request, Response, Status, Timeouts,
-    UpgradeError,
+    Accept, BoxError, Config, Connection, ErrorContext, Limits, Reject, Request, Response,
+    Timeouts, UpgradeError,
 };
 
 #[cfg(feature = "backplane")]
@@ -24,12 +24,14 @@ use crate::cli::Behaviour;
 use crate::compression::Compression;
 use crate::log::{Field, Log, Throttle, describe, escape, json};
 use crate::metrics::{self, Counters, Event, Metrics};
+use crate::routes::opening::subprotocol::Subprotocols;
+use crate::routes::opening::{headers, limits};
 #[cfg(feature = "backplane")]
 use crate::routes::rooms::LocalRooms;
 use crate::routes::rooms::Rooms;
 use crate::routes::route::Route;
-use crate::routes::subprotocol::Subprotocols;
-use crate::routes::{delay, echo, faults, headers, plain, stall, stream};
+use crate::routes::values::Wrong;
+use crate::routes::{delay, echo, faults, plain, stall, stream};
 use crate::session::{End, Session, SessionShared, StopFlag};
 #[cfg(feature = "tls")]
 use crate::tls;
@@ -54,14 +56,13 @@ pub struct App {
     /// Of lines on handshakes of TLS that fail.
     #[cfg(feature = "tls")]
     tls_failures: Throttle,
-    /// How long a connection may stall.
-    idle_timeout: Duration,
-    /// How often one that stalls looks whether its peer is there.
-    ping_interval: Duration,
+    /// Those of the server, which no connection's own exceed.
+    limits: Limits,
+    timeouts: Timeouts,
 }
 
 impl App {
-    pub fn new(log: Log, behaviour: Behaviour, timeouts: &Timeouts, tls: &Tls) -> Self {
+    pub fn new(log: Log, behaviour: Behaviour, config: &Config, tls: &Tls) -> Self {
         #[allow(unused_mut, reason = "one build has nothing to add")]
         let mut metrics = Metrics::new();
         #[cfg(feature = "tls")]
@@ -82,8 +83,8 @@ impl App {
             accept_failures: Throttle::new(1),
             #[cfg(feature = "tls")]
             tls_failures: Throttle::new(MAX_TLS_FAILURES),
-            idle_timeout: timeouts.idle_timeout,
-            ping_interval: timeouts.ping_interval,
+            limits: config.limits.clone(),
+            timeouts: config.timeouts.clone(),
         }
     }
 
@@ -110,34 +111,43 @@ impl App {
     /// Accepts an upgrade if its path may be had.
     pub fn on_upgrade(&self, request: &Request) -> Result<Accept, Reject> {
         self.count_tls(request);
-        let reject = |status, wrong: String| {
-            self.count_refused(&UpgradeError::Rejected(status));
-            self.log_refused(request.peer_addr(), Some(request), &wrong);
-            Reject::new(status, format!("{wrong}\n"))
+        let reject = |response: Reject, why: &str| {
+            self.count_refused(&UpgradeError::Rejected(response.status()));
+            self.log_refused(request.peer_addr(), Some(request), why);
+            response
         };
-        let bad_request = |wrong| reject(Status::BAD_REQUEST, wrong);
-        let route = Route::parse(request.path(), request.query()).map_err(bad_request)?;
-        if matches!(route, Route::Invalid(_)) && !self.behaviour.faults {
-            let wrong = "this server serves no faults; start it with --faults";
-            return Err(reject(Status::FORBIDDEN, wrong.to_owned()));
+        let wrong = |wrong: Wrong| reject(wrong.response(), &wrong.line);
+        let route = Route::parse(request.path(), request.query()).map_err(wrong)?;
+        if let Some((response, why)) = route.refuse(request, self.behaviour.faults) {
+            return Err(reject(response, &why));
         }
         let subprotocols = match route {
             Route::Subprotocol => &Subprotocols::First,
             _ => &self.behaviour.subprotocols,
         };
-        let selected = subprotocols.select(request).map_err(bad_request)?;
+        let selected = subprotocols.select(request).map_err(|line| wrong(Wrong::query(line)))?;
         let accept = selected.map_or_else(Accept::new, |name| Accept::new().subprotocol(name));
         // Frames that no client should let pass are made for one that has agreed on nothing.
         #[cfg(feature = "deflate")]
         let accept = accept.compress(!matches!(route, Route::Invalid(_)));
-        Ok(accept)
+        match route {
+            Route::Limits(limits) => {
+                Ok(accept
+                    .limits(limits::within(limits, &self.limits, &self.timeouts).map_err(wrong)?))
+            }
+            _ => Ok(accept),
+        }
     }
 
     /// Answers plain HTTP.
     pub fn on_request(&self, request: &Request) -> Response {
         self.count_tls(request);
-        let response =
-            plain::answer(request, &self.shared.metrics, self.certificate_pem.as_deref());
+        let response = plain::answer(
+            request,
+            &self.shared.metrics,
+            self.certificate_pem.as_deref(),
+            self.behaviour.faults,
+        );
         let status = response.status();
         self.shared.metrics.count(Event::Request, status.code().to_string());
         if status.code() >= 400 {
@@ -181,7 +191,7 @@ impl App {
         session.log_open(&conn);
         let request = conn.request();
         // It was parsed once before, or there would be no connection.
-        let route = Route::parse(request.path(), request.query())?;
+        let route = Route::parse(request.path(), request.query()).map_err(|wrong| wrong.line)?;
         session.is_raw = matches!(route, Route::Invalid(_));
         let end = self.run(route, conn, &session.counters);
         let result = match &end.result {
@@ -196,14 +206,19 @@ impl App {
     /// Serves a connection as its path asks.
     fn run(&self, route: Route, mut conn: Connection, counters: &Arc<Counters>) -> End {
         let result = match route {
-            Route::Echo | Route::Subprotocol => echo::echo(&mut conn, counters),
+            Route::Echo | Route::Subprotocol | Route::Limits(_) | Route::Auth(_) => {
+                echo::echo(&mut conn, counters)
+            }
+            // Nobody gets here, since these are answered.
+            Route::Status(_) => Ok(()),
+            Route::Slow(_) | Route::Handshake(..) => echo::echo(&mut conn, counters),
             Route::Headers => {
                 let show_credentials = self.behaviour.show_credentials;
                 let text = headers::json(&conn, show_credentials);
                 echo::send_then_echo(&mut conn, counters, text)
             }
-            Route::Close { code, reason, after } => {
-                echo::close(&mut conn, counters, code, &reason, after)
+            Route::Close { code, reason, after, .. } => {
+                echo::close(&mut conn, counters, code, &reason, after.unwrap_or(0))
             }
             Route::Fragment(size) => echo::fragment(&mut conn, counters, size),
             Route::Delay(delay) => delay::delayed_echo(&mut conn, counters, || delay),
@@ -211,14 +226,15 @@ impl App {
             // The others take the connection apart.
             Route::Broadcast(room) => return self.rooms.join(&room, conn, counters),
             Route::Ping(interval) => return stream::ping(conn, counters, interval),
-            Route::Count(n) => return stream::count(conn, counters, n),
+            Route::Count { n, every } => return stream::count(conn, counters, n, every),
+            Route::Tick(every) => return stream::tick(conn, counters, every),
             Route::Flood(len) => return stream::flood(conn, counters, len),
             Route::Drop(after) => return faults::abort(conn, counters, after, false),
             Route::Reset(after) => return faults::abort(conn, counters, after, true),
             Route::Invalid(frame) => return faults::send_invalid(conn, frame),
             Route::Stall => {
-                let (stop, idle, ping) = (&self.shared.stop, self.idle_timeout, self.ping_interval);
-                return stall::stall(conn, counters, stop, idle, ping);
+                let (stop, timeouts) = (&self.shared.stop, &self.timeouts);
+                return stall::stall(conn, counters, stop, timeouts);
             }
         };
         End::of(&conn, result)

@@ -1,6 +1,7 @@
 //! `barews`: a dependable endpoint to test WebSocket clients against.
 
 mod os;
+mod units;
 mod log;
 mod limits;
 #[cfg(feature = "deflate")]
@@ -115,7 +116,7 @@ fn listen_and_run(
     let tls = Tls::open(tls, &listen, &passed)?;
     tls.announce(&log);
     tls.reload_on(reloads, &log).map_err(|error| format!("cannot start a thread: {error}"))?;
-    let app = App::new(log.clone(), behaviour, &config.timeouts, &tls);
+    let app = App::new(log.clone(), behaviour, &config, &tls);
     #[cfg(feature = "backplane")]
     let app = match backplane {
         Some(settings) => app.with_backplane(settings)?,

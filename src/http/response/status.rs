@@ -36,19 +36,23 @@ statuses! {
     SEE_OTHER = 303, "See Other", "RFC 9110 §15.4.4";
     NOT_MODIFIED = 304, "Not Modified", "RFC 9110 §15.4.5";
     TEMPORARY_REDIRECT = 307, "Temporary Redirect", "RFC 9110 §15.4.8";
+    PERMANENT_REDIRECT = 308, "Permanent Redirect", "RFC 9110 §15.4.9";
     BAD_REQUEST = 400, "Bad Request", "RFC 9110 §15.5.1";
     UNAUTHORIZED = 401, "Unauthorized", "RFC 9110 §15.5.2";
     FORBIDDEN = 403, "Forbidden", "RFC 9110 §15.5.4";
     NOT_FOUND = 404, "Not Found", "RFC 9110 §15.5.5";
     METHOD_NOT_ALLOWED = 405, "Method Not Allowed", "RFC 9110 §15.5.6";
     REQUEST_TIMEOUT = 408, "Request Timeout", "RFC 9110 §15.5.9";
+    GONE = 410, "Gone", "RFC 9110 §15.5.11";
     URI_TOO_LONG = 414, "URI Too Long", "RFC 9110 §15.5.15";
     EXPECTATION_FAILED = 417, "Expectation Failed", "RFC 9110 §15.5.18";
     UPGRADE_REQUIRED = 426, "Upgrade Required", "RFC 9110 §15.5.22";
     TOO_MANY_REQUESTS = 429, "Too Many Requests", "RFC 6585 §4";
     REQUEST_HEADER_FIELDS_TOO_LARGE = 431, "Request Header Fields Too Large", "RFC 6585 §5";
     INTERNAL_SERVER_ERROR = 500, "Internal Server Error", "RFC 9110 §15.6.1";
+    BAD_GATEWAY = 502, "Bad Gateway", "RFC 9110 §15.6.3";
     SERVICE_UNAVAILABLE = 503, "Service Unavailable", "RFC 9110 §15.6.4";
+    GATEWAY_TIMEOUT = 504, "Gateway Timeout", "RFC 9110 §15.6.5";
     HTTP_VERSION_NOT_SUPPORTED = 505, "HTTP Version Not Supported", "RFC 9110 §15.6.6";
 }
 

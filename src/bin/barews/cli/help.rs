@@ -2,11 +2,13 @@
 
 use super::features::{lacking, without};
 use super::settings::{SETTINGS, Setting, Topic};
-use crate::routes::route::{PATHS, PLAIN};
+use crate::routes::route::listing;
 
 pub(super) const TOPICS: &[&str] = &[
     "addresses",
     "paths",
+    "handshake",
+    "faults",
     "limits",
     "timeouts",
     #[cfg(feature = "backplane")]
@@ -163,7 +165,6 @@ pub fn text(topic: Option<&str>) -> Result<String, String> {
     Ok(match topic {
         None => main(),
         Some("addresses") => addresses(),
-        Some("paths") => paths(),
         Some("limits") => format!(
             "Limits of the server, and what is beyond them:\n\n{}\n{UNITS}",
             list(Topic::Limits)
@@ -174,17 +175,21 @@ pub fn text(topic: Option<&str>) -> Result<String, String> {
         Some("environment") => format!("{ENVIRONMENT}\n{SIGNALS}"),
         Some("all") => {
             let options = [Topic::Main, Topic::Limits, Topic::Timeouts].map(list).concat();
-            let (addresses, paths) = (addresses(), paths());
+            let (addresses, paths) = (addresses(), listing::all());
             let features: String =
                 FEATURES.iter().map(|feature| format!("\n{}", on_feature(feature))).collect();
             format!(
                 "Options:\n\n{options}\n{UNITS}{features}\n{addresses}\n{paths}\n{ENVIRONMENT}\n{SIGNALS}"
             )
         }
-        Some(other) => match FEATURES.iter().find(|feature| feature.name == other) {
-            Some(feature) => on_feature(feature),
-            None => return Err(no_topic(other)),
-        },
+        Some(other) => {
+            let feature = FEATURES.iter().find(|feature| feature.name == other).map(on_feature);
+            let paths = || match other.starts_with('/') {
+                true => listing::about(other),
+                false => listing::topic(other),
+            };
+            feature.or_else(paths).ok_or_else(|| no_topic(other))?
+        }
     })
 }
 
@@ -202,11 +207,9 @@ fn no_topic(name: &str) -> String {
 fn main() -> String {
     let topics = wrap(28, TOPICS.iter().copied(), ", ");
     let topics = &topics[28..];
-    // The names alone; the topic has the rest.
-    let names = wrap(2, PATHS.iter().map(|(path, _)| *path).filter(|path| !path.is_empty()), "  ");
-    let plain: Vec<_> =
-        PLAIN.iter().map(|(name, _)| name.strip_prefix("GET ").unwrap_or(name)).collect();
-    let plain = plain.join("  ");
+    // The names alone; the topics have the rest.
+    let names = wrap(2, listing::names(false).into_iter(), "  ");
+    let plain = listing::names(true).join("  ");
     format!(
         "barews {}: a strict WebSocket (RFC 6455) endpoint to test clients against\n\n\
          Usage: barews [OPTION...] [ADDR...]        ADDR is the same as --listen ADDR\n\n\
@@ -214,7 +217,7 @@ fn main() -> String {
          -h, --help [TOPIC]        {topics}\n  \
          --man                     the manual page, for man -l -\n  \
          -V, --version             the version\n\n\
-         WebSocket paths:\n{names}\nPlain HTTP: {plain}\n",
+         WebSocket paths, with values behind them (others echo):\n{names}\nPlain HTTP: {plain}\n",
         env!("CARGO_PKG_VERSION"),
         list(Topic::Main),
     )
@@ -250,18 +253,6 @@ fn addresses() -> String {
         text += &format!("  {addr:25} {means}\n");
     }
     format!("{text}\n{LISTENING}")
-}
-
-fn paths() -> String {
-    let mut text = "WebSocket paths:\n".to_owned();
-    for (path, does) in PATHS {
-        text += &format!("  {path:30} {does}\n");
-    }
-    text += "\nPlain HTTP:\n";
-    for (path, does) in PLAIN {
-        text += &format!("  {path:30} {does}\n");
-    }
-    text
 }
 
 fn list(topic: Topic) -> String {

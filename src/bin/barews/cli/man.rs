@@ -4,7 +4,7 @@ use super::help::{
     ADDRESSES, ENVIRONMENT, EXITS, FEATURES, LISTENING, SIGNALS, TOPICS, UNITS, option,
 };
 use super::settings::{SETTINGS, Topic};
-use crate::routes::route::{PATHS, PLAIN};
+use crate::routes::route::{Group, Path, paths};
 
 /// The manual page, for `man`.
 pub fn man() -> String {
@@ -33,16 +33,10 @@ pub fn man() -> String {
         item(&mut page, addr, means);
     }
     page += &format!(".PP\n{}", paragraphs(LISTENING));
-    page += ".SH PATHS\n";
-    for (path, does) in PATHS {
-        match *path {
-            "" => page += &format!("{}\n", roff(does)),
-            path => item(&mut page, path, does),
-        }
-    }
-    page += ".PP\nOver plain HTTP:\n";
-    for (path, does) in PLAIN {
-        item(&mut page, path, does);
+    page += ".SH PATHS\nWhat echoes, sends, ends and refuses; any other path echoes.\n";
+    for group in Group::ALL {
+        page += &format!(".SS {}\n", roff(group.heading()));
+        paths().filter(|path| path.group == group).for_each(|path| about(&mut page, path));
     }
     page += &format!(".SH ENVIRONMENT\n{}", paragraphs(ENVIRONMENT));
     page += &format!(".SH SIGNALS\n{}", paragraphs(SIGNALS));
@@ -59,6 +53,17 @@ fn options(page: &mut String, title: &str, topic: Topic) {
     for setting in SETTINGS.iter().filter(|setting| setting.topic == topic) {
         item(page, &option(setting), setting.help);
     }
+}
+
+/// All on a path: its bounds, an example, and what that prints.
+fn about(page: &mut String, path: Path) {
+    item(page, path.path, path.does);
+    if !path.bounds.is_empty() {
+        *page += &format!(".br\n{}\n", roff(path.bounds));
+    }
+    // Not filled, so that it can be copied.
+    *page +=
+        &format!(".PP\n.RS 7\n.nf\n$ {}\n{}\n.fi\n.RE\n", roff(path.example), roff(path.output));
 }
 
 fn item(page: &mut String, term: &str, text: &str) {
@@ -100,11 +105,14 @@ mod tests {
         for (addr, _) in ADDRESSES {
             assert!(all.contains(addr) && man.contains(&roff(addr)), "{addr}");
         }
-        for (path, _) in PATHS.iter().chain(PLAIN) {
-            let name = path.strip_prefix("GET ").unwrap_or(path);
-            assert!(first.contains(name), "{path}");
-            assert!(all.contains(path), "{path}");
-            assert!(man.contains(&roff(path)), "{path}");
+        for path in paths() {
+            for part in [path.path, path.does, path.bounds, path.example, path.output] {
+                assert!(man.contains(&roff(part)), "{part}");
+                let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+                assert!(words(&all).contains(&words(part)), "{part}");
+            }
+            let name = path.path[1..].split(['/', '?']).next().unwrap_or_default();
+            assert!(first.contains(&format!("/{name}")), "{name}");
         }
     }
 

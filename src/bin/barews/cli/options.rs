@@ -10,7 +10,7 @@ use barews::Deflate;
 use crate::backplane::{self, Target};
 use crate::log::Format;
 use crate::os::address::Address;
-use crate::routes::subprotocol::Subprotocols;
+use crate::routes::opening::subprotocol::Subprotocols;
 use crate::tls::TlsOptions;
 
 /// Stack size of a connection's thread, in bytes. The echo loop needs little, and of what is not

@@ -8,6 +8,7 @@ use std::time::Duration;
 use barews::rustls::pki_types::ServerName;
 
 use crate::log::Format;
+use crate::units;
 
 /// The least stack of a thread: a panic's report has to fit, which takes the most.
 const MIN_STACK_SIZE: usize = 64 << 10;
@@ -34,17 +35,17 @@ pub fn flag(text: &str) -> Result<bool, &'static str> {
 
 /// How many of something there may be: none would be no server.
 pub fn count(text: &str) -> Result<u32, &'static str> {
-    let number = number(text).and_then(|number| u32::try_from(number).ok());
+    let number = units::number(text).and_then(|number| u32::try_from(number).ok());
     number.filter(|number| *number > 0).ok_or("a number from 1 to 4294967295")
 }
 
 pub fn size(text: &str) -> Result<u64, &'static str> {
-    any_size(text).ok_or("a size, such as 4096, 64K, 16M or 1G")
+    units::size(text).ok_or("a size, such as 4096, 64K, 16M or 1G")
 }
 
 /// The longest that something may be which every request has.
 pub fn positive_size(text: &str) -> Result<usize, &'static str> {
-    let size = any_size(text).and_then(|size| usize::try_from(size).ok());
+    let size = units::size(text).and_then(|size| usize::try_from(size).ok());
     size.filter(|size| *size > 0).ok_or("a size above zero, such as 4096, 64K or 16M")
 }
 
@@ -61,7 +62,7 @@ pub fn window_bits(text: &str) -> Result<u8, &'static str> {
 /// No message refers further back than a window is large.
 #[cfg(feature = "deflate")]
 pub fn history(text: &str) -> Result<u64, &'static str> {
-    any_size(text).filter(|size| *size <= 32 << 10).ok_or("a size up to 32K")
+    units::size(text).filter(|size| *size <= 32 << 10).ok_or("a size up to 32K")
 }
 
 #[cfg(feature = "deflate")]
@@ -71,7 +72,7 @@ pub fn threshold(text: &str) -> Result<usize, &'static str> {
 
 #[cfg(feature = "deflate")]
 fn small(text: &str, least: u8, most: u8) -> Option<u8> {
-    number(text)?.try_into().ok().filter(|number| (least..=most).contains(number))
+    units::number(text)?.try_into().ok().filter(|number| (least..=most).contains(number))
 }
 
 #[cfg(feature = "tls")]
@@ -93,7 +94,7 @@ pub fn self_signed(text: &str) -> Result<Option<Vec<String>>, &'static str> {
 }
 
 pub fn stack(text: &str) -> Result<Option<usize>, &'static str> {
-    let size = any_size(text).and_then(|size| usize::try_from(size).ok());
+    let size = units::size(text).and_then(|size| usize::try_from(size).ok());
     match size.filter(|size| (MIN_STACK_SIZE..=MAX_STACK_SIZE).contains(size)) {
         None => Err("a size from 64K to 1G"),
         size => Ok(size),
@@ -102,54 +103,14 @@ pub fn stack(text: &str) -> Result<Option<usize>, &'static str> {
 
 /// A time that may be none at all.
 pub fn time(text: &str) -> Result<Duration, &'static str> {
-    any_time(text).ok_or("a time, such as 500ms, 1.5s, 2m, 1h or off")
+    units::time(text).ok_or("a time, such as 500ms, 1.5s, 2m, 1h or off")
 }
 
 /// A time to wait for a peer. Zero would be over before it began.
 pub fn timeout(text: &str) -> Result<Duration, &'static str> {
-    any_time(text)
+    units::time(text)
         .filter(|time| !time.is_zero())
         .ok_or("a time above zero, such as 500ms, 1.5s, 2m or 1h, or off")
-}
-
-fn number(text: &str) -> Option<u64> {
-    // `parse` would let a sign pass.
-    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
-}
-
-fn any_size(text: &str) -> Option<u64> {
-    let (digits, shift) = match text.as_bytes().last()? {
-        b'K' | b'k' => (&text[..text.len() - 1], 10),
-        b'M' | b'm' => (&text[..text.len() - 1], 20),
-        b'G' | b'g' => (&text[..text.len() - 1], 30),
-        _ => (text, 0),
-    };
-    number(digits)?.checked_mul(1 << shift)
-}
-
-fn any_time(text: &str) -> Option<Duration> {
-    match text {
-        "off" => return Some(Duration::MAX),
-        // The only number that needs no unit.
-        "0" => return Some(Duration::ZERO),
-        _ => {}
-    }
-    let unit = text.find(|c: char| !c.is_ascii_digit() && c != '.')?;
-    let (count, unit) = text.split_at(unit);
-    let unit = match unit {
-        "ms" => 1_000_000,
-        "s" => 1_000_000_000,
-        "m" => 60_000_000_000,
-        "h" => 3_600_000_000_000,
-        _ => return None,
-    };
-    // A fraction has at least a digit on either side.
-    let (whole, fraction) = count.split_once('.').unwrap_or((count, "0"));
-    let places = u32::try_from(fraction.len()).ok().filter(|places| (1..10).contains(places))?;
-    let fraction = u128::from(number(fraction)?) * unit / 10_u128.pow(places);
-    let nanos = u128::from(number(whole)?) * unit + fraction;
-    let seconds = u64::try_from(nanos / 1_000_000_000).ok()?;
-    Some(Duration::new(seconds, (nanos % 1_000_000_000) as u32))
 }
 
 #[cfg(test)]

@@ -2,8 +2,9 @@
 //!
 //! ```text
 //! request ── Route::parse ──> Route ── app ──> echo, delay, rooms, stream, stall, faults ──> End
-//!     │                         └─ wrong: 400       (one function per path, one thread per connection)
-//!     ├── subprotocol: which one is agreed to
+//!     │        │   │            └─ opening: refused, or what is agreed to
+//!     │        │   └─ wrong: 400, 403 or 404          (one function per path, one thread per connection)
+//!     │        └─ table: what all paths are, for people too
 //!     └── no WebSocket: plain
 //! ```
 //!
@@ -16,7 +17,8 @@ pub mod stream;
 pub mod rooms;
 pub mod stall;
 pub mod faults;
+pub mod handshake;
+pub mod values;
+pub mod opening;
 pub mod route;
-pub mod subprotocol;
-pub mod headers;
 pub mod plain;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use barews::{CloseCode, Connection, Error};
+use barews::{CloseCode, Connection, Error, Timeouts};
 
 use crate::metrics::Counters;
 use crate::session::{self, End, SHUTDOWN, StopFlag};
@@ -22,13 +22,12 @@ pub fn stall(
     mut conn: Connection,
     counters: &Counters,
     stop: &StopFlag,
-    idle_timeout: Duration,
-    ping_interval: Duration,
+    timeouts: &Timeouts,
 ) -> End {
-    let (start, idle) = (Instant::now(), idle_timeout.min(MAX_STALL));
+    let (start, idle) = (Instant::now(), timeouts.idle_timeout.min(MAX_STALL));
     loop {
         let left = idle.saturating_sub(start.elapsed());
-        if stop.wait(left.min(ping_interval).min(MAX_PING_INTERVAL)) {
+        if stop.wait(left.min(timeouts.ping_interval).min(MAX_PING_INTERVAL)) {
             // Whoever shuts down says so too; one of the two is heard.
             let result = session::close(&mut conn, counters, CloseCode::GOING_AWAY, SHUTDOWN);
             return End::of(&conn, result);

@@ -11,22 +11,49 @@ use barews::{CloseCode, Connection, Error, Message, Receiver, Sender};
 use super::echo;
 use crate::limits::{self, MEMORY, Share};
 use crate::metrics::Counters;
-use crate::session::{self, End};
+use crate::session::{self, End, StopFlag};
 
 /// The reason where there is no thread to send.
 pub const NO_THREAD: &str = "no thread to be had";
 
-/// Sends `1` to `n`, then closes.
+/// Sends `1` to `n`, each so much later than the one before, then closes.
 #[inline(never)]
-pub fn count(conn: Connection, counters: &Arc<Counters>, n: u64) -> End {
-    produce(conn, counters, move |sender, counters| {
-        for number in 1..=n {
-            if send(sender, counters, Message::from(&number.to_string())).is_err() {
-                return;
+pub fn count(conn: Connection, counters: &Arc<Counters>, n: u64, every: Duration) -> End {
+    produce(conn, counters, move |sender, counters, over| {
+        if send_numbers(sender, counters, n, every, over).is_ok() {
+            session::start_close(sender, counters, CloseCode::NORMAL, "");
+        }
+    })
+}
+
+/// Sends `1`, `2` and so on, each so much later than the one before, until the peer closes.
+#[inline(never)]
+pub fn tick(conn: Connection, counters: &Arc<Counters>, every: Duration) -> End {
+    produce(conn, counters, move |sender, counters, over| {
+        let _ = send_numbers(sender, counters, u64::MAX, every, over);
+    })
+}
+
+/// Sends `1` to `n`. A peer that does not read holds them up, and what it has missed so is not made
+/// up for: the next one comes at once, and those behind it from there on.
+fn send_numbers(
+    sender: &Sender,
+    counters: &Counters,
+    n: u64,
+    every: Duration,
+    over: &StopFlag,
+) -> Result<(), Error> {
+    let mut due = Instant::now();
+    for number in 1..=n {
+        send(sender, counters, Message::from(&number.to_string()))?;
+        if number < n && !every.is_zero() {
+            due = (due + every).max(Instant::now());
+            if over.wait(due.saturating_duration_since(Instant::now())) {
+                return Err(Error::Closed);
             }
         }
-        session::start_close(sender, counters, CloseCode::NORMAL, "");
-    })
+    }
+    Ok(())
 }
 
 /// Sends messages of `len` bytes until the peer closes.
@@ -36,7 +63,7 @@ pub fn flood(mut conn: Connection, counters: &Arc<Counters>, len: usize) -> End 
         let result = echo::close_overloaded(&mut conn, counters);
         return End::of(&conn, result);
     };
-    produce(conn, counters, move |sender, counters| {
+    produce(conn, counters, move |sender, counters, _| {
         let message = Message::from(&block.bytes[..len]);
         while send(sender, counters, message).is_ok() {}
     })
@@ -68,21 +95,23 @@ fn block(len: usize) -> Option<Arc<Block>> {
     Some(block)
 }
 
-/// Has a second thread do the sending until the connection ends, and throws away what comes. If there
-/// is no such thread, the connection is closed with 1013.
+/// Has a second thread do the sending until the connection ends, which a flag tells it, and throws
+/// away what comes. If there is no such thread, the connection is closed with 1013.
 fn produce<S>(conn: Connection, counters: &Arc<Counters>, send: S) -> End
 where
-    S: FnOnce(&Sender, &Counters) + Send + 'static,
+    S: FnOnce(&Sender, &Counters, &StopFlag) + Send + 'static,
 {
     let (mut receiver, sender) = conn.split();
+    let over = Arc::<StopFlag>::default();
     let spawned = limits::spawn({
-        let (sender, counters) = (sender.clone(), Arc::clone(counters));
-        move || send(&sender, &counters)
+        let (sender, counters, over) = (sender.clone(), Arc::clone(counters), Arc::clone(&over));
+        move || send(&sender, &counters, &over)
     });
     if !spawned {
         session::start_close(&sender, counters, CloseCode::TRY_AGAIN_LATER, NO_THREAD);
     }
     let result = discard(&mut receiver, counters);
+    over.set();
     End::of_half(&receiver, result)
 }
 

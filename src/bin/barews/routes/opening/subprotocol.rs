@@ -6,7 +6,7 @@
 
 use barews::Request;
 
-use super::route::percent_decode;
+use crate::routes::values::{decode_segment, is_token};
 
 /// What the options say.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -66,7 +66,7 @@ fn requested(query: Option<&str>) -> Result<Option<String>, String> {
     let mut requested = None;
     for value in values {
         // A name may have a plus in it, and no space.
-        let name = percent_decode(&value.replace('+', "%2B")).filter(|name| is_token(name));
+        let name = decode_segment(value).filter(|name| is_token(name));
         let name =
             name.ok_or("?subprotocol= is the name of one that the client offers, or none")?;
         if requested.replace(name).is_some() {
@@ -74,12 +74,6 @@ fn requested(query: Option<&str>) -> Result<Option<String>, String> {
         }
     }
     Ok(requested)
-}
-
-/// Whether this is a token (RFC 9110 §5.6.2), as each subprotocol is (§4.1 item 10).
-fn is_token(name: &str) -> bool {
-    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    !name.is_empty() && name.bytes().all(is_part)
 }
 
 #[cfg(test)]
