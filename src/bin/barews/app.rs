@@ -43,7 +43,7 @@ const MAX_TLS_FAILURES: u64 = 10;
 
 /// How long the end of the program waits for the last messages to other processes.
 #[cfg(feature = "backplane")]
-const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
+const FLUSH_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(1);
 
 pub struct App {
     shared: SessionShared,
