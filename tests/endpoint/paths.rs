@@ -3,7 +3,7 @@ use std::time::Instant;
 use crate::common::{
     BINARY, Binary, CLOSE, CONT, Frame, PING, PONG, RawClient, TEXT, close, frame, ms, r0,
 };
-use crate::plain::{metric, metrics_at_rest};
+use crate::plain::{get, metric, metrics_at_rest};
 
 /// An open connection to a path.
 pub fn open(binary: &Binary, target: &str) -> RawClient {
@@ -36,7 +36,7 @@ pub fn read_text(client: &mut RawClient) -> String {
 #[test]
 fn any_path_echoes() {
     let binary = Binary::serve(&[]);
-    for target in ["/", "/echo", "/ws", "/any/other?x=1", "/stalled", "/Count/1"] {
+    for target in ["/", "/echo", "/ws", "/any/other?x=1", "/stalled", "/counter/1"] {
         let mut client = open(&binary, target);
         echo(&mut client, "a");
         client.finish();
@@ -46,21 +46,31 @@ fn any_path_echoes() {
 #[test]
 fn wrong_paths_are_refused_with_what_would_be_right() {
     let binary = Binary::serve(&[]);
-    for (target, right) in [
-        ("/close/999", "1000 to 4999"),
-        ("/close/1006", "3000 to 4999"),
-        ("/close/1000?reason=%ff", "UTF-8"),
-        ("/delay/x", "0 to 60000"),
-        ("/fragment/0", "1 to 16777216"),
-        ("/ping/0", "0.01 to 3600"),
-        ("/count/", "a number"),
-        ("/broadcast", "a room"),
-        ("/invalid/x", "utf8, rsv"),
+    for (target, status, right) in [
+        ("/close/999", 404, "1000 to 4999"),
+        ("/close/1006", 404, "3000 to 4999"),
+        ("/close/1000?reason=%ff", 400, "UTF-8"),
+        ("/close/1000?delay=60001", 400, "0 to 60000"),
+        ("/delay/x", 404, "/delay/x: ms is a number from 0 to 60000"),
+        ("/Close/1000", 404, "there is no path /Close/1000: did you mean /close/1000?"),
+        ("/dealy/5/", 404, "did you mean /delay/5?"),
+        ("/fragment/0", 404, "1 to 16777216"),
+        ("/ping/0", 404, "0.01 to 3600"),
+        ("/count/", 404, "a number"),
+        ("/broadcast", 404, "a room"),
+        ("/broadcast/%ff", 404, "UTF-8"),
+        ("/invalid/x", 404, "utf8, rsv"),
+        ("/handshake/x", 404, "wrong-accept, no-accept"),
     ] {
         let mut client = RawClient::connect(binary.addr);
         client.send(r0().target(target).bytes());
-        let body = String::from_utf8(client.expect_refusal(400).body).unwrap();
+        let refused = client.expect_refusal(status);
+        assert_eq!(refused.header("x-content-type-options"), Some("nosniff"));
+        let body = String::from_utf8(refused.body).unwrap();
         assert!(body.contains(right), "{target}: {body}");
+        // Over plain HTTP it is the same.
+        let plain = get(&binary, target);
+        assert_eq!((plain.status, plain.body), (status, body.into_bytes()), "{target}");
     }
     let mut client = RawClient::connect(binary.addr);
     client.send(r0().target("/invalid/utf8").bytes());

@@ -96,9 +96,9 @@ fn metrics_tell_what_happened() {
     refused.expect_refusal(400);
     let mut answered = RawClient::connect(binary.addr);
     answered.send(r0().target("/delay/x").bytes());
-    answered.expect_refusal(400);
+    answered.expect_refusal(404);
     let text = metrics_once(&binary, |text| {
-        let refused = text.contains("answered_400") && text.contains("missing_host");
+        let refused = text.contains("answered_404") && text.contains("missing_host");
         metric(text, "barews_connections") == 1.0 && refused
     });
     for (name, value) in [
@@ -111,7 +111,7 @@ fn metrics_tell_what_happened() {
         ("barews_closed_total{code=\"1007\"}", 1.0),
         ("barews_violations_total{kind=\"text_not_utf8\"}", 1.0),
         ("barews_refused_total{reason=\"missing_host\"}", 1.0),
-        ("barews_refused_total{reason=\"answered_400\"}", 1.0),
+        ("barews_refused_total{reason=\"answered_404\"}", 1.0),
         ("barews_handshake_duration_seconds_count", 3.0),
         ("barews_connection_duration_seconds_count", 2.0),
     ] {

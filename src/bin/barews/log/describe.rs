@@ -14,16 +14,24 @@ pub fn peer(addr: Option<SocketAddr>) -> String {
     addr.map_or_else(|| "unix".to_owned(), |addr| addr.to_string())
 }
 
-/// A path, cut where it is long.
+/// A path, cut where it is long. What stands behind `/auth/basic/` and the like is for tests, but
+/// might be somebody's own.
 pub fn path(request: &Request) -> String {
-    escape::shown(request.path()).into_owned()
+    let path = request.path();
+    let mut segments = path.split('/').skip(1);
+    let is_auth = segments.next().is_some_and(|name| name.eq_ignore_ascii_case("auth"));
+    match segments.next() {
+        Some(scheme) if is_auth && segments.next().is_some() => {
+            format!("/auth/{}/…", escape::shown(scheme))
+        }
+        _ => escape::shown(path).into_owned(),
+    }
 }
 
 /// The peer, and of its request what is known: `127.0.0.1:5 GET /echo`.
 pub fn request(addr: Option<SocketAddr>, request: Option<&Request>) -> String {
-    let line = request.map(|request| {
-        format!(" {} {}", escape::shown(request.method()), escape::shown(request.path()))
-    });
+    let line =
+        request.map(|request| format!(" {} {}", escape::shown(request.method()), path(request)));
     peer(addr) + &line.unwrap_or_default()
 }
 
@@ -49,7 +57,7 @@ pub fn fields(addr: Option<SocketAddr>, request: Option<&Request>) -> Vec<Field>
     vec![
         ("peer", json::string(&peer(addr))),
         ("method", text(request.map(|request| request.method()))),
-        ("path", text(request.map(|request| request.path()))),
+        ("path", json::optional(request.map(path).as_deref())),
         ("origin", header("Origin")),
         ("user_agent", header("User-Agent")),
     ]
