@@ -17,6 +17,10 @@ mod os_edges;
 mod os_sockets;
 /// Each path as it is documented.
 mod paths;
+/// Those that are about the handshake.
+mod paths_opening;
+/// Those that send by the clock.
+mod paths_timed;
 /// The page, the health check, the metrics.
 mod plain;
 /// TLS, where the program was built with it.
