@@ -133,7 +133,7 @@ impl App {
         match route {
             Route::Limits(limits) => {
                 Ok(accept
-                    .limits(limits::within(limits, &self.limits, &self.timeouts).map_err(wrong)?))
+                    .limits(limits::within(*limits, &self.limits, &self.timeouts).map_err(wrong)?))
             }
             _ => Ok(accept),
         }

@@ -90,7 +90,7 @@ pub const SETTINGS: &[Setting] = &[
         values::flag => behaviour.log_messages),
     setting!(Main, "--show-credentials", "", "do not mask cookies and the like in /headers",
         values::flag => behaviour.show_credentials),
-    setting!(Main, "--faults", "", "serve /invalid/..., which breaks the protocol",
+    setting!(Main, "--faults", "", "serve /handshake, /invalid, which break the protocol",
         values::flag => behaviour.faults),
     setting!(Main, "--grace", "TIME", "for connections to close, once told to stop [3s]",
         values::time => grace),

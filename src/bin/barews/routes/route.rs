@@ -57,7 +57,7 @@ pub enum Route {
     Fragment(usize),
     /// In bytes per second.
     Slow(u64),
-    Limits(ConnectionLimits),
+    Limits(Box<ConnectionLimits>),
     Ping(Duration),
     Count {
         n: u64,
@@ -137,7 +137,7 @@ impl Route {
         let Some(right) = right else { return Ok(Self::Echo) };
         // What stands behind these is somebody's secret.
         let (shown, values) = match (right, values) {
-            ("auth", _) => (format!("/{}/...", escape::shown(&name)).into(), "/...".to_owned()),
+            ("auth", _) => (format!("/{}/...", escape::shown(first)).into(), "/...".to_owned()),
             (_, Some(values)) => (shown, format!("/{}", escape::shown(values))),
             (_, None) => (shown, String::new()),
         };
@@ -188,7 +188,7 @@ impl Route {
             "headers" => Self::Headers,
             "subprotocol" => Self::Subprotocol,
             "stall" => Self::Stall,
-            "limits" => Self::Limits(limits::parse(query)?),
+            "limits" => Self::Limits(Box::new(limits::parse(query)?)),
             "broadcast" => Self::Broadcast(room(one)?),
             "close" => Self::close(number("code", 1000, 4999)?, path, query)?,
             "delay" => Self::Delay(ms("ms", 0, MAX_DELAY)?),

@@ -168,7 +168,7 @@ const PUSH: &[Row] = &[
         "/flood/{bytes}",
         "binary messages as fast as the client reads",
         "bytes: 0 to 16777216, of each message",
-        "websocat -n1 ws://127.0.0.1:9001/flood/1000 </dev/null | wc -c",
+        "websocat -nb1 ws://127.0.0.1:9001/flood/1000 </dev/null | wc -c",
         "1000",
     ],
     [
@@ -323,7 +323,7 @@ const HTTP: &[Row] = &[
         "this table",
         "",
         "curl -s http://127.0.0.1:9001/paths.json | head -c 16",
-        "[{\"path\":\"/echo\",",
+        "[{\"path\":\"/echo\"",
     ],
     #[cfg(feature = "tls")]
     [
