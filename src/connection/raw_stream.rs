@@ -23,6 +23,8 @@ pub struct RawStream {
     shared: Arc<ConnectionShared>,
     /// What the connection has received and not used.
     rest: Cursor<Vec<u8>>,
+    /// How long a read waits.
+    read_timeout: Duration,
     idle_timeout: Duration,
 }
 
@@ -33,7 +35,13 @@ impl RawStream {
         idle_timeout: Duration,
     ) -> Self {
         shared.writer.detach();
-        Self { shared, rest: Cursor::new(rest), idle_timeout }
+        Self { shared, rest: Cursor::new(rest), read_timeout: idle_timeout, idle_timeout }
+    }
+
+    /// How long a read waits for something to come: `None`, as at the start, for the idle timeout.
+    /// Zero takes what has come, and waits a millisecond at the most.
+    pub fn set_read_timeout(&mut self, timeout: Option<Duration>) {
+        self.read_timeout = timeout.unwrap_or(self.idle_timeout);
     }
 
     /// Ends one direction or both; that it may be over already is no error.
@@ -60,19 +68,22 @@ impl fmt::Debug for RawStream {
 }
 
 impl Read for RawStream {
-    /// Reads what has come, and waits for it at most the idle timeout.
+    /// Reads what has come, and waits for it at most the idle timeout, or the one that was
+    /// [set](RawStream::set_read_timeout): then the error is [`TimedOut`](ErrorKind::TimedOut).
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let len = self.rest.read(buf)?;
         if len > 0 || buf.is_empty() {
             return Ok(len);
         }
-        let deadline = Expiry::after(self.idle_timeout);
-        while let Some(wait) = deadline.left() {
+        let deadline = Expiry::after(self.read_timeout);
+        // Once at least: there may be something.
+        let mut wait = self.read_timeout;
+        loop {
             if let Some(len) = self.shared.stream().read(buf, wait)? {
                 return Ok(len);
             }
+            wait = deadline.left().ok_or(ErrorKind::TimedOut)?;
         }
-        Err(ErrorKind::TimedOut.into())
     }
 }
 

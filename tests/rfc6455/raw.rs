@@ -1,6 +1,6 @@
 //! What lies below the connection: Pongs that are heard of, and the bare stream.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpListener};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
@@ -122,6 +122,24 @@ fn a_shutdown_leaves_a_bare_stream_its_grace() {
         client.send_eof();
         client.expect_eof();
     });
+}
+
+/// A read ends when its time is over, or finds what has come.
+#[test]
+fn a_bare_stream_waits_no_longer_than_it_is_told() {
+    let (conn, mut client) = pair(&Config::default());
+    let mut raw = conn.into_stream().unwrap();
+    let mut bytes = [0; 9];
+    for wait in [0, 30] {
+        raw.set_read_timeout(Some(ms(wait)));
+        assert_eq!(raw.read(&mut bytes).unwrap_err().kind(), ErrorKind::TimedOut);
+    }
+    raw.set_read_timeout(None);
+    client.send("come");
+    assert_eq!(raw.read(&mut bytes[..1]).unwrap(), 1);
+    raw.set_read_timeout(Some(ms(0)));
+    raw.read_exact(&mut bytes[1..4]).unwrap();
+    assert_eq!(&bytes[..4], b"come");
 }
 
 /// Has the handler answer each request.
