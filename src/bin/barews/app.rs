@@ -24,6 +24,8 @@ use crate::cli::Behaviour;
 use crate::compression::Compression;
 use crate::log::{Field, Log, Throttle, describe, escape, json};
 use crate::metrics::{self, Counters, Event, Metrics};
+use crate::routes::by_hand::late_close::{self, LateClose};
+use crate::routes::by_hand::{self, HandshakeFault, handshake, slow};
 use crate::routes::opening::subprotocol::Subprotocols;
 use crate::routes::opening::{headers, limits};
 #[cfg(feature = "backplane")]
@@ -127,10 +129,10 @@ impl App {
         };
         let selected = subprotocols.select(request).map_err(|line| wrong(Wrong::query(line)))?;
         let accept = selected.map_or_else(Accept::new, |name| Accept::new().subprotocol(name));
-        // Frames that no client should let pass are made for one that has agreed on nothing.
         #[cfg(feature = "deflate")]
-        let accept = accept.compress(!matches!(route, Route::Invalid(_)));
+        let accept = accept.compress(!route.is_by_hand());
         match route {
+            Route::Handshake(..) => Ok(accept.hijack()),
             Route::Limits(limits) => {
                 Ok(accept
                     .limits(limits::within(*limits, &self.limits, &self.timeouts).map_err(wrong)?))
@@ -192,7 +194,7 @@ impl App {
         let request = conn.request();
         // It was parsed once before, or there would be no connection.
         let route = Route::parse(request.path(), request.query()).map_err(|wrong| wrong.line)?;
-        session.is_raw = matches!(route, Route::Invalid(_));
+        session.is_raw = route.is_silent();
         let end = self.run(route, conn, &session.counters);
         let result = match &end.result {
             Ok(()) => Ok(()),
@@ -205,17 +207,21 @@ impl App {
 
     /// Serves a connection as its path asks.
     fn run(&self, route: Route, mut conn: Connection, counters: &Arc<Counters>) -> End {
+        let route_is_by_hand = route.is_by_hand();
         let result = match route {
             Route::Echo | Route::Subprotocol | Route::Limits(_) | Route::Auth(_) => {
                 echo::echo(&mut conn, counters)
             }
             // Nobody gets here, since these are answered.
             Route::Status(_) => Ok(()),
-            Route::Slow(_) | Route::Handshake(..) => echo::echo(&mut conn, counters),
             Route::Headers => {
                 let show_credentials = self.behaviour.show_credentials;
                 let text = headers::json(&conn, show_credentials);
                 echo::send_then_echo(&mut conn, counters, text)
+            }
+            Route::Close { code, reason, after, delay, reply } if route_is_by_hand => {
+                let plan = LateClose { code, reason, after, delay, reply };
+                return late_close::close(conn, self.by_hand(counters), &plan);
             }
             Route::Close { code, reason, after, .. } => {
                 echo::close(&mut conn, counters, code, &reason, after.unwrap_or(0))
@@ -232,12 +238,41 @@ impl App {
             Route::Drop(after) => return faults::abort(conn, counters, after, false),
             Route::Reset(after) => return faults::abort(conn, counters, after, true),
             Route::Invalid(frame) => return faults::send_invalid(conn, frame),
+            Route::Slow(rate) => return slow::slow(conn, self.by_hand(counters), rate),
+            Route::Handshake(fault, every) => {
+                let tell = self.tell_of_handshake(conn.request(), fault);
+                return handshake::answer(conn, self.by_hand(counters), fault, every, tell);
+            }
             Route::Stall => {
                 let (stop, timeouts) = (&self.shared.stop, &self.timeouts);
                 return stall::stall(conn, counters, stop, timeouts);
             }
         };
         End::of(&conn, result)
+    }
+
+    /// For a path that speaks for itself.
+    fn by_hand<'a>(&'a self, counters: &'a Counters) -> by_hand::Context<'a> {
+        let Self { shared, limits, timeouts, .. } = self;
+        by_hand::Context { counters, stop: &shared.stop, limits, timeouts }
+    }
+
+    /// Logs what a client makes of a handshake.
+    fn tell_of_handshake(
+        &self,
+        request: &Request,
+        fault: HandshakeFault,
+    ) -> impl FnOnce(&str) + use<'_> {
+        let what = describe::request(request.peer_addr(), Some(request));
+        let fields = describe::fields(request.peer_addr(), Some(request));
+        move |client| {
+            let kind = fault.name();
+            let text = || format!("{what} {client} after {kind}");
+            self.shared.log.log_event("handshake_fault", text, || {
+                let told = [("fault", json::string(kind)), ("client", json::string(client))];
+                fields.into_iter().chain(told).collect()
+            });
+        }
     }
 
     /// Sends to other processes what waits for that, before the program ends.

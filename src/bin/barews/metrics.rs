@@ -137,9 +137,14 @@ impl Counters {
     /// Counts a message that was sent.
     #[inline]
     pub fn count_sent(&self, message: Message<'_>) {
-        self.sent.add(1, message.len() as u64);
+        self.count_sent_part(message.kind(), message.len(), message.as_bytes());
+    }
+
+    /// The same for one of which only the start is at hand.
+    pub fn count_sent_part(&self, kind: MessageType, len: usize, start: &[u8]) {
+        self.sent.add(1, len as u64);
         if let Some(log) = &self.log {
-            log.log("out", message.kind(), message.len(), message.as_bytes());
+            log.log("out", kind, len, start);
         }
     }
 

@@ -73,7 +73,7 @@ impl StopFlag {
         self.changed.notify_all();
     }
 
-    fn is_set(&self) -> bool {
+    pub fn is_set(&self) -> bool {
         self.wait(Duration::ZERO)
     }
 
@@ -119,7 +119,8 @@ pub fn close_queue(queue: &SendQueue, counters: &Counters, code: CloseCode, reas
     let _ = queue.close_now(code, reason);
 }
 
-fn note_close(counters: &Counters, code: CloseCode, reason: &str) {
+/// Takes note of a Close that we chose to send.
+pub fn note_close(counters: &Counters, code: CloseCode, reason: &str) {
     let _ = counters.closed.set(Box::new(CloseFrame { code, reason: reason.to_owned() }));
 }
 

@@ -41,6 +41,9 @@ pub mod socket {
     pub fn reset_when_closed(raw: &RawStream) {
         raw.shutdown(std::net::Shutdown::Both);
     }
+
+    /// It stays as it is.
+    pub fn set_receive_buffer(_: &RawStream, _: i32) {}
 }
 
 pub mod socket_activation {

@@ -2,7 +2,7 @@
 
 use std::ffi::{c_int, c_void};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
 use barews::RawStream;
 
@@ -15,6 +15,7 @@ const BACKLOG: c_int = 4096;
 mod number {
     pub const SOL_SOCKET: i32 = 1;
     pub const SO_TYPE: i32 = 3;
+    pub const SO_RCVBUF: i32 = 8;
     pub const SO_LINGER: i32 = 13;
     pub const SO_ACCEPTCONN: i32 = 30;
 }
@@ -25,6 +26,7 @@ mod number {
     pub const SOL_SOCKET: i32 = 0xffff;
     pub const SO_TYPE: i32 = 0x1008;
     pub const SO_LINGER: i32 = 0x80;
+    pub const SO_RCVBUF: i32 = 0x1002;
     pub const SO_ACCEPTCONN: i32 = 2;
 }
 
@@ -59,16 +61,24 @@ pub fn raise_backlog(listener: impl AsFd) -> io::Result<()> {
 pub fn reset_when_closed(raw: &RawStream) {
     let Some(fd) = raw.as_fd() else { return };
     let linger = Linger { on: 1, seconds: 0 };
-    // SAFETY: the descriptor is borrowed, so it is open; `linger` is a `struct linger` that lives
-    // through the call, which reads it only, and the length is its own.
+    set(fd, number::SO_LINGER, &linger);
+}
+
+/// Has the system keep so many bytes of what comes before we read it, or the least that it can. What
+/// refuses this keeps as many as it likes.
+pub fn set_receive_buffer(raw: &RawStream, bytes: c_int) {
+    if let Some(fd) = raw.as_fd() {
+        set(fd, number::SO_RCVBUF, &bytes);
+    }
+}
+
+/// Sets an option of a socket, if it can be set.
+fn set<T>(fd: BorrowedFd<'_>, name: c_int, value: &T) {
+    let len = size_of::<T>() as u32;
+    // SAFETY: the descriptor is borrowed, so it is open; `value` lives through the call, which reads
+    // it only, and the length is its own.
     let _ = unsafe {
-        setsockopt(
-            fd.as_raw_fd(),
-            number::SOL_SOCKET,
-            number::SO_LINGER,
-            (&raw const linger).cast(),
-            size_of::<Linger>() as u32,
-        )
+        setsockopt(fd.as_raw_fd(), number::SOL_SOCKET, name, (&raw const *value).cast(), len)
     };
 }
 

@@ -1,7 +1,7 @@
 //! What a client finds on each path.
 //!
 //! ```text
-//! request ── Route::parse ──> Route ── app ──> echo, delay, rooms, stream, stall, faults ──> End
+//! request ── Route::parse ──> Route ── app ──> echo, delay, rooms, stream, stall, faults, by_hand ──> End
 //!     │        │   │            └─ opening: refused, or what is agreed to
 //!     │        │   └─ wrong: 400, 403 or 404          (one function per path, one thread per connection)
 //!     │        └─ table: what all paths are, for people too
@@ -17,7 +17,7 @@ pub mod stream;
 pub mod rooms;
 pub mod stall;
 pub mod faults;
-pub mod handshake;
+pub mod by_hand;
 pub mod values;
 pub mod opening;
 pub mod route;

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use barews::{CloseCode, ConnectionLimits, Request, Response};
 
+use super::by_hand::HandshakeFault;
 use super::faults::INVALID_FRAMES;
-use super::handshake::HandshakeFault;
 use super::opening::auth::Credentials;
 use super::opening::limits;
 use super::opening::status::Answer;
@@ -84,6 +84,20 @@ impl Route {
     pub fn is_known(path: &str) -> bool {
         let name = decode_segment(path[1..].split('/').next().unwrap_or_default());
         name.is_some_and(|name| near::names().any(|known| known == name))
+    }
+
+    /// Whether what is sent is not the library's, so that no compression can be agreed on.
+    pub fn is_by_hand(&self) -> bool {
+        match self {
+            Self::Close { delay, reply, .. } => delay.is_some() || !reply,
+            Self::Handshake(..) | Self::Invalid(_) | Self::Slow(_) => true,
+            _ => false,
+        }
+    }
+
+    /// Whether a Close of the client goes without an answer.
+    pub fn is_silent(&self) -> bool {
+        matches!(self, Self::Invalid(_) | Self::Close { reply: false, .. })
     }
 
     /// The answer to a request that gets no WebSocket here, and for the log why.
