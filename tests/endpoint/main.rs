@@ -10,6 +10,8 @@ mod app_edges;
 /// Compression, where the program was built with it.
 #[cfg(feature = "deflate")]
 mod deflate;
+/// Paths that speak for themselves.
+mod by_hand;
 /// Where the program meets the system.
 mod os_edges;
 /// The sockets that it meets there.

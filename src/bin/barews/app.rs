@@ -252,9 +252,9 @@ impl App {
     }
 
     /// For a path that speaks for itself.
-    fn by_hand<'a>(&'a self, counters: &'a Counters) -> by_hand::Context<'a> {
+    fn by_hand<'a>(&'a self, counters: &'a Counters) -> by_hand::PeerContext<'a> {
         let Self { shared, limits, timeouts, .. } = self;
-        by_hand::Context { counters, stop: &shared.stop, limits, timeouts }
+        by_hand::PeerContext { counters, stop: &shared.stop, limits, timeouts }
     }
 
     /// Logs what a client makes of a handshake.

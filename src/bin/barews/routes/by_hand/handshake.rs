@@ -10,7 +10,7 @@ use barews::http::accept_key;
 use barews::{Connection, Error};
 
 use super::fault::HandshakeFault;
-use super::peer::{Context, Heard, Peer};
+use super::peer::{Heard, Peer, PeerContext};
 use crate::os::socket::reset_when_closed;
 use crate::session::End;
 
@@ -25,7 +25,7 @@ const HUGE_PIECE: usize = 16 << 10;
 #[inline(never)]
 pub fn answer(
     conn: Connection,
-    context: Context<'_>,
+    context: PeerContext<'_>,
     fault: HandshakeFault,
     every: Duration,
     tell: impl FnOnce(&str),

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use barews::{CloseCode, CloseFrame, Connection, Error};
 
-use super::peer::{Context, Heard, Peer};
+use super::peer::{Heard, Peer, PeerContext};
 use crate::session::{self, End};
 
 /// What the path asks for.
@@ -27,7 +27,7 @@ pub struct LateClose {
 
 /// Echoes, and closes as asked for.
 #[inline(never)]
-pub fn close(conn: Connection, context: Context<'_>, plan: &LateClose) -> End {
+pub fn close(conn: Connection, context: PeerContext<'_>, plan: &LateClose) -> End {
     let raw = match conn.into_stream() {
         Ok(raw) => raw,
         Err(error) => return End { result: Err(error), received: None },
@@ -69,7 +69,7 @@ fn run(
                     peer.fall_silent();
                     return hold(peer, received);
                 }
-                // A client that has not the patience for an answer has ended the stream by then.
+                // A client that does not wait so long for an answer has ended the stream by then.
                 if let Some(heard @ (Heard::End | Heard::Idle)) =
                     wait(peer, Instant::now() + delay)?
                 {

@@ -18,4 +18,4 @@ pub mod late_close;
 pub mod slow;
 
 pub use fault::HandshakeFault;
-pub use peer::Context;
+pub use peer::PeerContext;

@@ -24,7 +24,7 @@ const MAX_READ: usize = 16 << 10;
 const MAX_PAUSED: usize = 4 << 10;
 
 /// What a client is held to, and who counts what it does.
-pub struct Context<'a> {
+pub struct PeerContext<'a> {
     pub counters: &'a Counters,
     pub stop: &'a StopFlag,
     pub limits: &'a Limits,
@@ -34,7 +34,7 @@ pub struct Context<'a> {
 /// See the [module](self).
 pub struct Peer<'a> {
     pub raw: RawStream,
-    pub context: Context<'a>,
+    pub context: PeerContext<'a>,
     decoder: Decoder,
     bytes: Vec<u8>,
     /// Where in `bytes` what was read and not used begins.
@@ -70,7 +70,7 @@ pub enum Heard {
 }
 
 impl<'a> Peer<'a> {
-    pub fn new(raw: RawStream, context: Context<'a>) -> Self {
+    pub fn new(raw: RawStream, context: PeerContext<'a>) -> Self {
         let Limits { max_message_size, max_fragments, .. } = *context.limits;
         let decoder = Decoder::new(DecoderLimits { max_message_size, max_fragments });
         Self {

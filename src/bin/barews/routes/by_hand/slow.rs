@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use barews::{CloseFrame, Connection, Error};
 
-use super::peer::{Context, Heard, Peer};
+use super::peer::{Heard, Peer, PeerContext};
 use crate::os::socket::set_receive_buffer;
 use crate::session::End;
 
@@ -24,7 +24,7 @@ const MAX_BUFFER: u64 = 256 << 10;
 
 /// Takes and gives back so many bytes a second, those of frames and headers together.
 #[inline(never)]
-pub fn slow(conn: Connection, context: Context<'_>, rate: u64) -> End {
+pub fn slow(conn: Connection, context: PeerContext<'_>, rate: u64) -> End {
     let raw = match conn.into_stream() {
         Ok(raw) => raw,
         Err(error) => return End { result: Err(error), received: None },
