@@ -147,6 +147,26 @@ impl Registry {
         }
     }
 
+    /// Sends 1001 to so many of those that are open, at the most, and what is left of it to those
+    /// that had no room for theirs before; how many are open still. It waits for no peer.
+    pub(crate) fn close_some(&self, most: usize) -> usize {
+        let (mut told, mut left) = (0, 0);
+        for (shared, open) in self.all() {
+            if !open {
+                continue;
+            }
+            alone(&shared, |shared| match shared.writer.may_send() {
+                true if told < most => {
+                    told += 1;
+                    going_away(shared);
+                }
+                true => left += 1,
+                false => drop(shared.writer.retry()),
+            });
+        }
+        left
+    }
+
     /// Does what is to be done every now and then while the server shuts down.
     pub(crate) fn look_after(&self) {
         self.retry();

@@ -86,6 +86,31 @@ impl ShutdownHandle {
         }
     }
 
+    /// Sends Close 1001 to so many of the connections that are open, at the most, and returns how
+    /// many are open still. It waits for nobody, and does not shut the server down, which goes on to
+    /// accept: called every now and then, it empties a server over a time, so that its clients do
+    /// not all come back to another one at once.
+    ///
+    /// A connection is told once. One whose peer has no room for the Close has it by a later call,
+    /// and one that does not answer it within the close timeout is cut. Those in their handshake are
+    /// not open yet.
+    ///
+    /// ```no_run
+    /// # use std::thread;
+    /// # use std::time::Duration;
+    /// # fn drain(handle: &barews::ShutdownHandle) {
+    /// // A tenth of them every second, and those too that have opened meanwhile.
+    /// let mut left = handle.close_some(0);
+    /// for seconds in (1..=10).rev() {
+    ///     left = handle.close_some(left.div_ceil(seconds));
+    ///     thread::sleep(Duration::from_secs(1));
+    /// }
+    /// # }
+    /// ```
+    pub fn close_some(&self, most: usize) -> usize {
+        self.registry.close_some(most)
+    }
+
     /// How many connections are left to [wait](Self::wait) for: those with a handler, and those in
     /// their handshake.
     #[must_use]

@@ -176,3 +176,70 @@ fn shutdown_at_odd_times() {
     handle.shutdown(Duration::ZERO);
     assert!(start.elapsed() < ms(5000), "{:?}", start.elapsed());
 }
+
+/// The Close that everybody gets.
+fn going_away() -> Frame {
+    Frame::new(0x88, [&1001_u16.to_be_bytes()[..], b"the server is shutting down"].concat())
+}
+
+/// A server is emptied a few at a time, and goes on to accept; each is told once.
+#[test]
+fn some_are_closed() {
+    let server = TestServer::start();
+    assert_eq!(server.handle.close_some(usize::MAX), 0);
+    let mut clients: Vec<_> = (0..3).map(|_| server.open()).collect();
+    // In its handshake, which goes on.
+    let mut opening = server.connect();
+    opening.send(&r0().bytes()[..20]);
+    for (most, left) in [(0, 3), (2, 1), (0, 1)] {
+        assert_eq!(server.handle.close_some(most), left);
+    }
+    clients.push(server.open());
+    opening.send(&r0().bytes()[20..]);
+    opening.expect_upgrade();
+    clients.push(opening);
+    for left in [2, 1, 0, 0] {
+        assert_eq!(server.handle.close_some(1), left);
+    }
+    for client in &mut clients {
+        client.expect(&going_away());
+        client.send(close(1001, ""));
+        client.expect_eof();
+    }
+    let mut client = server.open();
+    client.send(frame(TEXT, "as ever"));
+    client.expect(&Frame::text("as ever"));
+    client.finish();
+}
+
+/// A peer that takes nothing holds up nobody: it has its Close as soon as there is room, and one that
+/// does not answer is cut, as at a shutdown.
+#[test]
+fn some_who_are_closed_take_nothing() {
+    let config = with_timeouts(|timeouts| timeouts.close = ms(300));
+    let server = TestServer::with_handler(
+        |server| server.config(config),
+        |mut conn: Connection| {
+            while conn.send("x".repeat(1 << 16).as_str()).is_ok() {}
+            Ok(())
+        },
+    );
+    let (full, mut silent) = (server.open(), server.open());
+    // Its sender is blocked once it has been given all that fits.
+    silent.read_frame().expect("a message");
+    assert_eq!(server.handle.close_some(1), 1);
+    let start = Instant::now();
+    assert_eq!(server.handle.close_some(usize::MAX), 0);
+    assert!(start.elapsed() < ms(1000), "{:?}", start.elapsed());
+    for mut client in [full, silent] {
+        let last = loop {
+            server.handle.close_some(0);
+            let frame = client.read_frame().expect("a Close at the end");
+            if frame.opcode == 8 {
+                break frame;
+            }
+        };
+        assert_eq!(last, going_away());
+        client.expect_eof();
+    }
+}
