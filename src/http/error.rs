@@ -31,6 +31,9 @@ macro_rules! errors {
         }
 
         impl $name {
+            /// All there are, but for one that holds another error: for those who count them.
+            pub const ALL: &'static [$name] = &[$($name::$variant,)*];
+
             /// The status that answers it.
             pub const fn status(self) -> Status {
                 match self {

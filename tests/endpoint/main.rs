@@ -5,6 +5,8 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+/// The listener for those who run it, the drain, the metrics.
+mod admin;
 /// What the paths, the log and the metrics do at their edges.
 mod app_edges;
 /// Compression, where the program was built with it.

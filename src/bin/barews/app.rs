@@ -14,26 +14,28 @@ use std::time::Instant;
 
 use barews::{
     Accept, BoxError, Config, Connection, ErrorContext, Limits, Reject, Request, Response,
-    Timeouts, UpgradeError,
+    ShutdownHandle, Status, Timeouts, UpgradeError,
 };
 
 #[cfg(feature = "backplane")]
 use crate::backplane::{self, RedisBackplane};
-use crate::cli::Behaviour;
+use crate::cli::{self, Behaviour};
 #[cfg(feature = "deflate")]
 use crate::compression::Compression;
+use crate::drain::{Drain, Progress};
 use crate::log::{Field, Log, Throttle, describe, escape, json};
-use crate::metrics::{self, Counters, Event, Metrics};
+use crate::metrics::{Counters, Metrics};
 use crate::routes::by_hand::late_close::{self, LateClose};
 use crate::routes::by_hand::{self, HandshakeFault, handshake, slow};
 use crate::routes::opening::subprotocol::Subprotocols;
 use crate::routes::opening::{headers, limits};
+use crate::routes::plain::{self, Pages};
 #[cfg(feature = "backplane")]
 use crate::routes::rooms::LocalRooms;
 use crate::routes::rooms::Rooms;
 use crate::routes::route::Route;
 use crate::routes::values::Wrong;
-use crate::routes::{delay, echo, faults, plain, stall, stream};
+use crate::routes::{delay, echo, faults, stall, stream};
 use crate::session::{End, Session, SessionShared, StopFlag};
 #[cfg(feature = "tls")]
 use crate::tls;
@@ -65,12 +67,12 @@ pub struct App {
 
 impl App {
     pub fn new(log: Log, behaviour: Behaviour, config: &Config, tls: &Tls) -> Self {
-        #[allow(unused_mut, reason = "one build has nothing to add")]
         let mut metrics = Metrics::new();
+        metrics.features = cli::BUILT_IN.join(",");
+        metrics.max_connections = config.limits.max_connections;
+        metrics.log = Some(log.clone());
         #[cfg(feature = "tls")]
-        {
-            metrics.identity = tls.identity();
-        }
+        metrics.set_tls(tls.identity());
         let shared = SessionShared {
             log,
             log_messages: behaviour.log_messages,
@@ -114,10 +116,16 @@ impl App {
     pub fn on_upgrade(&self, request: &Request) -> Result<Accept, Reject> {
         self.count_tls(request);
         let reject = |response: Reject, why: &str| {
-            self.count_refused(&UpgradeError::Rejected(response.status()));
+            self.shared.metrics.count_refused(&UpgradeError::Rejected(response.status()));
             self.log_refused(request.peer_addr(), Some(request), why);
             response
         };
+        if self.drain().progress() == Progress::Drained {
+            // It was turned away from elsewhere, or sent here by mistake.
+            let why = "this server is drained";
+            let response = Reject::new(Status::SERVICE_UNAVAILABLE, format!("{why}\n"));
+            return Err(reject(response.header("Retry-After", "1"), why));
+        }
         let wrong = |wrong: Wrong| reject(wrong.response(), &wrong.line);
         let route = Route::parse(request.path(), request.query()).map_err(wrong)?;
         if let Some((response, why)) = route.refuse(request, self.behaviour.faults) {
@@ -133,10 +141,8 @@ impl App {
         let accept = accept.compress(!route.is_by_hand());
         match route {
             Route::Handshake(..) => Ok(accept.hijack()),
-            Route::Limits(limits) => {
-                Ok(accept
-                    .limits(limits::within(*limits, &self.limits, &self.timeouts).map_err(wrong)?))
-            }
+            Route::Limits(limits) => Ok(accept
+                .limits(limits::within(*limits, &self.limits, &self.timeouts).map_err(wrong)?)),
             _ => Ok(accept),
         }
     }
@@ -144,14 +150,18 @@ impl App {
     /// Answers plain HTTP.
     pub fn on_request(&self, request: &Request) -> Response {
         self.count_tls(request);
+        let Behaviour { private_metrics, faults, .. } = self.behaviour;
         let response = plain::answer(
             request,
-            &self.shared.metrics,
-            self.certificate_pem.as_deref(),
-            self.behaviour.faults,
+            &Pages {
+                health: self.health(),
+                metrics: (!private_metrics).then_some(&self.shared.metrics),
+                certificate_pem: self.certificate_pem.as_deref(),
+                faults,
+            },
         );
         let status = response.status();
-        self.shared.metrics.count(Event::Request, status.code().to_string());
+        self.shared.metrics.count_request(status);
         if status.code() >= 400 {
             let what = format_args!("answered {status}");
             let field = || ("status", status.code().to_string());
@@ -175,12 +185,12 @@ impl App {
             }
             #[cfg(feature = "tls")]
             UpgradeError::Tls(_) => {
-                self.count_refused(error);
+                self.shared.metrics.count_refused(error);
                 let peer = Some(describe::peer(context.peer_addr()));
                 self.log_throttled("tls_failed", peer, &self.tls_failures, error);
             }
             error => {
-                self.count_refused(error);
+                self.shared.metrics.count_refused(error);
                 self.log_refused(context.peer_addr(), context.request(), &error.to_string());
             }
         }
@@ -283,8 +293,37 @@ impl App {
         }
     }
 
+    /// Whether clients are to be sent here.
+    pub fn health(&self) -> Response {
+        match self.drain().progress() {
+            Progress::Serving => Response::new(Status::OK, "ok\n"),
+            progress => {
+                Response::new(Status::SERVICE_UNAVAILABLE, format!("{}\n", progress.name()))
+            }
+        }
+    }
+
+    /// All that is counted.
+    pub fn metrics(&self) -> Response {
+        plain::metrics(&self.shared.metrics)
+    }
+
+    pub fn drain(&self) -> &Arc<Drain> {
+        &self.shared.metrics.drain
+    }
+
+    pub fn log(&self) -> &Log {
+        &self.shared.log
+    }
+
+    /// Serves from now on.
+    pub fn arm(&self, server: ShutdownHandle) {
+        self.drain().arm(server);
+    }
+
     /// Ends what only waits.
     pub fn stop(&self) {
+        self.drain().stop();
         self.shared.stop.set();
     }
 
@@ -292,14 +331,10 @@ impl App {
     fn count_tls(&self, request: &Request) {
         #[cfg(feature = "tls")]
         if let Some(info) = request.tls() {
-            self.shared.metrics.count(Event::Tls, tls::agreed::version(info));
+            self.shared.metrics.count_tls(tls::agreed::version(info));
         }
         #[cfg(not(feature = "tls"))]
         let _ = request;
-    }
-
-    fn count_refused(&self, error: &UpgradeError) {
-        self.shared.metrics.count(Event::Refused, metrics::refused(error));
     }
 
     fn log_refused(&self, addr: Option<SocketAddr>, request: Option<&Request>, reason: &str) {

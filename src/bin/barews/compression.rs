@@ -96,6 +96,9 @@ impl Compression {
 }
 
 impl Agreement {
+    /// All labels that there are.
+    pub const LABELS: [&str; 4] = ["agreed", "off", "parameters", "path"];
+
     /// What came of the offers, as a label; `None` if there were none.
     pub fn label(&self) -> Option<&'static str> {
         match self {

@@ -14,12 +14,14 @@ mod no_tls;
 use no_tls as tls;
 #[cfg(feature = "backplane")]
 mod backplane;
+mod drain;
 mod metrics;
 mod session;
 mod page;
 mod routes;
 mod cli;
 mod app;
+mod admin;
 mod shutdown;
 
 use std::io::{self, ErrorKind, Write};
@@ -111,8 +113,11 @@ fn listen_and_run(
     let mut options = options;
     #[cfg(feature = "backplane")]
     let backplane = options.take_backplane();
-    let Options { listen, config, tls, grace, behaviour, mut warnings, .. } = options;
+    let Options { listen, admin, config, tls, grace, behaviour, mut warnings, .. } = options;
     config.validate().map_err(|error| error.to_string())?;
+    if behaviour.private_metrics && admin.is_empty() {
+        return Err("--private-metrics takes /metrics away, and no --admin serves it".to_owned());
+    }
     let tls = Tls::open(tls, &listen, &passed)?;
     tls.announce(&log);
     tls.reload_on(reloads, &log).map_err(|error| format!("cannot start a thread: {error}"))?;
@@ -124,14 +129,21 @@ fn listen_and_run(
     };
     let descriptors = descriptors::raise();
     let listeners = listeners(&listen, passed, shutdown, &mut warnings)?;
+    let admin = open(&admin, shutdown, &mut warnings)?;
+    warnings.extend(admin::exposed(&admin));
     for listener in &listeners {
         log_listening(&log, listener, tls.is_on());
     }
-    warnings.extend(descriptors.and_then(|limit| too_few(limit, &config, listeners.len())));
+    admin::log_listening(&log, &admin);
+    let mut others = listeners.len() + admin.len();
+    if !admin.is_empty() {
+        others += admin::MAX_CONNECTIONS;
+    }
+    warnings.extend(descriptors.and_then(|limit| too_few(limit, &config, others)));
     for warning in warnings {
         log.log_text("warning", warning);
     }
-    let result = run(listeners, config, &tls, app, grace, shutdown);
+    let result = run(listeners, admin, config, &tls, app, grace, shutdown);
     result.map_err(|error| format!("cannot serve: {error}"))
 }
 
@@ -162,7 +174,18 @@ fn listeners(
     let default = [Address::Tcp("127.0.0.1:9001".to_owned())];
     let listen = if listen.is_empty() && passed.is_empty() { &default } else { listen };
     let mut listeners = passed;
-    for addr in listen {
+    listeners.extend(open(listen, shutdown, warnings)?);
+    Ok(listeners)
+}
+
+/// Listens on addresses.
+fn open(
+    addrs: &[Address],
+    shutdown: &Shutdown,
+    warnings: &mut Vec<String>,
+) -> Result<Vec<Listener>, String> {
+    let mut listeners = Vec::new();
+    for addr in addrs {
         let opened = shutdown.listen(addr);
         let opened = opened.map_err(|error| format!("cannot listen on {addr}: {error}"))?;
         listeners.extend(opened.listeners);
@@ -173,9 +196,9 @@ fn listeners(
 }
 
 /// What to say if a limit of descriptors does not hold all connections.
-fn too_few(limit: u64, config: &Config, listeners: usize) -> Option<String> {
+fn too_few(limit: u64, config: &Config, others: usize) -> Option<String> {
     let most = config.limits.max_connections;
-    let others = SPARE_DESCRIPTORS + listeners as u64;
+    let others = SPARE_DESCRIPTORS + others as u64;
     let needed = (most as u64).saturating_add(others);
     let fit = limit.saturating_sub(others).max(1);
     (limit < needed).then(|| {
@@ -189,6 +212,7 @@ fn too_few(limit: u64, config: &Config, listeners: usize) -> Option<String> {
 
 fn run(
     listeners: Vec<Listener>,
+    admin: Vec<Listener>,
     config: Config,
     tls: &Tls,
     app: App,
@@ -206,12 +230,16 @@ fn run(
         app.with_compression(Compression::new(server.stats_handle(), config.compression.as_ref()));
     server = tls.apply(server);
     let app = &Arc::new(app);
+    let stack_size = config.stack_size;
     let [upgrades, requests, errors, handler] = [(); 4].map(|()| Arc::clone(app));
     let server = server
         .config(config)
         .on_upgrade(move |request| upgrades.on_upgrade(request))
         .on_request(move |request| requests.on_request(request))
         .on_error(move |context, error| errors.on_error(context, error));
+    app.arm(server.shutdown_handle());
+    // It answers until all have ended.
+    let _admin = admin::start(admin, stack_size, app)?;
     shutdown.arm(server.shutdown_handle(), app, grace);
     let result = server.run(move |conn| handler.handle(conn));
     #[cfg(feature = "backplane")]

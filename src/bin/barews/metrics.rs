@@ -1,21 +1,30 @@
 //! Counters for `/metrics`, in the text format of Prometheus.
 //!
 //! The ones that change with every message belong to one connection each, so that threads do not
-//! fight over them; who asks for the metrics adds them up. All others are under one lock.
+//! fight over them; who asks for the metrics adds them up. All others are under one lock. Each series
+//! is there from the start, with zero.
+
+mod text;
+mod labels;
+mod histogram;
+mod process;
 
 use std::collections::{BTreeMap, HashMap};
-use std::fmt::{Debug, Display, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use barews::http::{HandshakeError, HeadError};
-use barews::{CloseCode, CloseFrame, Error, Message, MessageType, UpgradeError};
+use barews::{CloseCode, CloseFrame, Error, Message, MessageType, Status, UpgradeError};
+use histogram::Histogram;
+use process::Process;
+use text::Text;
 
 #[cfg(feature = "backplane")]
 use crate::backplane::RedisBackplane;
 #[cfg(feature = "deflate")]
 use crate::compression::{Agreement, Compression};
+use crate::drain::{Drain, Progress};
+use crate::log::Log;
 use crate::log::message::MessageLog;
 #[cfg(feature = "tls")]
 use crate::tls::{self, Identity};
@@ -26,10 +35,17 @@ const HANDSHAKES: &[f64] = &[0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.
 /// The same for connections.
 const CONNECTIONS: &[f64] = &[0.01, 0.1, 1.0, 10.0, 60.0, 600.0, 3600.0, 86_400.0];
 
-/// A family of metrics that others make: its name, its type, what it is, and its values behind their
-/// labels.
-#[cfg(any(feature = "backplane", feature = "deflate", feature = "tls"))]
-type Family<V> = (&'static str, &'static str, &'static str, Vec<(&'static str, V)>);
+/// What is counted by a label: the name, what it is, and the label's.
+const FAMILIES: &[(Event, &str, &str, &str)] = &[
+    (Event::Refused, "refused_total", "Connections that did not open.", "reason"),
+    (Event::Request, "http_requests_total", "Plain requests, by status.", "code"),
+    (Event::Closed, "closed_total", "Connections that have ended, by close code.", "code"),
+    (Event::ProtocolError, "violations_total", "Violations of the protocol.", "kind"),
+    #[cfg(feature = "tls")]
+    (Event::Tls, "tls_handshakes_total", "TLS that a request came over.", "version"),
+    #[cfg(feature = "deflate")]
+    (Event::Offer, "deflate_offers_total", "Connections that offered compression.", "outcome"),
+];
 
 /// What went through one connection. Each direction is counted by one thread at a time.
 #[derive(Default)]
@@ -52,18 +68,26 @@ pub struct Traffic {
 /// All counters of the server.
 pub struct Metrics {
     state: Mutex<State>,
+    process: Process,
+    /// What this build has of what may be left out.
+    pub features: String,
+    /// The cap.
+    pub max_connections: usize,
+    pub drain: Arc<Drain>,
+    /// For the lines that it has lost.
+    pub log: Option<Log>,
     #[cfg(feature = "backplane")]
     pub backplane: Option<Arc<RedisBackplane>>,
     #[cfg(feature = "deflate")]
     pub compression: Compression,
     /// If the server speaks TLS.
     #[cfg(feature = "tls")]
-    pub identity: Option<Arc<Identity>>,
+    identity: Option<Arc<Identity>>,
 }
 
 /// What is counted by a label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Event {
+enum Event {
     /// A connection did not open, by the reason.
     Refused,
     /// A plain request was answered, by the status.
@@ -80,7 +104,6 @@ pub enum Event {
     Offer,
 }
 
-#[derive(Default)]
 struct State {
     open: HashMap<u64, Arc<Counters>>,
     /// Connections that have opened so far.
@@ -94,14 +117,6 @@ struct State {
     events: BTreeMap<(Event, String), u64>,
     handshakes: Histogram,
     connections: Histogram,
-}
-
-#[derive(Default)]
-struct Histogram {
-    bounds: &'static [f64],
-    /// One for each bound, and one for what is beyond.
-    counts: Vec<u64>,
-    sum: f64,
 }
 
 impl Traffic {
@@ -158,13 +173,13 @@ impl Counters {
 
 impl Metrics {
     pub fn new() -> Self {
-        let state = State {
-            handshakes: Histogram::new(HANDSHAKES),
-            connections: Histogram::new(CONNECTIONS),
-            ..State::default()
-        };
         Self {
-            state: Mutex::new(state),
+            state: Mutex::new(State::new()),
+            process: Process::new(),
+            features: String::new(),
+            max_connections: 0,
+            drain: Arc::default(),
+            log: None,
             #[cfg(feature = "backplane")]
             backplane: None,
             #[cfg(feature = "deflate")]
@@ -172,6 +187,17 @@ impl Metrics {
             #[cfg(feature = "tls")]
             identity: None,
         }
+    }
+
+    /// The server speaks TLS, if there is a certificate.
+    #[cfg(feature = "tls")]
+    pub fn set_tls(&mut self, identity: Option<Arc<Identity>>) {
+        if identity.is_some() {
+            let mut state = self.lock();
+            state.expect(Event::Refused, labels::tls_reasons());
+            state.expect(Event::Tls, tls::agreed::VERSIONS.map(str::to_owned));
+        }
+        self.identity = identity;
     }
 
     /// A connection has opened, after a handshake of this length: its number and its counters.
@@ -196,18 +222,29 @@ impl Metrics {
             state.ended.add(&counters);
         }
         state.connections.observe(length);
-        // Peers choose the code, and must not choose how many lines there are.
-        let code = match code.0 {
-            code @ 3000..=4999 => format!("{}xxx", code / 1000),
-            code => code.to_string(),
-        };
-        state.count(Event::Closed, code);
+        state.count(Event::Closed, labels::close_code(code));
         if let Some(Error::Protocol(error)) = error {
-            state.count(Event::ProtocolError, variant(error));
+            state.count(Event::ProtocolError, labels::violation(error));
         }
     }
 
-    pub fn count(&self, event: Event, label: String) {
+    /// A connection did not open.
+    pub fn count_refused(&self, error: &UpgradeError) {
+        self.count(Event::Refused, labels::refused(error));
+    }
+
+    /// A plain request was answered.
+    pub fn count_request(&self, status: Status) {
+        self.count(Event::Request, labels::status(status.code()));
+    }
+
+    /// A request came over TLS of this version.
+    #[cfg(feature = "tls")]
+    pub fn count_tls(&self, version: String) {
+        self.count(Event::Tls, version);
+    }
+
+    fn count(&self, event: Event, label: String) {
         self.lock().count(event, label);
     }
 
@@ -231,60 +268,34 @@ impl Metrics {
 
     /// Everything as text.
     pub fn text(&self) -> String {
-        let state = self.lock();
-        let total = Counters::default();
-        total.add(&state.ended);
-        for counters in state.open.values() {
-            total.add(counters);
-        }
-        let (messages_received, received_bytes) = total.received.load();
-        let (messages_sent, sent_bytes) = total.sent.load();
-        let mut text = String::new();
-        header(&mut text, "connections", "gauge", "Open connections.");
-        line(&mut text, "connections", state.open.len());
-        for (name, help, value) in [
-            ("connections_opened_total", "Connections that have opened.", state.opened),
-            ("messages_received_total", "Messages received.", messages_received),
-            ("messages_sent_total", "Messages sent.", messages_sent),
-            ("received_bytes_total", "Payload of messages received.", received_bytes),
-            ("sent_bytes_total", "Payload of messages sent.", sent_bytes),
-            ("probes_total", "Streams that ended before their first byte.", state.probes),
-            ("accept_failures_total", "Times no stream could be accepted.", state.accept_failures),
-        ] {
-            header(&mut text, name, "counter", help);
-            line(&mut text, name, value);
-        }
-        for (event, name, help, key) in [
-            (Event::Refused, "refused_total", "Connections that did not open.", "reason"),
-            (Event::Request, "http_requests_total", "Plain requests, by status.", "code"),
-            (Event::Closed, "closed_total", "Connections that have ended, by close code.", "code"),
-            (Event::ProtocolError, "violations_total", "Violations of the protocol.", "kind"),
-            #[cfg(feature = "tls")]
-            (Event::Tls, "tls_handshakes_total", "TLS that a request came over.", "version"),
-            #[cfg(feature = "deflate")]
-            (
-                Event::Offer,
-                "deflate_offers_total",
-                "Connections that offered compression.",
-                "outcome",
-            ),
-        ] {
-            header(&mut text, name, "counter", help);
-            for ((_, label), count) in state.events.iter().filter(|(of, _)| of.0 == event) {
-                line(&mut text, &format!("{name}{{{key}=\"{label}\"}}"), count);
-            }
-        }
+        let mut text = Text::default();
+        self.write_state(&mut text);
+        self.lock().write(&mut text, self.max_connections);
         #[cfg(feature = "backplane")]
-        families(&mut text, self.backplane.iter().flat_map(|backplane| backplane.families()));
+        text.families(self.backplane.iter().flat_map(|backplane| backplane.families()));
         #[cfg(feature = "deflate")]
-        families(&mut text, self.compression.families());
+        text.families(self.compression.families());
         #[cfg(feature = "tls")]
-        families(&mut text, self.identity.iter().flat_map(|identity| tls::families(identity)));
-        let help = "From accept to the answer.";
-        state.handshakes.write(&mut text, "handshake_duration_seconds", help);
-        let help = "From the answer to the end.";
-        state.connections.write(&mut text, "connection_duration_seconds", help);
-        text
+        text.families(self.identity.iter().flat_map(|identity| tls::families(identity)));
+        self.process.write(&mut text);
+        text.into_string()
+    }
+
+    /// What the program is, and whether it is about to end.
+    fn write_state(&self, text: &mut Text) {
+        let (version, features) = (env!("CARGO_PKG_VERSION"), &self.features);
+        let info = format!("build_info{{version=\"{version}\",features=\"{features}\"}}");
+        text.header("build_info", "gauge", "Which build this is.");
+        text.line(&info, 1);
+        let progress = self.drain.progress();
+        text.header("state", "gauge", "1 for what the server is at: see /drain.");
+        for one in Progress::ALL {
+            let is_it = u8::from(one == progress);
+            text.line(&format!("state{{state=\"{}\"}}", one.name()), is_it);
+        }
+        let lost = self.log.as_ref().map_or(0, Log::lost);
+        let help = "Lines of the log for which there was no room.";
+        text.one("log_lines_lost_total", "counter", help, lost);
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -294,90 +305,72 @@ impl Metrics {
 }
 
 impl State {
+    fn new() -> Self {
+        let mut state = Self {
+            open: HashMap::new(),
+            opened: 0,
+            ended: Counters::default(),
+            probes: 0,
+            accept_failures: 0,
+            events: BTreeMap::new(),
+            handshakes: Histogram::new(HANDSHAKES),
+            connections: Histogram::new(CONNECTIONS),
+        };
+        state.expect(Event::Refused, labels::reasons());
+        state.expect(Event::Request, labels::statuses());
+        state.expect(Event::Closed, labels::close_codes());
+        state.expect(Event::ProtocolError, labels::violations());
+        #[cfg(feature = "deflate")]
+        state.expect(Event::Offer, Agreement::LABELS.map(str::to_owned));
+        state
+    }
+
+    /// There will be such events, and were none yet.
+    fn expect(&mut self, event: Event, labels: impl IntoIterator<Item = String>) {
+        self.events.extend(labels.into_iter().map(|label| ((event, label), 0)));
+    }
+
+    fn write(&self, text: &mut Text, max_connections: usize) {
+        let total = Counters::default();
+        total.add(&self.ended);
+        for counters in self.open.values() {
+            total.add(counters);
+        }
+        let (messages_received, received_bytes) = total.received.load();
+        let (messages_sent, sent_bytes) = total.sent.load();
+        text.one("connections", "gauge", "Open connections.", self.open.len());
+        let help = "How many connections there may be (--max-connections).";
+        text.one("connections_max", "gauge", help, max_connections);
+        for (name, help, value) in [
+            ("connections_opened_total", "Connections that have opened.", self.opened),
+            ("messages_received_total", "Messages received.", messages_received),
+            ("messages_sent_total", "Messages sent.", messages_sent),
+            ("received_bytes_total", "Payload of messages received.", received_bytes),
+            ("sent_bytes_total", "Payload of messages sent.", sent_bytes),
+            ("probes_total", "Streams that ended before their first byte.", self.probes),
+            ("accept_failures_total", "Times no stream could be accepted.", self.accept_failures),
+        ] {
+            text.one(name, "counter", help, value);
+        }
+        for (event, name, help, key) in FAMILIES {
+            let mut counts = self.events.iter().filter(|((of, _), _)| of == event).peekable();
+            // TLS is spoken of where it is spoken.
+            if counts.peek().is_some() {
+                text.header(name, "counter", help);
+            }
+            for ((_, label), count) in counts {
+                text.line(&format!("{name}{{{key}=\"{label}\"}}"), count);
+            }
+        }
+        let help = "From accept to the answer.";
+        self.handshakes.write(text, "handshake_duration_seconds", help);
+        let help = "From the answer to the end.";
+        self.connections.write(text, "connection_duration_seconds", help);
+    }
+
     fn count(&mut self, event: Event, label: String) {
         *self.events.entry((event, label)).or_default() += 1;
     }
-}
-
-impl Histogram {
-    fn new(bounds: &'static [f64]) -> Self {
-        Self { bounds, counts: vec![0; bounds.len() + 1], sum: 0.0 }
-    }
-
-    fn observe(&mut self, length: Duration) {
-        let seconds = length.as_secs_f64();
-        self.counts[self.bounds.partition_point(|bound| *bound < seconds)] += 1;
-        self.sum += seconds;
-    }
-
-    fn write(&self, text: &mut String, name: &str, help: &str) {
-        header(text, name, "histogram", help);
-        let bounds = self.bounds.iter().map(f64::to_string).chain(["+Inf".to_owned()]);
-        let mut sum = 0;
-        for (bound, count) in bounds.zip(&self.counts) {
-            sum += count;
-            line(text, &format!("{name}_bucket{{le=\"{bound}\"}}"), sum);
-        }
-        line(text, &format!("{name}_sum"), self.sum);
-        line(text, &format!("{name}_count"), sum);
-    }
-}
-
-/// Families of metrics that others have made: their values behind their labels.
-#[cfg(any(feature = "backplane", feature = "deflate", feature = "tls"))]
-fn families<V: Display>(text: &mut String, families: impl Iterator<Item = Family<V>>) {
-    for (name, kind, help, values) in families {
-        header(text, name, kind, help);
-        for (label, value) in values {
-            line(text, &format!("{name}{label}"), value);
-        }
-    }
-}
-
-fn header(text: &mut String, name: &str, kind: &str, help: &str) {
-    // Writing to a string does not fail.
-    let _ = write!(text, "# HELP barews_{name} {help}\n# TYPE barews_{name} {kind}\n");
-}
-
-fn line(text: &mut String, name: &str, value: impl Display) {
-    let _ = writeln!(text, "barews_{name} {value}");
-}
-
-/// Why a connection did not open, as a label.
-pub fn refused(error: &UpgradeError) -> String {
-    match error {
-        // The other version that is not supported is the one of WebSocket.
-        UpgradeError::Refused(HandshakeError::Head(HeadError::UnsupportedVersion)) => {
-            "unsupported_http_version".to_owned()
-        }
-        UpgradeError::Refused(HandshakeError::Head(error)) => variant(error),
-        UpgradeError::Refused(refusal) => variant(refusal),
-        #[cfg(feature = "tls")]
-        UpgradeError::Tls(error) => format!("tls_{}", label(&tls::agreed::failure(error))),
-        // The application has but a few of its own.
-        UpgradeError::Rejected(status) => format!("answered_{}", status.code()),
-        error => variant(error),
-    }
-}
-
-/// The name of an enum's variant as a label: in lower case with underscores.
-fn variant(variant: &impl Debug) -> String {
-    label(&format!("{variant:?}"))
-}
-
-/// The same of what `Debug` has made of it.
-fn label(debug: &str) -> String {
-    let mut label = String::new();
-    // An abbreviation is one word.
-    let mut in_word = false;
-    for c in debug.chars().take_while(char::is_ascii_alphanumeric) {
-        if c.is_ascii_uppercase() && in_word {
-            label.push('_');
-        }
-        in_word = !c.is_ascii_uppercase();
-        label.push(c.to_ascii_lowercase());
-    }
-    label
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ use barews::{CloseCode, CloseFrame, Connection, Deadline, Error, Receiver, SendQ
 
 #[cfg(feature = "deflate")]
 use crate::compression::Agreement;
+use crate::drain::Progress;
 use crate::log::message::MessageLog;
 use crate::log::{Field, Log, describe, escape, json};
 use crate::metrics::{Counters, Metrics};
@@ -208,7 +209,8 @@ impl<'a> Session<'a> {
             (Err(Error::Io(_) | Error::DeadlineExceeded(Deadline::Close)), None) => true,
             (Err(_), None) => false,
         };
-        let is_last = is_last && !self.is_raw && self.shared.stop.is_set();
+        let is_ending = || self.shared.metrics.drain.progress() != Progress::Serving;
+        let is_last = is_last && !self.is_raw && is_ending();
         is_last.then(|| CloseFrame { code: CloseCode::GOING_AWAY, reason: SHUTDOWN.to_owned() })
     }
 

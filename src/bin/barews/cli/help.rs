@@ -11,6 +11,7 @@ pub(super) const TOPICS: &[&str] = &[
     "faults",
     "limits",
     "timeouts",
+    "admin",
     #[cfg(feature = "backplane")]
     "backplane",
     #[cfg(feature = "deflate")]
@@ -21,8 +22,15 @@ pub(super) const TOPICS: &[&str] = &[
     "all",
 ];
 
-/// The topics of options that not every build has.
+/// The topics of options with words of their own, most of which not every build has.
 pub(super) const FEATURES: &[Feature] = &[
+    Feature {
+        name: "admin",
+        topic: Topic::Admin,
+        title: "ADMIN",
+        heading: "Health, metrics and the drain on an address of their own:",
+        text: ADMIN,
+    },
     #[cfg(feature = "backplane")]
     Feature {
         name: "backplane",
@@ -113,6 +121,22 @@ PORT=N alone listens on 0.0.0.0:N.
 
 The soft limit of descriptors is raised to the hard one (ulimit -Hn), and there
 is a warning if that does not do for --max-connections.
+";
+
+/// What there is for those who run a server.
+const ADMIN: &str = "\
+It speaks plain HTTP, and answers when there is no place left for clients.
+
+  GET /healthz            200, or 503 once the server is to be left alone
+  GET /metrics            counters, for Prometheus
+  POST /drain?over=TIME   /healthz is 503 from now on, and everybody is sent
+                          1001, evenly over 0s to 1h [30s]; after that, who
+                          comes gets 503. Again, for another time
+  GET /drain              how far that has come
+  DELETE /drain           calls it off
+
+Whoever reaches it may drain: have 127.0.0.1:PORT or unix:PATH, or a network
+that is trusted. Web pages are refused.
 ";
 
 /// What a room across processes is.

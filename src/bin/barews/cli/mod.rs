@@ -11,7 +11,7 @@
 //! `routes`, formats from `log`.
 
 mod hint;
-mod values;
+pub mod values;
 mod features;
 mod options;
 mod settings;
@@ -22,6 +22,7 @@ mod man;
 use std::ffi::OsString;
 
 use environment::Environment;
+pub use features::BUILT_IN;
 pub use options::{Behaviour, Options};
 use settings::{SETTINGS, Setting, is_not};
 

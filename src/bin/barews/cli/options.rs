@@ -22,6 +22,8 @@ const STACK_SIZE: usize = 128 << 10;
 pub struct Options {
     /// Where to listen; empty for the default.
     pub listen: Vec<Address>,
+    /// Where to listen for those who run it.
+    pub admin: Vec<Address>,
     pub config: Config,
     /// Whether to compress.
     #[cfg(feature = "deflate")]
@@ -59,12 +61,15 @@ pub struct Behaviour {
     pub show_credentials: bool,
     /// Whether each message has a line in the log.
     pub log_messages: bool,
+    /// Whether the metrics are for `--admin` alone.
+    pub private_metrics: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
         Self {
             listen: Vec::new(),
+            admin: Vec::new(),
             config: Config { stack_size: Some(STACK_SIZE), ..Config::default() },
             #[cfg(feature = "deflate")]
             compress: false,

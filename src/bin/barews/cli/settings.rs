@@ -29,6 +29,7 @@ pub enum Topic {
     Main,
     Limits,
     Timeouts,
+    Admin,
     #[cfg(feature = "backplane")]
     Backplane,
     #[cfg(feature = "deflate")]
@@ -126,6 +127,18 @@ pub const SETTINGS: &[Setting] = &[
         values::timeout => config.timeouts.write),
     setting!(Timeouts, "--close-timeout", "TIME", "for the end of a connection [2s]",
         values::timeout => config.timeouts.close),
+    setting!(
+        Admin,
+        "--admin",
+        "ADDR",
+        "for those who run it, see below; repeatable [none]",
+        |options, text| {
+            options.admin.push(Address::parse(text).map_err(|right| is_not(text, right))?);
+            Ok(())
+        }
+    ),
+    setting!(Admin, "--private-metrics", "", "/metrics there alone",
+        values::flag => behaviour.private_metrics),
     #[cfg(feature = "deflate")]
     setting!(Main, "--deflate", "", "compress for clients that offer it (RFC 7692)",
         values::flag => compress),
@@ -208,7 +221,7 @@ impl Setting {
 
     /// Whether it may be given more than once.
     pub fn is_list(&self) -> bool {
-        matches!(self.name, "--listen" | "--origin" | "--subprotocol")
+        matches!(self.name, "--listen" | "--admin" | "--origin" | "--subprotocol")
     }
 
     /// Sets it; `source` is how the user said it.

@@ -276,7 +276,7 @@ fn the_help_tells_the_defaults() {
             | ("ORIGIN", Some("any"))
             | ("NAME", Some("the first"))
             | ("ADDR", Some("127.0.0.1:9001"))
-            | ("URL", Some("none")) => {}
+            | ("URL" | "ADDR", Some("none")) => {}
             (_, Some(default)) => {
                 // Setting the default that is printed changes nothing.
                 let same = options(&[others, &[setting.name, default]].concat(), &[]);

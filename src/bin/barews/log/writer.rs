@@ -41,6 +41,8 @@ pub struct Log {
     format: Format,
     lines: Option<SyncSender<Entry>>,
     dropped: Arc<AtomicU64>,
+    /// The same since the start.
+    lost: Arc<AtomicU64>,
 }
 
 enum Entry {
@@ -58,7 +60,7 @@ impl Log {
             let dropped = Arc::clone(&dropped);
             move || write(&receiver, &dropped, format)
         });
-        Self { format, lines: writer.is_ok().then_some(sender), dropped }
+        Self { format, lines: writer.is_ok().then_some(sender), dropped, lost: Arc::default() }
     }
 
     /// Whether there are lines at all.
@@ -83,7 +85,13 @@ impl Log {
         };
         if lines.try_send(Entry::Line(line)).is_err() {
             self.dropped.fetch_add(1, Ordering::Relaxed);
+            self.lost.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    /// How many lines there was no room for, since the start.
+    pub fn lost(&self) -> u64 {
+        self.lost.load(Ordering::Relaxed)
     }
 
     /// Logs an event that is told by a sentence, cut where it is long.
@@ -181,7 +189,12 @@ mod tests {
     #[test]
     fn a_full_backlog_is_flushed_too() {
         let (sender, entries) = sync_channel(1);
-        let log = Log { format: Format::Text, lines: Some(sender), dropped: Arc::default() };
+        let log = Log {
+            format: Format::Text,
+            lines: Some(sender),
+            dropped: Arc::default(),
+            lost: Arc::default(),
+        };
         log.log_text("a", "the last line".to_owned());
         let flush = thread::spawn(move || log.flush());
         // For it to find the backlog full; sooner, it has an easier time.

@@ -10,14 +10,19 @@ use crate::page;
 /// What there is for plain HTTP.
 const METHODS: &str = "GET, HEAD";
 
-/// Answers a request that asks for no WebSocket. `certificate_pem` is one of the server's own making,
-/// and `faults` whether clients may ask for what is dangerous.
-pub fn answer(
-    request: &Request,
-    metrics: &Metrics,
-    certificate_pem: Option<&str>,
-    faults: bool,
-) -> Response {
+/// What there is to be had.
+pub struct Pages<'a> {
+    pub health: Response,
+    /// `None` if they are not for here.
+    pub metrics: Option<&'a Metrics>,
+    /// One of the server's own making.
+    pub certificate_pem: Option<&'a str>,
+    /// Whether clients may ask for what is dangerous.
+    pub faults: bool,
+}
+
+/// Answers a request that asks for no WebSocket.
+pub fn answer(request: &Request, pages: &Pages<'_>) -> Response {
     // RFC 9110 §9.3.7: this is about the server, and no page.
     if request.target() == "*" {
         return Response::new(Status::NO_CONTENT, "").header("Allow", METHODS);
@@ -27,15 +32,15 @@ pub fn answer(
     let name = decode_segment(path[1..].strip_suffix('/').unwrap_or(&path[1..]));
     let page: Option<&dyn Fn() -> Response> = match name.as_deref() {
         Some("") if path == "/" => Some(&page::response),
-        Some("healthz") => Some(&|| Response::new(Status::OK, "ok\n")),
-        Some("metrics") => Some(&|| {
-            Response::new(Status::OK, metrics.text())
-                .header("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+        Some("healthz") => Some(&|| pages.health.clone()),
+        Some("metrics") => Some(&|| match pages.metrics {
+            Some(metrics) => self::metrics(metrics),
+            None => Response::new(Status::NOT_FOUND, "the metrics are not for here\n"),
         }),
         Some("paths.json") => Some(&|| Response::json(Status::OK, listing::json())),
         // RFC 8555 §9.1 has this type for it.
-        Some("cert.pem") if certificate_pem.is_some() => Some(&|| {
-            Response::new(Status::OK, certificate_pem.unwrap_or_default())
+        Some("cert.pem") if pages.certificate_pem.is_some() => Some(&|| {
+            Response::new(Status::OK, pages.certificate_pem.unwrap_or_default())
                 .header("Content-Type", "application/pem-certificate-chain")
         }),
         _ => None,
@@ -51,8 +56,14 @@ pub fn answer(
     }
     match page {
         Some(page) => page(),
-        None => on_path(request, route, faults),
+        None => on_path(request, route, pages.faults),
     }
+}
+
+/// All that is counted.
+pub fn metrics(metrics: &Metrics) -> Response {
+    Response::new(Status::OK, metrics.text())
+        .header("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
 }
 
 /// What a path for WebSocket says over plain HTTP: what is wrong with it; the answer that it stands

@@ -5,7 +5,10 @@ use barews::rustls::Error;
 
 use crate::log::json;
 
-/// `TLSv1.2` or `TLSv1.3`.
+/// Those that the library speaks.
+pub const VERSIONS: [&str; 2] = ["TLSv1.2", "TLSv1.3"];
+
+/// One of [`VERSIONS`].
 pub fn version(info: &TlsInfo) -> String {
     format!("{:?}", info.protocol_version()).replace('_', ".")
 }
