@@ -73,6 +73,9 @@ impl App {
         metrics.log = Some(log.clone());
         #[cfg(feature = "tls")]
         metrics.set_tls(tls.identity());
+        if behaviour.faults {
+            metrics.expect_handshake_faults(HandshakeFault::ALL.iter().map(|fault| fault.name()));
+        }
         let shared = SessionShared {
             log,
             log_messages: behaviour.log_messages,
@@ -250,6 +253,7 @@ impl App {
             Route::Invalid(frame) => return faults::send_invalid(conn, frame),
             Route::Slow(rate) => return slow::slow(conn, self.by_hand(counters), rate),
             Route::Handshake(fault, every) => {
+                self.shared.metrics.count_handshake_fault(fault.name());
                 let tell = self.tell_of_handshake(conn.request(), fault);
                 return handshake::answer(conn, self.by_hand(counters), fault, every, tell);
             }

@@ -41,6 +41,12 @@ const FAMILIES: &[(Event, &str, &str, &str)] = &[
     (Event::Request, "http_requests_total", "Plain requests, by status.", "code"),
     (Event::Closed, "closed_total", "Connections that have ended, by close code.", "code"),
     (Event::ProtocolError, "violations_total", "Violations of the protocol.", "kind"),
+    (
+        Event::HandshakeFault,
+        "handshake_faults_total",
+        "Faults of /handshake that went out.",
+        "kind",
+    ),
     #[cfg(feature = "tls")]
     (Event::Tls, "tls_handshakes_total", "TLS that a request came over.", "version"),
     #[cfg(feature = "deflate")]
@@ -96,6 +102,8 @@ enum Event {
     Closed,
     /// A peer has broken the protocol, by the rule.
     ProtocolError,
+    /// A handshake was answered wrong, as was asked for, by what was wrong with it.
+    HandshakeFault,
     /// A request came over TLS, of this version.
     #[cfg(feature = "tls")]
     Tls,
@@ -198,6 +206,16 @@ impl Metrics {
             state.expect(Event::Tls, tls::agreed::VERSIONS.map(str::to_owned));
         }
         self.identity = identity;
+    }
+
+    /// Clients may ask for these faults of the handshake.
+    pub fn expect_handshake_faults(&self, kinds: impl Iterator<Item = &'static str>) {
+        self.lock().expect(Event::HandshakeFault, kinds.map(str::to_owned));
+    }
+
+    /// One did.
+    pub fn count_handshake_fault(&self, kind: &'static str) {
+        self.count(Event::HandshakeFault, kind.to_owned());
     }
 
     /// A connection has opened, after a handshake of this length: its number and its counters.
