@@ -18,10 +18,11 @@ export const browser = await chromium.launch({
  * Opens the page. `wrong` collects whatever the browser complains of, `frames` what passes over its
  * WebSocket connections: [sent?, string or Buffer].
  */
-export async function visit(options = {}) {
+export async function visit({ hash = '', prepare, ...options } = {}) {
   const context = await browser.newContext({ viewport: { width: 1200, height: 800 }, ...options });
   const page = await context.newPage();
   page.setDefaultTimeout(8000);
+  await prepare?.(page);
   const wrong = [], frames = [];
   page.on('console', message => ['error', 'warning'].includes(message.type()) && wrong.push(message.text()));
   page.on('pageerror', error => wrong.push(String(error)));
@@ -31,16 +32,26 @@ export async function visit(options = {}) {
   });
   await page.exposeFunction('violated', what => wrong.push(`CSP: ${what}`));
   await page.addInitScript(() => addEventListener('securitypolicyviolation', event => violated(event.violatedDirective)));
-  const response = await page.goto(process.env.PAGE_URL);
+  const response = await page.goto(process.env.PAGE_URL + hash);
   return { page, wrong, frames, response, close: () => context.close() };
 }
 
-/** Connects to a path of this server, or to a whole URL, and waits until that is so. */
-export async function connect(page, path, protocols = '') {
-  await page.getByLabel('URL').fill(path);
-  await page.getByLabel('Subprotocols').fill(protocols);
-  await page.getByRole('button', { name: 'Connect', exact: true }).click();
-  await page.locator('#state.open').waitFor();
+/** The controls of connection number `n`, and what it says of itself. */
+export const row = (page, n = 0) => page.locator('.connection').nth(n);
+export const state = (page, n = 0) => row(page, n).locator('.state');
+export const press = (page, name) => page.getByRole('button', { name, exact: true }).click();
+
+/** Fills in connection number `n` and presses Connect. */
+export async function start(page, url, subprotocols = '', n = 0) {
+  await row(page, n).getByLabel('URL').fill(url);
+  await row(page, n).getByLabel('Subprotocols').fill(subprotocols);
+  await row(page, n).getByRole('button', { name: 'Connect', exact: true }).click();
+}
+
+/** The same, until it is open. */
+export async function connect(page, url, subprotocols = '', n = 0) {
+  await start(page, url, subprotocols, n);
+  await row(page, n).locator('.state.open').waitFor();
 }
 
 /** The field of a message's text. */

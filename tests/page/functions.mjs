@@ -3,29 +3,21 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
-import { check, connect, entry, field, says, send, visit } from './browser.mjs';
-
-const PATHS = [
-  '/', '/echo', '/ws', '/broadcast/{room}', '/close/{code}?reason=R&after=N', '/delay/{ms}', '/jitter/{max ms}',
-  '/fragment/{bytes}', '/ping/{seconds}', '/count/{n}', '/flood/{bytes}', '/headers', '/subprotocol', '/drop/{n}',
-  '/reset/{n}', '/stall', '/invalid/{kind}', '/healthz', '/metrics',
-];
-const KINDS = ['utf8', 'rsv', 'opcode', 'masked', 'length', 'continuation'];
+import { check, connect, entry, field, press, row, says, send, start, state, visit } from './browser.mjs';
 
 /** A row of the figures with two round trips or more: its first two, for the others are milliseconds. */
 const TWICE = /^\D*(?:[2-9]|\d{2,})\s+(?:[2-9]|\d{2,})\s/;
-const state = page => page.locator('#state');
 const counts = (page, id) => page.locator(`#${id} td`).allInnerTexts();
 const bars = async (page, kind) => (await page.locator(`#chart .${kind}`).getAttribute('d') ?? '').split('z').length - 1;
 
 check('the policy forbids all but the page itself', async ({ page, response }) => {
   const policy = response.headers()['content-security-policy'];
-  assert.match(policy, /^default-src 'none'; style-src 'sha256-[^' ]+'; script-src 'sha256-[^' ]+'; connect-src 'self' ws: wss:; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'$/);
+  assert.match(policy, /^default-src 'none'; style-src 'sha256-[^' ]+'; script-src 'sha256-[^' ]+'; connect-src 'self' ws: wss: http: https:; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'$/);
   assert.match(response.headers()['content-type'], /^text\/html; *charset=utf-8$/i);
-  assert.deepEqual(await page.evaluate(() => performance.getEntriesByType('resource').map(one => one.name)), []);
-  const { host, protocol } = new URL(page.url());
-  assert.equal(protocol, new URL(process.env.PAGE_URL).protocol);
-  assert.equal(await page.getByLabel('URL').inputValue(), `${protocol.replace('http', 'ws')}//${host}/echo`);
+  await page.locator('.path').first().waitFor();
+  const loaded = await page.evaluate(() => performance.getEntriesByType('resource').map(one => new URL(one.name).pathname));
+  assert.deepEqual(loaded, ['/paths.json']);
+  assert.equal(await page.getByLabel('URL').inputValue(), '/echo');
 });
 
 check('text goes out with Ctrl+Enter and comes back', async ({ page, frames }) => {
@@ -51,7 +43,7 @@ check('a long text is cut in the log, and whole on the wire', async ({ page, fra
   const text = 'wire\u00e9 '.repeat(3000);
   await field(page).fill(text);
   await page.getByRole('button', { name: 'Send Ctrl+Enter' }).click();
-  await says(entry(page, 'in', 0).locator('small'), /the first 600 of 18,000 /);
+  await says(entry(page, 'in', 0).locator('small'), /the first 400 of 18,000 /);
   assert.equal(await entry(page, 'in', 0).locator('.size').innerText(), '21,000 B');
   assert.deepEqual(frames, [[true, text], [false, text]]);
 });
@@ -61,7 +53,7 @@ check('files go out as binary messages, and so do bytes in hex', async ({ page, 
   const large = Buffer.from(Array.from({ length: 100_000 }, (_, i) => (i * 31) ^ (i >> 8)));
   const small = Buffer.from([0x00, 0xff, 0x7f]);
   const file = (name, buffer) => ({ name, mimeType: 'application/octet-stream', buffer });
-  await page.getByLabel('Send file').setInputFiles([file('large', large), file('empty', Buffer.alloc(0))]);
+  await page.getByLabel('File as binary').setInputFiles([file('large.bin', large), file('empty', Buffer.alloc(0))]);
   await entry(page, 'in', 1).waitFor();
   await page.getByLabel('Send as').selectOption('hex');
   await send(page, '00 FF 7');
@@ -75,11 +67,25 @@ check('files go out as binary messages, and so do bytes in hex', async ({ page, 
   for (const way of ['out', 'in']) {
     assert.equal(await entry(page, way, 0).locator('.kind').innerText(), 'binary');
     assert.equal(await entry(page, way, 0).locator('.size').innerText(), '100,000 B');
-    const hex = large.subarray(0, 64).toString('hex').replace(/..(?!$)/g, '$& ');
-    assert.equal(await entry(page, way, 0).locator('code').textContent(), `${hex}\u2026 the first 64 of 100,000 bytes`);
+    const hex = large.subarray(0, 32).toString('hex').replace(/..(?!$)/g, '$& ');
+    assert.ok((await entry(page, way, 0).locator('code').textContent()).includes(hex));
+    assert.match(await entry(page, way, 0).locator('small').innerText(), /the first 32 of 100,000 bytes/);
     assert.equal(await entry(page, way, 1).locator('.size').innerText(), '0 B');
-    assert.equal(await entry(page, way, 2).locator('code').textContent(), '00 ff 7f');
+    assert.equal(await entry(page, way, 2).locator('code').textContent(), '00 ff 7f...');
   }
+  // The name of a file is there where it was sent, and is no part of the message.
+  assert.equal(await entry(page, 'out', 0).locator('.name').innerText(), 'large.bin');
+  assert.equal(await entry(page, 'in', 0).locator('.name').count(), 0);
+});
+
+check('a file goes out as a text, if it is one', async ({ page, frames }) => {
+  await connect(page, '/echo');
+  const file = (name, text) => ({ name, mimeType: 'text/plain', buffer: Buffer.from(text) });
+  await page.getByLabel('File as text').setInputFiles([file('grüße.txt', '\ufeffgrüße\n'), file('latin1', Buffer.from([0xfc]))]);
+  await says(entry(page, 'bad', 0), /latin1 is not UTF-8/);
+  await says(entry(page, 'out', 0).locator('code'), /^grüße\.txt /);
+  await entry(page, 'in', 0).waitFor();
+  assert.deepEqual(frames, [[true, '\ufeffgrüße\n'], [false, '\ufeffgrüße\n']]);
 });
 
 check('the chart and the figures follow each round trip', async ({ page, frames }) => {
@@ -93,14 +99,49 @@ check('the chart and the figures follow each round trip', async ({ page, frames 
   const figures = (await counts(page, 'messages')).slice(2).map(Number);
   const [min, average, p99, max] = figures;
   assert.ok(0 <= min && min <= average && average <= max && min <= p99 && p99 <= max, String(figures));
+  assert.equal(await bars(page, 'handshakes'), 0); // more came since
+  await says(page.locator('#handshakes'), /1\s+1\s/);
+});
+
+check('the chart begins with the handshake, and is cleared with another URL or at a press', async ({ page }) => {
+  await page.getByRole('img', { name: 'No round trips yet' }).waitFor();
+  await connect(page, '/echo');
+  await says(page.locator('#handshakes'), /1\s+1\s+\d/);
+  assert.equal(await bars(page, 'handshakes'), 1);
+  await send(page, 'x');
+  await says(page.locator('#messages'), /1\s+1\s/);
+  await press(page, 'Reconnect');
+  await says(page.locator('#handshakes'), /2\s+2\s/);
+  assert.equal(await bars(page, 'messages'), 1);
+  await page.getByLabel('URL').fill('/ws');
+  await press(page, 'Reconnect');
+  await says(page.locator('#handshakes'), /1\s+1\s/);
+  assert.equal(await bars(page, 'messages'), 0);
+  await press(page, 'Clear the round trips');
+  await page.getByRole('img', { name: 'No round trips yet' }).waitFor();
+});
+
+check('pings have a connection of their own, and none at another server', async ({ page, frames }) => {
+  const other = await visit();
+  await connect(other.page, '/broadcast/pinged');
+  await connect(page, '/broadcast/pinged');
   await page.getByLabel('Ping each second').check();
   await says(page.locator('#pings'), TWICE);
-  await page.getByLabel('Ping each second').uncheck();
   assert.ok(await bars(page, 'pings') >= 2);
-  assert.ok(frames.some(([sent, payload]) => sent && payload.startsWith('ping 2 ')));
-  // Pings stay out of the log, and say what they are.
-  assert.equal(await page.locator('#log .out').count(), 130);
-  await says(page.locator('#how'), /cannot send Ping frames/);
+  assert.ok(frames.some(([sent, payload]) => sent && payload === 'ping 2'));
+  await send(page, 'last');
+  await says(entry(other.page, 'in', 0).locator('code'), /^last$/);
+  assert.deepEqual(other.frames, [[false, 'last']]);
+  assert.equal(await page.locator('#log .out').count(), 1);
+  await says(page.locator('#how'), /connection of their own/);
+  await press(page, 'Disconnect');
+  await says(page.locator('#pings'), /\d/);
+  const before = frames.length;
+  await page.getByLabel('URL').fill('wss://example.com/');
+  await says(page.locator('#how'), /at another one they would be messages/);
+  await new Promise(resolve => setTimeout(resolve, 1500)); // a second in which nothing may come
+  assert.equal(frames.length, before);
+  await other.close();
 });
 
 check('the server\u2019s Ping frames are counted from its reports', async ({ page, frames }) => {
@@ -108,7 +149,7 @@ check('the server\u2019s Ping frames are counted from its reports', async ({ pag
   await connect(page, '/ping/1');
   await says(page.locator('#how'), /real Ping frames/);
   await says(page.locator('#pings'), TWICE);
-  await page.getByRole('button', { name: 'Disconnect' }).click();
+  await press(page, 'Disconnect');
   await says(state(page), /^Closed: 1000/);
   assert.equal(frames.filter(([sent]) => sent).length, 0);
   const reports = frames.map(([, payload]) => JSON.parse(payload));
@@ -121,22 +162,21 @@ check('the server\u2019s Ping frames are counted from its reports', async ({ pag
 
 check('a close with a code and a reason is seen by both', async ({ page }) => {
   await connect(page, '/echo');
-  const code = page.getByLabel('Close code'), reason = page.getByLabel('Reason');
-  const press = () => page.getByRole('button', { name: 'Close', exact: true }).click();
+  const code = page.getByLabel('Close with'), reason = page.getByLabel('Reason');
   await code.fill('1001');
-  await press();
+  await press(page, 'Close');
   assert.match(await code.evaluate(one => one.validationMessage), /3000 to 4999/);
   await code.fill('4001');
   await reason.fill('\u00e9'.repeat(62));
   await says(page.locator('#left'), /^124 of 123 bytes$/);
-  await press();
+  await press(page, 'Close');
   assert.match(await reason.evaluate(one => one.validationMessage), /123 bytes/);
   await says(state(page), /^Connected/);
   await reason.fill('so long, \u00fcber');
-  await press();
+  await press(page, 'Close');
   await says(state(page), /^Closed: 4001 \u201cso long, \u00fcber\u201d$/);
   await says(entry(page, 'event', -1), /closed: code 4001 \u201cso long, \u00fcber\u201d, clean/);
-  await says(page.locator('#toggle'), /^Connect$/);
+  await says(row(page).locator('.toggle'), /^Connect$/);
   assert.ok(await page.getByRole('button', { name: 'Close', exact: true }).isDisabled());
   if (process.env.SERVER_LOG) assert.match(readFileSync(process.env.SERVER_LOG, 'utf8'), /4001\b.*so long/);
 });
@@ -161,9 +201,7 @@ check('a connection lost without a Close frame is told from a closed one', async
 });
 
 check('the subprotocol that was chosen is shown', async ({ page }) => {
-  await page.getByRole('button', { name: '/subprotocol' }).click();
-  assert.equal(await page.getByLabel('Subprotocols').inputValue(), 'chat, superchat');
-  await page.keyboard.press('Enter');
+  await connect(page, '/subprotocol', 'chat, superchat');
   await says(state(page), /^Connected to \/subprotocol, subprotocol chat$/);
 });
 
@@ -189,9 +227,8 @@ check('the extensions that were agreed on are told', async ({ page }) => {
 check('another path agrees to one too, and to the one that the URL asks for', async ({ page }) => {
   await connect(page, '/echo', 'chat, superchat');
   await says(state(page), /^Connected to \/echo, subprotocol chat$/);
-  await page.getByRole('button', { name: 'Disconnect' }).click();
-  await page.getByRole('button', { name: '?subprotocol=NAME' }).click();
-  await page.keyboard.press('Enter');
+  await press(page, 'Disconnect');
+  await start(page, '/echo?subprotocol=superchat', 'chat, superchat');
   await says(state(page), /^Connected to \/echo\?subprotocol=superchat, subprotocol superchat$/);
   await send(page, 'hello');
 });
@@ -208,17 +245,6 @@ check('extensions are agreed to as expected, and messages come back whole', asyn
   assert.deepEqual(await page.evaluate(echo, text), { code: 1005, extensions: process.env.EXTENSIONS ?? '', whole: true, came: 7 });
 });
 
-check('a refusal is told, and the next connection works', async ({ page }) => {
-  await page.getByRole('button', { name: '/invalid/{kind}' }).click();
-  await page.keyboard.press('Enter');
-  await says(entry(page, 'bad', 0), /not connected: .*a browser does not tell which/);
-  await says(state(page), /^Not connected$/);
-  await page.getByLabel('Subprotocols').fill('not a token');
-  await page.keyboard.press('Enter');
-  await says(entry(page, 'bad', 1), /subprotocol|protocol/i);
-  await connect(page, '/echo');
-}, { expected: /WebSocket connection to '.*\/invalid\/utf8' failed/ });
-
 check('messages of others come and have no round trip', async ({ page }) => {
   const other = await visit();
   await connect(page, '/broadcast/lobby');
@@ -228,37 +254,4 @@ check('messages of others come and have no round trip', async ({ page }) => {
   assert.equal(await entry(page, 'in', 0).locator('.rtt').innerText(), '');
   await says(entry(other.page, 'in', 0).locator('.rtt'), / ms$/);
   await other.close();
-});
-
-check('the log keeps the last 500 entries, however fast they come', async ({ page, frames }) => {
-  // Not `connect`: the connection may have closed before anyone sees that it was open.
-  await page.getByLabel('URL').fill('/count/5000');
-  await page.keyboard.press('Enter');
-  await says(state(page), /^Closed: 1000/);
-  await says(entry(page, 'event', -1), /closed: code 1000/);
-  assert.equal(await page.locator('#log .entry').count(), 500);
-  assert.equal(await entry(page, 'in', -1).locator('code').textContent(), '5000');
-  assert.match(await page.locator('#totals').innerText(), /\u2193 5,000 \(18,893 B\)/);
-  assert.deepEqual(frames, Array.from({ length: 5000 }, (_, i) => [false, String(i + 1)]));
-  await page.getByRole('button', { name: 'Clear' }).click();
-  assert.equal(await page.locator('#log .entry').count(), 0);
-});
-
-check('every path is documented, and its button fills in the URL', async ({ page }) => {
-  const named = await page.locator('dt button, dt a, dd code').allTextContents();
-  assert.deepEqual(PATHS.filter(path => !named.includes(path)), []);
-  await says(page.locator('dl'), /403, unless the server was started with --faults/);
-  const filled = [];
-  for (const button of await page.locator('[data-path]').all()) {
-    await button.click();
-    filled.push(new URL(await page.getByLabel('URL').inputValue()).pathname);
-    assert.ok(await page.evaluate(() => document.activeElement.id === 'toggle'));
-  }
-  for (const path of PATHS.filter(path => !['/', '/ws', '/healthz', '/metrics'].includes(path))) {
-    const start = path.replace(/[{?].*/, '');
-    assert.ok(filled.some(one => one.startsWith(start)), `no button for ${path}`);
-  }
-  for (const kind of KINDS) assert.ok(filled.includes(`/invalid/${kind}`), kind);
-  assert.equal(await (await page.request.get(new URL('/healthz', page.url()).href)).text(), 'ok\n');
-  assert.equal(await page.getByRole('link', { name: '/metrics' }).evaluate(link => link.pathname), '/metrics');
 });

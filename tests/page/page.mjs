@@ -2,6 +2,9 @@
 import { after } from 'node:test';
 import { browser } from './browser.mjs';
 import './functions.mjs';
+import './messages.mjs';
+import './sessions.mjs';
+import './paths.mjs';
 import './access.mjs';
 
 after(() => browser.close());
