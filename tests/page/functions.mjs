@@ -132,6 +132,7 @@ check('pings have a connection of their own, and none at another server', async 
   await send(page, 'last');
   await says(entry(other.page, 'in', 0).locator('code'), /^last$/);
   assert.deepEqual(other.frames, [[false, 'last']]);
+  await entry(page, 'out', 0).waitFor();
   assert.equal(await page.locator('#log .out').count(), 1);
   await says(page.locator('#how'), /connection of their own/);
   await press(page, 'Disconnect');
@@ -162,7 +163,7 @@ check('the server\u2019s Ping frames are counted from its reports', async ({ pag
 
 check('a close with a code and a reason is seen by both', async ({ page }) => {
   await connect(page, '/echo');
-  const code = page.getByLabel('Close with'), reason = page.getByLabel('Reason');
+  const code = page.getByLabel('Close with'), reason = page.getByLabel('Reason', { exact: true });
   await code.fill('1001');
   await press(page, 'Close');
   assert.match(await code.evaluate(one => one.validationMessage), /3000 to 4999/);
