@@ -72,7 +72,7 @@ check('Tab reaches every control', async ({ page }) => {
   await page.locator('.path').first().waitFor();
   await press(page, 'Save');
   await page.locator('body').click({ position: { x: 1, y: 1 } });
-  const reached = [...await tabTo(page, 'paths.json'), 'paths.json'];
+  const reached = await tabTo(page, 'the end');
   const all = await page.locator('input, select, textarea, button, a, summary').evaluateAll(controls => controls
     .filter(one => one.checkVisibility() && one.tabIndex >= 0)
     .map(one => one.id || one.getAttribute('aria-label') || one.getAttribute('href') || one.classList[0] || one.innerText));

@@ -22,7 +22,6 @@ export async function visit({ hash = '', prepare, ...options } = {}) {
   const context = await browser.newContext({ viewport: { width: 1200, height: 800 }, ...options });
   const page = await context.newPage();
   page.setDefaultTimeout(8000);
-  if (process.env.PATHS_FIXTURE) await context.route('**/paths.json', route => route.fulfill({ path: process.env.PATHS_FIXTURE, contentType: 'application/json' }));
   await prepare?.(page);
   const wrong = [], frames = [];
   page.on('console', message => ['error', 'warning'].includes(message.type()) && wrong.push(message.text()));

@@ -6,10 +6,10 @@ check('every path is there with its bounds, an example, and a button that fills 
   await page.locator('.path').first().waitFor();
   const table = await (await page.request.get(new URL('/paths.json', page.url()).href)).json();
   assert.deepEqual((await page.locator('.path dt code').allTextContents()).sort(), table.map(one => one.path).sort());
-  for (const { path, does, example, output } of table) {
+  for (const { path, does, bounds, example, output } of table) {
     const shown = page.locator('.path').filter({ has: page.getByText(path, { exact: true }) });
     const text = await shown.textContent();
-    assert.ok(text.includes(does), path);
+    assert.ok(text.includes(does) && text.includes(bounds), path);
     if (example) assert.ok(text.includes(example.replaceAll('127.0.0.1:9001', new URL(page.url()).host).replace(/\b(ws|http):/g, process.env.PAGE_URL.startsWith('https') ? '$1s:' : '$1:')), path);
     if (output) assert.ok(text.includes(output), path);
   }

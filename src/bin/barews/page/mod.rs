@@ -32,7 +32,7 @@ const PAGE: &str = concat!(
 /// it may serve as a client for other servers too, and asks them by HTTP why they refused.
 const POLICY: &str = "default-src 'none'; \
     style-src 'sha256-qRscUYNN2iMrWmytMnEoDP6X8xfl5NU+l9fWz/TGLX4='; \
-    script-src 'sha256-x97BJ8AmvIHvRSLECsfvCr0xUaDJiQdC3/3RLrXMkgs='; \
+    script-src 'sha256-RLwXb0RgEQxSLWXVggI8JxaSh+Bs1f56KLfeciXX7Ww='; \
     connect-src 'self' ws: wss: http: https:; img-src data:; \
     base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 

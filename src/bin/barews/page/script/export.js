@@ -54,7 +54,7 @@ function websocatCommand(connection) {
   const lines = messages.some(one => typeof one === 'string' && one.includes('\n'));
   const format = binary ? '%b' : lines ? '%b\\0' : '%b\\n';
   const names = connection.control('subprotocols').value.split(',').map(name => name.trim()).filter(Boolean);
-  const words = ['websocat', binary ? '-b' : lines ? '-0E' : '-E', ...names.length ? ['--protocol', names.join(', ')] : [], connection.target().href];
+  const words = ['websocat', ...binary ? ['-b'] : lines ? ['-0'] : [], ...names.length ? ['--protocol', names.join(', ')] : [], connection.target().href];
   const left = all.length - messages.length;
   return `${left ? `# ${plural(left, 'binary message')} left out\n` : ''}`
     + `printf '${format}' ${messages.map(one => `'${octal(one)}'`).join(' ')} | ${words.map(quoted).join(' ')}\n`;

@@ -1,5 +1,7 @@
 /* The paths of this server, from the one table that its help and its manual are made of too. */
 
+const GROUPS = { echo: 'Echoes', push: 'Messages unasked', end: 'Ends', handshake: 'The handshake', fault: 'Faults, with --faults', http: 'Plain HTTP' };
+
 /** The path in an example's command, and the subprotocols that it offers. */
 function tried(example) {
   const url = /\b(ws|http):\/\/127\.0\.0\.1:9001(\/[^\s'"|]*)?/.exec(example);
@@ -13,11 +15,16 @@ function exampleHere(example) {
   return example.replaceAll(/\b(ws|http):\/\/127\.0\.0\.1:9001/g, `$1${s}://${location.host}`);
 }
 
-function showPath({ path, does, bounds, example, output, faults }) {
-  const item = element('div', 'path'), term = element('dt'), about = element('dd'), name = element('code', '', path);
+function showPath({ path, does, bounds, example, output }) {
+  const item = element('div', 'path'), term = element('dt'), about = element('dd'), name = element('code');
   term.append(name);
   const at = tried(example ?? '');
-  if (at && !(at.plain && /^GET /.test(path))) {
+  if (at?.plain) {
+    const link = element('a', '', path);
+    link.href = `.${path}`;
+    name.append(link);
+  } else name.textContent = path;
+  if (at && !at.plain) {
     const go = button('Try', () => {
       current().control('url').value = at.path;
       current().control('subprotocols').value = at.subprotocols;
@@ -32,7 +39,8 @@ function showPath({ path, does, bounds, example, output, faults }) {
     option.value = at.path;
     $('urls').append(option);
   }
-  about.append(element('p', '', [does, bounds].filter(Boolean).join('; ') + (faults ? ' (with --faults)' : '')));
+  about.append(element('p', '', does));
+  if (bounds) about.append(element('p', 'quiet', bounds));
   if (example) {
     const command = exampleHere(example), code = element('pre', 'example', `${command}\n`);
     code.append(element('span', 'output', output ?? ''));
@@ -61,7 +69,7 @@ async function showPaths() {
       // On a phone they would be far more than all the rest.
       fold.open = !matchMedia('(max-width: 40rem)').matches;
       list.append(...paths.map(showPath));
-      fold.append(element('summary', '', group || 'Paths'), list);
+      fold.append(element('summary', '', GROUPS[group] ?? group), list);
       return fold;
     }));
   } catch {
