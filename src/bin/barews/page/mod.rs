@@ -31,7 +31,7 @@ const PAGE: &str = concat!(
 /// The page's own style and script and no others, by their hashes; connections to anywhere, since
 /// it may serve as a client for other servers too, and asks them by HTTP why they refused.
 const POLICY: &str = "default-src 'none'; \
-    style-src 'sha256-qRscUYNN2iMrWmytMnEoDP6X8xfl5NU+l9fWz/TGLX4='; \
+    style-src 'sha256-BE54z7K8XZiRlCrdIDHdymd0e4swvisc0e6eXeAn09U='; \
     script-src 'sha256-RLwXb0RgEQxSLWXVggI8JxaSh+Bs1f56KLfeciXX7Ww='; \
     connect-src 'self' ws: wss: http: https:; img-src data:; \
     base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
