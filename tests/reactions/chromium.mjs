@@ -33,11 +33,10 @@ for (const item of JSON.parse(readFileSync(file, 'utf8'))) {
   // A page of its own for each: Chromium makes those wait that have failed often.
   const context = await browser.newContext();
   const page = await context.newPage();
-  let says;
   const said = new Promise(resolve => {
     page.on('console', message => {
-      says ??= message.text().replace(/^WebSocket connection to '.*?' failed: ?/, '');
-      resolve();
+      const [, says] = message.text().match(/^WebSocket connection to '.*?' failed: ?(.*)$/s) ?? [];
+      if (says !== undefined) resolve(says);
     });
   });
   // Of an address like the server's, else Chromium lets a page not connect to this machine.
@@ -46,7 +45,7 @@ for (const item of JSON.parse(readFileSync(file, 'utf8'))) {
   const url = server.replace('://', `://${item.userinfo ?? ''}`) + item.path;
   const result = await page.evaluate(tryOut, { ...item, url });
   const seconds = (performance.now() - start) / 1000;
-  if (!result.connected) await said; // it may come after the event
+  const says = result.connected ? '' : await said; // it may come after the event
   print({ case: item.name, seconds, ...result, says });
   await context.close();
 }
