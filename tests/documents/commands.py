@@ -1,0 +1,186 @@
+"""How each command of the documents is run, and what must be so afterwards.
+
+A key is the document and the first line of the command. What is run is what the document has, not what
+is here: here stand the surroundings and the proof.
+"""
+
+import re
+from dataclasses import dataclass
+
+from machine import REPO
+
+README, DEPLOY, SCALING = "README.md", "deploy/README.md", "deploy/scaling.md"
+CONTRIBUTING, TESTING, HELP = "CONTRIBUTING.md", "docs/testing.md", "help"
+
+
+@dataclass
+class How:
+    """All is shell. What a command prints in its document must be printed in any case."""
+
+    before: str = ""  # what the reader has done already
+    then: str = ""  # the proof, in the same shell
+    beside: str = ""  # the proof while the command runs, tried until it succeeds; then SIGTERM ends the command
+    instead: str = ""  # the command with a value in place of a name such as N
+    status: int = 0
+    timeout: int = 60
+    ci: str = ""  # what runs it already: a line of .ci/run
+    reason: str = ""  # why it is not run
+
+
+ECHO = '[[ $(echo hello | websocat ws://127.0.0.1:9001/) == hello ]]'
+HEALTH = '[[ $(curl --silent --fail {}/healthz) == ok ]]'
+SERVER = "barews 2> /tmp/log & until grep -q listening /tmp/log; do sleep 0.1; done"
+CERTIFICATE = """openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 9 -subj /CN=localhost \
+    -addext subjectAltName=DNS:localhost,IP:127.0.0.1 -keyout privkey.pem -out fullchain.pem 2> /dev/null
+chmod 644 privkey.pem"""
+SYSTEMD = """cp target/release/barews deploy/barews.service deploy/barews.socket /tmp && cd /tmp
+mkdir -p /etc/systemd/system"""
+RUNNING = "systemctl is-active barews.service barews.socket && " + HEALTH.format("http://127.0.0.1:9001")
+STATIC = "target/x86_64-unknown-linux-musl/release/barews"
+QUICK = "fetches from a registry, which the copy of the machine cannot; `run` has done it, with the version pinned"
+IDLE = "an hour on an idle machine; figures.py compares the README with the report that it wrote, docs/speed.md"
+
+HOW = {
+    # The README, from its start.
+    (README, "cargo install --path . --features full"): How(
+        then="cmp ${CARGO_HOME:-~/.cargo}/bin/barews target/release/barews", timeout=600),
+    (README, "cargo install --locked websocat"): How(reason=QUICK),
+    (README, "barews --faults 2> barews.log &"): How(),
+    (README, "kill %1"): How(before=SERVER, then="wait %1"),
+    (README, "barews &"): How(),
+    (README, r"printf '\000\001\376\377' | websocat --binary ws://127.0.0.1:9001/ | od -A d -t x1z"): How(before=SERVER),
+    (README, "barews --faults &"): How(
+        before="exec 2> /tmp/clients", then="grep -q 'WebSocket protocol error' /tmp/clients && grep -qi accept /tmp/clients"),
+    (README, "curl --include --header 'Connection: Upgrade' --header 'Upgrade: websocket' --header 'Sec-WebSocket-Version: 13' \\"):
+        How(before=SERVER),
+    (README, "cat > /etc/nginx/conf.d/barews.conf <<'END'"): How(before=SERVER),
+    (README, "curl --silent http://127.0.0.1:9001/metrics | grep barews_connections"): How(before=SERVER),
+    (README, "barews --help paths"): How(),
+    (README, "barews --help"): How(then="(($(barews --help | wc --lines) <= 24)) && (($(barews --help | wc --max-line-length) <= 80))"),
+    (README, "barews --man | man -l -"): How(),
+    (README, "barews :8080"): How(beside=HEALTH.format("http://127.0.0.2:8080") + " && " + HEALTH.format("http://[::1]:8080")),
+    (README, "barews healthcheck"): How(before=SERVER, then="kill %1; wait %1; ! barews healthcheck"),
+    (README, "barews completions bash"): How(then="barews completions bash | bash -n"),
+    (README, "cargo add barews --path ../barews    # wherever you cloned it"): How(
+        before=f"mkdir /tmp/mine && ln -s {REPO} /tmp/barews && cd /tmp/mine && cargo init --quiet --name mine",
+        then="cp ../barews/examples/echo.rs src/main.rs && CARGO_TARGET_DIR=/tmp/mine/target cargo check --offline",
+        timeout=300),
+    (README, "cargo run --example NAME"): How(instead="cargo run --example echo", beside=ECHO, timeout=300),
+    (README, "cargo doc --features full --open"): How(timeout=600, then="test -s target/doc/barews/index.html"),
+    (README, "barews --tls-self-signed > cert.pem &"): How(),
+    (README, "barews --tls-cert fullchain.pem --tls-key privkey.pem :443"): How(
+        before=CERTIFICATE, beside=HEALTH.format("--cacert fullchain.pem https://localhost")),
+    (README, "barews --help tls"): How(),
+    (README, "barews --deflate"): How(
+        beside="curl --silent --max-time 1 --include -H 'Connection: Upgrade' -H 'Upgrade: websocket' "
+        "-H 'Sec-WebSocket-Version: 13' -H 'Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==' "
+        "-H 'Sec-WebSocket-Extensions: permessage-deflate' http://127.0.0.1:9001/ | grep -a '^Sec-WebSocket-Extensions: permessage-deflate'"),
+    (README, "barews --help deflate"): How(),
+    (README, "benches/compare --seconds 0.5 --rounds 9"): How(reason=IDLE),
+
+    # Deployment.
+    (DEPLOY, "tests/deploy/run"): How(ci="tests/deploy/run"),
+    (DEPLOY, "tests/deploy/static"): How(ci="tests/deploy/static"),
+    (DEPLOY, "apt-get install musl-tools # compiles the C of ring, for TLS"): How(
+        timeout=900, then=f"test -x {STATIC} && ! ldd {STATIC} 2> /dev/null"),
+    (DEPLOY, "mkdir /srv/barews && cp target/x86_64-unknown-linux-musl/release/barews /srv/barews/"): How(beside=ECHO),
+    (DEPLOY, "docker build --file deploy/Dockerfile --tag barews ."): How(ci="tests/deploy/image"),
+    (DEPLOY, "docker run --publish 9001:9001 --read-only --cap-drop ALL barews"): How(ci="tests/deploy/image"),
+    (DEPLOY, "install barews /usr/local/bin/"): How(
+        before=SYSTEMD, then=f"{RUNNING} && man --path=/usr/local/share/man 1 barews | grep -q NAME"),
+    (DEPLOY, "journalctl -u barews"): How(then="journalctl -u barews | grep 'listening on 127.0.0.1:9001'"),
+    (DEPLOY, "systemd-analyze security"): How(
+        instead="systemd-analyze security --offline=true /etc/systemd/system/barews.service | tail -n 1"),
+    (DEPLOY, "#!/bin/sh"): How(
+        before=f"""mkdir -p /etc/barews /tmp/lineage && cd /tmp/lineage
+{CERTIFICATE}
+export RENEWED_LINEAGE=/tmp/lineage
+getent group ssl-cert > /dev/null || groupadd --system ssl-cert
+install -m 640 -g ssl-cert fullchain.pem privkey.pem /etc/barews/
+printf 'BAREWS_TLS_CERT=/etc/barews/fullchain.pem\\nBAREWS_TLS_KEY=/etc/barews/privkey.pem\\n' > /etc/default/barews
+sed -i s/#Supplementary/Supplementary/ /etc/systemd/system/barews.service
+systemctl daemon-reload && systemctl restart barews.service
+old=$(journalctl --unit barews --output cat | wc --lines)
+{CERTIFICATE}""",
+        then="""for ((i = 0; i < 50; i++)); do
+    sleep 0.1
+    curl --silent --cacert /tmp/lineage/fullchain.pem https://localhost:9001/healthz | grep ok && break
+done
+((i < 50))"""),
+    (DEPLOY, "systemctl reload barews"): How(then="systemctl is-active barews"),
+    (DEPLOY, "kill -HUP"): How(
+        before=f"cd /tmp && {CERTIFICATE}\nsystemctl stop barews.socket barews.service\n"
+        "barews --tls-cert fullchain.pem --tls-key privkey.pem 2> /tmp/log & until grep -q listening /tmp/log; do sleep 0.1; done",
+        instead="kill -HUP %1", then="until grep -i certificate /tmp/log; do sleep 0.1; done; kill -0 %1"),
+    (DEPLOY, "umask 007"): How(instead="umask 007; barews --listen unix:/tmp/umask.sock",
+                               beside="[[ $(stat --format %a /tmp/umask.sock) == 770 ]]"),
+    (DEPLOY, "sysctl vm.max_map_count"): How(),
+    (DEPLOY, "ulimit -Hn"): How(),
+    (DEPLOY, "sysctl net.core.somaxconn"): How(),
+    (DEPLOY, "set server barews/a state drain"): How(ci="tests/deploy/run"),
+    (SCALING, "cargo build --release --features full"): How(
+        instead="cargo build --release --features full\nBAREWS_BACKPLANE=redis://:PASSWORD@127.0.0.1 target/release/barews 127.0.0.1:9001",
+        beside=ECHO, timeout=300),
+    (SCALING, "tests/backplane/run"): How(ci="tests/backplane/run"),
+    (SCALING, "tests/backplane/run speed"): How(reason="its figures are of one machine when it was idle; it is a mode of what CI runs"),
+
+    # For those who work on it.
+    (CONTRIBUTING, "cargo test"): How(ci="cargo test"),
+    (CONTRIBUTING, "cargo test --features full"): How(ci="cargo test --features full"),
+    (CONTRIBUTING, "cargo build --examples && cargo test --test examples --test readme"): How(ci="cargo test"),
+    (CONTRIBUTING, "cargo test --release --test slow"): How(ci="cargo test --release --test slow"),
+    (CONTRIBUTING, 'RUSTFLAGS="--cfg loom" cargo test --release --target-dir target/loom --lib writer::models'): How(
+        ci='RUSTFLAGS="--cfg loom" cargo test --release --lib writer::models'),
+    (CONTRIBUTING, "tests/autobahn/run"): How(ci="tests/autobahn/run"),
+    (CONTRIBUTING, "tests/autobahn/run --deflate"): How(ci="tests/autobahn/run --deflate '[1-9].*' '10.*' '1[23].*.[1-6]' '1[23].*.11'"),
+    (CONTRIBUTING, "tests/autobahn/run --tls"): How(ci="tests/autobahn/run --tls"),
+    (CONTRIBUTING, "tests/clients/run"): How(ci="tests/clients/run"),
+    (CONTRIBUTING, "tests/page/run"): How(ci="tests/page/run"),
+    (CONTRIBUTING, "tests/clients/run --examples"): How(ci="tests/clients/run --examples"),
+    (CONTRIBUTING, "fuzz/run N"): How(ci="fuzz/run 20"),
+    (CONTRIBUTING, "benches/instructions"): How(ci="benches/instructions"),
+    (CONTRIBUTING, "benches/compare --rounds 1 --seconds 0.3 --rows ping50"): How(reason=IDLE),
+    (CONTRIBUTING, "benches/compare --rows …"): How(reason=IDLE),
+    (CONTRIBUTING, "cargo doc --no-deps --features full --document-private-items --open"): How(
+        ci="cargo doc --features full --no-deps --document-private-items"),
+    (CONTRIBUTING, ".ci/run"): How(reason="it runs this"),
+    (TESTING, "cargo test"): How(ci="cargo test"),
+    (TESTING, "cargo test --features full"): How(ci="cargo test --features full"),
+    (TESTING, "cargo test --test slow"): How(ci="cargo test --release --test slow"),
+    (TESTING, 'RUSTFLAGS="--cfg loom" cargo test --release --lib writer::models'): How(
+        ci='RUSTFLAGS="--cfg loom" cargo test --release --lib writer::models'),
+    (TESTING, "tests/autobahn/run"): How(ci="tests/autobahn/run"),
+    (TESTING, "fuzz/run 600"): How(ci="fuzz/run 20"),
+    (TESTING, "tests/soak/run 300"): How(ci="tests/soak/run 20 tls"),
+    (TESTING, "tests/page/run"): How(ci="tests/page/run"),
+    (TESTING, "tests/page/run --deflate"): How(ci="tests/page/run --deflate"),
+    (TESTING, "tests/deploy/run"): How(ci="tests/deploy/run"),
+    (TESTING, "tests/deploy/static"): How(ci="tests/deploy/static"),
+    (TESTING, "tests/backplane/run"): How(ci="tests/backplane/run"),
+    (TESTING, "tests/clients/run"): How(ci="tests/clients/run"),
+    (TESTING, "tests/clients/run --examples"): How(ci="tests/clients/run --examples"),
+    (TESTING, "tests/netem/run"): How(ci="tests/netem/run '1.1.*'"),
+    (TESTING, "benches/compare"): How(reason=IDLE),
+    (TESTING, "benches/instructions"): How(ci="benches/instructions"),
+    (TESTING, ".ci/run"): How(reason="it runs this"),
+    (TESTING, "cargo deny"): How(ci="cargo deny --exclude-dev --all-features check bans"),
+}
+
+
+def plain(line):
+    """A command without what changes nothing in what it tries."""
+    line = re.sub(r" --locked| --target-dir \S+| \|\| \(.*| #.*", "", line)
+    return line.strip()
+
+
+def ci_commands():
+    """What .ci/run calls, its `both` written out."""
+    text = (REPO / ".ci/run").read_text().replace("\\\n", "")
+    found = set()
+    for line in text.splitlines():
+        line = " ".join(plain(line).split())
+        found.add(line)
+        if match := re.match(r"(?:[A-Z_]+=(?:\"[^\"]*\"|\S+) )*both (\S+)(.*)", line):
+            found.add(f"cargo {match[1]}{match[2]}")
+            found.add(f"cargo {match[1]} --features full{match[2]}")
+    return found

@@ -1,0 +1,83 @@
+"""What a document says that can be tried: its commands, and the output that it shows for them.
+
+A command is a fenced block of `sh` as a whole, for it is pasted as a whole, or code in a line whose first
+word, after variables, is a program or a file of ours that can be run. A block of `text` right behind a
+block of `sh` is what it prints.
+"""
+
+import os
+import re
+from dataclasses import dataclass
+
+from machine import REPO
+
+PROGRAMS = """apt-get barews benches/compare cargo cat chroot cp curl docker echo install journalctl kill man mkdir
+nginx printf promtool python3 rustup sysctl systemctl systemd-analyze ulimit umask websocat set""".split()
+VARIABLE = re.compile(r"[A-Z_]+=(\"[^\"]*\"|'[^']*'|\S)*\s+")
+
+
+@dataclass
+class Command:
+    document: str
+    text: str
+    output: str | None = None
+
+    def __str__(self):
+        return f"{self.document}: {self.text.splitlines()[0]}"
+
+
+def fences(text):
+    """(language, content, what stands between this block and the next) of each fenced block."""
+    found = list(re.finditer(r"^```([a-z,_]*)\n(.*?)^```\n", text, re.S | re.M))
+    for block, following in zip(found, [*found[1:], None]):
+        between = text[block.end(): following.start()] if following else ""
+        yield block[1], block[2], between, following
+
+
+def commands(document, text):
+    for language, content, between, following in fences(text):
+        if language != "sh":
+            continue
+        shows = following and following[1] == "text" and "\n#" not in between and between.count("\n\n") < 3
+        yield Command(document, content, following[2] if shows else None)
+    for code in inline(text):
+        if is_command(code):
+            yield Command(document, code)
+
+
+def without_fences(text):
+    return re.sub(r"^```.*?^```\n", "", text, flags=re.S | re.M)
+
+
+def inline(text):
+    return [" ".join(code.split()) for code in re.findall(r"`([^`]+)`", without_fences(text))]
+
+
+def is_command(code):
+    words = VARIABLE.sub("", code + " ").split()
+    if not words:
+        return False
+    path = REPO / words[0]
+    if "/" in words[0] and not words[0].startswith("/") and path.is_file() and os.access(path, os.X_OK):
+        return True
+    return words[0] in PROGRAMS and len(words) > 1
+
+
+def help_commands(document, text):
+    """The commands of `--help` and of the manual: lines that are set in, and start with a program."""
+    for line in text.splitlines():
+        # A column of options ends where two spaces are; a command has single ones.
+        match = re.match(r"\s{2,}(?:\$ )?(\S.*?)(?:\s{2,}.*)?$", line)
+        if match and is_command(match[1]) and match[1].split()[0] not in ("cat", "set", "echo", "man", "install", "kill"):
+            yield Command(document, match[1])
+
+
+def matches(shown, printed):
+    """Whether this was printed. `…` stands for anything in a line, and for any lines if it has one to itself."""
+    pattern = ""
+    for line in shown.rstrip("\n").split("\n"):
+        if line.strip() == "…":
+            pattern += r"(?:.*\n)*?"
+        else:
+            pattern += ".*?".join(re.escape(part) for part in line.rstrip().split("…")) + r"[ \t]*\n"
+    return re.fullmatch(pattern + r"\s*", printed.rstrip("\n") + "\n") is not None
