@@ -21,7 +21,7 @@ class How:
     then: str = ""  # the proof, in the same shell
     beside: str = ""  # the proof while the command runs, tried until it succeeds; then SIGTERM ends the command
     instead: str = ""  # the command with a value in place of a name such as N
-    status: int = 0
+    fails: bool = False  # some of its lines do, and are meant to
     timeout: int = 60
     ci: str = ""  # what runs it already: a line of .ci/run
     reason: str = ""  # why it is not run
@@ -29,11 +29,11 @@ class How:
 
 ECHO = '[[ $(echo hello | websocat ws://127.0.0.1:9001/) == hello ]]'
 HEALTH = '[[ $(curl --silent --fail {}/healthz) == ok ]]'
-SERVER = "barews 2> /tmp/log & until grep -q listening /tmp/log; do sleep 0.1; done"
+SERVER = "rm -f /tmp/log; barews 2> /tmp/log & until grep -qs listening /tmp/log; do sleep 0.1; done"
 CERTIFICATE = """openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 9 -subj /CN=localhost \
     -addext subjectAltName=DNS:localhost,IP:127.0.0.1 -keyout privkey.pem -out fullchain.pem 2> /dev/null
 chmod 644 privkey.pem"""
-SYSTEMD = """cp target/release/barews deploy/barews.service deploy/barews.socket /tmp && cd /tmp
+SYSTEMD = """mkdir -p /tmp/units && cp target/release/barews deploy/barews.service deploy/barews.socket /tmp/units && cd /tmp/units
 mkdir -p /etc/systemd/system"""
 RUNNING = "systemctl is-active barews.service barews.socket && " + HEALTH.format("http://127.0.0.1:9001")
 STATIC = "target/x86_64-unknown-linux-musl/release/barews"
@@ -45,15 +45,16 @@ HOW = {
     (README, "cargo install --path . --features full"): How(
         then="cmp ${CARGO_HOME:-~/.cargo}/bin/barews target/release/barews", timeout=600),
     (README, "cargo install --locked websocat"): How(reason=QUICK),
-    (README, "barews --faults 2> barews.log &"): How(),
+    (README, "barews --faults 2> barews.log &"): How(fails=True),
     (README, "kill %1"): How(before=SERVER, then="wait %1"),
     (README, "barews &"): How(),
     (README, r"printf '\000\001\376\377' | websocat --binary ws://127.0.0.1:9001/ | od -A d -t x1z"): How(before=SERVER),
     (README, "barews --faults &"): How(
-        before="exec 2> /tmp/clients", then="grep -q 'WebSocket protocol error' /tmp/clients && grep -qi accept /tmp/clients"),
+        fails=True, before="exec 2> /tmp/clients", then="grep -q 'WebSocket protocol error' /tmp/clients && grep -qi accept /tmp/clients"),
     (README, "curl --include --header 'Connection: Upgrade' --header 'Upgrade: websocket' --header 'Sec-WebSocket-Version: 13' \\"):
         How(before=SERVER),
-    (README, "cat > /etc/nginx/conf.d/barews.conf <<'END'"): How(before=SERVER),
+    (README, "cat > /etc/nginx/conf.d/barews.conf <<'END'"): How(
+        before=SERVER, then="systemctl stop nginx && rm /etc/nginx/conf.d/barews.conf"),
     (README, "curl --silent http://127.0.0.1:9001/metrics | grep barews_connections"): How(before=SERVER),
     (README, "barews --help paths"): How(),
     (README, "barews --help"): How(then="(($(barews --help | wc --lines) <= 24)) && (($(barews --help | wc --max-line-length) <= 80))"),
@@ -110,7 +111,7 @@ done
     (DEPLOY, "systemctl reload barews"): How(then="systemctl is-active barews"),
     (DEPLOY, "kill -HUP"): How(
         before=f"cd /tmp && {CERTIFICATE}\nsystemctl stop barews.socket barews.service\n"
-        "barews --tls-cert fullchain.pem --tls-key privkey.pem 2> /tmp/log & until grep -q listening /tmp/log; do sleep 0.1; done",
+        "barews --tls-cert fullchain.pem --tls-key privkey.pem 2> /tmp/log & until grep -qs listening /tmp/log; do sleep 0.1; done",
         instead="kill -HUP %1", then="until grep -i certificate /tmp/log; do sleep 0.1; done; kill -0 %1"),
     (DEPLOY, "umask 007"): How(instead="umask 007; barews --listen unix:/tmp/umask.sock",
                                beside="[[ $(stat --format %a /tmp/umask.sock) == 770 ]]"),

@@ -56,9 +56,10 @@ class Machine:
         self.base = tempfile.mkdtemp(prefix="barews-documents-")
         target = Path(os.environ.get("CARGO_TARGET_DIR", REPO / "target")).resolve()
         self.outer = subprocess.Popen(
-            ["unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "--cgroup", "--uts",
+            # However we end, so does the machine.
+            ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "--cgroup", "--uts",
              "bash", "-c", BOOT, "boot", self.base, str(REPO), str(target)],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         deadline = time.monotonic() + 30
         while True:
             self.pid = self.first_process()
