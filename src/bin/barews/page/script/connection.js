@@ -80,7 +80,7 @@ class Connection {
 
   toggle() {
     if (this.waiting) return this.stop('Not connected');
-    if (this.socket) return this.leave();
+    if (this.socket) return this.disconnect();
     this.attempts = 0;
     this.connect();
   }
@@ -92,7 +92,7 @@ class Connection {
   }
 
   /** Ends what is there, with 1000 where that is possible, and does not come back. */
-  leave() {
+  disconnect() {
     this.left = true;
     this.socket.close(...(this.isOpen() ? [1000] : []));
   }
