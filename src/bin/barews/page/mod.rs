@@ -32,7 +32,7 @@ const PAGE: &str = concat!(
 /// it may serve as a client for other servers too, and asks them by HTTP why they refused.
 const POLICY: &str = "default-src 'none'; \
     style-src 'sha256-BE54z7K8XZiRlCrdIDHdymd0e4swvisc0e6eXeAn09U='; \
-    script-src 'sha256-RLwXb0RgEQxSLWXVggI8JxaSh+Bs1f56KLfeciXX7Ww='; \
+    script-src 'sha256-NChn8uOzkL9djCkaQ1X+FfeswmKQ/iCol6qSr/hS5ng='; \
     connect-src 'self' ws: wss: http: https:; img-src data:; \
     base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
