@@ -118,21 +118,16 @@ impl App {
     /// Accepts an upgrade if its path may be had.
     pub fn on_upgrade(&self, request: &Request) -> Result<Accept, Reject> {
         self.count_tls(request);
-        let reject = |response: Reject, why: &str| {
-            self.shared.metrics.count_refused(&UpgradeError::Rejected(response.status()));
-            self.log_refused(request.peer_addr(), Some(request), why);
-            response
-        };
         if self.drain().progress() == Progress::Drained {
             // It was turned away from elsewhere, or sent here by mistake.
             let why = "this server is drained";
             let response = Reject::new(Status::SERVICE_UNAVAILABLE, format!("{why}\n"));
-            return Err(reject(response.header("Retry-After", "1"), why));
+            return Err(self.reject(request, response.header("Retry-After", "1"), why));
         }
-        let wrong = |wrong: Wrong| reject(wrong.response(), &wrong.line);
+        let wrong = |wrong: Wrong| self.reject(request, wrong.response(), &wrong.line);
         let route = Route::parse(request.path(), request.query()).map_err(wrong)?;
         if let Some((response, why)) = route.refuse(request, self.behaviour.faults) {
-            return Err(reject(response, &why));
+            return Err(self.reject(request, response, &why));
         }
         let subprotocols = match route {
             Route::Subprotocol => &Subprotocols::First,
@@ -148,6 +143,15 @@ impl App {
                 .limits(limits::within(*limits, &self.limits, &self.timeouts).map_err(wrong)?)),
             _ => Ok(accept),
         }
+    }
+
+    /// Counts and logs an answer in place of a connection.
+    #[cold]
+    #[inline(never)]
+    fn reject(&self, request: &Request, response: Reject, why: &str) -> Reject {
+        self.shared.metrics.count_refused(&UpgradeError::Rejected(response.status()));
+        self.log_refused(request.peer_addr(), Some(request), why);
+        response
     }
 
     /// Answers plain HTTP.

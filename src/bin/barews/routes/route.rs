@@ -3,6 +3,7 @@
 //! A path is compared segment by segment, each percent-decoded, and a slash at its end is none. What
 //! none of the rows of the table is meant by echoes; what nearly is one is told which.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use barews::{CloseCode, ConnectionLimits, Request, Response};
@@ -83,7 +84,7 @@ impl Route {
     /// HTTP they are nothing.
     pub fn is_known(path: &str) -> bool {
         let name = decode_segment(path[1..].split('/').next().unwrap_or_default());
-        name.is_some_and(|name| near::names().any(|known| known == name))
+        name.is_some_and(|name| near::NAMES.contains(&&*name))
     }
 
     /// Whether what is sent is not the library's, so that no compression can be agreed on.
@@ -101,6 +102,7 @@ impl Route {
     }
 
     /// The answer to a request that gets no WebSocket here, and for the log why.
+    #[inline(never)]
     pub fn refuse(&self, request: &Request, faults: bool) -> Option<(Response, String)> {
         let wrong = match self {
             Self::Invalid(_) | Self::Handshake(..) if !faults => Some(Wrong::forbidden(NO_FAULTS)),
@@ -127,6 +129,10 @@ impl Route {
     }
 
     /// What a path and a query ask for, or a line on what would be right.
+    ///
+    /// This is on the stack of every connection, which has no room to spare: the steps follow each
+    /// other rather than call each other, and none of them is large.
+    #[inline(never)]
     pub fn parse(path: &str, query: Option<&str>) -> Result<Self, Wrong> {
         let rest = path[1..].strip_suffix('/').unwrap_or(&path[1..]);
         let (first, values) = match rest.split_once('/') {
@@ -135,105 +141,95 @@ impl Route {
         };
         // What is not UTF-8 is no name of ours.
         let Some(name) = decode_segment(first) else { return Ok(Self::Echo) };
-        let shown = escape::shown(path);
-        let named = |name: &str, query| Self::named(name, values, &shown, query);
-        if let Some(route) = named(&name, query) {
-            return route;
+        match near::nearest(&name) {
+            None | Some("echo" | "ws") => Ok(Self::Echo),
+            Some(known) if known == name => Self::named(known, values, path, query),
+            Some(known) => near_miss(known, &name, first, values, path),
         }
-        let fits = |right: &&str| matches!(named(right, None), Some(Ok(_)));
-        let right = match near::in_other_case(&name) {
-            Some(right) => match named(right, None) {
-                Some(Err(wrong)) => return Err(wrong),
-                _ => Some(right),
-            },
-            None => near::one_edit_away(&name).find(fits),
-        };
-        let Some(right) = right else { return Ok(Self::Echo) };
-        // What stands behind these is somebody's secret.
-        let (shown, values) = match (right, values) {
-            ("auth", _) => (format!("/{}/...", escape::shown(first)).into(), "/...".to_owned()),
-            (_, Some(values)) => (shown, format!("/{}", escape::shown(values))),
-            (_, None) => (shown, String::new()),
-        };
-        Err(Wrong::path(format!("there is no path {shown}: did you mean /{right}{values}?")))
     }
 
-    /// What the values of a path of this name ask for; `None` if there is no such name. `path` is for
-    /// the line on what is wrong.
+    /// What the values of a path of this name ask for; `path` is for the line on what is wrong.
     fn named(
         name: &str,
         values: Option<&str>,
         path: &str,
         query: Option<&str>,
-    ) -> Option<Result<Self, Wrong>> {
-        if matches!(name, "echo" | "ws") {
-            return Some(Ok(Self::Echo));
-        }
-        let segments = values.map(|values| values.split('/')).into_iter().flatten();
-        let Some(decoded) = segments.map(decode_segment).collect::<Option<Vec<_>>>() else {
-            let wrong = "there is something in it that is not UTF-8, percent-encoded";
-            let is_ours = near::names().any(|known| known == name);
-            return is_ours.then(|| Err(Wrong::path(format!("/{name}: {wrong}"))));
+    ) -> Result<Self, Wrong> {
+        // Most have one.
+        let one = match values.filter(|values| !values.contains('/')) {
+            Some(value) => Some(decode_segment(value).ok_or_else(|| not_utf8(name))?),
+            None => None,
         };
-        let values: Vec<&str> = decoded.iter().map(|value| &**value).collect();
-        Self::with_values(name, &values, path, query).transpose()
+        let Some((what, min, max)) = bounds(name) else {
+            return Self::other(name, values, one.as_deref(), path, query);
+        };
+        match one.and_then(|value| number(&value, min, max)) {
+            Some(n) => Self::numbered(name, n, path, query),
+            None => Err(not_a_number(path, what, min, max)),
+        }
     }
 
-    fn with_values(
+    /// One whose value is a number, within its bounds.
+    #[inline(never)]
+    fn numbered(name: &str, n: u64, path: &str, query: Option<&str>) -> Result<Self, Wrong> {
+        let ms = Duration::from_millis(n);
+        Ok(match name {
+            "delay" => Self::Delay(ms),
+            "jitter" => Self::Jitter(ms),
+            "tick" => Self::Tick(ms),
+            "fragment" => Self::Fragment(n as usize),
+            "flood" => Self::Flood(n as usize),
+            "slow" => Self::Slow(n),
+            "drop" => Self::Drop(n),
+            "reset" => Self::Reset(n),
+            "count" => return every("count", query, 0).map(|every| Self::Count { n, every }),
+            "close" => return Self::close(n, path, query),
+            "status" => {
+                return Answer::parse(n as u16, query).map(|answer| Self::Status(answer.into()));
+            }
+            _ => Self::Echo,
+        })
+    }
+
+    /// One whose values are something else.
+    #[inline(never)]
+    fn other(
         name: &str,
-        values: &[&str],
+        values: Option<&str>,
+        one: Option<&str>,
         path: &str,
         query: Option<&str>,
-    ) -> Result<Option<Self>, Wrong> {
-        // Most have one.
-        let one = match values {
-            [value] => Some(*value),
-            _ => None,
-        };
-        let number = |what: &str, min, max| {
-            let wrong = || Wrong::path(format!("{path}: {what} is a number from {min} to {max}"));
-            one.and_then(|value| number(value, min, max)).ok_or_else(wrong)
-        };
-        let ms = |what: &str, min, max| number(what, min, max).map(Duration::from_millis);
-        Ok(Some(match name {
-            "headers" | "subprotocol" | "stall" | "limits" if !values.is_empty() => {
-                return Err(Wrong::path(format!("{path}: nothing goes behind /{name}")));
+    ) -> Result<Self, Wrong> {
+        match name {
+            "headers" | "subprotocol" | "stall" | "limits" if values.is_some() => {
+                Err(nothing_behind(path, name))
             }
-            "headers" => Self::Headers,
-            "subprotocol" => Self::Subprotocol,
-            "stall" => Self::Stall,
-            "limits" => Self::Limits(Box::new(limits::parse(query)?)),
-            "broadcast" => Self::Broadcast(room(one)?),
-            "close" => Self::close(number("code", 1000, 4999)?, path, query)?,
-            "delay" => Self::Delay(ms("ms", 0, MAX_DELAY)?),
-            "jitter" => Self::Jitter(ms("max ms", 0, MAX_DELAY)?),
-            "fragment" => Self::Fragment(number("bytes", 1, MAX_SIZE)? as usize),
-            "slow" => Self::Slow(number("bytes per second", 1, MAX_SIZE)?),
-            "flood" => Self::Flood(number("bytes", 0, MAX_SIZE)? as usize),
-            "count" => {
-                let n = number("n", 0, u64::MAX)?;
-                Self::Count { n, every: every("count", query, Duration::ZERO)? }
+            "headers" => Ok(Self::Headers),
+            "subprotocol" => Ok(Self::Subprotocol),
+            "stall" => Ok(Self::Stall),
+            "limits" => limits::parse(query).map(|limits| Self::Limits(limits.into())),
+            "auth" => {
+                let values = decode_all(values).ok_or_else(|| not_utf8(name))?;
+                Credentials::parse(&values).map(|wanted| Self::Auth(wanted.into()))
             }
-            "tick" => Self::Tick(ms("ms", 1, MAX_TICK)?),
-            "drop" => Self::Drop(number("n", 0, u64::MAX)?),
-            "reset" => Self::Reset(number("n", 0, u64::MAX)?),
-            "ping" => Self::Ping(seconds(one, path)?),
-            "status" => Self::Status(Box::new(Answer::parse(path, one, query)?)),
-            "auth" => Self::Auth(Box::new(Credentials::parse(values)?)),
+            "broadcast" => room(one).map(Self::Broadcast),
+            "ping" => seconds(one, path).map(Self::Ping),
+            "invalid" => invalid_frame(one).map(Self::Invalid),
             "handshake" => {
                 let fault = handshake_fault(one)?;
-                Self::Handshake(fault, every("handshake", query, Duration::from_secs(1))?)
+                every("handshake", query, 1000).map(|every| Self::Handshake(fault, every))
             }
-            "invalid" => Self::Invalid(invalid_frame(one)?),
-            _ => return Ok(None),
-        }))
+            _ => Ok(Self::Echo),
+        }
     }
 
+    #[inline(never)]
     fn close(code: u64, path: &str, query: Option<&str>) -> Result<Self, Wrong> {
         let code = CloseCode(code as u16);
         if !code.is_sendable() {
             return Err(Wrong::path(format!(
-                "{path}: close code {code} must not be sent; try 1000, 1001 or 3000 to 4999"
+                "{}: close code {code} must not be sent; try 1000, 1001 or 3000 to 4999",
+                escape::shown(path)
             )));
         }
         let (mut reason, mut after, mut delay, mut reply) = (String::new(), None, None, true);
@@ -254,15 +250,83 @@ impl Route {
     }
 }
 
+/// The bounds of a value that is a number, and what it is.
+fn bounds(name: &str) -> Option<(&'static str, u64, u64)> {
+    Some(match name {
+        "close" => ("code", 1000, 4999),
+        "delay" => ("ms", 0, MAX_DELAY),
+        "jitter" => ("max ms", 0, MAX_DELAY),
+        "tick" => ("ms", 1, MAX_TICK),
+        "fragment" => ("bytes", 1, MAX_SIZE),
+        "flood" => ("bytes", 0, MAX_SIZE),
+        "slow" => ("bytes per second", 1, MAX_SIZE),
+        "count" | "drop" | "reset" => ("n", 0, u64::MAX),
+        "status" => ("code", 200, 599),
+        _ => return None,
+    })
+}
+
+/// The segments behind the first, if all are UTF-8.
+#[inline(never)]
+fn decode_all(values: Option<&str>) -> Option<Vec<Cow<'_, str>>> {
+    values.map_or(Some(Vec::new()), |values| values.split('/').map(decode_segment).collect())
+}
+
+/// What is said of a path whose name is nearly this: what was meant, if its values fit, or what is
+/// wrong with them if the name is ours in other case.
+#[cold]
+#[inline(never)]
+fn near_miss(
+    known: &str,
+    name: &str,
+    first: &str,
+    values: Option<&str>,
+    path: &str,
+) -> Result<Route, Wrong> {
+    match Route::named(known, values, path, None) {
+        Err(wrong) if known.eq_ignore_ascii_case(name) => return Err(wrong),
+        Err(_) => return Ok(Route::Echo),
+        Ok(_) => {}
+    }
+    let (path, values) = match (known, values) {
+        // What stands behind this is somebody's secret.
+        ("auth", _) => (format!("/{first}/..."), "/...".to_owned()),
+        (_, None) => (escape::shown(path).into_owned(), String::new()),
+        (_, Some(values)) => {
+            (escape::shown(path).into_owned(), format!("/{}", escape::shown(values)))
+        }
+    };
+    Err(Wrong::path(format!("there is no path {path}: did you mean /{known}{values}?")))
+}
+
+#[cold]
+#[inline(never)]
+fn not_utf8(name: &str) -> Wrong {
+    Wrong::path(format!("/{name}: there is something in it that is not UTF-8, percent-encoded"))
+}
+
+#[cold]
+#[inline(never)]
+fn not_a_number(path: &str, what: &str, min: u64, max: u64) -> Wrong {
+    Wrong::path(format!("{}: {what} is a number from {min} to {max}", escape::shown(path)))
+}
+
+#[cold]
+#[inline(never)]
+fn nothing_behind(path: &str, name: &str) -> Wrong {
+    Wrong::path(format!("{}: nothing goes behind /{name}", escape::shown(path)))
+}
+
 fn close_reason(value: &str) -> Result<String, Wrong> {
     let reason = percent_decode(value)
         .ok_or_else(|| Wrong::query("/close: the reason is not UTF-8, percent-encoded"))?;
     match reason.len() {
-        0..=MAX_REASON => Ok(reason),
+        0..=MAX_REASON => Ok(reason.into_owned()),
         _ => Err(Wrong::query(format!("/close: a reason has at most {MAX_REASON} bytes"))),
     }
 }
 
+#[inline(never)]
 fn room(name: Option<&str>) -> Result<String, Wrong> {
     match name {
         None | Some("") => Err(Wrong::path("/broadcast/{room} needs a room; a slash in it is %2F")),
@@ -274,13 +338,14 @@ fn room(name: Option<&str>) -> Result<String, Wrong> {
 }
 
 /// The milliseconds of `?every=`.
-fn every(path: &str, query: Option<&str>, default: Duration) -> Result<Duration, Wrong> {
+#[inline(never)]
+fn every(path: &str, query: Option<&str>, default: u64) -> Result<Duration, Wrong> {
     let given = pairs(query).filter(|(name, _)| *name == "every").last();
-    given.map_or(Ok(default), |(_, text)| {
-        parameter(path, "every", text, 0, MAX_DELAY).map(Duration::from_millis)
-    })
+    let every = given.map_or(Ok(default), |(_, text)| parameter(path, "every", text, 0, MAX_DELAY));
+    every.map(Duration::from_millis)
 }
 
+#[inline(never)]
 fn handshake_fault(kind: Option<&str>) -> Result<HandshakeFault, Wrong> {
     kind.and_then(HandshakeFault::parse).ok_or_else(|| {
         let kinds = HandshakeFault::ALL.map(HandshakeFault::name).join(", ");
@@ -289,6 +354,7 @@ fn handshake_fault(kind: Option<&str>) -> Result<HandshakeFault, Wrong> {
 }
 
 /// The frame of `/invalid/{kind}`.
+#[inline(never)]
 fn invalid_frame(kind: Option<&str>) -> Result<&'static [u8], Wrong> {
     let frame = INVALID_FRAMES.iter().find(|(name, _)| Some(*name) == kind);
     frame.map(|(_, frame)| *frame).ok_or_else(|| {
@@ -296,12 +362,14 @@ fn invalid_frame(kind: Option<&str>) -> Result<&'static [u8], Wrong> {
     })
 }
 
+#[inline(never)]
 fn seconds(text: Option<&str>, path: &str) -> Result<Duration, Wrong> {
     // `parse` would let signs, exponents and names pass.
     let plain = |text: &&str| text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
     let seconds = text.filter(plain).and_then(|text| text.parse::<f64>().ok());
     let seconds = seconds.filter(|seconds| (0.01..=3600.0).contains(seconds));
-    let wrong = || Wrong::path(format!("{path}: seconds is a number from 0.01 to 3600"));
+    let wrong =
+        || Wrong::path(format!("{}: seconds is a number from 0.01 to 3600", escape::shown(path)));
     seconds.map(Duration::from_secs_f64).ok_or_else(wrong)
 }
 

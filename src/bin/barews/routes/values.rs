@@ -1,5 +1,7 @@
 //! Values out of a path or a query, and what is wrong with one.
 
+use std::borrow::Cow;
+
 use barews::{Response, Status};
 
 /// Why a request is refused: a status, and a line on what would be right.
@@ -60,16 +62,19 @@ pub fn is_token(name: &str) -> bool {
 }
 
 /// Text out of a query, where a plus is a space.
-pub fn percent_decode(text: &str) -> Option<String> {
+pub fn percent_decode(text: &str) -> Option<Cow<'_, str>> {
     decode(text, b' ')
 }
 
 /// Text out of a path, where a plus is a plus.
-pub fn decode_segment(text: &str) -> Option<String> {
+pub fn decode_segment(text: &str) -> Option<Cow<'_, str>> {
     decode(text, b'+')
 }
 
-fn decode(text: &str, plus: u8) -> Option<String> {
+fn decode(text: &str, plus: u8) -> Option<Cow<'_, str>> {
+    if !text.contains(['%', '+']) {
+        return Some(text.into());
+    }
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
     while let Some(byte) = rest.next() {
@@ -82,5 +87,5 @@ fn decode(text: &str, plus: u8) -> Option<String> {
             byte => byte,
         });
     }
-    String::from_utf8(bytes).ok()
+    String::from_utf8(bytes).ok().map(Cow::Owned)
 }

@@ -3,6 +3,8 @@
 //! These are for tests, and stand in the path for all to see; what a request brings may be somebody's
 //! real ones, so none of them is repeated in an answer or in the log.
 
+use std::borrow::Cow;
+
 use barews::{Request, Response, Status};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -26,9 +28,10 @@ pub enum Credentials {
 
 impl Credentials {
     /// What the segments behind `/auth` ask for.
-    pub fn parse(values: &[&str]) -> Result<Self, Wrong> {
-        let own = |text: &str| text.to_owned();
-        Ok(match values {
+    #[inline(never)]
+    pub fn parse(values: &[Cow<'_, str>]) -> Result<Self, Wrong> {
+        let values: Vec<&str> = values.iter().map(|value| &**value).collect();
+        Ok(match *values {
             ["basic", user, password] if !user.contains(':') => {
                 Self::Basic(format!("{user}:{password}"))
             }

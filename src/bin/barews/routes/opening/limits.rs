@@ -9,6 +9,7 @@ use crate::routes::values::{Wrong, pairs, parameter};
 use crate::units;
 
 /// What a query asks for. Whether it may be had is for [`within`] to say.
+#[inline(never)]
 pub fn parse(query: Option<&str>) -> Result<ConnectionLimits, Wrong> {
     let mut limits = ConnectionLimits::default();
     for (name, value) in pairs(query) {

@@ -4,9 +4,11 @@
 //! plain text in a sandbox whatever it says, what would outlive the request or lead away needs
 //! `--faults`, and what steers HTTP or a proxy in front of us is not to be had at all.
 
+use std::borrow::Cow;
+
 use barews::{Response, Status};
 
-use crate::routes::values::{Wrong, is_token, number, pairs, percent_decode};
+use crate::routes::values::{Wrong, is_token, pairs, percent_decode};
 
 /// What is answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,12 +68,10 @@ const LASTING: [&str; 17] = [
 ];
 
 impl Answer {
-    /// What the code and the query ask for; `path` is as it was sent.
-    pub fn parse(path: &str, code: Option<&str>, query: Option<&str>) -> Result<Self, Wrong> {
-        let code = code.and_then(|code| number(code, 200, 599));
-        let status = code.and_then(|code| Status::new(code as u16));
-        let status = status
-            .ok_or_else(|| Wrong::path(format!("{path}: code is a number from 200 to 599")))?;
+    /// What the code, from 200 to 599, and the query ask for.
+    #[inline(never)]
+    pub fn parse(code: u16, query: Option<&str>) -> Result<Self, Wrong> {
+        let status = Status::new(code).unwrap_or(Status::OK);
         let mut answer = Self { status, headers: Vec::new(), body: None };
         for (name, value) in pairs(query) {
             match name {
@@ -155,7 +155,8 @@ fn header(value: &str) -> Result<(String, String), Wrong> {
 
 fn body(value: &str) -> Result<String, Wrong> {
     let body = percent_decode(value).filter(|body| body.len() <= MAX_BODY);
-    body.ok_or_else(|| Wrong::query("/status: body is percent-encoded UTF-8, 64 KiB at most"))
+    let wrong = "/status: body is percent-encoded UTF-8, 64 KiB at most";
+    body.map(Cow::into_owned).ok_or_else(|| Wrong::query(wrong))
 }
 
 /// Whether a redirect leads to this host. What browsers make of backslashes and blanks is none of it.
@@ -182,7 +183,7 @@ mod tests {
     use super::*;
 
     fn refused(query: &str) -> Result<Option<u16>, Wrong> {
-        let answer = Answer::parse("/status/302", Some("302"), Some(query))?;
+        let answer = Answer::parse(302, Some(query))?;
         Ok(answer.needs_faults(Some("a:1")).map(|wrong| wrong.status.code()))
     }
 

@@ -69,7 +69,7 @@ fn requested(query: Option<&str>) -> Result<Option<String>, String> {
         let name = decode_segment(value).filter(|name| is_token(name));
         let name =
             name.ok_or("?subprotocol= is the name of one that the client offers, or none")?;
-        if requested.replace(name).is_some() {
+        if requested.replace(name.into_owned()).is_some() {
             return Err("?subprotocol= is there more than once".to_owned());
         }
     }

@@ -3,41 +3,60 @@
 //! Everybody's own paths echo, so a path is a near miss only if nobody would have it by chance: a name
 //! of ours in other case, or one edit away from a name of ours whose values then fit too.
 
-use super::table::{self, Group};
+/// The first segments of the paths for WebSocket. Those of the table are these, as a test sees: who
+/// opens a connection has no stack to spare for a search of that.
+pub const NAMES: [&str; 22] = [
+    "echo",
+    "ws",
+    "broadcast",
+    "delay",
+    "jitter",
+    "fragment",
+    "slow",
+    "limits",
+    "count",
+    "tick",
+    "flood",
+    "ping",
+    "close",
+    "drop",
+    "reset",
+    "stall",
+    "status",
+    "auth",
+    "headers",
+    "subprotocol",
+    "handshake",
+    "invalid",
+];
 
-/// Names shorter than this are near to everything.
-const MIN_NAME: usize = 4;
+/// How many of these echo, the first ones. They are not missed, since what is near them echoes too.
+const ECHOES: usize = 2;
 
-/// What echoes is not missed: whatever stands in its place echoes too.
-const ECHOES: [&str; 2] = ["echo", "ws"];
-
-/// The first segments of the paths for WebSocket.
-pub fn names() -> impl Iterator<Item = &'static str> {
-    let paths = table::paths().filter(|path| path.group != Group::Http);
-    paths.filter_map(|path| path.path[1..].split(['/', '?']).next()).chain(["ws"])
+/// The name that this is, but for its case; else one that is one edit away.
+#[inline(never)]
+pub fn nearest(name: &str) -> Option<&'static str> {
+    let mut near = None;
+    for (index, known) in NAMES.iter().enumerate() {
+        if *known == name || index >= ECHOES && known.eq_ignore_ascii_case(name) {
+            return Some(known);
+        }
+        if near.is_none() && index >= ECHOES && is_one_edit(name.as_bytes(), known.as_bytes()) {
+            near = Some(*known);
+        }
+    }
+    near
 }
 
-/// The name that stands in `wrong` in other case.
-pub fn in_other_case(wrong: &str) -> Option<&'static str> {
-    let mut names = names().filter(|name| !ECHOES.contains(name));
-    names.find(|name| name.eq_ignore_ascii_case(wrong))
-}
-
-/// The names that are one edit away.
-pub fn one_edit_away(wrong: &str) -> impl Iterator<Item = &'static str> {
-    let wrong = wrong.to_ascii_lowercase();
-    let names = names().filter(|name| name.len() >= MIN_NAME && !ECHOES.contains(name));
-    names.filter(move |name| is_one_edit(wrong.as_bytes(), name.as_bytes()))
-}
-
-/// Whether a byte inserted, deleted or replaced, or two neighbours swapped, make one of the other.
+/// Whether a byte inserted, deleted or replaced, or two neighbours swapped, make one of the other,
+/// their case aside.
 fn is_one_edit(a: &[u8], b: &[u8]) -> bool {
-    let same = |(x, y): &(&u8, &u8)| x == y;
+    let same = |(x, y): &(&u8, &u8)| x.eq_ignore_ascii_case(y);
     let start = a.iter().zip(b).take_while(same).count();
     let (a, b) = (&a[start..], &b[start..]);
     let end = a.iter().rev().zip(b.iter().rev()).take_while(same).count();
     match (&a[..a.len() - end], &b[..b.len() - end]) {
-        ([x, y], [z, w]) => (x, y) == (w, z),
+        ([x, y], [z, w]) => x.eq_ignore_ascii_case(w) && y.eq_ignore_ascii_case(z),
         (a, b) => a.len().max(b.len()) == 1,
     }
 }
@@ -56,8 +75,17 @@ mod tests {
         for wrong in ["close", "", "clo", "esolc", "lcoes"] {
             assert!(!is_one_edit(wrong.as_bytes(), b"close"), "{wrong}");
         }
-        assert_eq!(one_edit_away("dealy").collect::<Vec<_>>(), ["delay"]);
-        assert_eq!(one_edit_away("wss").count() + one_edit_away("ecko").count(), 0);
-        assert_eq!((in_other_case("CLOSE"), in_other_case("Echo")), (Some("close"), None));
+        for (name, known) in [
+            ("delay", Some("delay")),
+            ("DELAY", Some("delay")),
+            ("dEaly", Some("delay")),
+            ("ws", Some("ws")),
+            ("WS", None),
+            ("wss", None),
+            ("ecko", None),
+            ("", None),
+        ] {
+            assert_eq!(nearest(name), known, "{name}");
+        }
     }
 }

@@ -192,9 +192,10 @@ fn the_table_has_every_path() {
         );
         seen.push(name(&route));
     }
-    for name in near::names().filter(|name| *name != "ws") {
+    for name in near::NAMES.iter().filter(|name| **name != "ws") {
         assert!(seen.contains(&&*format!("/{name}")), "{name}");
     }
+    assert!(seen.iter().all(|name| near::NAMES.contains(&&name[1..])), "{seen:?}");
     for fault in HandshakeFault::ALL {
         assert_eq!(HandshakeFault::parse(fault.name()), Some(fault));
         let told = paths().find(|path| path.path.starts_with("/handshake")).unwrap().bounds;
