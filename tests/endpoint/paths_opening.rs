@@ -348,8 +348,11 @@ fn limits_hold_for_one_connection() {
         ("message=", "/limits: message is a size, such as 4096, 64K or 16M\n"),
         ("idle=0", "/limits: idle is a time above zero, such as 500ms, 1.5s or 2m\n"),
     ] {
-        let refused = refusal(&binary, &r0().target(&format!("/limits?{query}")), 400);
+        let target = format!("/limits?{query}");
+        let refused = refusal(&binary, &r0().target(&target), 400);
         assert_eq!(str::from_utf8(&refused.body), Ok(right));
+        let plain = get(&binary, &target);
+        assert_eq!((plain.status, plain.body), (400, refused.body));
     }
 }
 

@@ -126,7 +126,7 @@ impl App {
         }
         let wrong = |wrong: Wrong| self.reject(request, wrong.response(), &wrong.line);
         let route = Route::parse(request.path(), request.query()).map_err(wrong)?;
-        if let Some((response, why)) = route.refuse(request, self.behaviour.faults) {
+        if let Some((response, why)) = self.refuse(&route, request) {
             return Err(self.reject(request, response, &why));
         }
         let subprotocols = match route {
@@ -137,12 +137,20 @@ impl App {
         let accept = selected.map_or_else(Accept::new, |name| Accept::new().subprotocol(name));
         #[cfg(feature = "deflate")]
         let accept = accept.compress(!route.is_by_hand());
-        match route {
-            Route::Handshake(..) => Ok(accept.hijack()),
-            Route::Limits(limits) => Ok(accept
-                .limits(limits::within(*limits, &self.limits, &self.timeouts).map_err(wrong)?)),
-            _ => Ok(accept),
+        Ok(match route {
+            Route::Handshake(..) => accept.hijack(),
+            Route::Limits(limits) => accept.limits(limits::with_pings(*limits, &self.timeouts)),
+            _ => accept,
+        })
+    }
+
+    /// The answer to a request that gets no WebSocket, and for the log why.
+    fn refuse(&self, route: &Route, request: &Request) -> Option<(Response, String)> {
+        if let Route::Limits(limits) = route {
+            let wrong = limits::above(limits, &self.limits, &self.timeouts)?;
+            return Some((wrong.response(), wrong.line));
         }
+        route.refuse(request, self.behaviour.faults)
     }
 
     /// Counts and logs an answer in place of a connection.
@@ -157,14 +165,13 @@ impl App {
     /// Answers plain HTTP.
     pub fn on_request(&self, request: &Request) -> Response {
         self.count_tls(request);
-        let Behaviour { private_metrics, faults, .. } = self.behaviour;
         let response = plain::answer(
             request,
             &Pages {
                 health: self.health(),
-                metrics: (!private_metrics).then_some(&self.shared.metrics),
+                metrics: (!self.behaviour.private_metrics).then_some(&self.shared.metrics),
                 certificate_pem: self.certificate_pem.as_deref(),
-                faults,
+                refuse: &|route| self.refuse(route, request).map(|(response, _)| response),
             },
         );
         let status = response.status();

@@ -17,8 +17,8 @@ pub struct Pages<'a> {
     pub metrics: Option<&'a Metrics>,
     /// One of the server's own making.
     pub certificate_pem: Option<&'a str>,
-    /// Whether clients may ask for what is dangerous.
-    pub faults: bool,
+    /// The answer to a request that would get no WebSocket either.
+    pub refuse: &'a dyn Fn(&Route) -> Option<Response>,
 }
 
 /// Answers a request that asks for no WebSocket.
@@ -56,7 +56,7 @@ pub fn answer(request: &Request, pages: &Pages<'_>) -> Response {
     }
     match page {
         Some(page) => page(),
-        None => on_path(request, route, pages.faults),
+        None => on_path(route, pages.refuse),
     }
 }
 
@@ -68,10 +68,10 @@ pub fn metrics(metrics: &Metrics) -> Response {
 
 /// What a path for WebSocket says over plain HTTP: what is wrong with it; the answer that it stands
 /// for; or that it wants an upgrade (RFC 9110 §15.5.22).
-fn on_path(request: &Request, route: Result<Route, Wrong>, faults: bool) -> Response {
+fn on_path(route: Result<Route, Wrong>, refuse: &dyn Fn(&Route) -> Option<Response>) -> Response {
     let refused = match &route {
         Err(wrong) => Some(wrong.response()),
-        Ok(route) => route.refuse(request, faults).map(|(response, _)| response),
+        Ok(route) => refuse(route),
     };
     let wanted =
         "this path is for WebSocket: connect with a WebSocket client, or open / in a browser\n";

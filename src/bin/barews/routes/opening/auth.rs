@@ -37,7 +37,9 @@ impl Credentials {
             }
             // RFC 7617 §2: a user's name with a colon in it cannot be told from its password.
             ["basic", ..] => {
-                return Err(Wrong::path("/auth/basic/{user}/{password}: a user without a colon"));
+                return Err(Wrong::path(
+                    "/auth/basic/{user}/{password}: a user without a colon, and a password",
+                ));
             }
             ["bearer", token] if is_b64token(token) => Self::Bearer(own(token)),
             ["bearer", ..] => {

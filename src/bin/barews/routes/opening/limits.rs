@@ -1,6 +1,5 @@
 //! `/limits`: the limits that a connection asks for, none of them above the server's own.
 
-use std::fmt::Display;
 use std::time::Duration;
 
 use barews::{ConnectionLimits, Limits, Timeouts};
@@ -8,7 +7,7 @@ use barews::{ConnectionLimits, Limits, Timeouts};
 use crate::routes::values::{Wrong, pairs, parameter};
 use crate::units;
 
-/// What a query asks for. Whether it may be had is for [`within`] to say.
+/// What a query asks for. Whether it may be had is for [`above`] to say.
 #[inline(never)]
 pub fn parse(query: Option<&str>) -> Result<ConnectionLimits, Wrong> {
     let mut limits = ConnectionLimits::default();
@@ -35,29 +34,26 @@ pub fn parse(query: Option<&str>) -> Result<ConnectionLimits, Wrong> {
     Ok(limits)
 }
 
-/// These, if none is above the server's.
-pub fn within(
-    limits: ConnectionLimits,
-    most: &Limits,
-    timeouts: &Timeouts,
-) -> Result<ConnectionLimits, Wrong> {
-    at_most("message", limits.max_message_size, most.max_message_size)?;
-    at_most("fragments", limits.max_fragments, most.max_fragments)?;
-    let idle = limits.idle_timeout.unwrap_or(timeouts.idle_timeout);
-    if idle > timeouts.idle_timeout {
-        let most = timeouts.idle_timeout;
-        return Err(Wrong::query(format!("/limits: idle is {most:?} at most, as for all here")));
-    }
-    // A Ping that would come later than the end is none.
-    let ping_interval = (idle <= timeouts.ping_interval).then_some(Duration::MAX);
-    Ok(ConnectionLimits { ping_interval, ..limits })
+/// What is wrong with them, if one is above the server's own.
+pub fn above(limits: &ConnectionLimits, most: &Limits, timeouts: &Timeouts) -> Option<Wrong> {
+    let (message, most_message) = (limits.max_message_size, most.max_message_size);
+    let (fragments, most_fragments) = (limits.max_fragments, most.max_fragments);
+    let (idle, most_idle) = (limits.idle_timeout, timeouts.idle_timeout);
+    let line = if message > Some(most_message) {
+        format!("message is {most_message} at most")
+    } else if fragments > Some(most_fragments) {
+        format!("fragments is {most_fragments} at most")
+    } else if idle > Some(most_idle) {
+        format!("idle is {most_idle:?} at most")
+    } else {
+        return None;
+    };
+    Some(Wrong::query(format!("/limits: {line}, as for all here")))
 }
 
-fn at_most<T: Display + PartialOrd>(name: &str, asked: Option<T>, most: T) -> Result<(), Wrong> {
-    match asked {
-        Some(asked) if asked > most => {
-            Err(Wrong::query(format!("/limits: {name} is {most} at most, as for all here")))
-        }
-        _ => Ok(()),
-    }
+/// The same with Pings only if they come before the end: one that is too late is none.
+pub fn with_pings(limits: ConnectionLimits, timeouts: &Timeouts) -> ConnectionLimits {
+    let idle = limits.idle_timeout.unwrap_or(timeouts.idle_timeout);
+    let ping_interval = (idle <= timeouts.ping_interval).then_some(Duration::MAX);
+    ConnectionLimits { ping_interval, ..limits }
 }

@@ -144,7 +144,7 @@ const ECHO: &[Row] = &[
         "each is at most the server's own, else 400. message: a size such as 4096, 64K or 16M. \
              fragments: from 1 on. idle: a time above zero such as 500ms, 1.5s or 2m; Pings go out \
              only if --ping-after is shorter",
-        "echo hi | websocat ws://127.0.0.1:9001/limits?message=1K",
+        "echo hi | websocat 'ws://127.0.0.1:9001/limits?message=1K'",
         "hi",
     ],
 ];
@@ -221,8 +221,7 @@ const HANDSHAKE: &[Row] = &[
         "that answer in place of 101, for plain GET too",
         "code: 200 to 599. header: up to 32, percent-encoded; those of the handshake and of \
              HTTP's framing are 400, and what would outlive the request or lead elsewhere \
-             (Set-Cookie, a Location on another host and the like) is 403 without --faults. body: \
-             up to 64 KiB of plain text. Unless a header says so: 401 has WWW-Authenticate, 301, \
+             (Set-Cookie, a Location on another host and the like) is 403 without --faults. body: plain text, up to 64 KiB, if --max-request-line [8K] has room for it. Unless a header says so: 401 has WWW-Authenticate, 301, \
              302, 303, 307 and 308 have Location: /echo, 429 and 503 have Retry-After: 1",
         "websocat ws://127.0.0.1:9001/status/429 </dev/null 2>&1 | head -1",
         "websocat: WebSocketError: WebSocketError: Received unexpected status code (429 Too Many \
