@@ -66,7 +66,7 @@ impl HeadParser {
     /// # Errors
     ///
     /// A [`HeadError`] as soon as a byte comes that no good head within the limits could have in
-    /// this place. What was kept is freed, and every further call gives the same error.
+    /// this place. Every further call gives the same error.
     pub fn feed(&mut self, input: &[u8]) -> Result<(usize, Option<RequestHead>), HeadError> {
         match self.state {
             State::Done => return Ok((0, None)),
@@ -90,14 +90,20 @@ impl HeadParser {
                 Ok(next) => self.state = next,
                 Err(error) => {
                     self.state = State::Failed(error);
-                    self.bytes = Vec::new();
-                    self.fields = Vec::new();
+                    self.keep(&input[..used - 1]);
                     return Err(error);
                 }
             }
         }
         self.keep(input);
         Ok((input.len(), None))
+    }
+
+    /// Takes out what has come of a head that comes to nothing, but for the line that was being read:
+    /// for those who tell of it. `None` if that was the request line, or the head is out.
+    pub fn take_part(&mut self) -> Option<RequestHead> {
+        let has_target = self.target.end > 0 && self.line >= self.target.end;
+        (has_target && !self.bytes.is_empty()).then(|| self.take_head())
     }
 
     /// How many bytes the head may still have: one more shows that it is too large.

@@ -44,7 +44,8 @@ impl<'a> ErrorContext<'a> {
         self.peer_addr
     }
 
-    /// The request. `None` if its head was not read to the end, or is malformed.
+    /// The request. `None` if its request line was not read to the end, or is malformed. Where what
+    /// follows is malformed, or did not come in time, these are the lines before that.
     #[must_use]
     pub fn request(&self) -> Option<&'a Request> {
         self.request

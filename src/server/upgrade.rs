@@ -275,13 +275,17 @@ pub(crate) fn read(shared: Arc<ConnectionShared>) -> Result<Incoming, Unopened> 
     let mut silent = true;
     loop {
         let Some(wait) = deadline.left() else {
-            return Err(finish(&shared, &opening.time_out(today())).into());
+            let request = opening.take_part().map(request);
+            return Err(Unopened { error: finish(&shared, &opening.time_out(today())), request });
         };
         let most = STEP.min(opening.wants());
         let len = match stream.read(&mut bytes[..most], wait) {
             Ok(None) => continue,
             Ok(Some(0)) if silent => return Err(UpgradeError::NoRequest.into()),
-            Ok(Some(0)) => return Err(UpgradeError::Io(ErrorKind::UnexpectedEof.into()).into()),
+            Ok(Some(0)) => {
+                let error = UpgradeError::Io(ErrorKind::UnexpectedEof.into());
+                return Err(Unopened { error, request: opening.take_part().map(request) });
+            }
             Ok(Some(len)) => len,
             Err(error) => return Err(unreadable(&shared, &mut opening, error, silent).into()),
         };

@@ -49,7 +49,8 @@ pub enum Step {
     Upgrade(RequestHead),
     /// It asks for no upgrade: [`respond`](Opening::respond), or [`decline`](Opening::decline).
     Plain(RequestHead),
-    /// It is refused. The head is there if it could be read.
+    /// It is refused. The head is there as far as it could be read: from its request line on, up to
+    /// what is wrong.
     Refused(Answer, Option<RequestHead>),
 }
 
@@ -109,12 +110,12 @@ impl Opening {
             },
             Err(error) => {
                 let frame = error.frame();
-                let error = error.into();
+                let (error, part) = (error.into(), parser.take_part());
                 let mut answer = self.refuse(error, &error.response(), date);
                 if let Some(frame) = frame {
                     answer.bytes = frame.to_vec();
                 }
-                return (bytes.len(), Step::Refused(answer, None));
+                return (bytes.len(), Step::Refused(answer, part));
             }
         };
         let is_head_request = parser.is_head_request();
@@ -137,6 +138,14 @@ impl Opening {
             }
         };
         (used, step)
+    }
+
+    /// What has come of a request that does not go on, if that is its request line or more.
+    pub fn take_part(&mut self) -> Option<RequestHead> {
+        match self {
+            Self::Reading(parser) => parser.take_part(),
+            Self::Upgrade(_) | Self::Plain { .. } | Self::Done => None,
+        }
     }
 
     /// The bytes of the 101 that accepts the request, and of its offers the `extensions`

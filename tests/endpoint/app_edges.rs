@@ -324,8 +324,17 @@ fn edge_ac_a_refused_request_is_told() {
     let mut wrong = RawClient::connect(binary.addr);
     wrong.send(r0().target("/close/99").add("User-Agent: curl/8").bytes());
     wrong.expect_refusal(404);
+    // The head itself is wrong, or does not come.
+    let mut broken = RawClient::connect(binary.addr);
+    broken.send("GET /a?token=7 HTTP/1.1\r\nUser-Agent: curl/8\r\nHost: a\r\nwrong\r\n\r\n");
+    broken.expect_refusal(400);
+    let mut cut = RawClient::connect(binary.addr);
+    cut.send("GET /b HTTP/1.1\r\nUser-Agent: cur");
+    cut.send_eof();
+    cut.expect_eof();
     let (first, second) = (refused.addr, wrong.addr);
-    drop((refused, wrong));
+    let (third, fourth) = (broken.addr, cut.addr);
+    drop((refused, wrong, broken, cut));
     let lines = binary.stop();
     let line = lines.iter().find(|line| line.contains(&first.to_string())).expect("a line");
     let start = format!("barews: {first} GET /{}… refused: ", "x".repeat(199));
@@ -336,6 +345,12 @@ fn edge_ac_a_refused_request_is_told() {
     let told =
         "GET /close/99 refused: /close/99: code is a number from 1000 to 4999, agent \"curl/8\"";
     assert!(line.ends_with(told), "{line}");
+    for (addr, told) in [
+        (third, "GET /a refused: a header line has no colon, agent \"curl/8\""),
+        (fourth, "GET /b refused: unexpected end of file"),
+    ] {
+        assert!(lines.contains(&format!("barews: {addr} {told}")), "{lines:?}");
+    }
 }
 
 #[cfg(unix)]

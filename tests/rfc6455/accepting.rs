@@ -64,7 +64,7 @@ fn plain(target: &str) -> Vec<u8> {
     format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n").into_bytes()
 }
 
-/// Every error comes with the request that it is about, if its head could be read to its end.
+/// Every error comes with the request that it is about, if its request line could be read.
 #[test]
 fn edge_n_errors_come_with_their_request() {
     let (server, heard) = overheard(|server| {
@@ -80,7 +80,8 @@ fn edge_n_errors_come_with_their_request() {
         (r0().target("/old").set("Sec-WebSocket-Version", "8").bytes(), 426, Some("/old")),
         (r0().target("/nobody").without("Host").bytes(), 400, Some("/nobody")),
         (plain("/page"), 400, Some("/page")),
-        (b"GET /half HTTP/1.1\r\nbroken\r\n\r\n".to_vec(), 400, None),
+        (b"GET /half HTTP/1.1\r\nbroken\r\n\r\n".to_vec(), 400, Some("/half")),
+        (b"GET /none HTTP/1\r\n\r\n".to_vec(), 400, None),
     ] {
         let mut client = server.connect();
         client.send(request);

@@ -282,7 +282,37 @@ fn memory_stays_within_the_limit_and_is_exact_in_the_end() {
     parser.feed(b"GET / HTTP/1.1\r\nA: b\r\nA: ").unwrap();
     let error = parser.feed(&vec![b'a'; 20_000_000]).unwrap_err();
     assert_eq!(error, HeadError::HeadTooLarge);
+    let part = parser.take_part().expect("what was good");
+    assert_eq!((part.bytes.len(), part.fields.len()), (32_768, 1));
     assert_eq!(parser.bytes.capacity() + parser.fields.capacity(), 0);
+}
+
+/// However it is cut, what came before the fault is there, and only once.
+#[test]
+fn edge_ac_a_part_of_a_head_tells_who_asked() {
+    for (bytes, headers) in [
+        ("GET /a HTTP/1.1\r\nN: v\r\nx\r\n", Some(1)),
+        ("GET /a HTTP/1.1\r\nN: v\r\nM: w", Some(1)),
+        ("\r\nGET /a HTTP/1.1\r\n: a", Some(0)),
+        ("GET /a HTTP/1.1\r\n", Some(0)),
+        ("GET /a HTTP/1.1\r", None),
+        ("GET /a", None),
+        ("GET /a HTTP/2.0\r\n", None),
+        ("\r\nGET", None),
+        ("", None),
+        (R0, None),
+    ] {
+        for size in 1..=bytes.len().max(1) {
+            let mut parser = HeadParser::new(HeadLimits::default());
+            for piece in bytes.as_bytes().chunks(size) {
+                let _ = parser.feed(piece);
+            }
+            let part = parser.take_part();
+            let told = part.map(|part| (part.path().to_owned(), part.headers().count()));
+            assert_eq!(told, headers.map(|count| ("/a".to_owned(), count)), "{bytes:?}");
+            assert!(parser.take_part().is_none());
+        }
+    }
 }
 
 #[test]

@@ -161,7 +161,7 @@ fn a_refusal_answers_and_says_why() {
     let head = HandshakeError::Head;
     for (request, status, has_body, error, was_read) in [
         ("GET\t".to_owned(), 400, true, head(HeadError::InvalidMethod), false),
-        ("HEAD / HTTP/1.1\r\n: a".to_owned(), 400, false, head(HeadError::EmptyName), false),
+        ("HEAD / HTTP/1.1\r\n: a".to_owned(), 400, false, head(HeadError::EmptyName), true),
         (
             format!("GET /{}", "a".repeat(9_000)),
             414,
