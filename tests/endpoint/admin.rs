@@ -228,6 +228,46 @@ fn a_signal_ends_a_drain() {
     assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
 }
 
+/// With `--drain` the first signal drains, the second shuts down, and the third ends it.
+#[test]
+fn a_signal_that_drains() {
+    let (mut binary, addr) = serve(&["--drain", "1h", "--grace", "1h", "--close-timeout", "1h"]);
+    let mut client = RawClient::open(binary.addr);
+    binary.signal("TERM");
+    assert_eq!(
+        binary.line_with("signal"),
+        "barews: signal 15: draining over 3600s, then shutting down"
+    );
+    wait_for(addr, "draining");
+    assert_eq!(get(&binary, "/healthz").status, 503);
+    binary.echoes();
+    client.send(frame(TEXT, "as ever"));
+    client.expect(&Frame::text("as ever"));
+    binary.signal("TERM");
+    client.expect(&going_away());
+    wait_for(addr, "stopping");
+    binary.signal("TERM");
+    let (status, lines) = binary.wait();
+    assert_eq!(status.code(), Some(143), "{lines:?}");
+}
+
+/// Its time is over, and nobody is left: the end.
+#[test]
+fn a_signal_that_drains_to_the_end() {
+    let (mut binary, _) = serve(&["--drain", "300ms", "--grace", "1h"]);
+    let mut client = RawClient::open(binary.addr);
+    let start = Instant::now();
+    binary.signal("INT");
+    client.expect(&going_away());
+    client.send(close(1001, ""));
+    client.expect_eof();
+    drop(client);
+    binary.line_with("drained: everybody has been asked to go");
+    let (status, lines) = binary.wait();
+    assert_eq!(status.code(), Some(0), "{lines:?}");
+    assert!((ms(300)..ms(5000)).contains(&start.elapsed()), "{:?}", start.elapsed());
+}
+
 #[test]
 fn options_that_cannot_be() {
     let refused = Binary::start(&mut command(&["--private-metrics"])).wait();

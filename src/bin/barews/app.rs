@@ -22,7 +22,7 @@ use crate::backplane::{self, RedisBackplane};
 use crate::cli::{self, Behaviour};
 #[cfg(feature = "deflate")]
 use crate::compression::Compression;
-use crate::drain::{Drain, Progress};
+use crate::drain::Drain;
 use crate::log::{Field, Log, Throttle, describe, escape, json};
 use crate::metrics::{Counters, Metrics};
 use crate::routes::by_hand::late_close::{self, LateClose};
@@ -118,7 +118,7 @@ impl App {
     /// Accepts an upgrade if its path may be had.
     pub fn on_upgrade(&self, request: &Request) -> Result<Accept, Reject> {
         self.count_tls(request);
-        if self.drain().progress() == Progress::Drained {
+        if self.drain().is_over() {
             // It was turned away from elsewhere, or sent here by mistake.
             let why = "this server is drained";
             let response = Reject::new(Status::SERVICE_UNAVAILABLE, format!("{why}\n"));

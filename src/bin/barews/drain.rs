@@ -110,6 +110,11 @@ impl Drain {
         self.lock().phase.progress()
     }
 
+    /// Whether everybody was asked to go.
+    pub fn is_over(&self) -> bool {
+        self.progress() == Progress::Drained
+    }
+
     /// Has everybody asked to go, evenly over this time from now on, whatever was said before. Does
     /// nothing to a server that is about to end.
     ///

@@ -28,7 +28,6 @@ use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
-use std::time::Duration;
 
 use barews::{Config, Listener, Server};
 
@@ -40,7 +39,7 @@ use log::Log;
 use os::address::Address;
 use os::signals::Signals;
 use os::{descriptors, listen, socket_activation};
-use shutdown::Shutdown;
+use shutdown::{Shutdown, StopTimes};
 use tls::Tls;
 
 /// Descriptors for other things than connections and listeners: the standard streams, and some
@@ -113,7 +112,7 @@ fn listen_and_run(
     let mut options = options;
     #[cfg(feature = "backplane")]
     let backplane = options.take_backplane();
-    let Options { listen, admin, config, tls, grace, behaviour, mut warnings, .. } = options;
+    let Options { listen, admin, config, tls, drain, grace, behaviour, mut warnings, .. } = options;
     config.validate().map_err(|error| error.to_string())?;
     if behaviour.private_metrics && admin.is_empty() {
         return Err("--private-metrics takes /metrics away, and no --admin serves it".to_owned());
@@ -143,7 +142,8 @@ fn listen_and_run(
     for warning in warnings {
         log.log_text("warning", warning);
     }
-    let result = run(listeners, admin, config, &tls, app, grace, shutdown);
+    let times = StopTimes { drain, grace };
+    let result = run(listeners, admin, config, &tls, app, times, shutdown);
     result.map_err(|error| format!("cannot serve: {error}"))
 }
 
@@ -216,7 +216,7 @@ fn run(
     config: Config,
     tls: &Tls,
     app: App,
-    grace: Duration,
+    times: StopTimes,
     shutdown: &Shutdown,
 ) -> io::Result<()> {
     let mut listeners = listeners.into_iter();
@@ -240,7 +240,7 @@ fn run(
     app.arm(server.shutdown_handle());
     // It answers until all have ended.
     let _admin = admin::start(admin, stack_size, app)?;
-    shutdown.arm(server.shutdown_handle(), app, grace);
+    shutdown.arm(server.shutdown_handle(), app, times);
     let result = server.run(move |conn| handler.handle(conn));
     #[cfg(feature = "backplane")]
     app.flush();

@@ -2,7 +2,9 @@
 //!
 //! ```text
 //! starting ── arm() ───> serving ── SIGHUP, SIGINT, SIGTERM ──> shutting down ──> exit 0
-//!    └── any of them ──> exit 0                                    └── SIGINT, SIGTERM ──> exit 128 + signal
+//!    └── any of them ──> exit 0  │                             ↑   └── SIGINT, SIGTERM ──> exit 128 + signal
+//!                                └──> draining, with --drain ──┘
+//!                                     its time is over, or SIGINT, SIGTERM
 //! ```
 //!
 //! Where there is a certificate to be read again, SIGHUP asks for that, and ends nothing.
@@ -22,6 +24,7 @@ use crate::os::address::Address;
 use crate::os::listen::Opened;
 use crate::os::signals::{SIGHUP, Signals};
 use crate::os::socket_file::SocketFile;
+use crate::session::StopFlag;
 
 /// What a thread may take to end after the grace.
 const THREAD_END_TIMEOUT: Duration = Duration::from_secs(1);
@@ -45,7 +48,16 @@ struct State {
 struct Serving {
     server: ShutdownHandle,
     app: Arc<App>,
-    grace: Duration,
+    times: StopTimes,
+}
+
+/// How long the end of a server may take.
+#[derive(Debug, Clone, Copy)]
+pub struct StopTimes {
+    /// To ask everybody to go.
+    pub drain: Duration,
+    /// For them to go.
+    pub grace: Duration,
 }
 
 impl Shutdown {
@@ -74,9 +86,9 @@ impl Shutdown {
         Ok(opened)
     }
 
-    /// Has the first signal shut this server down within `grace`, instead of ending the program.
-    pub fn arm(&self, server: ShutdownHandle, app: &Arc<App>, grace: Duration) {
-        self.lock().serving = Some(Serving { server, app: Arc::clone(app), grace });
+    /// Has the first signal shut this server down, instead of ending the program.
+    pub fn arm(&self, server: ShutdownHandle, app: &Arc<App>, times: StopTimes) {
+        self.lock().serving = Some(Serving { server, app: Arc::clone(app), times });
     }
 
     /// Removes what must not be left behind, and writes the last lines.
@@ -101,12 +113,29 @@ impl Shutdown {
                 (signal, _) => break signal,
             }
         };
-        self.log.log_text("signal", format!("signal {signal}: shutting down"));
-        let Some(serving) = self.lock().serving.take() else { self.exit(0) };
-        serving.app.stop();
-        let this = Arc::clone(&self);
+        let serving = self.lock().serving.take();
+        let drain = serving.as_ref().map_or(Duration::ZERO, |serving| serving.times.drain);
+        self.log.log_text(
+            "signal",
+            match drain {
+                Duration::ZERO => format!("signal {signal}: shutting down"),
+                drain => format!("signal {signal}: draining over {drain:?}, then shutting down"),
+            },
+        );
+        let Some(serving) = serving else { self.exit(0) };
+        let hurry = Arc::<StopFlag>::default();
+        let (this, hurried) = (Arc::clone(&self), Arc::clone(&hurry));
         let shutdown = move || {
-            serving.server.shutdown(serving.grace);
+            let StopTimes { drain, grace } = serving.times;
+            // Without a thread for it, all are asked to go at once.
+            let (app, is_due) = (&serving.app, !drain.is_zero());
+            if is_due && !app.drain().is_over() && app.drain().start(drain, &this.log).is_ok() {
+                hurried.wait(drain);
+            }
+            // Whoever is in a hurry from now on does not want to wait for the grace.
+            hurried.set();
+            serving.app.stop();
+            serving.server.shutdown(grace);
             // A handler that still runs has had its time; the one thread that counts, in `run`,
             // ends the program sooner if it can.
             thread::sleep(THREAD_END_TIMEOUT);
@@ -119,12 +148,17 @@ impl Shutdown {
             shutdown();
         }
         // A terminal that goes says so twice, by the kernel and by the shell; nobody is in a hurry.
-        let signal = loop {
+        let next = || loop {
             match signals.wait() {
                 SIGHUP => {}
                 signal => break signal,
             }
         };
+        let mut signal = next();
+        if !drain.is_zero() && !hurry.is_set() {
+            hurry.set();
+            signal = next();
+        }
         // What shells report for a program that a signal has ended.
         self.exit(128 + signal)
     }

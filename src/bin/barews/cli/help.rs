@@ -135,6 +135,9 @@ It speaks plain HTTP, and answers when there is no place left for clients.
   GET /drain              how far that has come
   DELETE /drain           calls it off
 
+--drain does the same at the first SIGTERM; a second one ends the drain, and a
+third the program.
+
 Whoever reaches it may drain: have 127.0.0.1:PORT or unix:PATH, or a network
 that is trusted. Web pages are refused.
 ";

@@ -42,6 +42,8 @@ pub struct Options {
     /// How much may wait for it, in bytes.
     #[cfg(feature = "backplane")]
     pub backplane_queue: usize,
+    /// How long it takes to ask everybody to go, before a shutdown.
+    pub drain: Duration,
     /// How long a shutdown waits for connections to close.
     pub grace: Duration,
     pub log: Format,
@@ -82,6 +84,7 @@ impl Default for Options {
             backplane: None,
             #[cfg(feature = "backplane")]
             backplane_queue: 64 << 20,
+            drain: Duration::ZERO,
             grace: Duration::from_secs(3),
             log: Format::Text,
             behaviour: Behaviour::default(),

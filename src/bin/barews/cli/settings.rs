@@ -137,6 +137,8 @@ pub const SETTINGS: &[Setting] = &[
             Ok(())
         }
     ),
+    setting!(Admin, "--drain", "TIME", "a drain, once told to stop, before --grace [0s]",
+        values::drain => drain),
     setting!(Admin, "--private-metrics", "", "/metrics there alone",
         values::flag => behaviour.private_metrics),
     #[cfg(feature = "deflate")]

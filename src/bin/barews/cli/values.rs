@@ -7,6 +7,7 @@ use std::time::Duration;
 #[cfg(feature = "tls")]
 use barews::rustls::pki_types::ServerName;
 
+use crate::drain::MAX_DRAIN;
 use crate::log::Format;
 use crate::units;
 
@@ -104,6 +105,11 @@ pub fn stack(text: &str) -> Result<Option<usize>, &'static str> {
 /// A time that may be none at all.
 pub fn time(text: &str) -> Result<Duration, &'static str> {
     units::time(text).ok_or("a time, such as 500ms, 1.5s, 2m, 1h or off")
+}
+
+/// How long a drain may take.
+pub fn drain(text: &str) -> Result<Duration, &'static str> {
+    units::time(text).filter(|time| *time <= MAX_DRAIN).ok_or("a time from 0s to 1h, such as 30s")
 }
 
 /// A time to wait for a peer. Zero would be over before it began.
