@@ -67,7 +67,10 @@ def cases(address):
         "faults": [case(f"/handshake/{kind}", rule=rule, right=right, **more) for kind, rule, right, more in FAULTS],
         "redirects": [case(f"/status/{code}") for code in REDIRECTS]
         + [
-            {**case(f"/status/302?header=Location:{scheme}://{address}/echo"), "name": f"`/status/302`, to `{scheme}://…`"}
+            {
+                **case(f"/status/302?header=Location:{scheme}://{address}/echo"),
+                "name": f"`/status/302`, to `{scheme}://…`",
+            }
             for scheme in ("ws", "http")
         ],
         "refusals": [case(f"/status/{code}") for code in STATUSES] + [case(path, **more) for path, more in OTHERS],

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections import Counter
 from pathlib import Path
 
 from cases import RETRY_AFTER, cases
@@ -22,32 +23,41 @@ SERVER, TUNGSTENITE, WRITE = sys.argv[1], sys.argv[2], "--write" in sys.argv[3:]
 
 # The longest that all cases may take one client, in seconds.
 TIMEOUT = 150
+# After a reset some read an end, if another call than a read was told of the reset: so they say either.
+ENDS = {
+    "^socket hang up$": "read ECONNRESET",
+    "Connection ended$": "Connection ended: read ECONNRESET",
+    "ERR_CONNECTION_CLOSED": "ERR_CONNECTION_RESET",
+}
 # What took longer than this, in seconds, is told with its time.
 LONG = 5
 
+CHROMIUM = "Chromium {}"
 PYTHON = [sys.executable, str(HERE / "websockets_client.py")]
 NODE = ["node", str(HERE / "node_client.mjs")]
+# A place for the version, and how each is started.
 CLIENTS = {
-    "websockets, blocking": [*PYTHON, "sync"],
-    "websockets, asyncio": [*PYTHON, "asyncio"],
-    "ws": [*NODE, "ws"],
-    "undici (Node.js)": [*NODE, "undici"],
-    "Bun": [str(HERE / "node_modules/.bin/bun"), str(HERE / "node_client.mjs"), "bun"],
-    "tungstenite": [TUNGSTENITE],
-    "Chromium": ["node", str(HERE / "chromium.mjs")],
+    "websockets {}, blocking": [*PYTHON, "sync"],
+    "websockets {}, asyncio": [*PYTHON, "asyncio"],
+    "ws {}": [*NODE, "ws"],
+    "undici {}": [*NODE, "undici"],
+    "Bun {}": [str(HERE / "node_modules/.bin/bun"), str(HERE / "node_client.mjs"), "bun"],
+    "tungstenite {}": [TUNGSTENITE],
+    CHROMIUM: ["node", str(HERE / "chromium.mjs")],
 }
 RECONNECTING = [*PYTHON, "reconnecting"]
 
 
 def start_server(log):
-    """A server with all faults, and its address."""
+    """A server with all faults, who reads its log, and its address."""
     command = [SERVER, "--faults", "--log", "text", "127.0.0.1:0"]
     server = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     for line in server.stderr:
         log.append(line)
         if found := re.search(r"listening on (\S+)", line):
-            threading.Thread(target=lambda: log.extend(server.stderr), daemon=True).start()
-            return server, found[1]
+            reader = threading.Thread(target=lambda: log.extend(server.stderr), daemon=True)
+            reader.start()
+            return server, reader, found[1]
     sys.exit("reactions: the server did not say where it listens: " + "".join(log))
 
 
@@ -94,15 +104,12 @@ def table(head, rows):
     return "\n".join(lines) + "\n"
 
 
-def after(result):
-    return f" after {round(result['seconds'])} s" if result["seconds"] > LONG else ""
-
-
 def fault_cell(case, result):
     does = "connects" if result["connected"] else "fails"
     assert result.get("echo", True), f"{case['path']}: connected, and no echo: {result}"
-    wrong = case["right"] not in (does, "may")
-    return (f"**{does}**" if wrong else does) + after(result)
+    assert "refused" not in message(result)[0].lower(), f"{case['path']}: there is no server: {result}"
+    took = f" after {round(result['seconds'])} s" if result["seconds"] > LONG else ""
+    return (does if case["right"] in (does, "may") else f"**{does}**") + took
 
 
 def status(result):
@@ -113,81 +120,102 @@ def status(result):
     return found and found[0]
 
 
-def refusal_cell(result):
-    if result["connected"]:
-        return "connects"
-    return status(result) or "fails"
-
-
-def clean(text):
-    """A message without what differs from run to run."""
-    text = re.sub(r"'ws://\S+'", "'…'", text)
-    text = re.sub(r"127\.0\.0\.1:\d+", "…", text)
-    text = re.sub(r"\b[A-Za-z0-9+/]{27}=", "…", text)
-    text = " ".join(text.split()).replace("|", "\\|")
-    return text if len(text) <= 150 else text[:149] + "…"
+def refusal_cell(result, connected):
+    return connected if result["connected"] else status(result) or "fails"
 
 
 def message(result):
-    says = clean(result.get("says") or "")
-    code = f"{result['code']}" if "code" in result else ""
+    """What a client says, without what differs from run to run, and its close code."""
+    text = re.sub(r"'ws://\S+'", "'…'", result.get("says") or "")
+    text = re.sub(r"127\.0\.0\.1:\d+", "…", text)
+    # A key, or what is made of it.
+    text = re.sub(r"\b[A-Za-z0-9+/]{27}=", "…", text)
+    text = " ".join(text.split()).replace("|", "\\|")
+    return text if len(text) <= 150 else text[:149] + "…", str(result.get("code", "–"))
+
+
+def told(case, result):
+    """The same where the status is one of many."""
+    says, code = message(result)
+    if case["path"] == "/handshake/reset":
+        for end, reset in ENDS.items():
+            says = re.sub(end, reset, says)
+    elif not case["path"].startswith("/handshake/"):
+        says = re.sub(r"\b[2-5]\d\d\b( [A-Z][A-Za-z ]*$)?", "…", says)
     return says, code
 
 
+def short(cases):
+    """The names of cases, where statuses are numbers alone."""
+    names = [case["name"].replace("/handshake/", "") for case in cases]
+    for start in "`/status/", "`/auth/":
+        like = [name for name in names if name.startswith(start) and name.endswith("`") and name.count("`") == 2]
+        if len(like) > 1:
+            ends = ", ".join(name.removeprefix(start).rstrip("`") for name in like)
+            names = [name for name in names if name not in like] + [f"{start}…` ({ends})"]
+    return ", ".join(names)
+
+
+def learned(name, result):
+    """What a program gets to know of a refusal."""
+    seen = result.get("seen", {})
+    where = "only its console" if name == CHROMIUM else "in its message" if status(result) else "no"
+    known = ["yes" if seen.get(part) else "no" for part in ("headers", "body")]
+    return ["yes" if seen else where, *known, message(result)[1]]
+
+
 def tables(groups, results):
-    heads = [f"{name} {results[name][0]}" for name in CLIENTS]
-    found = {name: results[name][1] for name in CLIENTS}
-    yield "### Faults of the 101\n\n"
-    rows = [
-        [case["name"].replace("/handshake/", ""), case["rule"], case["right"]]
-        + [fault_cell(case, found[name][case["name"]]) for name in CLIENTS]
-        for case in groups["faults"]
-    ]
-    yield table(["`/handshake/…`", "Rule", "Right", *heads], rows)
+    heads = [name.format(results[name][0]) for name in CLIENTS]
+    found = [results[name][1] for name in CLIENTS]
 
+    def rows(group, cell, *columns):
+        return [
+            [case["name"].replace("/handshake/", ""), *(case[column] for column in columns)]
+            + [cell(case, client[case["name"]]) for client in found]
+            for case in groups[group]
+        ]
+
+    yield "\n### Faults of the 101\n\n"
+    yield table(["`/handshake/…`", "Rule", "Right", *heads], rows("faults", fault_cell, "rule", "right"))
     yield "\n### Redirects\n\n"
-    rows = [
-        [case["name"]] + ["follows" if found[name][case["name"]]["connected"] else refusal_cell(found[name][case["name"]]) for name in CLIENTS]
-        for case in groups["redirects"]
-    ]
-    yield table(["Answer", *heads], rows)
-
+    yield table(["Answer", *heads], rows("redirects", lambda _, result: refusal_cell(result, "follows")))
     yield "\n### Refusals\n\n"
-    rows = [
-        [case["name"]] + [refusal_cell(found[name][case["name"]]) for name in CLIENTS]
-        for case in groups["refusals"]
-    ]
-    yield table(["Answer", *heads], rows)
-
+    yield table(["Answer", *heads], rows("refusals", lambda _, result: refusal_cell(result, "connects")))
     yield "\n### What a program learns of a 429\n\n"
-    rows = []
-    for name, head in zip(CLIENTS, heads):
-        result = found[name]["`/status/429`"]
-        seen = result.get("seen", {})
-        yes = lambda known: "yes" if known else "no"
-        rows.append([head, yes(status(result) and name != "Chromium"), yes(seen.get("headers")), yes(seen.get("body")), message(result)[1] or "–"])
-    yield table(["Client", "Status", "`Retry-After`", "Body", "Close code"], rows)
+    learnt = [[head, *learned(name, client["`/status/429`"])] for name, head, client in zip(CLIENTS, heads, found)]
+    yield table(["Client", "Status", "`Retry-After`", "Body", "Close code"], learnt)
 
-    yield "\n### Trying again without being told\n\n"
-    rows = []
+    version, retried = results["reconnecting"]
+    yield f"\n### Trying again by itself: `async for` of websockets {version}\n\n"
+    again = []
     for case in groups["retried"]:
-        result = results["reconnecting"][1][case["name"]]
+        result = retried[case["name"]]
         waits = "–"
         if result.get("retries") and "Retry-After" in case["path"]:
             waits = "yes" if result["waited"] >= RETRY_AFTER else "no"
-        rows.append([case["name"], "yes" if result.get("retries") else "no", waits])
-    yield table(["Answer", "Tries again", "Waits as long as `Retry-After` says"], rows)
+        again.append([case["name"], "yes" if result.get("retries") else "no", waits])
+    yield table(["Answer", "Tries again", "Waits as long as `Retry-After` says"], again)
 
     yield "\n### What they say\n"
-    for name, head in zip(CLIENTS, heads):
+    everything = groups["faults"] + groups["redirects"] + groups["refusals"]
+    for head, client in zip(heads, found):
         said = {}
-        for case in groups["faults"] + groups["redirects"] + groups["refusals"]:
-            result = found[name][case["name"]]
+        for case in everything:
+            result = client[case["name"]]
             if not result["connected"]:
-                said.setdefault(message(result), []).append(case["name"].replace("/handshake/", ""))
+                said.setdefault(told(case, result), []).append(case)
         yield f"\n{head}:\n\n"
-        rows = [[", ".join(names), f"`{says}`" if says else "nothing", code or "–"] for (says, code), names in said.items()]
-        yield table(["At", "Says", "Close code"], rows)
+        lines = [[short(cases), f"`{says}`" if says else "nothing", code] for (says, code), cases in said.items()]
+        yield table(["At", "Says", "Close code"], lines)
+
+
+def check_log(groups, results, log):
+    """Who says that it connected is one whom the server has seen going on, and the other way round."""
+    said, seen = Counter(), Counter(re.findall(r"the client went on after (\S+)", "".join(log)))
+    for case in groups["faults"]:
+        kind = case["path"].removeprefix("/handshake/").split("?")[0]
+        said[kind] += sum(results[name][1][case["name"]]["connected"] for name in CLIENTS)
+    assert +said == seen, f"the server has seen {seen}, and the clients say {said}"
 
 
 def masked(text):
@@ -198,7 +226,7 @@ def masked(text):
 
 def main():
     log = []
-    server, address = start_server(log)
+    server, reader, address = start_server(log)
     try:
         groups = cases(address)
         results = run_all(address, groups)
@@ -207,12 +235,15 @@ def main():
         sys.stderr.write("".join(log[-20:]))
         raise
     finally:
-        server.kill()
+        server.terminate()
+        server.wait()
+        reader.join()
+    check_log(groups, results, log)
     new = "".join(tables(groups, results))
     before, rest = DOCUMENT.read_text(encoding="utf-8").split(BEGIN)
     old, rest = rest.split(END)
     if WRITE:
-        DOCUMENT.write_text(before + BEGIN + "\n" + new + "\n" + END + rest, encoding="utf-8")
+        DOCUMENT.write_text(before + BEGIN + new + "\n" + END + rest, encoding="utf-8")
         return
     old, new = (masked(text).strip().splitlines() for text in (old, new))
     changes = list(difflib.unified_diff(old, new, "documented", "found", lineterm="", n=0))
