@@ -2,8 +2,8 @@
 // tests/clients/run starts it, with the address of the server in SERVER_URL.
 //
 // A case opens `path` with what the client `offers` and the `headers`, sends all of `send` and gets all of
-// `receive`, in order; `{ bytes }` is a binary message of that length, `{ fragments }` one in these. Then the server ends
-// it (`closed`, `lost`, `violation`), or there is nothing more (`silent`) and the client closes: to which there is an
+// `receive`, in order; `{ bytes }` is a binary message of that length, `{ fragments }` one in these. Then the server
+// ends it (`closed`, `lost`, `violation`), or there is nothing more (`silent`) and the client closes: to which there is an
 // answer, unless it is `unanswered`, or the client leaves (`abandon`). What is `refused` is so over plain HTTP too.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';

@@ -51,7 +51,8 @@ RECONNECTING = [*PYTHON, "reconnecting"]
 def start_server(log):
     """A server with all faults, who reads its log, and its address."""
     command = [SERVER, "--faults", "--log", "text", "127.0.0.1:0"]
-    server = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL}
+    server = subprocess.Popen(command, **quiet, stderr=subprocess.PIPE, text=True)
     for line in server.stderr:
         log.append(line)
         if found := re.search(r"listening on (\S+)", line):

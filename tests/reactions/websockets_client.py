@@ -1,5 +1,5 @@
-"""The reactions of Python's websockets: its blocking client, its asyncio client, and the reconnecting
-`async for` of the latter. The arguments are which one, the server's URL and the file of cases; what comes of each is a line of
+"""The reactions of Python's websockets: its blocking client, its asyncio client, and the `async for` of the latter,
+which reconnects. The arguments are which one, the server's URL and the file of cases; what comes of each is a line of
 JSON on standard output."""
 
 import asyncio
@@ -83,7 +83,7 @@ async def reconnecting(case):
     return result
 
 
-# It tells each of its waits, in English.
+# What it logs is in the errors too.
 logging.getLogger("websockets").setLevel(logging.CRITICAL)
 print(json.dumps({"version": websockets.__version__}), flush=True)
 for case in CASES:
