@@ -73,7 +73,8 @@ export async function says(locator, pattern) {
   const deadline = Date.now() + 8000;
   let text;
   do {
-    text = await locator.innerText();
+    // An entry that is out of sight is not laid out, and has no innerText.
+    text = await locator.evaluate(one => one.innerText || one.textContent);
     if (pattern.test(text)) return;
     await new Promise(resolve => setTimeout(resolve, 20));
   } while (Date.now() < deadline);

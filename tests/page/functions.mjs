@@ -27,9 +27,9 @@ check('text goes out with Ctrl+Enter and comes back', async ({ page, frames }) =
   for (const [i, text] of texts.entries()) {
     await send(page, text);
     const size = `${Buffer.byteLength(text)} B`;
-    assert.equal(await entry(page, 'out', i).locator('.size').innerText(), size);
-    assert.equal(await entry(page, 'in', i).locator('.size').innerText(), size);
-    assert.equal(await entry(page, 'in', i).locator('.kind').innerText(), 'text');
+    assert.equal(await entry(page, 'out', i).locator('.size').textContent(), size);
+    assert.equal(await entry(page, 'in', i).locator('.size').textContent(), size);
+    assert.equal(await entry(page, 'in', i).locator('.kind').textContent(), 'text');
     assert.equal(await entry(page, 'in', i).locator('code').textContent(), text);
     await says(entry(page, 'in', i).locator('.rtt'), /^\d+(\.\d+)? ms$/);
   }
@@ -44,7 +44,7 @@ check('a long text is cut in the log, and whole on the wire', async ({ page, fra
   await field(page).fill(text);
   await page.getByRole('button', { name: 'Send Ctrl+Enter' }).click();
   await says(entry(page, 'in', 0).locator('small'), /the first 400 of 18,000 /);
-  assert.equal(await entry(page, 'in', 0).locator('.size').innerText(), '21,000 B');
+  assert.equal(await entry(page, 'in', 0).locator('.size').textContent(), '21,000 B');
   assert.deepEqual(frames, [[true, text], [false, text]]);
 });
 
@@ -65,16 +65,16 @@ check('files go out as binary messages, and so do bytes in hex', async ({ page, 
     assert.deepEqual(frames.filter(frame => frame[0] === sent).map(frame => frame[1]), [large, small]);
   }
   for (const way of ['out', 'in']) {
-    assert.equal(await entry(page, way, 0).locator('.kind').innerText(), 'binary');
-    assert.equal(await entry(page, way, 0).locator('.size').innerText(), '100,000 B');
+    assert.equal(await entry(page, way, 0).locator('.kind').textContent(), 'binary');
+    assert.equal(await entry(page, way, 0).locator('.size').textContent(), '100,000 B');
     const hex = large.subarray(0, 32).toString('hex').replace(/..(?!$)/g, '$& ');
     assert.ok((await entry(page, way, 0).locator('code').textContent()).includes(hex));
-    assert.match(await entry(page, way, 0).locator('small').innerText(), /the first 32 of 100,000 bytes/);
-    assert.equal(await entry(page, way, 1).locator('.size').innerText(), '0 B');
+    assert.match(await entry(page, way, 0).locator('small').textContent(), /the first 32 of 100,000 bytes/);
+    assert.equal(await entry(page, way, 1).locator('.size').textContent(), '0 B');
     assert.equal(await entry(page, way, 2).locator('code').textContent(), '00 ff 7f...');
   }
   // The name of a file is there where it was sent, and is no part of the message.
-  assert.equal(await entry(page, 'out', 0).locator('.name').innerText(), 'large.bin');
+  assert.equal(await entry(page, 'out', 0).locator('.name').textContent(), 'large.bin');
   assert.equal(await entry(page, 'in', 0).locator('.name').count(), 0);
 });
 
@@ -252,7 +252,7 @@ check('messages of others come and have no round trip', async ({ page }) => {
   await connect(other.page, '/broadcast/lobby');
   await send(other.page, 'from the other');
   await says(entry(page, 'in', 0).locator('code'), /^from the other$/);
-  assert.equal(await entry(page, 'in', 0).locator('.rtt').innerText(), '');
+  assert.equal(await entry(page, 'in', 0).locator('.rtt').textContent(), '');
   await says(entry(other.page, 'in', 0).locator('.rtt'), / ms$/);
   await other.close();
 });

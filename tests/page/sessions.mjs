@@ -30,7 +30,7 @@ check('several connections side by side', async ({ page }) => {
   assert.equal(await page.getByText('Round trips of B').count(), 1);
   await send(page, 'from B');
   await says(page.locator('#log .in').nth(1), /from B/);
-  const letters = async way => (await page.locator(`#log .${way} .margin .letter`).allInnerTexts()).sort();
+  const letters = async way => (await page.locator(`#log .${way} .margin .letter`).allTextContents()).sort();
   assert.deepEqual([await letters('out'), await letters('in')], [['B'], ['A', 'B']]);
   await row(page, 0).getByRole('radio').check();
   await send(page, 'from A');
@@ -40,7 +40,7 @@ check('several connections side by side', async ({ page }) => {
   const [a, b] = [await left('connected to'), await page.locator('#log .out').first().boundingBox()];
   assert.ok(a > 400 && b.x > 400, `${a} ${b.x}`);
   await page.locator('#whom').selectOption('A');
-  await page.waitForFunction(() => [...document.querySelectorAll('#log .letter')].every(one => one.innerText === 'A'));
+  await page.waitForFunction(() => [...document.querySelectorAll('#log .letter')].every(one => one.textContent === 'A'));
   await row(page, 0).getByRole('button', { name: 'Remove' }).click();
   assert.equal(await page.locator('.connection').count(), 1);
   await says(state(page), /^Connected to \/broadcast\/two, subprotocol chat$/);
@@ -169,7 +169,7 @@ check('it reconnects by itself, each time later, until that is stopped', async (
   await page.getByLabel('Reconnect by itself').check();
   await start(page, '/drop/0');
   await says(entry(page, 'event', -1), /attempt 3 in/);
-  const waits = (await page.locator('#log .event code').allInnerTexts()).map(text => /^attempt (\d) in ([\d.]+) s$/.exec(text)).filter(Boolean);
+  const waits = (await page.locator('#log .event code').allTextContents()).map(text => /^attempt (\d) in ([\d.]+) s$/.exec(text)).filter(Boolean);
   for (const [, attempt, seconds] of waits) {
     const full = .5 * 2 ** (attempt - 1);
     assert.ok(seconds >= full / 2 - .05 && seconds <= full + .05, `${attempt}: ${seconds}`);
