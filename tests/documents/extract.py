@@ -38,7 +38,7 @@ def commands(document, text):
     for language, content, between, following in fences(text):
         if language != "sh":
             continue
-        shows = following and following[1] == "text" and "\n#" not in between and between.count("\n\n") < 3
+        shows = following and following[1] == "text" and "\n#" not in between and between.count("\n\n") < 2
         yield Command(document, content, following[2] if shows else None)
     for code in inline(text):
         if is_command(code):
@@ -58,7 +58,7 @@ def is_command(code):
     if not words:
         return False
     path = REPO / words[0]
-    if "/" in words[0] and not words[0].startswith("/") and path.is_file() and os.access(path, os.X_OK):
+    if "/" in words[0] and not words[0].startswith(("/", "target/")) and path.is_file() and os.access(path, os.X_OK):
         return True
     return words[0] in PROGRAMS and len(words) > 1
 
@@ -74,6 +74,7 @@ def help_commands(document, text):
 
 def matches(shown, printed):
     """Whether this was printed. `…` stands for anything in a line, and for any lines if it has one to itself."""
+    printed = printed.replace("\r\n", "\n")
     pattern = ""
     for line in shown.rstrip("\n").split("\n"):
         if line.strip() == "…":

@@ -18,10 +18,8 @@ NAMES = [
     r"RFC \d+", r"§[\d.]+", r"§\d+", r"HTTP/[\d.]+", r"TLS 1\.2(?: and 1\.3)?", r"UTF-8", r"X-?\d+", r"CPython 2\.7", r"IPv[46]",
     r"127\.0\.0\.\d(?::\d+)?", r"0\.0\.0\.0", r"\blocalhost:\d+", r"`:\d+`", r"PORT=\d+",
     r"MIT or Apache 2\.0", r"JSON-RPC 2\.0", r"Linux \d+\.\d+", r"SHA-\d+", r"HTTP/2",
-    r"65534(?:\(:65534\))?", r"`man[^`]*`", r"\b1:\s",
+    r"65534(?:\(:65534\))?", r"`man[^`]*`", r"\b4xx\b",
 ]
-# The statuses and close codes that this server sends; sources.py looks for each in the code.
-CODE = re.compile(r"\b([1345]\d\d|10\d\d|101)\b")
 
 
 def words(text):
@@ -52,7 +50,7 @@ def check(texts, machine):
     codes = sources.codes()
     for document, text in rest.items():
         for code in extract.inline(texts[document]):
-            if extract.is_command(code) or re.search(r"[a-z_]{3}", code):
+            if extract.is_command(code) or re.search(r"[A-Za-z_]{3}", code):
                 text = text.replace(f"`{code}`", " ")
         for name in NAMES:
             text = re.sub(name, " ", text)

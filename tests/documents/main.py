@@ -24,13 +24,15 @@ for ((i = 0; i < {tries}; i++)); do
 done
 ((i < {tries})) && kill -0 $command || exit 99
 pkill --signal TERM --parent $command
-wait $command"""
+status=0
+wait $command || status=$?
+((status == {ends}))"""
 
 
 def script(command, how):
     text = how.instead or command.text
     if how.beside:
-        text = BESIDE.format(command=text, proof=how.beside, tries=how.timeout * 5)
+        text = BESIDE.format(command=text, proof=how.beside, tries=how.timeout * 5, ends=how.ends)
     errors = "set +e" if how.fails else "set -e"
     return f"{END}set -e\n{how.before}\n{errors}\n{text}\nset -e\n{how.then}"
 
@@ -100,6 +102,7 @@ def run_all(machine, found, only):
             print(f"{'FAILED' if wrong else kind}: {command} ({how.reason or how.ci or took})", flush=True)
             if wrong:
                 failures.append(f"{command}\n{wrong}")
+                print(wrong, flush=True)
     print("documents: " + ", ".join(f"{count} commands {kind}" for kind, count in counts.items()))
     return failures
 
