@@ -13,8 +13,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use barews::{
-    Accept, BoxError, Config, Connection, ErrorContext, Limits, Reject, Request, Response,
-    ShutdownHandle, Status, Timeouts, UpgradeError,
+    Accept, BoxError, Config, Connection, ErrorContext, Reject, Request, Response, ShutdownHandle,
+    Status, UpgradeError,
 };
 
 #[cfg(feature = "backplane")]
@@ -22,21 +22,20 @@ use crate::backplane::{self, RedisBackplane};
 use crate::cli::{self, Behaviour};
 #[cfg(feature = "deflate")]
 use crate::compression::Compression;
-use crate::drain::Drain;
+use crate::drain::{Drain, Progress};
 use crate::log::{Field, Log, Throttle, describe, escape, json};
-use crate::metrics::{Counters, Metrics};
-use crate::routes::by_hand::late_close::{self, LateClose};
-use crate::routes::by_hand::{self, HandshakeFault, handshake, slow};
+use crate::metrics::Metrics;
+use crate::routes::by_hand::HandshakeFault;
+use crate::routes::handle::Paths;
+use crate::routes::opening::limits;
 use crate::routes::opening::subprotocol::Subprotocols;
-use crate::routes::opening::{headers, limits};
 use crate::routes::plain::{self, Pages};
 #[cfg(feature = "backplane")]
 use crate::routes::rooms::LocalRooms;
 use crate::routes::rooms::Rooms;
 use crate::routes::route::Route;
 use crate::routes::values::Wrong;
-use crate::routes::{delay, echo, faults, stall, stream};
-use crate::session::{End, Session, SessionShared, StopFlag};
+use crate::session::{Session, SessionShared, StopFlag};
 #[cfg(feature = "tls")]
 use crate::tls;
 use crate::tls::Tls;
@@ -54,15 +53,12 @@ pub struct App {
     behaviour: Behaviour,
     /// For `/cert.pem`.
     certificate_pem: Option<Arc<str>>,
-    rooms: Rooms,
+    paths: Paths,
     /// Of lines on streams that cannot be accepted.
     accept_failures: Throttle,
     /// Of lines on handshakes of TLS that fail.
     #[cfg(feature = "tls")]
     tls_failures: Throttle,
-    /// Those of the server, which no connection's own exceed.
-    limits: Limits,
-    timeouts: Timeouts,
 }
 
 impl App {
@@ -82,16 +78,20 @@ impl App {
             metrics,
             stop: StopFlag::default(),
         };
+        let paths = Paths {
+            rooms: Rooms::default(),
+            limits: config.limits.clone(),
+            timeouts: config.timeouts.clone(),
+            show_credentials: behaviour.show_credentials,
+        };
         Self {
             shared,
             behaviour,
             certificate_pem: tls.certificate_pem(),
-            rooms: Rooms::default(),
+            paths,
             accept_failures: Throttle::new(1),
             #[cfg(feature = "tls")]
             tls_failures: Throttle::new(MAX_TLS_FAILURES),
-            limits: config.limits.clone(),
-            timeouts: config.timeouts.clone(),
         }
     }
 
@@ -103,7 +103,7 @@ impl App {
         let deliver = Box::new(move |name: &str, message: &_| rooms.deliver(name, message));
         let backplane = RedisBackplane::start(settings, self.shared.log.clone(), deliver)?;
         let backplane = Arc::new(backplane);
-        self.rooms = Rooms::new(local, Arc::clone(&backplane) as _);
+        self.paths.rooms = Rooms::new(local, Arc::clone(&backplane) as _);
         self.shared.metrics.backplane = Some(backplane);
         Ok(self)
     }
@@ -139,7 +139,9 @@ impl App {
         let accept = accept.compress(!route.is_by_hand());
         Ok(match route {
             Route::Handshake(..) => accept.hijack(),
-            Route::Limits(limits) => accept.limits(limits::with_pings(*limits, &self.timeouts)),
+            Route::Limits(limits) => {
+                accept.limits(limits::with_pings(*limits, &self.paths.timeouts))
+            }
             _ => accept,
         })
     }
@@ -147,7 +149,7 @@ impl App {
     /// The answer to a request that gets no WebSocket, and for the log why.
     fn refuse(&self, route: &Route, request: &Request) -> Option<(Response, String)> {
         if let Route::Limits(limits) = route {
-            let wrong = limits::above(limits, &self.limits, &self.timeouts)?;
+            let wrong = limits::above(limits, &self.paths.limits, &self.paths.timeouts)?;
             return Some((wrong.response(), wrong.line));
         }
         route.refuse(request, self.behaviour.faults)
@@ -219,7 +221,7 @@ impl App {
         // It was parsed once before, or there would be no connection.
         let route = Route::parse(request.path(), request.query()).map_err(|wrong| wrong.line)?;
         session.is_raw = route.is_silent();
-        let end = self.run(route, conn, &session.counters);
+        let end = self.paths.handle(route, conn, &self.shared, &session.counters);
         let result = match &end.result {
             Ok(()) => Ok(()),
             // Only its kind matters to the library; the log has the rest.
@@ -227,77 +229,6 @@ impl App {
         };
         session.end = Some(end);
         result
-    }
-
-    /// Serves a connection as its path asks.
-    fn run(&self, route: Route, mut conn: Connection, counters: &Arc<Counters>) -> End {
-        let route_is_by_hand = route.is_by_hand();
-        let result = match route {
-            Route::Echo | Route::Subprotocol | Route::Limits(_) | Route::Auth(_) => {
-                echo::echo(&mut conn, counters)
-            }
-            // Nobody gets here, since these are answered.
-            Route::Status(_) => Ok(()),
-            Route::Headers => {
-                let show_credentials = self.behaviour.show_credentials;
-                let text = headers::json(&conn, show_credentials);
-                echo::send_then_echo(&mut conn, counters, text)
-            }
-            Route::Close { code, reason, after, delay, reply } if route_is_by_hand => {
-                let plan = LateClose { code, reason, after, delay, reply };
-                return late_close::close(conn, self.by_hand(counters), &plan);
-            }
-            Route::Close { code, reason, after, .. } => {
-                echo::close(&mut conn, counters, code, &reason, after.unwrap_or(0))
-            }
-            Route::Fragment(size) => echo::fragment(&mut conn, counters, size),
-            Route::Delay(delay) => delay::delayed_echo(&mut conn, counters, || delay),
-            Route::Jitter(max) => delay::delayed_echo(&mut conn, counters, || delay::random(max)),
-            // The others take the connection apart.
-            Route::Broadcast(room) => return self.rooms.join(&room, conn, counters),
-            Route::Ping(interval) => return stream::ping(conn, counters, interval),
-            Route::Count { n, every } => return stream::count(conn, counters, n, every),
-            Route::Tick(every) => return stream::tick(conn, counters, every),
-            Route::Flood(len) => return stream::flood(conn, counters, len),
-            Route::Drop(after) => return faults::abort(conn, counters, after, false),
-            Route::Reset(after) => return faults::abort(conn, counters, after, true),
-            Route::Invalid(frame) => return faults::send_invalid(conn, frame),
-            Route::Slow(rate) => return slow::slow(conn, self.by_hand(counters), rate),
-            Route::Handshake(fault, every) => {
-                self.shared.metrics.count_handshake_fault(fault.name());
-                let tell = self.tell_of_handshake(conn.request(), fault);
-                return handshake::answer(conn, self.by_hand(counters), fault, every, tell);
-            }
-            Route::Stall => {
-                let (stop, timeouts) = (&self.shared.stop, &self.timeouts);
-                return stall::stall(conn, counters, stop, timeouts);
-            }
-        };
-        End::of(&conn, result)
-    }
-
-    /// For a path that speaks for itself.
-    fn by_hand<'a>(&'a self, counters: &'a Counters) -> by_hand::PeerContext<'a> {
-        let Self { shared, limits, timeouts, .. } = self;
-        by_hand::PeerContext { counters, stop: &shared.stop, limits, timeouts }
-    }
-
-    /// Logs what a client makes of a handshake.
-    fn tell_of_handshake(
-        &self,
-        request: &Request,
-        fault: HandshakeFault,
-    ) -> impl FnOnce(&str) + use<'_> {
-        let what = describe::request(request.peer_addr(), Some(request));
-        let fields = describe::fields(request.peer_addr(), Some(request));
-        move |client| {
-            let kind = fault.name();
-            let text = || format!("{what} {client} after {kind}");
-            self.shared.log.log_event("handshake_fault", text, || {
-                let told = [("fault", json::string(kind)), ("client", json::string(client))];
-                fields.into_iter().chain(told).collect()
-            });
-        }
     }
 
     /// Sends to other processes what waits for that, before the program ends.

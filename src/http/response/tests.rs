@@ -202,7 +202,7 @@ fn every_status_has_its_words_and_others_have_none() {
         }
     }
     // All but 101, which is no final one.
-    assert_eq!(named, 21);
+    assert_eq!(named, 25);
     assert_eq!(Status::SWITCHING_PROTOCOLS.to_string(), "101 Switching Protocols");
     assert_eq!(Status::NOT_FOUND.to_string(), "404 Not Found");
 }
