@@ -18,7 +18,7 @@ FAULTS = [
     ("whitespace", "RFC 9112 §5.1", "connects", {}),
     ("folded", "RFC 9112 §5.2", "may", {}),
     ("with-frame", "§4.1", "connects", {"first": "Hello"}),
-    ("slow?every=10", "", "connects", {}),
+    ("slow?every=30", "", "connects", {}),
     ("slow?every=200", "", "may", {}),
     ("huge", "", "may", {}),
     ("cut", "§4.1", "fails", {}),
