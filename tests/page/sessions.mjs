@@ -138,11 +138,22 @@ check('a refusal is asked for by plain HTTP', async ({ page }) => {
   await start(page, '/close/1');
   await says(entry(page, 'bad', 0), /not connected; asked by plain HTTP: 4\d\d [^]*code is a number from 1000 to 4999/);
   await says(state(page), /^Not connected$/);
+  for (const [path, ...wanted] of [
+    ['/status/429', /429/, /retry-after: 1\n/], ['/status/401', /401/, /www-authenticate: Basic realm="barews"/],
+    ['/status/403?body=not%20you', /403/, /not you/], ['/status/302', /a redirect/, /leads to https?:\/\/[^/]+\/echo$/],
+    ['/auth/bearer/t', /401/, /www-authenticate: Bearer/i], ['/Close/1000', /404/, /\/close/],
+  ]) {
+    await press(page, 'Clear');
+    await start(page, path);
+    for (const one of wanted) await says(entry(page, 'bad', 0), one);
+  }
+  await press(page, 'Clear');
   await start(page, '/echo', 'not a token');
-  await says(entry(page, 'bad', 1), /subprotocol|protocol/i);
+  await says(entry(page, 'bad', 0), /subprotocol|protocol/i);
+  await press(page, 'Clear');
   // What only the handshake has is told to be that.
   await start(page, '/echo?subprotocol=other', 'chat');
-  await says(entry(page, 'bad', 2), /426 [^]*only the handshake has/);
+  await says(entry(page, 'bad', 0), /426 [^]*only the handshake has/);
   await connect(page, '/echo');
 }, { expected: refused });
 
@@ -185,21 +196,12 @@ check('it reconnects by itself, each time later, until that is stopped', async (
 });
 
 check('it does not insist where the answer would be the same, and heeds Retry-After', async ({ page }) => {
-  if (secure) return;
-  let status = 403;
-  const headers = { 'Access-Control-Allow-Origin': '*', 'Access-Control-Expose-Headers': '*', 'Retry-After': '40' };
-  const server = await answering((request, response) => response.writeHead(status, headers).end('<b>no</b>'));
-  try {
-    await page.getByLabel('Reconnect by itself').check();
-    await start(page, `127.0.0.1:${server.port}/`);
-    await says(entry(page, 'bad', 0), /403 Forbidden\nretry-after: 40\n<b>no<\/b>/);
-    await says(entry(page, 'event', -1), /no further attempt/);
-    status = 503;
-    await press(page, 'Connect');
-    await says(state(page), /^Waiting: attempt 1 in 40\.0 s/);
-  } finally {
-    server.close();
-  }
+  await page.getByLabel('Reconnect by itself').check();
+  await start(page, '/status/403');
+  await says(entry(page, 'event', -1), /no further attempt/);
+  await start(page, '/status/503?header=Retry-After:40');
+  await says(state(page), /^Waiting: attempt 1 in 40\.0 s/);
+  await press(page, 'Stop');
 }, { expected: refused });
 
 check('a press reconnects', async ({ page }) => {

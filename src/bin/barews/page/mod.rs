@@ -31,8 +31,8 @@ const PAGE: &str = concat!(
 /// The page's own style and script and no others, by their hashes; connections to anywhere, since
 /// it may serve as a client for other servers too, and asks them by HTTP why they refused.
 const POLICY: &str = "default-src 'none'; \
-    style-src 'sha256-BE54z7K8XZiRlCrdIDHdymd0e4swvisc0e6eXeAn09U='; \
-    script-src 'sha256-NChn8uOzkL9djCkaQ1X+FfeswmKQ/iCol6qSr/hS5ng='; \
+    style-src 'sha256-ezpXw2X5kwqh4FsWllfbrXpaoV3mQ+XoODtOoTQZ3Mc='; \
+    script-src 'sha256-7CH2xVSGqi3vo6HTpfh4y4i9ztZ9hFMzF9FMGCBWgiU='; \
     connect-src 'self' ws: wss: http: https:; img-src data:; \
     base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 

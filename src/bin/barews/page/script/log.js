@@ -4,7 +4,7 @@
    that are new and match the filter are drawn, the last 500 at the most. What is kept is bounded by number and by
    bytes; the oldest goes first. */
 
-const KEPT = 5000, KEPT_BYTES = 64 << 20, MESSAGE_BYTES = 16 << 20, SHOWN = 500, TEXT = 400, HEX = 32;
+const KEPT = 5000, KEPT_BYTES = 64 << 20, MESSAGE_BYTES = 16 << 20, SHOWN = 500, FLOOD = 100, TEXT = 400, HEX = 32;
 
 const log = { entries: [], bytes: 0, next: 1, painted: 0, limit: SHOWN, paused: false, opened: new Set() };
 const lettered = (one, letter) => !letter || one.letter === letter;
@@ -126,6 +126,7 @@ function paint() {
     const atEnd = box.scrollHeight - box.scrollTop - box.clientHeight < 40;
     const fresh = log.entries.slice(Math.max(0, log.entries.length - (log.next - 1 - log.painted)));
     log.painted = log.next - 1;
+    box.classList.toggle('flooded', fresh.length > FLOOD);
     box.append(...fresh.filter(matches).slice(-log.limit).map(row));
     const oldest = log.entries[0]?.number ?? log.next;
     while (box.childElementCount > log.limit || Number(box.firstElementChild?.dataset.number) < oldest) discard(box.firstElementChild);
