@@ -47,7 +47,7 @@ const DESKTOP = { viewport: { width: 1280, height: 900 } };
 const PHONE = { viewport: { width: 320, height: 740 }, hasTouch: true, isMobile: true };
 
 {
-  const { page, close } = await visit({ viewport: { width: 1280, height: 1160 }, deviceScaleFactor: 2, colorScheme: 'light' });
+  const { page, close } = await visit({ viewport: { width: 1280, height: 1330 }, deviceScaleFactor: 2, colorScheme: 'light' });
   await converse(page, 110);
   await entry(page, 'in', 2).locator('.opener').click();
   await page.locator('#log').evaluate(log => { log.scrollTop = log.scrollHeight; scrollTo(0, 0); });
