@@ -26,6 +26,7 @@ pub struct RawStream {
     /// How long a read waits.
     read_timeout: Duration,
     idle_timeout: Duration,
+    close_sent: bool,
 }
 
 impl RawStream {
@@ -34,8 +35,16 @@ impl RawStream {
         rest: Vec<u8>,
         idle_timeout: Duration,
     ) -> Self {
-        shared.writer.detach();
-        Self { shared, rest: Cursor::new(rest), read_timeout: idle_timeout, idle_timeout }
+        let close_sent = shared.writer.detach();
+        let rest = Cursor::new(rest);
+        Self { shared, rest, read_timeout: idle_timeout, idle_timeout, close_sent }
+    }
+
+    /// Whether a Close frame went out before the stream was given up, so that no frame may follow
+    /// (§5.5.1): a server that shuts down may have sent one a moment before.
+    #[must_use]
+    pub fn close_sent(&self) -> bool {
+        self.close_sent
     }
 
     /// How long a read waits for something to come: `None`, as at the start, for the idle timeout.

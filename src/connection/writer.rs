@@ -289,11 +289,13 @@ impl<S: Sink> Writer<S> {
     }
 
     /// Hands the stream over to somebody who will speak for themselves, once whoever writes is
-    /// through, or has had the write timeout.
-    pub(crate) fn detach(&self) {
+    /// through, or has had the write timeout. Whether our Close is out.
+    pub(crate) fn detach(&self) -> bool {
         let writing = |state: &WriteState| state.writing;
         let (mut state, _) = self.lock.wait_while(self.lock.lock(), self.timeout.get(), writing);
+        let close_sent = state.closing.is_sent();
         self.lock.end(&mut state, |closing| closing.detach());
+        close_sent
     }
 
     /// The same before anything was sent, by whoever would have opened the connection.

@@ -117,6 +117,11 @@ impl<F> Closing<F> {
         }
     }
 
+    /// Whether a Close of ours is out, or about to be: nothing may follow it (§5.5.1).
+    pub fn is_sent(&self) -> bool {
+        matches!(self, Self::Initiated { .. } | Self::Closed { .. })
+    }
+
     /// The stream is somebody else's from now on, unless it has failed.
     pub fn detach(&mut self) {
         match self {

@@ -221,14 +221,15 @@ fn a_shutdown_ends_what_is_held() {
     echo.read_bytes(right().len() - ACCEPT.len());
     let mut late = open(&binary, "/close/1000?delay=60000");
     let mut none = open(&binary, "/close/1000?reply=none");
-    none.send(close(1000, ""));
+    none.send([frame(PING, "p"), close(1000, "")].concat());
+    none.expect(&Frame::new(PONG, "p"));
     let mut slow = ask(&binary, "slow?every=60000");
     slow.read_bytes(1);
     let mut rate = open(&binary, "/slow/1");
     let start = Instant::now();
     binary.signal("TERM");
     for client in [&mut echo, &mut late, &mut rate] {
-        client.expect_close(1001);
+        client.expect(&Frame::close(1001, "the server is shutting down"));
         client.send(close(1001, ""));
         client.expect_eof();
     }

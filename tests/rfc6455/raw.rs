@@ -7,7 +7,7 @@ use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Instant;
 
-use barews::{Accept, Config, Error, Message, Request, Response, Server};
+use barews::{Accept, CloseCode, Config, Error, Message, Request, Response, Server};
 
 use crate::common::{
     CONT, Frame, PONG, RawClient, TEXT, TestServer, frame, handshake, ms, pair, r0,
@@ -140,6 +140,19 @@ fn a_bare_stream_waits_no_longer_than_it_is_told() {
     raw.set_read_timeout(Some(ms(0)));
     raw.read_exact(&mut bytes[1..4]).unwrap();
     assert_eq!(&bytes[..4], b"come");
+}
+
+/// §5.5.1: whoever speaks on has to know that nothing may follow.
+#[test]
+fn a_bare_stream_knows_of_a_close_that_went_out() {
+    let (conn, mut client) = pair(&Config::default());
+    assert!(!conn.into_stream().unwrap().close_sent());
+    client.expect_eof();
+    let (mut conn, mut client) = pair(&Config::default());
+    conn.sender().close(CloseCode::GOING_AWAY, "").unwrap();
+    assert!(conn.into_stream().unwrap().close_sent());
+    client.expect(&Frame::close(1001, ""));
+    client.expect_eof();
 }
 
 /// Has the handler answer each request.

@@ -9,7 +9,8 @@
 //! ```
 //!
 //! The frames are still the library's ([`barews::proto`]); only what is said when is ours. Nothing is
-//! kept of a message but its place in the stream, so none is too long.
+//! kept of a message but its place in the stream: it may be as long as the server allows, and take as
+//! long as it likes, if only something comes within each idle timeout.
 
 mod fault;
 mod peer;

@@ -39,13 +39,15 @@ pub struct Peer<'a> {
     bytes: Vec<u8>,
     /// Where in `bytes` what was read and not used begins.
     unread: usize,
-    /// When something came for the last time.
+    /// When something came for the last time, or would have been heard.
     heard: Instant,
     /// The message under way: its type, its length as far as it has come, and its first bytes, if the
     /// log has them.
     message: Option<(MessageType, usize, Vec<u8>)>,
     /// Whether a Close of ours is out, or none is to come.
     closed: bool,
+    /// Whether it was told that the server is to stop: once is enough.
+    told_to_stop: bool,
     /// How many bytes we have sent.
     pub written: u64,
 }
@@ -73,6 +75,7 @@ impl<'a> Peer<'a> {
     pub fn new(raw: RawStream, context: PeerContext<'a>) -> Self {
         let Limits { max_message_size, max_fragments, .. } = *context.limits;
         let decoder = Decoder::new(DecoderLimits { max_message_size, max_fragments });
+        let closed = raw.close_sent();
         Self {
             raw,
             context,
@@ -81,7 +84,8 @@ impl<'a> Peer<'a> {
             unread: 0,
             heard: Instant::now(),
             message: None,
-            closed: false,
+            closed,
+            told_to_stop: false,
             written: 0,
         }
     }
@@ -111,7 +115,8 @@ impl<'a> Peer<'a> {
         let idle = self.heard + self.context.timeouts.idle_timeout.min(Duration::from_secs(86_400));
         loop {
             let now = Instant::now();
-            if self.context.stop.is_set() {
+            if !self.told_to_stop && self.context.stop.is_set() {
+                self.told_to_stop = true;
                 return Ok(Some(Heard::Stop));
             }
             match due {
@@ -222,10 +227,7 @@ impl<'a> Peer<'a> {
             self.heard = Instant::now();
             let room = MAX_PAUSED.saturating_sub(self.unread());
             let heard = match room {
-                0 => match self.context.stop.wait(due.saturating_duration_since(self.heard)) {
-                    true => Heard::Stop,
-                    false => Heard::Due,
-                },
+                0 => return Ok(self.rest(due)),
                 room => match self.read(Some(due), room)? {
                     Some(heard) => heard,
                     None => continue,
@@ -301,19 +303,26 @@ impl<'a> Peer<'a> {
     /// Our Close is out: waits for the client's, as long as the closing handshake may take.
     pub fn wait_for_close(&mut self) -> Result<Option<CloseFrame>, Error> {
         let due = Instant::now() + self.context.timeouts.close;
-        let mut received = None;
         loop {
             match self.next(Some(due))? {
                 Heard::Close(frame) => {
-                    received = Some(frame);
-                    break;
+                    self.end();
+                    return Ok(Some(frame));
                 }
-                Heard::Frame { .. } => {}
-                _ => break,
+                Heard::Frame { .. } | Heard::Stop => {}
+                Heard::End => return Ok(None),
+                Heard::Due | Heard::Idle => {
+                    return Err(Error::DeadlineExceeded(Deadline::Close));
+                }
             }
         }
-        self.end();
-        Ok(received)
+    }
+
+    /// Waits, and reads nothing meanwhile: the client owes us nothing for that time.
+    pub fn rest(&mut self, until: Instant) -> Option<Heard> {
+        let stop = self.context.stop.wait(until.saturating_duration_since(Instant::now()));
+        self.heard = Instant::now();
+        (stop && !self.told_to_stop).then_some(Heard::Stop)
     }
 
     /// Ends our side, and waits for the client to end its own (§7.1.1).
