@@ -100,7 +100,8 @@ HOW = {
         before=SERVER.replace("barews", "barews --admin 127.0.0.1:9100", 1), then=HEALTH.format("http://127.0.0.1:9001")),
     (DEPLOY, "install barews /usr/local/bin/"): How(
         before=SYSTEMD, then=f"{RUNNING} && man /usr/local/share/man/man1/barews.1 | grep -q NAME"),
-    (DEPLOY, "journalctl -u barews"): How(then="journalctl -u barews | grep 'listening on 127.0.0.1:9001'"),
+    (DEPLOY, "journalctl -u barews"): How(
+        then="until journalctl -u barews | grep 'listening on 127.0.0.1:9001'; do sleep 0.1; done"),
     (DEPLOY, "systemd-analyze security"): How(
         instead="systemd-analyze security --offline=true /etc/systemd/system/barews.service | tail -n 1"),
     (DEPLOY, "#!/bin/sh"): How(
@@ -171,6 +172,10 @@ done
     (TESTING, "tests/backplane/run"): How(ci="tests/backplane/run"),
     (TESTING, "tests/clients/run"): How(ci="tests/clients/run"),
     (TESTING, "tests/clients/run --examples"): How(ci="tests/clients/run --examples"),
+    (TESTING, "tests/clients/run --paths"): How(ci="tests/clients/run --paths"),
+    (TESTING, "tests/reactions/run"): How(ci="tests/reactions/run"),
+    (TESTING, "tests/operator/run"): How(ci="tests/operator/run"),
+    (TESTING, "tests/documents/run"): How(ci="tests/documents/run"),
     (TESTING, "tests/netem/run"): How(ci="tests/netem/run '1.1.*'"),
     (TESTING, "benches/compare"): How(reason=IDLE),
     (TESTING, "benches/instructions"): How(ci="benches/instructions"),

@@ -8,10 +8,12 @@ from collections import Counter
 
 import extract
 import figures
+import names
 from commands import HELP, HOW, SERVER, ci_commands
 from machine import REPO, Machine
 
-DOCUMENTS = ("README.md", "deploy/README.md", "deploy/scaling.md", "docs/testing.md", "CONTRIBUTING.md")
+DOCUMENTS = ("README.md", "deploy/README.md", "deploy/scaling.md", "docs/testing.md", "docs/compression.md",
+             "CONTRIBUTING.md")
 # What is left in the background ends with its command.
 END = "trap 'status=$?; set +e; kill $(jobs -p) 2> /dev/null; wait; exit $status' EXIT\n"
 # What must be so while a command runs; then SIGTERM ends it, and its status counts.
@@ -117,7 +119,7 @@ def main(websocat, only=""):
         assert done.status == 0, done.text
         rows = paths(machine)
         found = all_commands(texts, [row["example"] for row in rows])
-        failures = [] if only else unknown(found)
+        failures = [] if only else unknown(found) + names.check(texts, rows)
         failures += run_all(machine, found, only)
         failures += [wrong for row in rows if only in row["example"] and (wrong := example(machine, row))]
         if not only:

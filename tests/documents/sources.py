@@ -90,7 +90,7 @@ def defaults():
     yield README, "| `Deflate::max_memory` | {} | connections without takeover; 1013 |", (of["--deflate-memory"],)
     server, client = int(default["--deflate-history"][:-1]), 1 << int(default["--deflate-client-max-window-bits"]) >> 10
     most = (1 << 15) >> 10
-    yield README, "{} KiB of what was sent, and {} KiB of what came, or {} KiB from a client", (server, client, most)
+    yield "docs/compression.md", "{} KiB of what was sent, and {} KiB of what came, or {} KiB from a client", (server, client, most)
     proxy = one(r"proxy_read_timeout (\d+)s", "deploy/nginx.conf")
     assert proxy == one(r"timeout tunnel (\d+)s", "deploy/haproxy.cfg") == one(r"proxy_read_timeout (\d+)s", README)
     yield README, "{} s are longer than the {} of silence", (proxy, of["--idle-timeout"])
