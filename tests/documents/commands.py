@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from machine import REPO
 
 README, DEPLOY, SCALING = "README.md", "deploy/README.md", "deploy/scaling.md"
-CONTRIBUTING, TESTING, HELP = "CONTRIBUTING.md", "docs/testing.md", "help"
+CONTRIBUTING, TESTING, FAULTS, HELP = "CONTRIBUTING.md", "docs/testing.md", "docs/handshake-faults.md", "help"
 
 
 @dataclass
@@ -48,10 +48,10 @@ HOW = {
     (README, "cargo install --locked websocat"): How(reason=QUICK),
     (README, "barews --faults 2> barews.log &"): How(fails=True),
     (README, "kill %1"): How(before=SERVER, then="wait %1"),
-    (README, "barews &"): How(),
+    (README, "echo hello | websocat ws://127.0.0.1:9001/any/path"): How(before=SERVER),
     (README, r"printf '\000\001\376\377' | websocat --binary ws://127.0.0.1:9001/ | od -A d -t x1z"): How(before=SERVER),
-    (README, "barews --faults &"): How(
-        fails=True, before="exec 2> /tmp/clients", then="grep -q 'WebSocket protocol error' /tmp/clients && grep -qi accept /tmp/clients"),
+    (README, "echo hello | websocat ws://127.0.0.1:9001/invalid/rsv"): How(
+        fails=True, before=SERVER.replace("barews", "barews --faults", 1)),
     (README, "curl --silent --include --header 'Connection: Upgrade' --header 'Upgrade: websocket' \\"): How(before=SERVER),
     (README, "cat > /etc/nginx/conf.d/barews.conf <<'END'"): How(
         before=SERVER, then="systemctl stop nginx && rm /etc/nginx/conf.d/barews.conf"),
@@ -136,6 +136,11 @@ done
         beside=ECHO, timeout=300),
     (SCALING, "tests/backplane/run"): How(ci="tests/backplane/run"),
     (SCALING, "tests/backplane/run speed"): How(reason="its figures are of one machine when it was idle; it is a mode of what CI runs"),
+
+    (FAULTS, "barews --faults"): How(
+        beside="! echo hello | websocat ws://127.0.0.1:9001/handshake/wrong-accept && " + HEALTH.format("http://127.0.0.1:9001")),
+    (FAULTS, "tests/reactions/run"): How(ci="tests/reactions/run"),
+    (FAULTS, "curl -i"): How(before=SERVER, instead="curl -i http://127.0.0.1:9001/status/429 | grep ' 429 '"),
 
     # For those who work on it.
     (CONTRIBUTING, "cargo test"): How(ci="cargo test"),

@@ -13,7 +13,7 @@ from commands import HELP, HOW, SERVER, ci_commands
 from machine import REPO, Machine
 
 DOCUMENTS = ("README.md", "deploy/README.md", "deploy/scaling.md", "docs/testing.md", "docs/compression.md",
-             "CONTRIBUTING.md")
+             "docs/handshake-faults.md", "CONTRIBUTING.md")
 # What is left in the background ends with its command.
 END = "trap 'status=$?; set +e; kill $(jobs -p) 2> /dev/null; wait; exit $status' EXIT\n"
 # What must be so while a command runs; then SIGTERM ends it, and its status counts.
