@@ -35,6 +35,7 @@ LONG = 5
 CHROMIUM = "Chromium {}"
 PYTHON = [sys.executable, str(HERE / "websockets_client.py")]
 NODE = ["node", str(HERE / "node_client.mjs")]
+PACKAGES = ["reconnecting-websocket", "graphql-ws", "mqtt"]
 # A place for the version, and how each is started.
 CLIENTS = {
     "websockets {}, blocking": [*PYTHON, "sync"],
@@ -45,7 +46,11 @@ CLIENTS = {
     "tungstenite {}": [TUNGSTENITE],
     CHROMIUM: ["node", str(HERE / "chromium.mjs")],
 }
-RECONNECTING = [*PYTHON, "reconnecting"]
+# Those that try again by themselves.
+RECONNECTING = {
+    "`async for` of websockets {}": [*PYTHON, "reconnecting"],
+    **{f"{name} {{}}": ["node", str(HERE / "reconnect.mjs"), name] for name in PACKAGES},
+}
 
 
 def start_server(log):
@@ -88,9 +93,9 @@ def run_all(address, groups):
             except Exception as error:
                 failed.append(f"{name}: {error}")
 
-        for name, command in CLIENTS.items():
-            threads.append(threading.Thread(target=one, args=(name, command, files["all"])))
-        threads.append(threading.Thread(target=one, args=("reconnecting", RECONNECTING, files["retried"])))
+        for kind, clients in ("all", CLIENTS), ("retried", RECONNECTING):
+            for name, command in clients.items():
+                threads.append(threading.Thread(target=one, args=(name, command, files[kind])))
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -165,6 +170,12 @@ def learned(name, result):
     return ["yes" if seen else where, *known, message(result)[1]]
 
 
+def again_cell(case, result):
+    if not result["retries"]:
+        return "no"
+    return "again, too early" if "Retry-After" in case["path"] and result["waited"] < RETRY_AFTER else "again"
+
+
 def tables(groups, results):
     heads = [name.format(results[name][0]) for name in CLIENTS]
     found = [results[name][1] for name in CLIENTS]
@@ -186,16 +197,12 @@ def tables(groups, results):
     learnt = [[head, *learned(name, client["`/status/429`"])] for name, head, client in zip(CLIENTS, heads, found)]
     yield table(["Client", "Status", "`Retry-After`", "Body", "Close code"], learnt)
 
-    version, retried = results["reconnecting"]
-    yield f"\n### Trying again by itself: `async for` of websockets {version}\n\n"
-    again = []
-    for case in groups["retried"]:
-        result = retried[case["name"]]
-        waits = "–"
-        if result.get("retries") and "Retry-After" in case["path"]:
-            waits = "yes" if result["waited"] >= RETRY_AFTER else "no"
-        again.append([case["name"], "yes" if result.get("retries") else "no", waits])
-    yield table(["Answer", "Tries again", "Waits as long as `Retry-After` says"], again)
+    yield "\n### Trying again by themselves\n\n"
+    again = [
+        [case["name"]] + [again_cell(case, results[name][1][case["name"]]) for name in RECONNECTING]
+        for case in groups["retried"]
+    ]
+    yield table(["Answer", *(name.format(results[name][0]) for name in RECONNECTING)], again)
 
     yield "\n### What they say\n"
     everything = groups["faults"] + groups["redirects"] + groups["refusals"]
