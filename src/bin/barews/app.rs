@@ -7,10 +7,7 @@
 //! handle:     a connection's whole life ── a Session, and the path's function
 //! ```
 
-use std::fmt::Arguments;
-use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
 
 use barews::{
     Accept, BoxError, Config, Connection, ErrorContext, Reject, Request, Response, ShutdownHandle,
@@ -23,7 +20,9 @@ use crate::cli::{self, Behaviour};
 #[cfg(feature = "deflate")]
 use crate::compression::Compression;
 use crate::drain::{Drain, Progress};
-use crate::log::{Field, Log, Throttle, describe, escape, json};
+#[cfg(feature = "tls")]
+use crate::log::describe;
+use crate::log::{Log, Throttle};
 use crate::metrics::Metrics;
 use crate::routes::by_hand::HandshakeFault;
 use crate::routes::handle::Paths;
@@ -160,7 +159,7 @@ impl App {
     #[inline(never)]
     fn reject(&self, request: &Request, response: Reject, why: &str) -> Reject {
         self.shared.metrics.count_refused(&UpgradeError::Rejected(response.status()));
-        self.log_refused(request.peer_addr(), Some(request), why);
+        self.shared.log.log_refused(request.peer_addr(), Some(request), why);
         response
     }
 
@@ -181,7 +180,7 @@ impl App {
         if status.code() >= 400 {
             let what = format_args!("answered {status}");
             let field = || ("status", status.code().to_string());
-            self.log_request("http", request.peer_addr(), Some(request), what, field);
+            self.shared.log.log_request("http", request.peer_addr(), Some(request), what, field);
         }
         response
     }
@@ -197,17 +196,21 @@ impl App {
             UpgradeError::NoRequest => self.shared.metrics.count_probe(),
             UpgradeError::Accept(_) => {
                 self.shared.metrics.count_accept_failure();
-                self.log_throttled("accept_failed", None, &self.accept_failures, error);
+                self.shared.log.log_throttled("accept_failed", None, &self.accept_failures, error);
             }
             #[cfg(feature = "tls")]
             UpgradeError::Tls(_) => {
                 self.shared.metrics.count_refused(error);
                 let peer = Some(describe::peer(context.peer_addr()));
-                self.log_throttled("tls_failed", peer, &self.tls_failures, error);
+                self.shared.log.log_throttled("tls_failed", peer, &self.tls_failures, error);
             }
             error => {
                 self.shared.metrics.count_refused(error);
-                self.log_refused(context.peer_addr(), context.request(), &error.to_string());
+                self.shared.log.log_refused(
+                    context.peer_addr(),
+                    context.request(),
+                    &error.to_string(),
+                );
             }
         }
     }
@@ -281,61 +284,5 @@ impl App {
         }
         #[cfg(not(feature = "tls"))]
         let _ = request;
-    }
-
-    fn log_refused(&self, addr: Option<SocketAddr>, request: Option<&Request>, reason: &str) {
-        let reason = escape::shown(reason);
-        let what = format_args!("refused: {reason}");
-        self.log_request("refused", addr, request, what, || ("reason", json::string(&reason)));
-    }
-
-    /// Logs what came of a request: who asked for what, and `what` the server did.
-    fn log_request(
-        &self,
-        event: &str,
-        addr: Option<SocketAddr>,
-        request: Option<&Request>,
-        what: Arguments<'_>,
-        field: impl FnOnce() -> Field,
-    ) {
-        self.shared.log.log_event(
-            event,
-            || {
-                let client = describe::client(request);
-                format!("{} {what}{client}", describe::request(addr, request))
-            },
-            || {
-                let mut fields = describe::fields(addr, request);
-                fields.push(field());
-                fields
-            },
-        );
-    }
-
-    /// Such errors come in floods, so they have a line now and then.
-    fn log_throttled(
-        &self,
-        event: &str,
-        peer: Option<String>,
-        throttle: &Throttle,
-        error: &UpgradeError,
-    ) {
-        let Some(left_out) = throttle.pass(Instant::now()) else { return };
-        let error = error.to_string();
-        self.shared.log.log_event(
-            event,
-            || {
-                let peer = peer.iter().map(|peer| format!("{peer} refused: ")).collect::<String>();
-                match left_out {
-                    0 => format!("{peer}{error}"),
-                    n => format!("{peer}{error}, and {n} times before that"),
-                }
-            },
-            || {
-                let peer = peer.iter().map(|peer| ("peer", json::string(peer)));
-                let error = [("error", json::string(&error)), ("left_out", left_out.to_string())];
-                peer.chain(error).collect()
-            },
-        );
     }
 }

@@ -16,6 +16,7 @@ mod throttle;
 mod writer;
 pub mod describe;
 pub mod message;
+mod request;
 
 pub use describe::Field;
 pub use throttle::Throttle;
