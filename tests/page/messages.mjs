@@ -171,6 +171,7 @@ check('what is kept is bounded in bytes too', async ({ page }) => {
 check('the log goes out as JSON', async ({ page }) => {
   await connect(page, '/echo', 'chat');
   await send(page, 'grüße \u2028 \0');
+  await entry(page, 'in', 0).waitFor();
   await page.getByLabel('File as binary').setInputFiles({ name: 'x.bin', mimeType: '', buffer: Buffer.from([0, 255]) });
   await entry(page, 'in', 1).waitFor();
   const { name, bytes } = await saved(page, () => press(page, 'Save as JSON'));

@@ -32,7 +32,7 @@ const PAGE: &str = concat!(
 /// it may serve as a client for other servers too, and asks them by HTTP why they refused.
 const POLICY: &str = "default-src 'none'; \
     style-src 'sha256-ezpXw2X5kwqh4FsWllfbrXpaoV3mQ+XoODtOoTQZ3Mc='; \
-    script-src 'sha256-7CH2xVSGqi3vo6HTpfh4y4i9ztZ9hFMzF9FMGCBWgiU='; \
+    script-src 'sha256-zcIBIqqEz8SBkpEWbFxx8rEMKXhnRrgbe0/6aPM1qys='; \
     connect-src 'self' ws: wss: http: https:; img-src data:; \
     base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 

@@ -4,15 +4,15 @@ const GROUPS = { echo: 'Echoes', push: 'Messages unasked', end: 'Ends', handshak
 
 /** The path in an example's command, and the subprotocols that it offers. */
 function tried(example) {
-  const url = /\b(ws|http):\/\/127\.0\.0\.1:9001(\/[^\s'"|]*)?/.exec(example);
+  const url = /\b(ws|http)s?:\/\/127\.0\.0\.1:9001(\/[^\s'"|]*)?/.exec(example);
   const subprotocols = /--protocol[= ](?:'([^']*)'|"([^"]*)"|(\S+))/.exec(example);
   return url && { plain: url[1] === 'http', path: url[2] ?? '/', subprotocols: subprotocols?.slice(1).find(Boolean) ?? '' };
 }
 
 /** An example as it is right for this server. */
 function exampleHere(example) {
-  const s = location.protocol === 'https:' ? 's' : '';
-  return example.replaceAll(/\b(ws|http):\/\/127\.0\.0\.1:9001/g, `$1${s}://${location.host}`);
+  const secure = location.protocol === 'https:';
+  return example.replaceAll(/\b(ws|http)(s?):\/\/127\.0\.0\.1:9001/g, (_, scheme, s) => `${scheme}${secure ? 's' : s}://${location.host}`);
 }
 
 function showPath({ path, does, bounds, example, output }) {
