@@ -139,26 +139,30 @@ impl Upgrade {
         let extensions = agreed.as_ref().map(|agreed| agreed.params.to_string());
         #[cfg(not(feature = "deflate"))]
         let extensions: Option<String> = None;
-        if accept.is_hijacked() {
-            exchange.request.set_accepted(accept);
-            let Exchange { shared, request, rest, .. } = exchange;
-            let conn = Connection::new(shared, request, limits, rest).hijacked();
-            announce();
-            return Ok(conn);
-        }
-        let Exchange { opening, request, .. } = &mut exchange;
-        let reply = match opening.accept(request, accept, extensions.as_deref(), today()) {
-            Ok(reply) => reply,
-            Err(answer) => return Err(exchange.finish(&answer)),
+        let hijacked = accept.is_hijacked();
+        let reply = if hijacked {
+            Vec::new()
+        } else {
+            let Exchange { opening, request, .. } = &mut exchange;
+            match opening.accept(request, accept, extensions.as_deref(), today()) {
+                Ok(reply) => reply,
+                Err(answer) => return Err(exchange.finish(&answer)),
+            }
         };
         exchange.request.set_accepted(accept);
         announce();
-        exchange.shared.writer.open(&reply).map_err(io::Error::from)?;
+        if !hijacked {
+            exchange.shared.writer.open(&reply).map_err(io::Error::from)?;
+        }
         // What came behind the request is rare, and the answer's memory is of a good size.
         let mut received = reply;
         received.clear();
         received.append(&mut exchange.rest);
-        let conn = Connection::new(exchange.shared, exchange.request, limits, received);
+        // Once in here, since a connection on the stack takes what each thread has too little of.
+        let mut conn = Connection::new(exchange.shared, exchange.request, limits, received);
+        if hijacked {
+            conn.hijack();
+        }
         #[cfg(feature = "deflate")]
         let conn = conn.with_compression(agreed);
         Ok(conn)
@@ -244,7 +248,9 @@ impl Exchange {
     #[inline(never)]
     fn agree(&self, accept: &Accept, limits: &OpenLimits) -> Option<Agreed> {
         let server = &self.shared.server;
-        let codecs = server.codecs.as_ref().filter(|_| accept.compresses())?;
+        // Who answers by hand has agreed on nothing.
+        let compresses = accept.compresses() && !accept.is_hijacked();
+        let codecs = server.codecs.as_ref().filter(|_| compresses)?;
         let offer = DeflateOffer::first(&self.request)?;
         Some(agree(codecs, &offer, limits.decoder.max_message_size))
     }

@@ -57,11 +57,10 @@ impl Connection {
         }
     }
 
-    /// The stream of a request that the handler answers; nothing was sent on it.
-    pub(crate) fn hijacked(mut self) -> Self {
+    /// Leaves the answer to the request to the handler; nothing was sent.
+    pub(crate) fn hijack(&mut self) {
         self.sender.shared.writer.hand_over();
         self.receiver.reader.hand_over();
-        self
     }
 
     /// Leaves the end of the connection to somebody else.
