@@ -14,6 +14,8 @@ mod app_edges;
 mod deflate;
 /// Paths that speak for themselves.
 mod by_hand;
+/// The same on every kind of stream.
+mod by_hand_streams;
 /// Where the program meets the system.
 mod os_edges;
 /// The sockets that it meets there.

@@ -98,7 +98,7 @@ pub fn start(mut command: Command) -> (Binary, Vec<String>) {
 }
 
 /// A program that has made its own certificate, which it has printed.
-fn self_signed(args: &[&str]) -> (Binary, String, Vec<String>) {
+pub fn self_signed(args: &[&str]) -> (Binary, String, Vec<String>) {
     let (mut binary, lines) = serve(&[&["--tls-self-signed"], args].concat());
     let pem = binary.printed("-----END CERTIFICATE-----");
     (binary, pem, lines)
