@@ -134,7 +134,9 @@ const ECHO: &[Row] = &[
     [
         "/slow/{bytes per second}",
         "reads and answers at that rate",
-        "bytes per second: 1 to 16777216",
+        "bytes per second: 1 to 16777216, frames with their headers. A message comes back in \
+             fragments as it comes in, however long that takes; the end is a silence of the idle \
+             timeout, or a write that takes too long",
         "echo hi | websocat -n1 ws://127.0.0.1:9001/slow/10",
         "hi",
     ],
