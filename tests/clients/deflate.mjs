@@ -67,7 +67,7 @@ async function serving(options, act) {
   const url = await new Promise((resolve, reject) => {
     server.stderr.on('data', data => {
       log += data;
-      const address = log.match(/^barews: listening on (\S+)\n/m)?.[1];
+      const address = log.match(/^barews: listening on (\S+)(?: .*)?\n/m)?.[1];
       if (address) resolve(`ws://${address}`);
     });
     server.once('exit', status => reject(new Error(`the server ended with ${status}: ${log}`)));

@@ -72,7 +72,7 @@ def serving(options):
     server = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     try:
         told = server.stderr.readline()
-        while told and not (address := re.match(r"barews: listening on (\S+)$", told)):
+        while told and not (address := re.match(r"barews: listening on (\S+)", told)):
             told = server.stderr.readline()
         assert told, f"the server ended with {server.wait()}"
         yield f"ws://{address[1]}"

@@ -81,10 +81,11 @@ impl Binary {
         }
     }
 
-    /// The address in the line that tells it.
+    /// The address in the line that tells it; behind it stands how to reach it.
     pub fn address(&mut self) -> String {
         let line = self.line();
-        line.strip_prefix("barews: listening on ").expect(&line).to_owned()
+        let told = line.strip_prefix("barews: listening on ").expect(&line);
+        told.split(' ').next().unwrap_or_default().to_owned()
     }
 
     /// Has another thread read standard error, since a pipe has no timeout.

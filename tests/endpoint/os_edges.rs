@@ -101,6 +101,7 @@ fn edge_ab_localhost_is_both_its_addresses() {
     let line = program.line();
     match line.strip_prefix("barews: listening on ") {
         Some(second) => {
+            let second = second.split(' ').next().unwrap();
             assert_eq!(second, format!("[::1]:{}", first.port()));
             echo(second.parse().unwrap());
         }

@@ -150,7 +150,9 @@ fn a_log_in_json() {
     let mut program = Binary::start(&mut command(&["--log=json", "127.0.0.1:0"]));
     let line = program.line();
     let (_, addr) = line.split_once(r#""event":"listening","address":""#).expect(&line);
-    let addr = addr.strip_suffix("\"}").expect(&line).parse().unwrap();
+    let (addr, url) = addr.split_once(r#"","url":""#).expect(&line);
+    assert_eq!(url, format!("http://{addr}/\"}}"));
+    let addr = addr.parse().unwrap();
     let mut client = RawClient::connect(addr);
     let request = r0().target("/subprotocol?\"").add("Sec-WebSocket-Protocol: a");
     client.send(request.bytes());

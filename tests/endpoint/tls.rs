@@ -87,8 +87,8 @@ pub fn start(mut command: Command) -> (Binary, Vec<String>) {
     let addr = loop {
         let line = binary.line();
         if let Some(url) = line.strip_prefix("barews: listening on wss://") {
-            let (addr, https) = url.split_once(" and https://").expect("two URLs");
-            assert_eq!(addr, https);
+            let (addr, hint) = url.split_once(" -- open https://").expect("two URLs");
+            assert!(hint.starts_with(&format!("{addr}/ or run: websocat ")), "{hint}");
             break addr.parse().expect("an address");
         }
         lines.push(line);
@@ -196,7 +196,9 @@ fn a_log_in_json_tells_of_tls() {
     assert!(line.contains(names) && line.contains("\",\"sha256\":\""), "{line}");
     let line = binary.line();
     let addr = line.split_once(r#""event":"listening","address":""#).expect(&line).1;
-    binary.addr = addr.strip_suffix(r#"","tls":true}"#).expect(&line).parse().expect("an address");
+    let (addr, url) = addr.split_once(r#"","tls":true,"url":""#).expect(&line);
+    assert_eq!(url, format!("https://{addr}/\"}}"));
+    binary.addr = addr.parse().expect("an address");
     let config = trusting(&binary.printed("-----END CERTIFICATE-----"));
     let mut client = connect(&binary, &config);
     echo(&mut client);
@@ -305,7 +307,8 @@ fn a_unix_socket() {
     let addr = format!("unix:{}", path.display());
     let mut binary = Binary::start(&mut command(&["--tls-self-signed", &addr]));
     let line = binary.line_with("listening");
-    assert_eq!(line, format!("barews: listening on {addr} with TLS"));
+    let run = format!("curl --insecure --unix-socket {} https://localhost/", path.display());
+    assert_eq!(line, format!("barews: listening on {addr} with TLS -- run: {run}"));
     let config = trusting(&binary.printed("-----END CERTIFICATE-----"));
     let mut stream = UnixStream::connect(&path).expect("connect");
     stream.set_read_timeout(Some(PATIENCE)).expect("set_read_timeout");

@@ -20,6 +20,7 @@ mod session;
 mod page;
 mod routes;
 mod cli;
+mod healthcheck;
 mod app;
 mod admin;
 mod shutdown;
@@ -37,6 +38,7 @@ use cli::{Command, Options};
 use compression::Compression;
 use log::Log;
 use os::address::Address;
+use os::reach::{Reach, reach};
 use os::signals::Signals;
 use os::{descriptors, listen, socket_activation};
 use shutdown::{Shutdown, StopTimes};
@@ -55,6 +57,7 @@ fn main() -> ExitCode {
             Ok(()) => ExitCode::SUCCESS,
             Err(wrong) => fail(&wrong),
         },
+        Ok(Command::Check(url, options)) => healthcheck::run(url.as_deref(), &options),
         Ok(Command::Print(text)) => print(&text),
         Err(wrong) => fail(&format!("{wrong}; see barews --help")),
     }
@@ -131,7 +134,7 @@ fn listen_and_run(
     let admin = open(&admin, shutdown, &mut warnings)?;
     warnings.extend(admin::exposed(&admin));
     for listener in &listeners {
-        log_listening(&log, listener, tls.is_on());
+        log_listening(&log, listener, &tls);
     }
     admin::log_listening(&log, &admin);
     let mut others = listeners.len() + admin.len();
@@ -147,18 +150,21 @@ fn listen_and_run(
     result.map_err(|error| format!("cannot serve: {error}"))
 }
 
-fn log_listening(log: &Log, listener: &Listener, tls: bool) {
+fn log_listening(log: &Log, listener: &Listener, tls: &Tls) {
     let addr = listen::display(listener);
-    let text = || match tls {
-        false => format!("listening on {addr}"),
-        true if addr.starts_with("unix:") => format!("listening on {addr} with TLS"),
-        true => format!("listening on wss://{addr} and https://{addr}"),
+    // One of our own making is trusted by nobody yet.
+    let Reach { url, hint } = reach(&addr, tls.is_on(), tls.certificate_pem().is_none());
+    let text = || match tls.is_on() {
+        true if url.is_none() => format!("listening on {addr} with TLS{hint}"),
+        true => format!("listening on wss://{addr}{hint}"),
+        false => format!("listening on {addr}{hint}"),
     };
     let fields = || {
         let mut fields = vec![("address", log::json::string(&addr))];
-        if tls {
+        if tls.is_on() {
             fields.push(("tls", "true".to_owned()));
         }
+        fields.extend(url.as_ref().map(|url| ("url", log::json::string(url))));
         fields
     };
     log.log_event("listening", text, fields);
@@ -171,7 +177,7 @@ fn listeners(
     shutdown: &Shutdown,
     warnings: &mut Vec<String>,
 ) -> Result<Vec<Listener>, String> {
-    let default = [Address::Tcp("127.0.0.1:9001".to_owned())];
+    let default = [Address::default()];
     let listen = if listen.is_empty() && passed.is_empty() { &default } else { listen };
     let mut listeners = passed;
     listeners.extend(open(listen, shutdown, warnings)?);

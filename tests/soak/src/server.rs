@@ -150,7 +150,7 @@ fn listen(stderr: ChildStderr, address: &Sender<SocketAddr>, alarm: &Mutex<Optio
     for line in BufReader::new(stderr).split(b'\n').map_while(Result::ok) {
         let line = String::from_utf8_lossy(&line);
         if let Some((_, addr)) = line.split_once("listening on ") {
-            // With TLS that is `wss://ADDRESS and https://ADDRESS`.
+            // With TLS that is `wss://ADDRESS`; behind it stands how to reach it.
             let addr = addr.trim_start_matches("wss://").split(' ').next().unwrap_or_default();
             if let Ok(addr) = addr.trim().parse() {
                 // Only the first counts, and later nobody waits for one.

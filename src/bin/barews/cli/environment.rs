@@ -1,76 +1,87 @@
-//! The options that stand in the environment.
+//! The options that stand in the environment, or in a file that says what could stand there.
 
 use std::ffi::OsString;
 
-use super::features::{lacking, without};
+use super::config_file::ConfigFile;
+use super::features::{SWITCHES, lacking, without};
 use super::options::Options;
 use super::settings::{PREFIX, SETTINGS, Setting, is_not};
 use super::values;
 use crate::os::address::Address;
 
-/// Turn on what this build may lack, unless they say no. Who has one of the last three wants nothing
-/// to go unencrypted, or rooms to be shared.
-const SWITCHES: [&str; 5] = [
-    "BAREWS_DEFLATE",
-    "BAREWS_TLS_SELF_SIGNED",
-    "BAREWS_TLS_CERT",
-    "BAREWS_TLS_KEY",
-    "BAREWS_BACKPLANE",
-];
-
 /// Its variables.
 pub type Environment = [(OsString, OsString)];
 
-/// Reads these settings from the environment, and where to listen if nothing else tells; what looks
-/// like a setting and is none is warned about.
-pub fn read<'a>(
-    options: &mut Options,
-    settings: impl Iterator<Item = &'a Setting>,
-    env: &Environment,
-) -> Result<(), String> {
-    let value = |name: &str| {
-        let (_, value) =
-            env.iter().find(|(other, value)| is_same(other, name) && !value.is_empty())?;
-        Some(value.to_str().ok_or_else(|| format!("{name} is not UTF-8")))
-    };
-    for setting in settings {
-        let variable = setting.variable();
-        match value(&variable).transpose()? {
-            None => {}
-            // Nothing but spaces is no list: a list of origins would let everyone in.
-            Some(text) if setting.is_list() && !text.trim().is_empty() => {
-                for text in text.split_whitespace() {
-                    setting.apply(options, &variable, text)?;
-                }
+/// Where a variable may stand: the environment, and for what that leaves open a file.
+pub struct Variables<'a> {
+    env: &'a Environment,
+    file: ConfigFile,
+}
+
+impl<'a> Variables<'a> {
+    pub fn new(env: &'a Environment, file: ConfigFile) -> Self {
+        Self { env, file }
+    }
+
+    /// The value of a variable, if it has one, and how the user said it.
+    fn value(&self, name: &str) -> Result<Option<(&str, &str)>, String> {
+        match self.env.iter().find(|(other, value)| is_same(other, name) && !value.is_empty()) {
+            Some((other, value)) => {
+                let both = other.to_str().zip(value.to_str());
+                both.map(Some).ok_or_else(|| format!("{name} is not UTF-8"))
             }
-            Some(text) => setting.apply(options, &variable, text)?,
+            None => Ok(self.file.value(name)),
         }
     }
-    for switch in SWITCHES {
-        if let Some(feature) = lacking(&switch[PREFIX.len()..])
-            && let Some(text) = value(switch).transpose()?
-            && is_on(switch, text)?
+
+    /// Reads these settings, and where to listen if nothing else tells; what looks like a setting
+    /// and is none is warned about.
+    pub fn read<'s>(
+        &self,
+        options: &mut Options,
+        settings: impl Iterator<Item = &'s Setting>,
+    ) -> Result<(), String> {
+        for setting in settings {
+            self.read_one(options, setting)?;
+        }
+        for switch in SWITCHES {
+            if let Some(feature) = lacking(&switch[PREFIX.len()..])
+                && let Some((source, text)) = self.value(switch)?
+                && is_on(switch, source, text)?
+            {
+                return Err(without(source, feature));
+            }
+        }
+        // What platforms set that choose the port, and expect to reach it from outside.
+        if options.listen.is_empty()
+            && let Some((source, port)) = self.value("PORT")?
         {
-            return Err(without(switch, feature));
+            let addr = Address::parse(&format!("0.0.0.0:{port}"));
+            let wrong = |_| format!("{source}: {port:?} is not a port, a number up to 65535");
+            options.listen.push(addr.map_err(wrong)?);
+        }
+        options.warnings.extend(self.env.iter().filter_map(|(name, value)| unknown(name, value)));
+        Ok(())
+    }
+
+    /// Reads one setting.
+    pub fn read_one(&self, options: &mut Options, setting: &Setting) -> Result<(), String> {
+        match self.value(&setting.variable())? {
+            None => Ok(()),
+            // Nothing but spaces is no list: a list of origins would let everyone in.
+            Some((source, text)) if setting.is_list() && !text.trim().is_empty() => {
+                text.split_whitespace().try_for_each(|text| setting.apply(options, source, text))
+            }
+            Some((source, text)) => setting.apply(options, source, text),
         }
     }
-    // What platforms set that choose the port, and expect to reach it from outside.
-    if options.listen.is_empty()
-        && let Some(port) = value("PORT").transpose()?
-    {
-        let addr = Address::parse(&format!("0.0.0.0:{port}"));
-        let addr = addr.map_err(|_| format!("PORT: {port:?} is not a port, a number up to 65535"));
-        options.listen.push(addr?);
-    }
-    options.warnings.extend(env.iter().filter_map(|(name, value)| unknown(name, value)));
-    Ok(())
 }
 
 /// Whether a switch asks for what this build lacks; those for TLS may have other values than yes and no.
-fn is_on(switch: &str, text: &str) -> Result<bool, String> {
+fn is_on(switch: &str, source: &str, text: &str) -> Result<bool, String> {
     match values::flag(text) {
         Err(right) if switch == "BAREWS_DEFLATE" => {
-            Err(format!("{switch}: {}", is_not(text, right)))
+            Err(format!("{source}: {}", is_not(text, right)))
         }
         flag => Ok(flag.unwrap_or(true)),
     }

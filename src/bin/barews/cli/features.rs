@@ -20,6 +20,16 @@ const LACKING: &[&str] = &[
     "tls",
 ];
 
+/// Turn on what this build may lack, unless they say no. Who has one of the last three wants nothing
+/// to go unencrypted, or rooms to be shared.
+pub const SWITCHES: [&str; 5] = [
+    "BAREWS_DEFLATE",
+    "BAREWS_TLS_SELF_SIGNED",
+    "BAREWS_TLS_CERT",
+    "BAREWS_TLS_KEY",
+    "BAREWS_BACKPLANE",
+];
+
 /// The feature that an option belongs to and this build lacks, if it is one; its name is without its
 /// `--` or prefix.
 pub fn lacking(name: &str) -> Option<&'static str> {
@@ -45,7 +55,7 @@ mod tests {
         let env: Vec<_> = env.iter().map(|(name, value)| (name.into(), value.into())).collect();
         match parse(args.iter().map(Into::into), &env)? {
             Command::Serve(options) => Ok(*options),
-            Command::Print(text) => panic!("{text}"),
+            other => panic!("{other:?}"),
         }
     }
 

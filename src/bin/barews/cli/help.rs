@@ -1,6 +1,7 @@
 //! The help, made of the same tables as the manual page.
 
 use super::features::{lacking, without};
+use super::hint::nearest;
 use super::settings::{SETTINGS, Setting, Topic};
 use crate::routes::route::listing;
 
@@ -19,7 +20,17 @@ pub(super) const TOPICS: &[&str] = &[
     #[cfg(feature = "tls")]
     "tls",
     "environment",
+    "config",
+    "healthcheck",
+    "completions",
     "all",
+];
+
+/// The commands: how each is called, what behind it, and what it does.
+pub(super) const COMMANDS: &[(&str, &str, &str)] = &[
+    ("healthcheck", "[URL]", "ask a server whether it is up"),
+    ("completions", "bash|zsh|fish", "print what completes options and their values"),
+    ("help", "[TOPIC]", "the same as --help"),
 ];
 
 /// The topics of options with words of their own, most of which not every build has.
@@ -105,7 +116,7 @@ SIGQUIT always ends it at once.
 /// Every status that the program ends with.
 pub(super) const EXITS: &[(&str, &str)] = &[
     ("0", "after SIGTERM, SIGINT or SIGHUP, and after printing what was asked for"),
-    ("1", "if standard output cannot be written to"),
+    ("1", "if standard output cannot be written to, or a health check fails"),
     ("2", "if an option is wrong, an address cannot be listened on, or serving fails"),
     ("130, 143", "after a second signal: 128 and its number"),
 ];
@@ -121,6 +132,45 @@ PORT=N alone listens on 0.0.0.0:N.
 
 The soft limit of descriptors is raised to the hard one (ulimit -Hn), and there
 is a warning if that does not do for --max-connections.
+";
+
+pub(super) const CONFIG: &str = "\
+--config FILE, or BAREWS_CONFIG, names a file of lines as they could stand in
+the environment, such as BAREWS_MAX_MESSAGE=1M. An argument comes before the
+environment, and that before the file. A line that begins with # is a comment.
+Quotes around a whole value are taken off, which systemd (EnvironmentFile=) and
+shells do too, but not docker run --env-file: leave them away, no value needs
+them. Of two lines with one name the last counts. A line that is anything else,
+or a name that is no option's, is an error.
+
+A password, as in BAREWS_BACKPLANE, is best kept in a file that only the server
+can read.
+";
+
+pub(super) const HEALTHCHECK: &str = "\
+barews healthcheck [OPTION...] [URL] ends with 0 if the server is up: if GET
+/healthz is answered with 200. Else, or if that takes more than 3 seconds, it
+ends with 1 and a line on standard error, and if asked wrongly with 2. It is
+for containers without curl.
+
+URL is http://HOST:PORT/PATH, https://... or unix:PATH; without PATH it is
+/healthz. Without a URL it is that of the server which the options here, the
+environment and --config would start: on --admin, if there is one, for it
+answers when there is no place left; or on the first address, or 127.0.0.1:9001.
+Arguments of a server that runs are not known to it.
+
+https:// takes any certificate: this asks whether a server lives, not who it is.
+";
+
+pub(super) const COMPLETIONS: &str = "\
+barews completions SHELL prints what has the Tab key complete options, their
+values, topics and files:
+
+  bash  barews completions bash > /etc/bash_completion.d/barews
+  zsh   barews completions zsh > /usr/share/zsh/vendor-completions/_barews
+  fish  barews completions fish > ~/.config/fish/completions/barews.fish
+
+or for one session of bash: source <(barews completions bash)
 ";
 
 /// What there is for those who run a server.
@@ -200,13 +250,17 @@ pub fn text(topic: Option<&str>) -> Result<String, String> {
             format!("Deadlines, each for a whole step:\n\n{}\n{UNITS}", list(Topic::Timeouts))
         }
         Some("environment") => format!("{ENVIRONMENT}\n{SIGNALS}"),
+        Some("config") => CONFIG.to_owned(),
+        Some("healthcheck") => HEALTHCHECK.to_owned(),
+        Some("completions") => COMPLETIONS.to_owned(),
         Some("all") => {
             let options = [Topic::Main, Topic::Limits, Topic::Timeouts].map(list).concat();
             let (addresses, paths) = (addresses(), listing::all());
             let features: String =
                 FEATURES.iter().map(|feature| format!("\n{}", on_feature(feature))).collect();
             format!(
-                "Options:\n\n{options}\n{UNITS}{features}\n{addresses}\n{paths}\n{ENVIRONMENT}\n{SIGNALS}"
+                "Options:\n\n{options}\n{UNITS}{features}\n{addresses}\n{paths}\n{ENVIRONMENT}\n{CONFIG}\n{SIGNALS}\n\
+                 {HEALTHCHECK}\n{COMPLETIONS}"
             )
         }
         Some(other) => {
@@ -227,7 +281,11 @@ fn on_feature(feature: &Feature) -> String {
 fn no_topic(name: &str) -> String {
     match lacking(name) {
         Some(feature) => without(&format!("--{name}"), feature),
-        None => format!("there is no help on {name}, but on {}", TOPICS.join(", ")),
+        None => {
+            let nearest = nearest(name, TOPICS.iter().copied());
+            let topics = nearest.map_or_else(|| TOPICS.join(", "), str::to_owned);
+            format!("there is no help on {name}, but on {topics}")
+        }
     }
 }
 
@@ -237,13 +295,16 @@ fn main() -> String {
     // The names alone; the topics have the rest.
     let names = wrap(2, listing::names(false).into_iter(), "  ");
     let plain = listing::names(true).join("  ");
+    let commands: Vec<_> =
+        COMMANDS.iter().map(|(name, args, _)| format!("{name} {args}")).collect();
+    let commands = commands.join(" | ");
     format!(
         "barews {}: a strict WebSocket (RFC 6455) endpoint to test clients against\n\n\
-         Usage: barews [OPTION...] [ADDR...]        ADDR is the same as --listen ADDR\n\n\
+         Usage: barews [OPTION...] [ADDR...]        ADDR is the same as --listen ADDR\n       \
+         barews {commands}\n\n\
          {}  \
          -h, --help [TOPIC]        {topics}\n  \
-         --man                     the manual page, for man -l -\n  \
-         -V, --version             the version\n\n\
+         --man, -V, --version      the manual page, for man -l -; the version\n\n\
          WebSocket paths, with values behind them (others echo):\n{names}\nPlain HTTP: {plain}\n",
         env!("CARGO_PKG_VERSION"),
         list(Topic::Main),

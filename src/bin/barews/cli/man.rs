@@ -1,7 +1,8 @@
 //! The manual page, made of the same tables as the help.
 
 use super::help::{
-    ADDRESSES, ENVIRONMENT, EXITS, FEATURES, LISTENING, SIGNALS, TOPICS, UNITS, option,
+    ADDRESSES, COMMANDS, COMPLETIONS, CONFIG, ENVIRONMENT, EXITS, FEATURES, HEALTHCHECK, LISTENING,
+    SIGNALS, TOPICS, UNITS, option,
 };
 use super::settings::{SETTINGS, Topic};
 use crate::routes::route::{Group, Path, paths};
@@ -17,6 +18,10 @@ pub fn man() -> String {
          .PP\nEach \\fIADDR\\fR is a place to listen, as in \\fB\\-\\-listen\\fR.\n",
         env!("CARGO_PKG_VERSION"),
     );
+    page += ".SH COMMANDS\n";
+    for (name, args, does) in COMMANDS {
+        item(&mut page, &format!("{name} {args}"), does);
+    }
     options(&mut page, "OPTIONS", Topic::Main);
     item(&mut page, "-h, --help [TOPIC]", &format!("print help; on {}", TOPICS.join(", ")));
     item(&mut page, "--man", "print this page");
@@ -39,7 +44,10 @@ pub fn man() -> String {
         paths().filter(|path| path.group == group).for_each(|path| about(&mut page, path));
     }
     page += &format!(".SH ENVIRONMENT\n{}", paragraphs(ENVIRONMENT));
+    page += &format!(".SH CONFIGURATION FILE\n{}", paragraphs(CONFIG));
     page += &format!(".SH SIGNALS\n{}", paragraphs(SIGNALS));
+    page += &format!(".SH HEALTH CHECK\n{}", paragraphs(HEALTHCHECK));
+    page += &format!(".SH COMPLETIONS\n.nf\n{}.fi\n", roff(COMPLETIONS));
     page += ".SH EXIT STATUS\n";
     for (status, means) in EXITS {
         item(&mut page, status, means);
@@ -124,6 +132,7 @@ mod tests {
             ".SH NAME\n",
             ".SH SYNOPSIS\n",
             ".SH DESCRIPTION\n",
+            ".SH COMMANDS\n",
             ".SH OPTIONS\n",
             "\\-\\-listen",
             "\\-\\-help",
@@ -145,7 +154,10 @@ mod tests {
             ".SH ADDRESSES\nADDR",
             ".SH PATHS\n",
             ".SH ENVIRONMENT\n",
+            ".SH CONFIGURATION FILE\n",
             ".SH SIGNALS\n",
+            ".SH HEALTH CHECK\n",
+            ".SH COMPLETIONS\n",
             ".SH EXIT STATUS\n",
         ] {
             rest = rest.split_once(part).unwrap_or_else(|| panic!("{part} in:\n{rest}")).1;

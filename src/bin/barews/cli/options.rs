@@ -1,5 +1,6 @@
 //! How to serve, as the command line and the environment say.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use barews::Config;
@@ -47,6 +48,8 @@ pub struct Options {
     /// How long a shutdown waits for connections to close.
     pub grace: Duration,
     pub log: Format,
+    /// Where more options stand.
+    pub config_file: Option<PathBuf>,
     pub behaviour: Behaviour,
     /// What was ignored.
     pub warnings: Vec<String>,
@@ -87,6 +90,7 @@ impl Default for Options {
             drain: Duration::ZERO,
             grace: Duration::from_secs(3),
             log: Format::Text,
+            config_file: None,
             behaviour: Behaviour::default(),
             warnings: Vec::new(),
         }

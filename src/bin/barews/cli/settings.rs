@@ -93,8 +93,8 @@ pub const SETTINGS: &[Setting] = &[
         values::flag => behaviour.show_credentials),
     setting!(Main, "--faults", "", "serve /handshake, /invalid, which break the protocol",
         values::flag => behaviour.faults),
-    setting!(Main, "--grace", "TIME", "for connections to close, once told to stop [3s]",
-        values::time => grace),
+    setting!(Main, "--config", "FILE", "options as in the environment, one a line",
+        values::file => config_file),
     setting!(Limits, "--max-connections", "N", "open at once, then 503 [8192]",
         values::count => config.limits.max_connections),
     setting!(Limits, "--max-connections-per-ip", "N", "of these from one address [8192]",
@@ -127,6 +127,8 @@ pub const SETTINGS: &[Setting] = &[
         values::timeout => config.timeouts.write),
     setting!(Timeouts, "--close-timeout", "TIME", "for the end of a connection [2s]",
         values::timeout => config.timeouts.close),
+    setting!(Timeouts, "--grace", "TIME", "for all of them, once told to stop [3s]",
+        values::time => grace),
     setting!(
         Admin,
         "--admin",
@@ -232,7 +234,19 @@ impl Setting {
         if self.topic == Topic::Deflate {
             options.deflate_settings.push(self.name);
         }
-        (self.set)(options, text).map_err(|wrong| format!("{source}: {wrong}"))
+        (self.set)(options, text).map_err(|wrong| {
+            let near = hint::nearest(text, self.choices().iter().copied());
+            let near = near.map_or(String::new(), |near| format!("; perhaps {near}"));
+            format!("{source}: {wrong}{near}")
+        })
+    }
+
+    /// All values that there are, where they are few.
+    pub fn choices(&self) -> &'static [&'static str] {
+        match self.value {
+            "FORMAT" => &["text", "json", "off"],
+            _ => &[],
+        }
     }
 }
 

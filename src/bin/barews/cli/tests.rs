@@ -52,6 +52,8 @@ fn other_than_default(setting: &Setting) -> &'static str {
         (_, "SIZE") => "77K",
         (_, "ADDR") => "a:7",
         (_, "FORMAT") => "json",
+        // It is read.
+        ("--config", _) => "/dev/null",
         (_, "ORIGIN") => "https://a",
         (_, "BITS") => "11",
         (_, "URL") => "redis://a",

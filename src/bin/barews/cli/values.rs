@@ -1,6 +1,5 @@
 //! The values of options. An error says what would be right.
 
-#[cfg(feature = "tls")]
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -76,7 +75,6 @@ fn small(text: &str, least: u8, most: u8) -> Option<u8> {
     units::number(text)?.try_into().ok().filter(|number| (least..=most).contains(number))
 }
 
-#[cfg(feature = "tls")]
 pub fn file(text: &str) -> Result<Option<PathBuf>, &'static str> {
     if text.is_empty() { Err("the name of a file") } else { Ok(Some(text.into())) }
 }

@@ -61,6 +61,13 @@ const RIGHT: &str = match cfg!(unix) {
     false => "HOST:PORT or :PORT",
 };
 
+/// Where a server listens that was not told where.
+impl Default for Address {
+    fn default() -> Self {
+        Self::Tcp("127.0.0.1:9001".to_owned())
+    }
+}
+
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

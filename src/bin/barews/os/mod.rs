@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! address ── listen ──> listeners, a socket_file      signals ──> shutdown
-//! socket_activation ──> listeners                     allocator, descriptors: at the start
+//! socket_activation ──> listeners ── reach ──> URLs   allocator, descriptors: at the start
 //! ```
 //!
 //! Each call into the C library that std does not have, but links already, is in one of these files,
@@ -26,3 +26,5 @@ mod other;
 pub use other::{descriptors, signals, socket, socket_activation, socket_file};
 pub mod address;
 pub mod listen;
+pub mod reach;
+pub mod connect;

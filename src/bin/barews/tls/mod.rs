@@ -5,6 +5,7 @@
 //!                SIGHUP ── reload ──────┘ ↑
 //! --tls-self-signed ── made anew ─────────┘──> standard output, /cert.pem
 //!     der, certificate: what a certificate says, for the log and the metrics
+//!     unverified: the client's side, for the health check
 //!     agreed: what a connection has agreed on, and why others failed
 //! ```
 //!
@@ -18,6 +19,7 @@ mod files;
 mod identity;
 mod reload;
 mod self_signed;
+mod unverified;
 
 use std::io;
 use std::path::PathBuf;
@@ -32,6 +34,7 @@ use barews::{Listener, Server};
 
 use certificate::Description;
 pub use identity::Identity;
+pub use unverified::unverified;
 
 use crate::log::Log;
 use crate::os::address::Address;
@@ -71,6 +74,11 @@ enum Source {
 pub type Family = (&'static str, &'static str, &'static str, Vec<(&'static str, u64)>);
 
 impl TlsOptions {
+    /// Whether the server is to speak it.
+    pub fn is_on(&self) -> bool {
+        self.is_reloadable() || self.self_signed.is_some()
+    }
+
     /// Whether there are files to be read again.
     pub fn is_reloadable(&self) -> bool {
         self.cert.is_some() || self.key.is_some()
