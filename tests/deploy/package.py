@@ -1,0 +1,114 @@
+"""Judges the Debian package, and does with it what its owner would: install, use, configure, upgrade, purge.
+
+The machine is a copy of this one (tests/documents/machine.py), with systemd as its first process, so what the
+package's scripts do to services is done for real, and nothing of it stays.
+"""
+
+import subprocess
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "documents"))
+from machine import Machine  # noqa: E402
+
+# What lintian says is meant to be so.
+MEANT = {
+    # Debian closes a bug with a first version. This is no package of Debian's.
+    "initial-upload-closes-no-bugs",
+}
+CONTENTS = {
+    "/etc/default/barews",
+    "/lib/systemd/system/barews.service",
+    "/lib/systemd/system/barews.socket",
+    "/usr/bin/barews",
+    "/usr/share/bash-completion/completions/barews",
+    "/usr/share/doc/barews/changelog.Debian.gz",
+    "/usr/share/doc/barews/changelog.gz",
+    "/usr/share/doc/barews/copyright",
+    "/usr/share/fish/vendor_completions.d/barews.fish",
+    "/usr/share/man/man1/barews.1.gz",
+    "/usr/share/zsh/vendor-completions/_barews",
+}
+
+
+def say(text):
+    print(f"package: {text}", flush=True)
+
+
+def judge(package):
+    """lintian's verdict, and what is in the package."""
+    told = subprocess.run(["lintian", "--allow-root", "--tag-display-limit", "0", package], check=False, stdout=subprocess.PIPE, text=True).stdout
+    against = [line for line in told.splitlines() if line[:2] in ("E:", "W:") and line.split()[2] not in MEANT]
+    assert not against, "\n".join(against)
+    listed = subprocess.check_output(["dpkg-deb", "--contents", package], text=True).splitlines()
+    files = {line.split()[5][1:] for line in listed if not line.startswith("d")}
+    assert files == CONTENTS, files ^ CONTENTS
+    say(f"{Path(package).stat().st_size:,} bytes; lintian has no error and no warning")
+
+
+class Installed:
+    """The package on a machine."""
+
+    def __init__(self, machine, package):
+        self.machine = machine
+        self.package = package
+
+    def do(self, command, status=0):
+        result = self.machine.run(command, timeout=120)
+        assert result.status == status, f"{command}\nended with {result.status}:\n{result.text}"
+        return result.text
+
+    def installs(self):
+        self.do(f"dpkg --install {self.package}")
+        self.do("systemctl is-active barews.socket barews.service && systemctl is-enabled barews.socket barews.service")
+        assert self.do("curl --silent --fail --max-time 10 http://127.0.0.1:9001/healthz") == "ok\n"
+        # The service has the listener from systemd, whoever of the two was started first.
+        shown = self.do("systemctl show --property TriggeredBy barews.service; ss -Hltnp 'sport = :9001'")
+        assert '"systemd"' in shown and '"barews"' in shown, shown
+        self.do("barews healthcheck")
+        say("installed, both units run, and it answers")
+
+    def helps(self):
+        told = self.do("man barews | col -b")
+        assert "NAME" in told and "--max-message" in told, told[:500]
+        self.do("man --warnings=w barews >/dev/null")
+        self.do("bash -c '. /usr/share/bash-completion/bash_completion; _completion_loader barews; complete -p barews'")
+        self.do("zsh -fc 'autoload -Uz compinit; compinit -D; [[ ${_comps[barews]} == _barews ]]'")
+        assert "--max-message" in self.do("fish --no-config -c 'complete -C \"barews --max-m\"'")
+        say("the manual can be read, and bash, zsh and fish find their completions")
+
+    def is_configured(self):
+        """/etc/default/barews is the owner's: it is applied by a restart, and an upgrade leaves it alone."""
+        self.do("echo BAREWS_MAX_MESSAGE=1K >> /etc/default/barews && systemctl restart barews.service")
+        metric = "curl --silent http://127.0.0.1:9001/healthz"
+        assert self.do(metric) == "ok\n"
+        environment = "tr '\\0' '\\n' < /proc/$(systemctl show --value --property MainPID barews.service)/environ"
+        assert "BAREWS_MAX_MESSAGE=1K" in self.do(environment)
+        before = self.do("systemctl show --value --property MainPID barews.service")
+        self.do(f"dpkg --install {self.package}")
+        self.do("grep -qx BAREWS_MAX_MESSAGE=1K /etc/default/barews && systemctl is-active barews.service")
+        assert self.do("systemctl show --value --property MainPID barews.service") != before
+        say("an upgrade restarts it, with its owner's options")
+
+    def goes(self):
+        self.do("dpkg --remove barews && test -e /etc/default/barews && ! test -e /usr/bin/barews")
+        self.do("systemctl is-active barews.service barews.socket", status=3)
+        self.do("dpkg --purge barews && ! test -e /etc/default/barews && ! test -e /lib/systemd/system/barews.service")
+        left = self.do("find /etc /var/lib/systemd -name '*barews*'")
+        assert left == "", left
+        say("removed it is stopped, purged it leaves nothing")
+
+
+def main():
+    package = str(Path(sys.argv[1]).resolve())
+    judge(package)
+    with Machine() as machine:
+        installed = Installed(machine, package)
+        installed.installs()
+        installed.helps()
+        installed.is_configured()
+        installed.goes()
+
+
+if __name__ == "__main__":
+    main()
