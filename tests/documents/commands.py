@@ -43,7 +43,7 @@ IDLE = "an hour on an idle machine; figures.py compares the README with the repo
 
 HOW = {
     # The README, from its start.
-    (README, "cargo install --path . --features full"): How(
+    (README, "cargo install --locked --path . --features full"): How(
         then="cmp ${CARGO_HOME:-~/.cargo}/bin/barews target/release/barews", timeout=600),
     (README, "cargo install --locked websocat"): How(reason=QUICK),
     (README, "barews --faults 2> barews.log &"): How(fails=True),
@@ -55,7 +55,7 @@ HOW = {
     (README, "curl --silent --include --header 'Connection: Upgrade' --header 'Upgrade: websocket' \\"): How(before=SERVER),
     (README, "cat > /etc/nginx/conf.d/barews.conf <<'END'"): How(
         before=SERVER, then="systemctl stop nginx && rm /etc/nginx/conf.d/barews.conf"),
-    (README, "curl --silent http://127.0.0.1:9001/metrics | grep barews_connections"): How(before=SERVER),
+    (README, "curl --silent http://127.0.0.1:9001/metrics | grep '^barews_connections'"): How(before=SERVER),
     (README, "barews --help paths"): How(),
     (README, "barews --help"): How(then="(($(barews --help | wc --lines) <= 24)) && (($(barews --help | wc --max-line-length) <= 80))"),
     (README, "barews --man | man -l -"): How(),
@@ -98,6 +98,11 @@ HOW = {
     (DEPLOY, "tests/operator/run"): How(ci="tests/operator/run"),
     (DEPLOY, "curl --silent --request POST 'http://127.0.0.1:9100/drain?over=1s'"): How(
         before=SERVER.replace("barews", "barews --admin 127.0.0.1:9100", 1), then=HEALTH.format("http://127.0.0.1:9001")),
+    (DEPLOY, "barews --drain 30s"): How(
+        # The second signal ends the drain, or this would take its time.
+        before="barews --drain 30s 2> /tmp/drain.log & sleep 1; kill %1; sleep 0.3",
+        instead="curl --silent --output /dev/null --write-out '%{http_code}' http://127.0.0.1:9001/healthz | grep 503",
+        then="kill %1; wait %1"),
     (DEPLOY, "install barews /usr/local/bin/"): How(
         before=SYSTEMD, then=f"{RUNNING} && man /usr/local/share/man/man1/barews.1 | grep -q NAME"),
     (DEPLOY, "journalctl -u barews"): How(
