@@ -12,6 +12,8 @@ import tempfile
 import time
 from pathlib import Path
 
+# What was built for another profile would be built again.
+PROFILE = ("CARGO_PROFILE_RELEASE_LTO", "CARGO_PROFILE_RELEASE_CODEGEN_UNITS")
 REPO = Path(__file__).resolve().parents[2]
 
 BOOT = r"""
@@ -92,12 +94,10 @@ class Machine:
         variables = {
             "PATH": f"/usr/local/bin:{os.environ['PATH']}:/usr/sbin:/sbin",
             "HOME": home, "LANG": "C.UTF-8", "TERM": "dumb", "USER": "root", "MANPAGER": "cat",
-            # The machine has no network and no browser, and links need not be the best.
+            # The machine has no network and no browser.
             "CARGO_NET_OFFLINE": "true", "BROWSER": "true", "CARGO_TERM_QUIET": "true",
-            "CARGO_PROFILE_RELEASE_LTO": os.environ.get("CARGO_PROFILE_RELEASE_LTO", "off"),
-            "CARGO_PROFILE_RELEASE_CODEGEN_UNITS": "16",
         }
-        for name in ("CARGO_HOME", "RUSTUP_HOME", "RUSTUP_TOOLCHAIN"):
+        for name in ("CARGO_HOME", "RUSTUP_HOME", "RUSTUP_TOOLCHAIN", *PROFILE):
             if name in os.environ:
                 variables[name] = os.environ[name]
         variables |= environment or {}
