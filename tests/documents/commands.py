@@ -125,9 +125,10 @@ old=$(journalctl --unit barews --output cat | wc --lines)
     curl --silent --cacert /tmp/lineage/fullchain.pem https://localhost:9001/healthz | grep ok && break
 done
 ((i < 50))"""),
-    (DEPLOY, "systemctl reload barews"): How(then="systemctl is-active barews"),
+    (DEPLOY, "systemctl reload barews"): How(
+        then="systemctl is-active barews && systemctl stop barews.socket barews.service"),
     (DEPLOY, "kill -HUP"): How(
-        before=f"cd /tmp && {CERTIFICATE}\nsystemctl stop barews.socket barews.service\n"
+        before=f"cd /tmp && {CERTIFICATE}\n"
         "barews --tls-cert fullchain.pem --tls-key privkey.pem 2> /tmp/log & until grep -qs listening /tmp/log; do sleep 0.1; done",
         instead="kill -HUP %1", then="until grep -i certificate /tmp/log; do sleep 0.1; done; kill -0 %1"),
     (DEPLOY, "umask 007"): How(instead="umask 007; barews --listen unix:/tmp/umask.sock",
@@ -146,6 +147,14 @@ done
         beside="! echo hello | websocat ws://127.0.0.1:9001/handshake/wrong-accept && " + HEALTH.format("http://127.0.0.1:9001")),
     (FAULTS, "tests/reactions/run"): How(ci="tests/reactions/run"),
     (FAULTS, "curl -i"): How(before=SERVER, instead="curl -i http://127.0.0.1:9001/status/429 | grep ' 429 '"),
+
+    # The help, and the manual with the same texts; tests/endpoint has real shells complete with these.
+    (HELP, "barews completions bash > /etc/bash_completion.d/barews"): How(
+        before="mkdir -p /etc/bash_completion.d", then="bash -n /etc/bash_completion.d/barews"),
+    (HELP, "barews completions zsh > /usr/share/zsh/vendor-completions/_barews"): How(
+        before="mkdir -p /usr/share/zsh/vendor-completions", then="grep -q max-message /usr/share/zsh/vendor-completions/_barews"),
+    (HELP, "barews completions fish > ~/.config/fish/completions/barews.fish"): How(
+        before="mkdir -p ~/.config/fish/completions", then="grep -q max-message ~/.config/fish/completions/barews.fish"),
 
     # For those who work on it.
     (CONTRIBUTING, "cargo test"): How(ci="cargo test"),

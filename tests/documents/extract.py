@@ -13,6 +13,8 @@ from machine import REPO
 
 PROGRAMS = """apt-get barews benches/compare cargo cat chroot cp curl docker echo install journalctl kill man mkdir
 nginx printf promtool python3 rustup sysctl systemctl systemd-analyze ulimit umask websocat set""".split()
+# Of these, ones that sentences start with.
+WORDS = ("cat", "echo", "install", "kill", "man", "set")
 VARIABLE = re.compile(r"[A-Z_]+=(\"[^\"]*\"|'[^']*'|\S)*\s+")
 
 
@@ -64,12 +66,11 @@ def is_command(code):
 
 
 def help_commands(document, text):
-    """The commands of `--help` and of the manual: lines that are set in, and start with a program."""
+    """The commands of `--help` and of the manual: columns of lines that are set in, two spaces apart."""
     for line in text.splitlines():
-        # A column of options ends where two spaces are; a command has single ones.
-        match = re.match(r"\s{2,}(?:\$ )?(\S.*?)(?:\s{2,}.*)?$", line)
-        if match and is_command(match[1]) and match[1].split()[0] not in ("cat", "set", "echo", "man", "install", "kill"):
-            yield Command(document, match[1])
+        for column in re.split(r"\s{2,}", line.strip()) if line.startswith("  ") else []:
+            if is_command(column) and column.split()[0] not in WORDS:
+                yield Command(document, column)
 
 
 def matches(shown, printed):
