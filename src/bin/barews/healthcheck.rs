@@ -57,9 +57,9 @@ pub fn run(url: Option<&str>, options: &Options) -> ExitCode {
         let _ = sender.send(target.ask());
     });
     let answer = match asking {
-        Ok(_) => answers.recv_timeout(TIMEOUT).unwrap_or_else(|_| {
-            Err(format!("no answer within {} seconds", TIMEOUT.as_secs()))
-        }),
+        Ok(_) => answers
+            .recv_timeout(TIMEOUT)
+            .unwrap_or_else(|_| Err(format!("no answer within {} seconds", TIMEOUT.as_secs()))),
         Err(error) => Err(format!("cannot start a thread: {error}")),
     };
     match answer {
@@ -218,7 +218,10 @@ mod tests {
             "ws://a:1",
             "http://\r\n",
         ] {
-            assert!(Target::parse(wrong, false).is_err_and(|told| told.ends_with(RIGHT)), "{wrong}");
+            assert!(
+                Target::parse(wrong, false).is_err_and(|told| told.ends_with(RIGHT)),
+                "{wrong}"
+            );
         }
         assert!(Target::parse("a:0", false).is_err_and(|told| told.contains("any free one")));
     }

@@ -77,10 +77,8 @@ fn bash() -> String {
             cases += &format!("        {}) words='{}' ;;\n", setting.name, choices.join(" "));
         }
     }
-    let (files, any) = (
-        named(|value| matches!(value, Value::File)),
-        named(|value| matches!(value, Value::Any)),
-    );
+    let (files, any) =
+        (named(|value| matches!(value, Value::File)), named(|value| matches!(value, Value::Any)));
     format!(
         r#"# Completions of barews for bash, made by: barews completions bash
 _barews() {{
@@ -136,7 +134,8 @@ fn zsh() -> String {
         options += &format!("        '{}'\n", in_quotes(&spec));
     }
     for (short, long, does) in OTHERS {
-        let value = if long == "--help" { format!("::TOPIC:({})", topics()) } else { String::new() };
+        let value =
+            if long == "--help" { format!("::TOPIC:({})", topics()) } else { String::new() };
         for name in [short, long].into_iter().filter(|name| !name.is_empty()) {
             options += &format!("        '(- *){name}{}{value}'\n", in_brackets(does));
         }

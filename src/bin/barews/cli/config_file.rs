@@ -62,7 +62,8 @@ impl ConfigFile {
             let (name, value) =
                 line.split_once('=').ok_or_else(|| wrong("this is not NAME=VALUE".to_owned()))?;
             check(name).map_err(wrong)?;
-            let value = unquoted(value).map_err(|what| wrong(format!("{name}: {what}")))?.to_owned();
+            let value =
+                unquoted(value).map_err(|what| wrong(format!("{name}: {what}")))?.to_owned();
             let source = format!("{place}: {name}");
             variables.push(Variable { name: name.to_owned(), value, source });
         }
@@ -141,7 +142,10 @@ mod tests {
         for (text, told) in [
             ("\nBAREWS_LOG", "a.conf:2: this is not NAME=VALUE"),
             ("MAX_MESSAGE=1M", "a.conf:1: there is no MAX_MESSAGE, but BAREWS_MAX_MESSAGE"),
-            ("BAREWS_MAX_MESAGE=1", "a.conf:1: there is no BAREWS_MAX_MESAGE, but BAREWS_MAX_MESSAGE"),
+            (
+                "BAREWS_MAX_MESAGE=1",
+                "a.conf:1: there is no BAREWS_MAX_MESAGE, but BAREWS_MAX_MESSAGE",
+            ),
             ("COLOUR=1", "a.conf:1: there is no COLOUR; see barews --help environment"),
             ("BAREWS_CONFIG=b", "a.conf:1: BAREWS_CONFIG names a file and cannot stand in one"),
             (
@@ -156,7 +160,10 @@ mod tests {
                 "BAREWS_LOG='o\\ff'",
                 "a.conf:1: BAREWS_LOG: quotes and backslashes within quotes are not read alike by all",
             ),
-            ("BAREWS_LOG=\"", "a.conf:1: BAREWS_LOG: the quote at its start is not closed at its end"),
+            (
+                "BAREWS_LOG=\"",
+                "a.conf:1: BAREWS_LOG: the quote at its start is not closed at its end",
+            ),
         ] {
             assert_eq!(wrong(text), told);
         }

@@ -1,3 +1,4 @@
+use super::settings::Setting;
 use super::*;
 #[cfg(feature = "deflate")]
 use barews::Deflate;
