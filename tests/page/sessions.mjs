@@ -128,7 +128,7 @@ check('a URL without a scheme goes where it says', async ({ page }) => {
     ['ftp://example.com', 'SyntaxError'], ['', 'TypeError'], ['javascript:alert(1)', 'TypeError'],
   ]) assert.equal(await where(text), href, text);
   await start(page, `${host}/echo`);
-  await says(entry(page, 'event', 0), new RegExp(`connected to ${ws}//${host}/echo `));
+  await says(entry(page, 'event', 0), new RegExp(`connected to ${ws}//${host}/echo\\b`));
   await press(page, 'Disconnect');
   await start(page, 'ftp://example.com');
   await says(entry(page, 'bad', 0), /ftp: is no WebSocket/);
