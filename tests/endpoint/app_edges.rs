@@ -359,7 +359,8 @@ fn edge_ac_json_lines_tell_both_sides() {
     let mut binary = Binary::start(&mut crate::common::command(&["--log=json", "127.0.0.1:0"]));
     let line = binary.line();
     let (_, addr) = line.split_once(r#""address":""#).expect(&line);
-    binary.addr = addr.trim_end_matches("\"}").parse().expect("an address");
+    let (addr, _) = addr.split_once('"').expect(&line);
+    binary.addr = addr.parse().expect("an address");
     let mut client = RawClient::connect(binary.addr);
     let request = r0().target("/close/4001?reason=enough").add("Origin: http://a");
     client.send(request.add("User-Agent: b").bytes());
