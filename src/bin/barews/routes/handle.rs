@@ -33,20 +33,18 @@ impl Paths {
         shared: &SessionShared,
         counters: &Arc<Counters>,
     ) -> End {
-        let route_is_by_hand = route.is_by_hand();
+        if route.is_by_hand() {
+            return self.handle_by_hand(route, conn, shared, counters);
+        }
         let result = match route {
             Route::Echo | Route::Subprotocol | Route::Limits(_) | Route::Auth(_) => {
                 echo::echo(&mut conn, counters)
             }
-            // Nobody gets here, since these are answered.
-            Route::Status(_) => Ok(()),
+            // Nobody gets here with these: they are answered, or by hand.
+            Route::Status(_) | Route::Slow(_) | Route::Handshake(..) | Route::Invalid(_) => Ok(()),
             Route::Headers => {
                 let text = headers::json(&conn, self.show_credentials);
                 echo::send_then_echo(&mut conn, counters, text)
-            }
-            Route::Close { code, reason, after, delay, reply } if route_is_by_hand => {
-                let plan = LateClose { code, reason, after, delay, reply };
-                return late_close::close(conn, self.by_hand(shared, counters), &plan);
             }
             Route::Close { code, reason, after, .. } => {
                 echo::close(&mut conn, counters, code, &reason, after.unwrap_or(0))
@@ -62,19 +60,38 @@ impl Paths {
             Route::Flood(len) => return stream::flood(conn, counters, len),
             Route::Drop(after) => return faults::abort(conn, counters, after, false),
             Route::Reset(after) => return faults::abort(conn, counters, after, true),
-            Route::Invalid(frame) => return faults::send_invalid(conn, frame),
-            Route::Slow(rate) => return slow::slow(conn, self.by_hand(shared, counters), rate),
-            Route::Handshake(fault, every) => {
-                shared.metrics.count_handshake_fault(fault.name());
-                let tell = tell_of_handshake(shared, conn.request(), fault);
-                return handshake::answer(conn, self.by_hand(shared, counters), fault, every, tell);
-            }
             Route::Stall => {
                 let (stop, timeouts) = (&shared.stop, &self.timeouts);
                 return stall::stall(conn, counters, stop, timeouts);
             }
         };
         End::of(&conn, result)
+    }
+
+    /// The same for one that speaks for itself. It is a call of its own, for what it takes of the stack
+    /// is more than an echo has to spare.
+    #[inline(never)]
+    fn handle_by_hand(
+        &self,
+        route: Route,
+        conn: Connection,
+        shared: &SessionShared,
+        counters: &Arc<Counters>,
+    ) -> End {
+        let context = self.by_hand(shared, counters);
+        match route {
+            Route::Close { code, reason, after, delay, reply } => {
+                late_close::close(conn, context, &LateClose { code, reason, after, delay, reply })
+            }
+            Route::Slow(rate) => slow::slow(conn, context, rate),
+            Route::Handshake(fault, every) => {
+                shared.metrics.count_handshake_fault(fault.name());
+                let tell = tell_of_handshake(shared, conn.request(), fault);
+                handshake::answer(conn, context, fault, every, tell)
+            }
+            Route::Invalid(frame) => faults::send_invalid(conn, frame),
+            _ => End { result: Ok(()), received: None },
+        }
     }
 
     /// For a path that speaks for itself.
