@@ -82,6 +82,7 @@ HOW = {
     # Deployment.
     (DEPLOY, "tests/deploy/run"): How(ci="tests/deploy/run"),
     (DEPLOY, "tests/deploy/static"): How(ci="tests/deploy/static"),
+    (DEPLOY, "tests/documents/run"): How(ci="tests/documents/run"),
     (DEPLOY, "apt-get install musl-tools # compiles the C of ring, for TLS"): How(
         timeout=900, then=f"ldd {STATIC} 2>&1 | grep -e 'statically linked' -e 'not a dynamic executable'"),
     (DEPLOY, "mkdir /srv/barews && cp target/x86_64-unknown-linux-musl/release/barews /srv/barews/"): How(beside=ECHO),

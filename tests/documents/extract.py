@@ -74,12 +74,19 @@ def help_commands(document, text):
 
 
 def matches(shown, printed):
-    """Whether this was printed. `…` stands for anything in a line, and for any lines if it has one to itself."""
-    printed = printed.replace("\r\n", "\n")
-    pattern = ""
-    for line in shown.rstrip("\n").split("\n"):
-        if line.strip() == "…":
-            pattern += r"(?:.*\n)*?"
-        else:
-            pattern += ".*?".join(re.escape(part) for part in line.rstrip().split("…")) + r"[ \t]*\n"
-    return re.fullmatch(pattern + r"\s*", printed.rstrip("\n") + "\n") is not None
+    """Whether this was printed. `…` stands for anything in a line, and for any lines if it has one to itself.
+
+    Lines on two connections may come in either order.
+    """
+    printed = printed.replace("\r\n", "\n").rstrip("\n").split("\n")
+    patterns = [".*".join(re.escape(part) for part in line.rstrip().split("…")) + r"[ \t]*"
+                for line in shown.rstrip("\n").split("\n")]
+    anything = ".*[ \\t]*"
+    left = list(printed)
+    for pattern in patterns:
+        if pattern != anything:
+            found = next((line for line in left if re.fullmatch(pattern, line)), None)
+            if found is None:
+                return False
+            left.remove(found)
+    return anything in patterns or not left
