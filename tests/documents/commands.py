@@ -88,7 +88,10 @@ HOW = {
     (DEPLOY, "mkdir /srv/barews && cp target/x86_64-unknown-linux-musl/release/barews /srv/barews/"): How(beside=ECHO),
     (DEPLOY, "docker build --file deploy/Dockerfile --tag barews ."): How(ci="tests/deploy/image"),
     (DEPLOY, "barews healthcheck"): How(before=SERVER),
-    (DEPLOY, "cargo deb --features full"): How(ci="tests/deploy/package"),
+    (DEPLOY, "tests/deploy/image"): How(ci="tests/deploy/image"),
+    (DEPLOY, "tests/deploy/package"): How(ci="tests/deploy/package"),
+    (DEPLOY, "cargo install --locked cargo-deb"): How(ci="tests/deploy/package"),
+    (DEPLOY, "deploy/debian/build"): How(ci="tests/deploy/package"),
     (DEPLOY, "echo BAREWS_MAX_MESSAGE=1M > /etc/barews.conf"): How(
         # No connection may have more than the server has.
         beside="[[ $(curl --silent --output /dev/null --write-out '%{http_code}' 'http://127.0.0.1:9001/limits?message=2M') == 400 ]]"),
