@@ -383,7 +383,7 @@ fn headers_and_the_log_tell_what_was_agreed_on() {
     let mut program = Binary::start(&mut command(&["--deflate", "--log=json", "127.0.0.1:0"]));
     let line = program.line();
     let (_, addr) = line.split_once(r#""address":""#).expect(&line);
-    program.addr = addr.strip_suffix("\"}").expect(&line).parse().unwrap();
+    program.addr = addr.split('"').next().unwrap().parse().unwrap();
     for (offers, fields) in [
         (OFFER, format!("\"extensions\":\"{agreed}\",\"deflate_declined\":null")),
         (

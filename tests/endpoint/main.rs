@@ -9,6 +9,9 @@ mod common;
 mod admin;
 /// What the paths, the log and the metrics do at their edges.
 mod app_edges;
+/// What has the Tab key complete options.
+#[cfg(unix)]
+mod completions;
 /// Compression, where the program was built with it.
 #[cfg(feature = "deflate")]
 mod deflate;
@@ -16,6 +19,8 @@ mod deflate;
 mod by_hand;
 /// The same on every kind of stream.
 mod by_hand_streams;
+/// Where it is, whether it is up, options in a file, typing errors.
+mod first_minute;
 /// Where the program meets the system.
 mod os_edges;
 /// The sockets that it meets there.
