@@ -3,6 +3,7 @@
 Without Docker the build stage's instructions, read from the file, are done in a Debian that debootstrap makes: the
 base image has no more than that, a C compiler and Rust, which is lent by this machine. The result then runs as the
 last stage says: alone in an empty root that is read-only, as process 1, as nobody, in a network of its own.
+(CARGO_PROFILE_RELEASE_... of this machine's environment are heeded there, or it would take twice as long.)
 """
 
 import ctypes
@@ -145,13 +146,16 @@ class ByHand:
         return self.last_stage()
 
     def base(self):
-        """What rust:1-slim-bookworm has."""
+        """What rust:1-slim-bookworm has. Debian's part of it is kept, for it takes as long as the rest."""
         release = BUILD.base.rsplit("-", 1)[1]
-        packages = "--include=ca-certificates,gcc,libc6-dev"
-        kept = Path("target/image/packages").resolve()
-        kept.mkdir(parents=True, exist_ok=True)
-        how = ["--variant=minbase", packages, f"--cache-dir={kept}"]
-        quietly(["debootstrap", *how, release, self.debian, MIRROR])
+        kept = Path(f"target/image/{release}")
+        if not kept.exists():
+            new = kept.with_suffix(".new")
+            shutil.rmtree(new, ignore_errors=True)
+            new.parent.mkdir(parents=True, exist_ok=True)
+            quietly(["debootstrap", "--variant=minbase", "--include=ca-certificates,gcc,libc6-dev", release, new, MIRROR])
+            new.rename(kept)
+        run("cp", "--archive", "--reflink=auto", kept, self.debian)
         for mounted in ("dev", "proc"):
             run("mount", "--rbind", f"/{mounted}", self.debian / mounted)
         for file in ("etc/resolv.conf", "etc/hosts"):

@@ -15,11 +15,13 @@ from machine import Machine  # noqa: E402
 MEANT = {
     # Debian closes a bug with a first version. This is no package of Debian's.
     "initial-upload-closes-no-bugs",
+    # It wants a year, and LICENSE-MIT has none.
+    "copyright-without-copyright-notice",
 }
 CONTENTS = {
     "/etc/default/barews",
-    "/lib/systemd/system/barews.service",
-    "/lib/systemd/system/barews.socket",
+    "/usr/lib/systemd/system/barews.service",
+    "/usr/lib/systemd/system/barews.socket",
     "/usr/bin/barews",
     "/usr/share/bash-completion/completions/barews",
     "/usr/share/doc/barews/changelog.Debian.gz",
@@ -93,7 +95,7 @@ class Installed:
     def goes(self):
         self.do("dpkg --remove barews && test -e /etc/default/barews && ! test -e /usr/bin/barews")
         self.do("systemctl is-active barews.service barews.socket", status=3)
-        self.do("dpkg --purge barews && ! test -e /etc/default/barews && ! test -e /lib/systemd/system/barews.service")
+        self.do("dpkg --purge barews && ! test -e /etc/default/barews && ! test -e /usr/lib/systemd/system/barews.service")
         left = self.do("find /etc /var/lib/systemd -name '*barews*'")
         assert left == "", left
         say("removed it is stopped, purged it leaves nothing")
