@@ -302,3 +302,40 @@ fn the_protocol_holds_all_the_same() {
         client.expect_eof();
     }
 }
+
+/// What is off is no time that a clock would overflow with.
+#[test]
+fn timeouts_that_are_off() {
+    let mut options = vec!["--faults"];
+    for name in ["--close-timeout", "--idle-timeout", "--ping-after", "--write-timeout"] {
+        options.extend([name, "off"]);
+    }
+    let mut binary = Binary::serve(&options);
+    for target in ["/slow/100000", "/close/1000?delay=60000", "/handshake/slow?every=0", "/stall"] {
+        let mut client = RawClient::connect(binary.addr);
+        client.send(r0().target(target).bytes());
+        client.read_bytes(right().len());
+        if target == "/stall" {
+            drop(client);
+            continue;
+        }
+        client.send(frame(TEXT, "a"));
+        client.expect(&Frame::text("a"));
+        if !target.starts_with("/close") {
+            client.send(close(3000, ""));
+            client.expect(&Frame::close(3000, ""));
+            client.expect_eof();
+        }
+        drop(client);
+        let path = target.split('?').next().unwrap();
+        let line = binary.line_with(&format!("{path}: "));
+        assert!(!line.contains("panicked"), "{line}");
+    }
+    let mut client = open(&binary, "/close/4000?delay=1");
+    client.expect(&Frame::close(4000, ""));
+    client.send(close(4000, ""));
+    client.expect_eof();
+    drop(client);
+    let line = binary.line_with("/close/4000: ");
+    assert!(line.ends_with("closed 4000 \"\", answered 4000 \"\""), "{line}");
+}

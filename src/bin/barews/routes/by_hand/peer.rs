@@ -17,6 +17,9 @@ use crate::session::{self, SHUTDOWN, StopFlag};
 /// The longest that it is not looked whether the server is to stop.
 const STOP_INTERVAL: Duration = Duration::from_millis(500);
 
+/// In place of a timeout that is off: clocks have an end.
+const LONGEST_WAIT: Duration = Duration::from_secs(86_400);
+
 /// How much is read at once, in bytes.
 const MAX_READ: usize = 16 << 10;
 
@@ -112,7 +115,7 @@ impl<'a> Peer<'a> {
     /// Reads at most so much once there is nothing left of what was read before; `None` if
     /// something came.
     pub fn read(&mut self, due: Option<Instant>, most: usize) -> Result<Option<Heard>, Error> {
-        let idle = self.heard + self.context.timeouts.idle_timeout.min(Duration::from_secs(86_400));
+        let idle = self.heard + self.context.timeouts.idle_timeout.min(LONGEST_WAIT);
         loop {
             let now = Instant::now();
             if !self.told_to_stop && self.context.stop.is_set() {
@@ -302,7 +305,7 @@ impl<'a> Peer<'a> {
 
     /// Our Close is out: waits for the client's, as long as the closing handshake may take.
     pub fn wait_for_close(&mut self) -> Result<Option<CloseFrame>, Error> {
-        let due = Instant::now() + self.context.timeouts.close;
+        let due = Instant::now() + self.context.timeouts.close.min(LONGEST_WAIT);
         loop {
             match self.next(Some(due))? {
                 Heard::Close(frame) => {
@@ -328,7 +331,7 @@ impl<'a> Peer<'a> {
     /// Ends our side, and waits for the client to end its own (§7.1.1).
     pub fn end(&mut self) {
         self.raw.shutdown(Shutdown::Write);
-        let due = Instant::now() + self.context.timeouts.close;
+        let due = Instant::now() + self.context.timeouts.close.min(LONGEST_WAIT);
         self.raw.set_read_timeout(Some(self.context.timeouts.close));
         let mut sink = [0; 2048];
         while Instant::now() < due && matches!(self.raw.read(&mut sink), Ok(1..)) {}
