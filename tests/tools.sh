@@ -48,3 +48,13 @@ runtimes_install() {
 find_chromium() {
     command -v chromium || command -v chromium-browser || command -v google-chrome
 }
+
+# Installs what the documents use as a client, and prints where. Not optimised, and without TLS, which no
+# command of theirs needs, it is built within a minute.
+websocat_install() {
+    local root=$PWD/target/websocat
+    [[ $("$root/bin/websocat" --version 2>/dev/null) == "websocat 1.14.1" ]] ||
+        cargo install --locked --debug --quiet --root "$root" --target-dir "$root/build" \
+            --no-default-features websocat@1.14.1
+    printf '%s\n' "$root/bin/websocat"
+}
