@@ -3,6 +3,7 @@ use super::*;
 #[cfg(feature = "deflate")]
 use barews::Deflate;
 use barews::{Config, Limits, Timeouts};
+use settings::Setting;
 #[cfg(feature = "deflate")]
 use settings::Topic;
 use std::time::Duration;
