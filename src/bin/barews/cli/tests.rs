@@ -3,7 +3,6 @@ use super::*;
 #[cfg(feature = "deflate")]
 use barews::Deflate;
 use barews::{Config, Limits, Timeouts};
-use settings::Setting;
 #[cfg(feature = "deflate")]
 use settings::Topic;
 use std::time::Duration;
