@@ -176,6 +176,7 @@ fn options_in_a_file() {
         ("BAREWS_LOG=jsn", "1: BAREWS_LOG: \"jsn\" is not text, json or off; perhaps json"),
         ("\n\nPORT=x", "3: PORT: \"x\" is not a port, a number up to 65535"),
         ("secret", "1: this is not NAME=VALUE"),
+        ("\u{1b}[2J=1", r"1: there is no \u{1b}[2J; see barews --help environment"),
     ] {
         std::fs::write(config, text).expect("write");
         let (status, error) = ended(&["--config", config], &[]);

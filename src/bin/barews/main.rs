@@ -64,7 +64,8 @@ fn main() -> ExitCode {
 }
 
 fn fail(wrong: &str) -> ExitCode {
-    log::log_error(wrong);
+    // An argument, or a name in a file, may have anything in it.
+    log::log_error(&log::escape::line(wrong));
     ExitCode::from(2)
 }
 

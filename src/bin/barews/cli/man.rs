@@ -13,6 +13,9 @@ pub fn man() -> String {
         ".TH BAREWS 1 \"\" \"barews {}\" \"User Commands\"\n\
          .SH NAME\nbarews \\- a strict WebSocket endpoint to test clients against\n\
          .SH SYNOPSIS\n.B barews\n[\\fIOPTION\\fR...] [\\fIADDR\\fR...]\n\
+         .br\n.B barews healthcheck\n[\\fIOPTION\\fR...] [\\fIURL\\fR]\n\
+         .br\n.B barews completions\nbash|zsh|fish\n\
+         .br\n.B barews help\n[\\fITOPIC\\fR]\n\
          .SH DESCRIPTION\nServes WebSocket connections (RFC 6455): echoes, and on other paths helps to \
          test a client. What breaks the protocol is answered as the RFC says.\n\
          .PP\nEach \\fIADDR\\fR is a place to listen, as in \\fB\\-\\-listen\\fR.\n",

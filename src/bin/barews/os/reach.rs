@@ -52,12 +52,12 @@ fn unix(path: &str, tls: bool, trusted: bool) -> String {
     };
     let file = quoted(name);
     if tls {
-        // No scheme of websocat has both.
+        // No address of websocat has both.
         let insecure = if trusted { "" } else { "--insecure " };
         return format!(" -- run: curl {insecure}{curl} {file} https://localhost/");
     }
     let ws = quoted(&format!("ws-c:{websocat}:{name}"));
-    format!(" -- run: websocat {ws} or: curl {curl} {file} http://localhost/")
+    format!(" -- run: websocat --text - {ws} or: curl {curl} {file} http://localhost/")
 }
 
 /// A word as a shell reads it.
@@ -104,17 +104,17 @@ mod tests {
             (
                 "unix:/run/a.sock",
                 false,
-                "websocat ws-c:unix:/run/a.sock or: curl --unix-socket /run/a.sock http://localhost/",
+                "websocat --text - ws-c:unix:/run/a.sock or: curl --unix-socket /run/a.sock http://localhost/",
             ),
             (
                 "unix:@a",
                 false,
-                "websocat ws-c:abstract:a or: curl --abstract-unix-socket a http://localhost/",
+                "websocat --text - ws-c:abstract:a or: curl --abstract-unix-socket a http://localhost/",
             ),
             (
                 "unix:/a b'c",
                 false,
-                r"websocat 'ws-c:unix:/a b'\''c' or: curl --unix-socket '/a b'\''c' http://localhost/",
+                r"websocat --text - 'ws-c:unix:/a b'\''c' or: curl --unix-socket '/a b'\''c' http://localhost/",
             ),
             ("unix:/a", true, "curl --insecure --unix-socket /a https://localhost/"),
         ] {
