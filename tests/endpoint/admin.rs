@@ -378,3 +378,30 @@ fn every_series_is_there_from_the_start() {
     assert_eq!(series(text(&before)), series(text(&after)));
     assert!(series(text(&before)).len() > 150, "{}", text(&before));
 }
+
+/// Paths that speak for themselves are asked to go too, and whoever goes by itself went by itself.
+#[test]
+fn a_drain_of_paths_by_hand() {
+    let (binary, addr) = serve(&["--faults"]);
+    let mut late = crate::paths::open(&binary, "/close/1000?delay=60000");
+    let mut slow = crate::paths::open(&binary, "/slow/1000");
+    admin(addr, "POST /drain?over=1h");
+    let gone = RawClient::open(binary.addr);
+    drop(gone);
+    let closed = |code: &str, count: f64| {
+        let start = Instant::now();
+        let name = format!("barews_closed_total{{code=\"{code}\"}}");
+        while metric(text(&admin(addr, "GET /metrics")), &name) < count {
+            assert!(start.elapsed() < PATIENCE, "{code}");
+        }
+    };
+    closed("1006", 1.0);
+    admin(addr, "POST /drain?over=0s");
+    for client in [&mut late, &mut slow] {
+        client.expect(&going_away());
+        client.send(close(1001, ""));
+        client.expect_eof();
+    }
+    drop((late, slow));
+    closed("1001", 2.0);
+}

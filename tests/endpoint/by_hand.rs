@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use crate::common::{Binary, CONT, Frame, PING, PONG, RawClient, TEXT, close, frame, ms, r0};
 use crate::paths::open;
+use crate::plain::metrics_at_rest;
 
 /// §1.3: what the key of `r0` becomes.
 const ACCEPT: &str = "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n";
@@ -338,4 +339,14 @@ fn timeouts_that_are_off() {
     drop(client);
     let line = binary.line_with("/close/4000: ");
     assert!(line.ends_with("closed 4000 \"\", answered 4000 \"\""), "{line}");
+}
+
+/// What it has sent and nobody has read yet does not hide that a client has gone.
+#[test]
+fn a_slow_path_whose_client_has_gone() {
+    let binary = Binary::serve(&["--ping-after", "200ms"]);
+    let mut client = open(&binary, "/slow/10");
+    client.send(frame(PONG, "x".repeat(100)).repeat(100));
+    drop(client);
+    metrics_at_rest(&binary);
 }

@@ -70,7 +70,10 @@ fn a_server_that_is_not() {
     let (status, told) = ended(&["healthcheck", &url], &[]);
     assert_eq!(status, Some(1));
     assert!(told.starts_with(&format!("barews: {url}: ")) && told.lines().count() == 1, "{told}");
-    for wrong in ["ws://a", "x", "http://a@b"] {
+    // Who has a password in a URL need not read it in a log.
+    let (status, told) = ended(&["healthcheck", "http://a:hunter2@b"], &[]);
+    assert!(status == Some(2) && told.contains("a user in it") && !told.contains("hunter2"));
+    for wrong in ["ws://a", "x", "http://a b"] {
         let (status, told) = ended(&["healthcheck", wrong], &[]);
         assert_eq!(status, Some(2));
         assert!(
@@ -179,7 +182,8 @@ fn options_in_a_file() {
         ("BAREWS_LOG=jsn", "1: BAREWS_LOG: \"jsn\" is not text, json or off; perhaps json"),
         ("\n\nPORT=x", "3: PORT: \"x\" is not a port, a number up to 65535"),
         ("secret", "1: this is not NAME=VALUE"),
-        ("\u{1b}[2J=1", r"1: there is no \u{1b}[2J; see barews --help environment"),
+        ("\u{1b}[2J=1", "1: this is not NAME=VALUE"),
+        ("c2VjcmV0=", "1: there is no option of this name"),
     ] {
         std::fs::write(config, text).expect("write");
         let (status, error) = ended(&["--config", config], &[]);

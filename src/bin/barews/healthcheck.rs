@@ -82,7 +82,11 @@ impl Target {
         };
         let (host, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
         let is_plain = |c: char| c.is_ascii_graphic() && c != '#';
-        if host.is_empty() || host.contains('@') || !rest.chars().all(is_plain) {
+        if host.contains('@') {
+            // It may have a password in it.
+            return Err(format!("a URL with a user in it is not {RIGHT}"));
+        }
+        if host.is_empty() || !rest.chars().all(is_plain) {
             return Err(is_not());
         }
         let is_port = |(_, port): (&str, &str)| port.bytes().all(|byte| byte.is_ascii_digit());

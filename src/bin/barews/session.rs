@@ -209,7 +209,12 @@ impl<'a> Session<'a> {
             (Err(Error::Io(_) | Error::DeadlineExceeded(Deadline::Close)), None) => true,
             (Err(_), None) => false,
         };
-        let is_ending = || self.shared.metrics.drain.progress() != Progress::Serving;
+        // Of a drain that goes on nobody knows whom it has reached; who answers with its code was.
+        let is_ending = || match self.shared.metrics.drain.progress() {
+            Progress::Serving => false,
+            Progress::Draining => received.is_some(),
+            Progress::Drained | Progress::Stopping => true,
+        };
         let is_last = is_last && !self.is_raw && is_ending();
         is_last.then(|| CloseFrame { code: CloseCode::GOING_AWAY, reason: SHUTDOWN.to_owned() })
     }

@@ -1,8 +1,8 @@
 //! A file of options (`--config`): lines as they could stand in the environment.
 //!
-//! What is allowed is what a shell, systemd (`EnvironmentFile=`) and Docker (`--env-file`) read alike:
+//! What is allowed is what systemd (`EnvironmentFile=`) and Docker (`--env-file`) read alike:
 //! `NAME=VALUE`, comments that are a line of their own, no space around the name. Only quotes around a
-//! whole value are more: a shell and systemd take them off, and so does this. A line that is anything
+//! whole value are more: systemd takes them off, and so does this. A line that is anything
 //! else is an error, since what is passed over in silence is a limit that is not there.
 
 use std::fs::File;
@@ -51,6 +51,8 @@ impl ConfigFile {
 
     fn parse(text: &str, file: &str) -> Result<Self, String> {
         let mut variables = Vec::new();
+        // Some editors begin a file so.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         for (i, line) in text.lines().enumerate() {
             let line = line.trim();
             if line.is_empty() || line.starts_with('#') {
@@ -80,8 +82,12 @@ impl ConfigFile {
 
 /// Whether there is such a variable.
 fn check(name: &str) -> Result<(), String> {
+    // What is no name is not repeated, nor what is like none of ours: it may be half a secret.
     if name.contains(char::is_whitespace) {
-        return Err(format!("{name:?} is not a name: there is no space in one, nor around the ="));
+        return Err("there is no space in a name, nor around the =".to_owned());
+    }
+    if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
+        return Err("this is not NAME=VALUE".to_owned());
     }
     if name == CONFIG {
         return Err(format!("{CONFIG} names a file and cannot stand in one"));
@@ -97,7 +103,8 @@ fn check(name: &str) -> Result<(), String> {
     }
     Err(match Setting::nearest(rest.unwrap_or(name)) {
         Some(setting) => format!("there is no {name}, but {}", setting.variable()),
-        None => format!("there is no {name}; see barews --help environment"),
+        None if rest.is_some() => format!("there is no {name}"),
+        None => "there is no option of this name".to_owned(),
     })
 }
 
@@ -126,8 +133,8 @@ mod tests {
     }
 
     #[test]
-    fn what_shells_systemd_and_docker_read_alike() {
-        let text = "# comment\r\n\n  BAREWS_LOG=json\nBAREWS_ORIGIN=\"https://a https://b\"\n\
+    fn what_systemd_and_docker_read_alike() {
+        let text = "\u{feff}# comment\r\n\n  BAREWS_LOG=json\nBAREWS_ORIGIN=\"https://a https://b\"\n\
                     BAREWS_GRACE='1s'\nBAREWS_GRACE=2s\nBAREWS_FAULTS=\nPORT=80";
         let file = ConfigFile::parse(text, "a.conf").unwrap();
         assert_eq!(file.value("BAREWS_LOG"), Some(("a.conf:3: BAREWS_LOG", "json")));
@@ -146,12 +153,14 @@ mod tests {
                 "BAREWS_MAX_MESAGE=1",
                 "a.conf:1: there is no BAREWS_MAX_MESAGE, but BAREWS_MAX_MESSAGE",
             ),
-            ("COLOUR=1", "a.conf:1: there is no COLOUR; see barews --help environment"),
+            ("COLOUR=1", "a.conf:1: there is no option of this name"),
+            ("BAREWS_COLOUR=1", "a.conf:1: there is no BAREWS_COLOUR"),
+            ("c2VjcmV0IG9m=", "a.conf:1: there is no option of this name"),
+            ("redis://:hunter2@h/?x=1", "a.conf:1: this is not NAME=VALUE"),
+            ("BAREWS_\u{1b}[31mX=1", "a.conf:1: this is not NAME=VALUE"),
+            ("\u{feff}BAREWS_LOG", "a.conf:1: this is not NAME=VALUE"),
             ("BAREWS_CONFIG=b", "a.conf:1: BAREWS_CONFIG names a file and cannot stand in one"),
-            (
-                "export BAREWS_LOG=off",
-                "a.conf:1: \"export BAREWS_LOG\" is not a name: there is no space in one, nor around the =",
-            ),
+            ("export BAREWS_LOG=off", "a.conf:1: there is no space in a name, nor around the ="),
             (
                 "BAREWS_LOG=\"off",
                 "a.conf:1: BAREWS_LOG: the quote at its start is not closed at its end",

@@ -101,7 +101,8 @@ impl Paths {
         counters: &'a Counters,
     ) -> by_hand::PeerContext<'a> {
         let Self { limits, timeouts, .. } = self;
-        by_hand::PeerContext { counters, stop: &shared.stop, limits, timeouts }
+        let (stop, drain) = (&shared.stop, &*shared.metrics.drain);
+        by_hand::PeerContext { counters, stop, drain, limits, timeouts }
     }
 }
 

@@ -11,6 +11,7 @@ use barews::proto::encoder::{self, FrameHeader};
 use barews::proto::{Decoder, DecoderLimits, Event, OpCode};
 use barews::{CloseCode, CloseFrame, Deadline, Error, Limits, MessageType, RawStream, Timeouts};
 
+use crate::drain::Drain;
 use crate::metrics::Counters;
 use crate::session::{self, SHUTDOWN, StopFlag};
 
@@ -30,6 +31,7 @@ const MAX_PAUSED: usize = 4 << 10;
 pub struct PeerContext<'a> {
     pub counters: &'a Counters,
     pub stop: &'a StopFlag,
+    pub drain: &'a Drain,
     pub limits: &'a Limits,
     pub timeouts: &'a Timeouts,
 }
@@ -118,8 +120,7 @@ impl<'a> Peer<'a> {
         let idle = self.heard + self.context.timeouts.idle_timeout.min(LONGEST_WAIT);
         loop {
             let now = Instant::now();
-            if !self.told_to_stop && self.context.stop.is_set() {
-                self.told_to_stop = true;
+            if self.is_to_stop() {
                 return Ok(Some(Heard::Stop));
             }
             match due {
@@ -149,6 +150,14 @@ impl<'a> Peer<'a> {
                 Err(error) => return Err(error.into()),
             }
         }
+    }
+
+    /// Whether the client is to be asked to go, and was not yet: the server is to stop, or is drained.
+    fn is_to_stop(&mut self) -> bool {
+        let PeerContext { stop, drain, .. } = self.context;
+        let is_to_stop = !self.told_to_stop && (stop.is_set() || drain.is_over());
+        self.told_to_stop |= is_to_stop;
+        is_to_stop
     }
 
     /// How much was read and not used, in bytes.
@@ -207,6 +216,14 @@ impl<'a> Peer<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Asks whether the client is there: the system of one that has gone answers with a reset, and the
+    /// next write fails.
+    pub fn ping(&mut self) -> Result<(), Error> {
+        let mut ping = Vec::new();
+        encoder::ping(b"", &mut ping);
+        self.write(&ping)
     }
 
     /// Sends a Close, unless there was one; nothing follows it (§5.5.1).
@@ -323,9 +340,19 @@ impl<'a> Peer<'a> {
 
     /// Waits, and reads nothing meanwhile: the client owes us nothing for that time.
     pub fn rest(&mut self, until: Instant) -> Option<Heard> {
-        let stop = self.context.stop.wait(until.saturating_duration_since(Instant::now()));
-        self.heard = Instant::now();
-        (stop && !self.told_to_stop).then_some(Heard::Stop)
+        loop {
+            self.heard = Instant::now();
+            if self.is_to_stop() {
+                return Some(Heard::Stop);
+            }
+            let left = until.saturating_duration_since(self.heard);
+            // Once the program ends, nobody waits who has been told.
+            if left.is_zero()
+                || self.context.stop.wait(left.min(STOP_INTERVAL)) && self.told_to_stop
+            {
+                return None;
+            }
+        }
     }
 
     /// Ends our side, and waits for the client to end its own (§7.1.1).

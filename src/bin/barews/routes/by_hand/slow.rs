@@ -18,6 +18,9 @@ const STEPS: u64 = 20;
 /// The most that is read in a step, in bytes: more steps are made then.
 const MAX_STEP: u64 = 16 << 10;
 
+/// The longest that it is not looked whether the client is still there.
+const MAX_PING_INTERVAL: Duration = Duration::from_secs(60);
+
 /// Bounds of what the system is asked to keep for us, in bytes; Linux keeps twice that. A window
 /// smaller than a segment, which on loopback has 64 KiB, opens only when the sender probes for it:
 /// with 16 KiB here, nothing came for 3 s at 20,000 bytes a second.
@@ -41,6 +44,9 @@ pub fn slow(conn: Connection, context: PeerContext<'_>, rate: u64) -> End {
 fn echo(peer: &mut Peer<'_>, rate: u64) -> Result<Option<CloseFrame>, Error> {
     let step = (rate / STEPS).clamp(1, MAX_STEP) as usize;
     let mut next = Instant::now();
+    // What waits to be read hides the end of the stream behind it.
+    let interval = peer.context.timeouts.ping_interval.min(MAX_PING_INTERVAL);
+    let mut pinged = next;
     loop {
         if let Some(heard) = peer.read(None, step)? {
             return peer.conclude(heard);
@@ -56,6 +62,10 @@ fn echo(peer: &mut Peer<'_>, rate: u64) -> Result<Option<CloseFrame>, Error> {
         next = next.max(Instant::now()) + Duration::from_secs_f64(bytes as f64 / rate as f64);
         if let Some(heard) = peer.rest(next) {
             return peer.conclude(heard);
+        }
+        if pinged.elapsed() >= interval {
+            peer.ping()?;
+            pinged = Instant::now();
         }
     }
 }

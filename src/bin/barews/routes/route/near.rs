@@ -1,7 +1,9 @@
 //! Which path was meant by one that there is not.
 //!
-//! Everybody's own paths echo, so a path is a near miss only if nobody would have it by chance: a name
-//! of ours in other case, or one edit away from a name of ours whose values then fit too.
+//! Everybody's own paths echo, so a path is a near miss only if hardly anybody would have it by chance: a
+//! name of ours in other case, or with a slip of the keyboard in it, whose values then fit too. Words are
+//! one letter from other words (`/relay/5`, `/flow/5`, `/oauth/...`), and many have a plural
+//! (`/broadcasts/5`): these are no slips.
 
 /// The first segments of the paths for WebSocket. Those of the table are these, as a test sees: who
 /// opens a connection has no stack to spare for a search of that.
@@ -33,7 +35,7 @@ pub const NAMES: [&str; 22] = [
 /// How many of these echo, the first ones. They are not missed, since what is near them echoes too.
 const ECHOES: usize = 2;
 
-/// The name that this is, but for its case; else one that is one edit away.
+/// The name that this is, but for its case; else the one that was meant.
 #[inline(never)]
 pub fn nearest(name: &str) -> Option<&'static str> {
     let mut near = None;
@@ -41,23 +43,32 @@ pub fn nearest(name: &str) -> Option<&'static str> {
         if *known == name || index >= ECHOES && known.eq_ignore_ascii_case(name) {
             return Some(known);
         }
-        if near.is_none() && index >= ECHOES && is_one_edit(name.as_bytes(), known.as_bytes()) {
+        if near.is_none() && index >= ECHOES && is_slip(name.as_bytes(), known.as_bytes()) {
             near = Some(*known);
         }
     }
     near
 }
 
-/// Whether a byte inserted, deleted or replaced, or two neighbours swapped, make one of the other,
-/// their case aside.
-fn is_one_edit(a: &[u8], b: &[u8]) -> bool {
+/// The least letters of a name that one may be missing from, or be too many in.
+const MIN_FOR_LENGTH: usize = 5;
+
+/// The same for a letter that is another.
+const MIN_FOR_OTHER: usize = 8;
+
+/// Whether two neighbours are swapped, or a letter is missing, too many or another, case aside.
+fn is_slip(wrong: &[u8], right: &[u8]) -> bool {
     let same = |(x, y): &(&u8, &u8)| x.eq_ignore_ascii_case(y);
-    let start = a.iter().zip(b).take_while(same).count();
-    let (a, b) = (&a[start..], &b[start..]);
+    let start = wrong.iter().zip(right).take_while(same).count();
+    let (a, b) = (&wrong[start..], &right[start..]);
     let end = a.iter().rev().zip(b.iter().rev()).take_while(same).count();
     match (&a[..a.len() - end], &b[..b.len() - end]) {
         ([x, y], [z, w]) => x.eq_ignore_ascii_case(w) && y.eq_ignore_ascii_case(z),
-        (a, b) => a.len().max(b.len()) == 1,
+        ([], [_]) => start > 0 && right.len() >= MIN_FOR_LENGTH,
+        ([b's' | b'S'], []) if end == 0 => false,
+        ([_], []) => start > 0 && right.len() >= MIN_FOR_LENGTH,
+        ([_], [_]) => right.len() >= MIN_FOR_OTHER,
+        _ => false,
     }
 }
 
@@ -66,15 +77,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_edit() {
-        for wrong in ["clos", "lose", "cl0se", "closer", "xclose", "clsoe", "lcose", "ccclose"] {
-            let right = wrong != "ccclose";
-            assert_eq!(is_one_edit(wrong.as_bytes(), b"close"), right, "{wrong}");
-            assert_eq!(is_one_edit(b"close", wrong.as_bytes()), right, "{wrong}");
+    fn slips() {
+        for wrong in ["clos", "cloose", "clsoe", "lcose", "CLSOE", "closer"] {
+            assert!(is_slip(wrong.as_bytes(), b"close"), "{wrong}");
         }
-        for wrong in ["close", "", "clo", "esolc", "lcoes"] {
-            assert!(!is_one_edit(wrong.as_bytes(), b"close"), "{wrong}");
+        for wrong in ["close", "", "clo", "esolc", "lcoes", "lose", "xclose", "cl0se", "closes"] {
+            assert!(!is_slip(wrong.as_bytes(), b"close"), "{wrong}");
         }
+        assert!(is_slip(b"brosdcast", b"broadcast") && is_slip(b"pign", b"ping"));
+        assert!(!is_slip(b"pin", b"ping") && !is_slip(b"pong", b"ping"));
+    }
+
+    #[test]
+    fn names() {
         for (name, known) in [
             ("delay", Some("delay")),
             ("DELAY", Some("delay")),

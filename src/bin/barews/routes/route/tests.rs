@@ -142,7 +142,8 @@ fn paths_of_others_echo() {
         /CP001 /mqtt /wamp /live /live/websocket /events /notifications /feed /relay /stats
         /flow /oauth /tickets/1 /ticker/BTC-USD /game /games/1 /lobby /ECHO /echos /echo/1
         /any/close/1000 /%ff /% /counter /pong /drops /slots/1 /login /index.html /favicon.ico
-        /a /terminal/1 /ttyd/ws /jupyter/x";
+        /a /terminal/1 /ttyd/ws /jupyter/x /relay/42 /show/42 /floor/3 /mount/1 /court/7 /preset/1
+        /broadcasts/123 /slot/7 /flow/7 /stale /small /pong/1 /oauth/bearer/x /blow/3 /prop/2";
     for path in paths.split_whitespace() {
         assert_eq!(Route::parse(path, None), Ok(Route::Echo), "{path}");
     }
