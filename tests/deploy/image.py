@@ -158,7 +158,7 @@ class ByHand:
         run("cp", "--archive", "--reflink=auto", kept, self.debian)
         for mounted in ("dev", "proc"):
             run("mount", "--rbind", f"/{mounted}", self.debian / mounted)
-        for file in ("etc/resolv.conf", "etc/hosts"):
+        for file in ("etc/resolv.conf", "etc/hosts", "etc/ssl/certs/ca-certificates.crt"):
             shutil.copy(f"/{file}", self.debian / file)
         home = Path(os.environ.get("RUSTUP_HOME", Path.home() / ".rustup"))
         active = subprocess.check_output(["rustup", "show", "active-toolchain"], text=True)
@@ -274,12 +274,20 @@ def it_serves(image):
     say("SIGTERM ends it with 0")
 
 
-def arguments_add_to_it(image):
+def options_reach_it(image):
+    """As arguments and in the environment."""
     port = image.start("--deflate", environment=["BAREWS_LOG=json"])
-    wait_for("line in JSON", lambda: '"listening' in image.log() or "{" in image.log(), 10)
-    assert get(port, "/healthz")[0] == 200
+    wait_for("start line in JSON", lambda: image.log().startswith("{") and "listening" in image.log(), 10)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    offer = {"Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="}
+    offer |= {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Extensions": "permessage-deflate"}
+    connection.request("GET", "/echo", headers=offer)
+    answer = connection.getresponse()
+    assert answer.status == 101 and "permessage-deflate" in answer.getheader("Sec-WebSocket-Extensions", ""), answer.headers
+    connection.close()
     assert image.health() == 0
-    assert image.stop() == 0
+    assert image.stop() == 0, image.log()
+    say("takes options as arguments and from the environment")
 
 
 def a_dead_one_is_found(image):
@@ -307,7 +315,7 @@ def main():
     try:
         say(f"{image.build():,} bytes")
         it_serves(image)
-        arguments_add_to_it(image)
+        options_reach_it(image)
         a_dead_one_is_found(image)
     finally:
         image.clean()
