@@ -60,6 +60,7 @@ class Docker:
 
     def __init__(self, _scratch):
         self.container = None
+        self.last_log = ""
 
     def build(self):
         run("docker", "build", "--file", "deploy/Dockerfile", "--tag", self.TAG, ".")
@@ -87,11 +88,14 @@ class Docker:
         return 0 if wait_for("judgement of Docker's", judged, 20) == "healthy" else 1
 
     def log(self):
+        if not self.container:
+            return self.last_log
         command = ["docker", "logs", self.container]
         return subprocess.run(command, check=True, stderr=subprocess.STDOUT, stdout=subprocess.PIPE, text=True).stdout
 
     def stop(self):
         run("docker", "stop", self.container, stdout=subprocess.DEVNULL)
+        self.last_log = self.log()
         state = "{{.State.ExitCode}}"
         status = int(subprocess.check_output(["docker", "inspect", "--format", state, self.container]))
         run("docker", "rm", self.container, stdout=subprocess.DEVNULL)
