@@ -54,11 +54,16 @@ class Installed:
     def __init__(self, machine, package):
         self.machine = machine
         self.package = package
+        # Some machine may have files of this name already.
+        self.before = self.named_so()
 
     def do(self, command, status=0):
         result = self.machine.run(command, timeout=120)
         assert result.status == status, f"{command}\nended with {result.status}:\n{result.text}"
         return result.text
+
+    def named_so(self):
+        return self.do("find /etc /var/lib/systemd -name '*barews*' | sort")
 
     def pid(self):
         return self.do("systemctl show --value --property MainPID barews.service").strip()
@@ -103,8 +108,7 @@ class Installed:
         self.do("dpkg --remove barews && test -e /etc/default/barews && ! test -e /usr/bin/barews")
         self.do("! systemctl is-active barews.service && ! systemctl is-active barews.socket")
         self.do("dpkg --purge barews && ! test -e /etc/default/barews && ! test -e /usr/lib/systemd/system/barews.service")
-        left = self.do("find /etc /var/lib/systemd -name '*barews*'")
-        assert left == "", left
+        assert self.named_so() == self.before, self.named_so()
         say("removed it is stopped, purged it leaves nothing")
 
 
