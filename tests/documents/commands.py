@@ -51,12 +51,13 @@ HOW = {
     (README, "echo hello | websocat ws://127.0.0.1:9001/any/path"): How(before=SERVER),
     (README, r"printf '\000\001\376\377' | websocat --binary ws://127.0.0.1:9001/ | od -A d -t x1z"): How(before=SERVER),
     (README, "echo hello | websocat ws://127.0.0.1:9001/invalid/rsv"): How(
-        fails=True, before=SERVER.replace("barews", "barews --faults", 1)),
+        fails=True, before=SERVER.replace("barews", "barews --faults", 1) + "; ln -sf /tmp/log barews.log"),
     (README, "curl --silent --include --header 'Connection: Upgrade' --header 'Upgrade: websocket' \\"): How(before=SERVER),
     (README, "cat > /etc/nginx/conf.d/barews.conf <<'END'"): How(
         before=SERVER, then="systemctl stop nginx && rm /etc/nginx/conf.d/barews.conf"),
     (README, "curl --silent http://127.0.0.1:9001/metrics | grep '^barews_connections'"): How(before=SERVER),
-    (README, "barews --help paths"): How(),
+    (README, "barews --help /close"): How(),
+    (README, "barews --help faults"): How(),
     (README, "barews --help"): How(then="(($(barews --help | wc --lines) <= 24)) && (($(barews --help | wc --max-line-length) <= 80))"),
     (README, "barews --man | man -l -"): How(),
     (README, "barews :8080"): How(beside=HEALTH.format("http://127.0.0.2:8080") + " && " + HEALTH.format("http://[::1]:8080")),

@@ -92,7 +92,7 @@ check('binary opens as hex beside ASCII, all of it', async ({ page }) => {
 
 check('search and filters choose from all that is kept', async ({ page }) => {
   await connect(page, '/echo');
-  for (const text of ['alpha 1', 'beta 2', 'Alpha 3', 'a.c']) await send(page, text);
+  for (const text of ['alpha 1', 'beta 2', 'Alpha 3', 'a.c-d/e']) await send(page, text);
   await page.getByLabel('Send as').selectOption('hex');
   await send(page, 'de ad be ef');
   await entry(page, 'in', 4).waitFor();
@@ -104,6 +104,8 @@ check('search and filters choose from all that is kept', async ({ page }) => {
   const search = page.getByLabel('Search');
   assert.deepEqual(await rows(4, () => search.fill('alpha')), ['alpha 1', 'alpha 1', 'Alpha 3', 'Alpha 3']);
   await rows(2, () => search.fill('a.c'));
+  await rows(2, () => search.fill('.c-d/'));
+  await rows(0, () => search.fill('a-c'));
   await rows(2, () => search.fill('ad be'));
   await rows(4, async () => { await search.fill('^[ab].*[23]$'); await page.getByLabel('regular expression').check(); });
   await rows(2, () => page.getByLabel('Show').selectOption('in'));

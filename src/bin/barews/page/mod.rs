@@ -31,8 +31,8 @@ const PAGE: &str = concat!(
 /// The page's own style and script and no others, by their hashes; connections to anywhere, since
 /// it may serve as a client for other servers too, and asks them by HTTP why they refused.
 const POLICY: &str = "default-src 'none'; \
-    style-src 'sha256-ezpXw2X5kwqh4FsWllfbrXpaoV3mQ+XoODtOoTQZ3Mc='; \
-    script-src 'sha256-zcIBIqqEz8SBkpEWbFxx8rEMKXhnRrgbe0/6aPM1qys='; \
+    style-src 'sha256-ZneS7NpPX8nHfMGWMLkRmvAw6Bm6/NI5UGWYCb/epwc='; \
+    script-src 'sha256-I7Ce+il8jdwmHQxy80obZyT2e/Vvzwd/5zDnC+z/unY='; \
     connect-src 'self' ws: wss: http: https:; img-src data:; \
     base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 

@@ -39,12 +39,13 @@ function readFilter() {
   const sought = $('search').value, way = $('direction').value, type = $('type').value, letter = $('whom').value;
   let pattern = null;
   try {
-    pattern = sought && new RegExp($('regex').checked ? sought : sought.replace(/[\\^$.*+?()[\]{}|/-]/g, '\\$&'), 'iu');
+    pattern = sought && new RegExp($('regex').checked ? sought : sought.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&'), 'iu');
     $('search').setCustomValidity('');
   } catch (error) {
     return refuse($('search'), error.message);
   }
   const ways = way === 'event' ? ['event', 'bad'] : [way];
+  $('log').dataset.filtered = sought || way || type || letter ? 'yes' : '';
   matches = entry => (!way || ways.includes(entry.way)) && (!type || entry.kind === type) && lettered(entry, letter)
     && (!pattern || pattern.test(entry.body ?? toText(entry.data)) || (entry.name !== undefined && pattern.test(entry.name))
       || (entry.kind === 'binary' && pattern.test(Array.from(entry.data.subarray(0, 4096), hex).join(' '))));
