@@ -245,6 +245,8 @@ fn a_signal_that_drains() {
     );
     wait_for(addr, "draining");
     assert_eq!(get(&binary, "/healthz").status, 503);
+    // Nobody calls off what the program ends behind.
+    assert_eq!(state(&admin(addr, "DELETE /drain")).0, "draining");
     binary.echoes();
     client.send(frame(TEXT, "as ever"));
     client.expect(&Frame::text("as ever"));

@@ -45,6 +45,8 @@ struct State {
     phase: Phase,
     /// Whether a thread is at it.
     working: bool,
+    /// Whether the program ends behind it, so that nobody calls it off.
+    last: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -140,7 +142,15 @@ impl Drain {
 
     /// Calls it off: those who were not asked stay. Whether there was anything to call off.
     pub fn cancel(&self) -> bool {
+        if self.lock().last {
+            return false;
+        }
         self.set(|phase| matches!(phase, Phase::Draining { .. }), Phase::Serving)
+    }
+
+    /// The program is to end behind a drain.
+    pub fn make_last(&self) {
+        self.lock().last = true;
     }
 
     /// The program is about to end.

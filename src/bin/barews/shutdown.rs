@@ -129,6 +129,7 @@ impl Shutdown {
             let StopTimes { drain, grace } = serving.times;
             // Without a thread for it, all are asked to go at once.
             let (app, is_due) = (&serving.app, !drain.is_zero());
+            app.drain().make_last();
             if is_due && !app.drain().is_over() && app.drain().start(drain, &this.log).is_ok() {
                 hurried.wait(drain);
             }

@@ -69,12 +69,7 @@ fn run(
                     peer.fall_silent();
                     return hold(peer, received);
                 }
-                // A client that does not wait so long for an answer has ended the stream by then.
-                if let Some(heard @ (Heard::End | Heard::Idle)) =
-                    wait(peer, Instant::now() + delay)?
-                {
-                    return peer.conclude(heard).map(drop);
-                }
+                wait(peer, Instant::now() + delay)?;
                 peer.answer_close(&frame)?;
                 peer.end();
                 return Ok(());
@@ -87,13 +82,17 @@ fn run(
     }
 }
 
-/// Throws away what comes behind a Close, until it is `due`, or something else happens.
-fn wait(peer: &mut Peer<'_>, due: Instant) -> Result<Option<Heard>, Error> {
+/// Throws away what comes behind a Close, until it is `due`, or the server is to stop. A client that
+/// has ended its own side may still wait for the answer (§7.1.1).
+fn wait(peer: &mut Peer<'_>, due: Instant) -> Result<(), Error> {
     loop {
         match peer.next(Some(due))? {
             Heard::Frame { .. } | Heard::Close(_) => {}
-            Heard::Due | Heard::Stop => return Ok(None),
-            heard => return Ok(Some(heard)),
+            Heard::Due | Heard::Stop => return Ok(()),
+            Heard::End | Heard::Idle => {
+                peer.rest(due);
+                return Ok(());
+            }
         }
     }
 }
