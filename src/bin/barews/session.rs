@@ -209,10 +209,11 @@ impl<'a> Session<'a> {
             (Err(Error::Io(_) | Error::DeadlineExceeded(Deadline::Close)), None) => true,
             (Err(_), None) => false,
         };
-        // Of a drain that goes on nobody knows whom it has reached; who answers with its code was.
+        // Of a drain that goes on nobody knows whom it has reached; who answers with its code was, and
+        // so was who is waited for in vain.
         let is_ending = || match self.shared.metrics.drain.progress() {
             Progress::Serving => false,
-            Progress::Draining => received.is_some(),
+            Progress::Draining => !matches!(result, Err(Error::Io(_))),
             Progress::Drained | Progress::Stopping => true,
         };
         let is_last = is_last && !self.is_raw && is_ending();

@@ -121,10 +121,10 @@ fn a_near_miss_is_told_what_was_meant() {
     for (path, hint) in [
         ("/Close/1000", "there is no path /Close/1000: did you mean /close/1000?"),
         ("/CLOSE/1000/", "there is no path /CLOSE/1000/: did you mean /close/1000?"),
-        ("/closed/1000", "there is no path /closed/1000: did you mean /close/1000?"),
+        ("/jiter/10", "there is no path /jiter/10: did you mean /jitter/10?"),
         ("/clsoe/1000", "there is no path /clsoe/1000: did you mean /close/1000?"),
         ("/Dealy/5", "there is no path /Dealy/5: did you mean /delay/5?"),
-        ("/header", "there is no path /header: did you mean /headers?"),
+        ("/haeders", "there is no path /haeders: did you mean /headers?"),
         ("/Close/x", "/Close/x: code is a number from 1000 to 4999"),
         ("/Auth/basic/joe/secret", "there is no path /Auth/...: did you mean /auth/...?"),
     ] {
@@ -143,7 +143,8 @@ fn paths_of_others_echo() {
         /flow /oauth /tickets/1 /ticker/BTC-USD /game /games/1 /lobby /ECHO /echos /echo/1
         /any/close/1000 /%ff /% /counter /pong /drops /slots/1 /login /index.html /favicon.ico
         /a /terminal/1 /ttyd/ws /jupyter/x /relay/42 /show/42 /floor/3 /mount/1 /court/7 /preset/1
-        /broadcasts/123 /slot/7 /flow/7 /stale /small /pong/1 /oauth/bearer/x /blow/3 /prop/2";
+        /broadcasts/123 /slot/7 /flow/7 /stale /small /pong/1 /oauth/bearer/x /blow/3 /prop/2
+        /rest/1 /Rest/2 /header /limit /county/5 /resent/1 /closed/1000";
     for path in paths.split_whitespace() {
         assert_eq!(Route::parse(path, None), Ok(Route::Echo), "{path}");
     }
