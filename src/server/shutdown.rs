@@ -92,8 +92,10 @@ impl ShutdownHandle {
     /// not all come back to another one at once.
     ///
     /// A connection is told once. One whose peer has no room for the Close has it by a later call,
-    /// and one that does not answer it within the close timeout is cut. Those in their handshake are
-    /// not open yet.
+    /// and one that does not answer it within the close timeout is cut, at once or when its handler
+    /// comes back to receiving. Those in their handshake are not open yet, and those whose stream was
+    /// taken out ([`Accept::hijack`](crate::Accept::hijack),
+    /// [`into_stream`](crate::Connection::into_stream)) are told nothing, and not counted.
     ///
     /// ```no_run
     /// # use std::thread;

@@ -47,11 +47,14 @@ const OWN_PREFIXES: [&str; 5] =
     ["sec-websocket-", "x-accel-", "x-sendfile", "x-lighttpd-", "x-reproxy-"];
 
 /// What a browser keeps beyond the answer, or takes the visitor away by.
-const LASTING: [&str; 17] = [
+const LASTING: [&str; 24] = [
     "Accept-CH",
     "Alt-Svc",
+    "Attribution-Reporting-Register-Source",
+    "Attribution-Reporting-Register-Trigger",
     "Clear-Site-Data",
     "Content-Disposition",
+    "Content-Security-Policy-Report-Only",
     "Critical-CH",
     "Expect-CT",
     "Link",
@@ -61,10 +64,14 @@ const LASTING: [&str; 17] = [
     "Refresh",
     "Report-To",
     "Reporting-Endpoints",
+    "Sec-Session-Registration",
     "Service-Worker-Allowed",
     "Set-Cookie",
     "Set-Cookie2",
+    "Set-Login",
+    "Speculation-Rules",
     "Strict-Transport-Security",
+    "Use-As-Dictionary",
 ];
 
 impl Answer {
