@@ -195,11 +195,15 @@ fn final_blocks_in_a_row() {
     let said: Vec<u8> = noise(1).take(32 << 10).collect();
     client.send(frame(DEFLATED_BINARY, Bits::new().stored(false, &said).message()));
     client.expect(&Frame::binary(&said));
+    // The best of three, or a machine at work would be measured.
     let mut time = |sent: Vec<u8>, messages: u32| {
-        let start = Instant::now();
-        client.send(sent);
-        (0..messages).for_each(|_| client.expect(&Frame::binary("")));
-        start.elapsed()
+        let once = |_| {
+            let start = Instant::now();
+            client.send(&sent);
+            (0..messages).for_each(|_| client.expect(&Frame::binary("")));
+            start.elapsed()
+        };
+        [(); 3].map(once).into_iter().min().expect("three")
     };
     let message = time(frame(DEFLATED_BINARY, [0]).repeat(MESSAGES as usize), MESSAGES) / MESSAGES;
     for block in [&[0x03, 0x00][..], &[0x01, 0x00, 0x00, 0xff, 0xff]] {
