@@ -24,7 +24,8 @@ mount --make-rprivate /
 mount -t tmpfs -o size=4g documents "$base"
 mkdir "$base"/{upper,work,upper-repo,work-repo,root}
 mount -t overlay -o "lowerdir=/,upperdir=$base/upper,workdir=$base/work" documents "$m"
-# The repository may be on a file system of its own, which an overlay of / does not show.
+mount -t tmpfs -o mode=1777 tmp "$m/tmp"
+# The repository may be in there, or on a file system of its own, which an overlay of / does not show.
 mkdir -p "$m$repo"
 mount -t overlay -o "lowerdir=$repo,upperdir=$base/upper-repo,workdir=$base/work-repo" documents "$m$repo"
 mkdir -p "$target" "$m$repo/target"
@@ -35,7 +36,6 @@ mount --rbind /dev "$m/dev"
 mount -t sysfs sysfs "$m/sys"
 mount -t cgroup2 cgroup2 "$m/sys/fs/cgroup"
 mount -t tmpfs run "$m/run"
-mount -t tmpfs -o mode=1777 tmp "$m/tmp"
 mkdir "$m/ours"
 cd "$m"
 # Not chroot: in one, systemd could give nobody a user namespace.
