@@ -134,7 +134,7 @@ done
         then="systemctl is-active barews && systemctl stop barews.socket barews.service"),
     (DEPLOY, "kill -HUP"): How(
         before=f"cd /tmp && {CERTIFICATE}\n"
-        "barews --tls-cert fullchain.pem --tls-key privkey.pem 2> /tmp/log & until grep -qs listening /tmp/log; do sleep 0.1; done",
+        "rm -f /tmp/log; barews --tls-cert fullchain.pem --tls-key privkey.pem 2> /tmp/log & until grep -qs listening /tmp/log; do sleep 0.1; done",
         instead="kill -HUP %1", then="until grep -i certificate /tmp/log; do sleep 0.1; done; kill -0 %1"),
     (DEPLOY, "umask 007"): How(instead="umask 007; barews --listen unix:/tmp/umask.sock",
                                beside="[[ $(stat --format %a /tmp/umask.sock) == 770 ]]"),

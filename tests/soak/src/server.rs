@@ -129,8 +129,9 @@ fn metrics(mut stream: impl Read + Write) -> io::Result<String> {
 /// Those whose type is gauge, of a text in the format of Prometheus.
 fn gauges(text: &str) -> BTreeMap<String, f64> {
     let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '));
-    let gauges: Vec<&str> =
-        types.filter(|(_, kind)| *kind == "gauge").map(|(name, _)| name).collect();
+    // Memory and descriptors have bounds of their own.
+    let is_ours = |(name, kind): &(&str, &str)| *kind == "gauge" && !name.starts_with("process_");
+    let gauges: Vec<&str> = types.filter(is_ours).map(|(name, _)| name).collect();
     let values = text.lines().filter_map(|line| line.rsplit_once(' '));
     values
         .filter(|(name, _)| gauges.contains(&name.split('{').next().unwrap_or_default()))
