@@ -56,6 +56,7 @@ HOW = {
     (README, "cat > /etc/nginx/conf.d/barews.conf <<'END'"): How(
         before=SERVER, then="systemctl stop nginx && rm /etc/nginx/conf.d/barews.conf"),
     (README, "curl --silent http://127.0.0.1:9001/metrics | grep '^barews_connections'"): How(before=SERVER),
+    (README, "cargo test"): How(ci="cargo test"),
     (README, "barews --help /close"): How(),
     (README, "barews --help faults"): How(),
     (README, "barews --help"): How(then="(($(barews --help | wc --lines) <= 24)) && (($(barews --help | wc --max-line-length) <= 80))"),
