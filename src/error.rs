@@ -5,10 +5,8 @@ use std::io;
 
 use crate::http::{HandshakeError, InvalidResponse, Status};
 use crate::proto::{CloseCode, ProtocolError};
-#[cfg(feature = "deflate")]
-use crate::session::inflation::InflateError;
 use crate::session::opening::Outcome;
-use crate::session::{Deadline, Overloaded};
+use crate::session::{Deadline, Overloaded, ReceiveError};
 
 /// Why a call on a connection failed.
 ///
@@ -259,12 +257,11 @@ impl From<Overloaded> for Error {
     }
 }
 
-#[cfg(feature = "deflate")]
-impl From<InflateError> for Error {
-    fn from(error: InflateError) -> Self {
+impl From<ReceiveError> for Error {
+    fn from(error: ReceiveError) -> Self {
         match error {
-            InflateError::Protocol(error) => Self::Protocol(error),
-            InflateError::Overloaded => Self::Overloaded,
+            ReceiveError::Protocol(error) => Self::Protocol(error),
+            ReceiveError::Overloaded => Self::Overloaded,
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Bytes take one of two ways. Most are read into a buffer, where headers and small payloads lie
 //! side by side. When the buffer is empty in the middle of a payload, the socket is read straight
-//! into the memory where the message belongs. Either way [`Decoder::feed`] sees every byte once,
+//! into the memory where the message belongs. Either way [`Receiving`] sees every byte once,
 //! in place, but for those of short messages that have come whole: they are unmasked while they
 //! are copied. Control frames are answered here, errors too; parts of messages are handed on.
 //!
@@ -17,18 +17,18 @@ use crate::connection::message::Chunk;
 use crate::connection_limits::OpenLimits;
 use crate::error::Error;
 use crate::proto::frame::{MAX_CONTROL, MAX_HEADER};
-use crate::proto::{CloseFrame, Decoder, Event, MessageType, encoder};
+use crate::proto::{CloseFrame, Event, MessageType, encoder};
 use crate::session::assembler::Target;
 #[cfg(feature = "deflate")]
-use crate::session::inflation::{Inflated, Inflation};
-use crate::session::{Charge, CloseAction, Pending, ReadTimers};
+use crate::session::inflation::Inflation;
+use crate::session::{Charge, CloseAction, Pending, Receiving};
 
 mod read_buffer;
 mod write_queue;
 mod parts;
 
 pub(crate) use parts::Part;
-use parts::{ControlCallbacks, Ready, State};
+use parts::{ControlCallbacks, State};
 use read_buffer::ReadBuffer;
 use write_queue::{WriteQueue, push_pong};
 
@@ -38,20 +38,12 @@ pub(crate) const MAX_QUEUED: usize = 64 << 10;
 /// See the [module](self).
 pub(crate) struct FrameReader {
     pub(crate) shared: Arc<ConnectionShared>,
-    decoder: Decoder,
+    receiving: Receiving,
     pub(crate) buffer: ReadBuffer,
-    /// A part of a message that was put back.
-    ready: Option<Ready>,
-    /// What inflates messages, if compression was agreed on.
-    #[cfg(feature = "deflate")]
-    inflation: Option<Box<Inflation>>,
     /// Whether the payload under way is read straight to where it belongs.
     direct: bool,
-    /// Payload bytes of the message under way that have come.
-    received: u64,
     /// To be sent before the next read.
     pub(crate) queue: WriteQueue,
-    timers: ReadTimers,
     /// What the peer is held to.
     pub(crate) limits: Arc<OpenLimits>,
     pub(crate) close_frame: Option<Box<CloseFrame>>,
@@ -67,16 +59,11 @@ impl FrameReader {
         rest: Vec<u8>,
     ) -> Self {
         Self {
-            decoder: Decoder::new(limits.decoder),
+            receiving: Receiving::new(limits.decoder),
             buffer: ReadBuffer::new(rest, Charge::new(&shared.server.budget)),
             shared,
-            ready: None,
-            #[cfg(feature = "deflate")]
-            inflation: None,
             direct: false,
-            received: 0,
             queue: WriteQueue::default(),
-            timers: ReadTimers::default(),
             limits,
             close_frame: None,
             callbacks: ControlCallbacks::default(),
@@ -87,8 +74,7 @@ impl FrameReader {
     /// Compression was agreed on. No frame has been read yet.
     #[cfg(feature = "deflate")]
     pub(crate) fn set_inflation(&mut self, inflation: Box<Inflation>) {
-        self.decoder = Decoder::new(self.limits.decoder).with_compression();
-        self.inflation = Some(inflation);
+        self.receiving = Receiving::with_inflation(self.limits.decoder, inflation);
     }
 
     pub(crate) fn is_open(&self) -> bool {
@@ -96,7 +82,7 @@ impl FrameReader {
     }
 
     pub(crate) fn kind(&self) -> Option<MessageType> {
-        self.decoder.message_kind()
+        self.receiving.message_kind()
     }
 
     /// Goes on until there is part of a message to put into `target`, or the buffer was filled.
@@ -111,61 +97,23 @@ impl FrameReader {
                 State::Closed => return Ok(Part::End),
                 State::Failed => return Err(Error::Closed),
             }
-            let ready = match self.ready.take() {
-                Some(ready) => ready,
-                None if self.buffer.is_empty() => match self.fill(target, call)? {
-                    Some(part) => return Ok(part),
-                    None => continue,
-                },
-                None => match self.decode()? {
-                    Some(ready) => ready,
-                    None => continue,
-                },
-            };
-            let Ready { kind, mut at, fin, .. } = ready;
-            #[cfg(feature = "deflate")]
-            if let Some(inflation) = self.inflation.as_mut().filter(|_| ready.is_compressed) {
-                let Inflated { used, len, done } =
-                    inflation.feed(kind, &self.buffer[at.clone()], fin, target)?;
-                if !done {
-                    at.start += used;
-                    self.ready = Some(Ready { at, ..ready });
-                }
-                if len > 0 || (fin && done) {
-                    return Ok(Part::Data(Chunk { kind, len, fin: fin && done }));
+            if self.buffer.is_empty() && !self.receiving.has_part() {
+                if let Some(part) = self.fill(target, call)? {
+                    return Ok(part);
                 }
                 continue;
             }
-            let len = target.put(&self.buffer[at.clone()], self.decoder.payload_left())?;
-            let is_whole = len == at.len();
-            if !is_whole {
-                at.start += len;
-                self.ready = Some(Ready { at, ..ready });
+            let (used, event) = self.receiving.feed(self.buffer.unread(), target)?;
+            self.buffer.consume(used);
+            match event {
+                // Of what is compressed, there may be nothing to be had yet.
+                Event::Data { len: 0, fin: false, .. } => {}
+                Event::Data { kind, len, fin } => return Ok(Part::Data(Chunk { kind, len, fin })),
+                Event::Ping | Event::Pong => self.answer(&event)?,
+                Event::Close(frame) => self.closed(frame),
+                _ => {}
             }
-            return Ok(Part::Data(Chunk { kind, len, fin: fin && is_whole }));
         }
-    }
-
-    /// Decodes the next bytes in the buffer, and does what a control frame calls for; a part of a
-    /// message, if it is one.
-    fn decode(&mut self) -> Result<Option<Ready>, Error> {
-        let (used, event) = self.decoder.feed(self.buffer.unread())?;
-        let used = self.buffer.consume(used);
-        match event {
-            Event::Data { kind, len, fin } => {
-                self.count(len, fin);
-                return Ok(Some(Ready::plain(kind, used.end - len..used.end, fin)));
-            }
-            #[cfg(feature = "deflate")]
-            Event::Compressed { kind, len, fin } => {
-                self.count(len, fin);
-                return Ok(Some(Ready::compressed(kind, used.end - len..used.end, fin)));
-            }
-            Event::NeedMore => {}
-            Event::Ping | Event::Pong => self.answer(&event)?,
-            Event::Close(frame) => self.closed(frame),
-        }
-        Ok(None)
     }
 
     /// Sends what is queued and reads once, into the buffer, or straight into the target if a long
@@ -175,7 +123,7 @@ impl FrameReader {
         target: &mut Target<'_>,
         call: &mut CallExpiry,
     ) -> Result<Option<Part>, Error> {
-        let left = self.decoder.payload_left();
+        let left = self.receiving.payload_left();
         // Once begun, it goes on so to the end of the payload.
         self.direct = left > 0 && (self.direct || left >= self.buffer.min_direct);
         target.before_wait(if self.direct { left } else { 0 });
@@ -192,13 +140,14 @@ impl FrameReader {
     fn refill(&mut self, target: &mut Target<'_>, call: &mut CallExpiry) -> Result<(), Error> {
         let held = target.held() + self.queue.frames.capacity() + self.buffer.excess();
         let bounds = self.bounds(held);
-        let Self { shared, timers, buffer, limits, .. } = self;
+        let Self { shared, receiving, buffer, limits, .. } = self;
+        let timers = &mut receiving.timers;
         match shared.read(timers, &limits.timeouts, buffer.room(), bounds, call)? {
             Some(0) => return Err(Error::Io(ErrorKind::UnexpectedEof.into())),
             Some(len) => buffer.filled(len),
             None => {}
         }
-        if self.timers.is_idle() {
+        if self.receiving.timers.is_idle() {
             target.give_back();
             if self.buffer.is_empty() {
                 self.buffer.reset();
@@ -210,14 +159,11 @@ impl FrameReader {
 
     /// Puts a message of at most `most` bytes that lies whole in the buffer into `buf`; its type.
     pub(crate) fn take_whole(&mut self, most: usize, buf: &mut Vec<u8>) -> Option<MessageType> {
-        if !self.is_open() || self.ready.is_some() {
+        if !self.is_open() {
             return None;
         }
-        let (used, kind) = self.decoder.decode_message(self.buffer.unread(), most, buf)?;
+        let (used, kind) = self.receiving.take_whole(self.buffer.unread(), most, buf)?;
         self.buffer.consume(used);
-        // Nothing was under way, so no count of it runs.
-        debug_assert_eq!(self.received, 0);
-        self.timers.message_received();
         Some(kind)
     }
 
@@ -231,16 +177,13 @@ impl FrameReader {
         let out = target.room(left)?;
         self.buffer.bypassed();
         let bounds = self.bounds(0);
-        let timeouts = &self.limits.timeouts;
-        let len = match self.shared.read(&mut self.timers, timeouts, out, bounds, call)? {
+        let (timers, timeouts) = (&mut self.receiving.timers, &self.limits.timeouts);
+        let len = match self.shared.read(timers, timeouts, out, bounds, call)? {
             None => return Ok(None),
             Some(0) => return Err(Error::Io(ErrorKind::UnexpectedEof.into())),
             Some(len) => len,
         };
-        let (_, Event::Data { kind, len, fin }) = self.decoder.feed(&mut out[..len])? else {
-            unreachable!("inside a payload");
-        };
-        self.count(len, fin);
+        let (kind, fin) = self.receiving.take_direct(&mut out[..len])?;
         target.add(len)?;
         Ok(Some(Part::Data(Chunk { kind, len, fin })))
     }
@@ -301,25 +244,10 @@ impl FrameReader {
         error
     }
 
-    /// Payload bytes that have come of what the peer has begun, if it has begun anything.
-    fn unfinished(&self) -> Option<u64> {
-        self.decoder.is_unfinished().then_some(self.received)
-    }
-
     /// What bounds a read while so much memory is held that could be given back.
     fn bounds(&self, held: usize) -> ReadBounds {
         let tick = self.shared.tick(self.queue.beside_senders, held);
-        ReadBounds { message: self.unfinished(), tick }
-    }
-
-    /// Counts payload that has come.
-    fn count(&mut self, len: usize, fin: bool) {
-        self.timers.message_received();
-        self.received += len as u64;
-        if fin {
-            self.received = 0;
-            self.timers.message_ended();
-        }
+        ReadBounds { message: self.receiving.unfinished(), tick }
     }
 
     /// Answers a control frame other than Close (§5.5.2).
@@ -329,10 +257,7 @@ impl FrameReader {
         if !is_pong && !self.shared.writer.is_closed() {
             self.pong()?;
         }
-        self.timed(|reader| reader.callbacks.call(is_pong, reader.decoder.control()));
-        if self.decoder.message_kind().is_none() {
-            self.timers.message_ended();
-        }
+        self.timed(|reader| reader.callbacks.call(is_pong, reader.receiving.control()));
         if self.queue.frames.len() >= MAX_QUEUED {
             self.send_queue()?;
         }
@@ -342,24 +267,26 @@ impl FrameReader {
     /// Queues a Pong, or sends it where senders exist: it must not wait for one that is blocked.
     fn pong(&mut self) -> Result<(), Error> {
         if self.queue.beside_senders {
-            self.timed(|reader| push_pong(&reader.shared, reader.decoder.control()));
+            self.timed(|reader| push_pong(&reader.shared, reader.receiving.control()));
             return Ok(());
         }
         if !self.queue.reserve(&self.shared, MAX_HEADER + MAX_CONTROL) {
             self.send_queue()?;
         }
-        encoder::pong(self.decoder.control(), &mut self.queue.frames);
+        encoder::pong(self.receiving.control(), &mut self.queue.frames);
         Ok(())
     }
 
     /// Does what a peer has called for, in time that its deadlines count.
     fn timed<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> T {
-        let pending =
-            Pending { message: self.unfinished(), closing: self.shared.writer.is_closed() };
+        let pending = Pending {
+            message: self.receiving.unfinished(),
+            closing: self.shared.writer.is_closed(),
+        };
         let before = (pending.message.is_some() || pending.closing).then(Instant::now);
         let done = work(self);
         if let Some(before) = before {
-            self.timers.add_wait(pending, before.elapsed());
+            self.receiving.timers.add_wait(pending, before.elapsed());
         }
         done
     }
@@ -380,11 +307,7 @@ impl FrameReader {
     fn end(&mut self, state: State) {
         self.state = state;
         self.shared.writer.release_reader();
-        self.ready = None;
-        #[cfg(feature = "deflate")]
-        {
-            self.inflation = None;
-        }
+        self.receiving.end();
         self.buffer.reset();
         self.queue.frames = Vec::new();
     }

@@ -3,7 +3,9 @@
 //! What a peer makes long, a message, a read buffer or a queue, grows here: a step of [`SMALL`] or
 //! more asks the [`headroom`] first. A refusal is an answer, not the end of the process.
 
-use super::headroom::{self, SMALL};
+pub(crate) mod headroom;
+
+use headroom::SMALL;
 
 /// Makes `bytes` at least `len` long, filled with zeros, if there is memory for it. `most` is the
 /// longest that it will become, as far as is known.

@@ -21,7 +21,6 @@
 //! between the decoder and the assembler, a `deflation` ahead of what is sent, and `codecs`, which all
 //! connections share.
 
-pub(crate) mod headroom;
 pub(crate) mod memory;
 pub mod opening;
 pub mod budget;
@@ -36,8 +35,12 @@ pub mod inflation;
 pub mod deflation;
 #[cfg(feature = "deflate")]
 pub mod compression;
+pub mod receiving;
+
+pub(crate) use memory::headroom;
 
 pub use assembler::{MessageAssembler, Overloaded};
 pub use budget::{Budget, Charge};
 pub use closing::{CloseAction, Closing};
+pub use receiving::{ReceiveError, Receiving};
 pub use timers::{Deadline, Pending, ReadTimers};

@@ -1,9 +1,6 @@
 //! What receiving goes through: parts of messages, and ends.
 
-use std::ops::Range;
-
 use crate::connection::message::Chunk;
-use crate::proto::MessageType;
 
 /// What the application wants to be called with: the payload of each Ping, and of each Pong.
 #[derive(Default)]
@@ -23,40 +20,11 @@ pub(super) enum State {
     Failed,
 }
 
-/// A part of a message in the buffer, unmasked; its last one with `fin`.
-pub(super) struct Ready {
-    pub(super) kind: MessageType,
-    pub(super) at: Range<usize>,
-    pub(super) fin: bool,
-    /// Whether it is yet to be inflated, and to be checked then.
-    #[cfg(feature = "deflate")]
-    pub(super) is_compressed: bool,
-}
-
 impl ControlCallbacks {
     pub(super) fn call(&mut self, is_pong: bool, payload: &[u8]) {
         if let Some(f) = if is_pong { &mut self.on_pong } else { &mut self.on_ping } {
             f(payload);
         }
-    }
-}
-
-impl Ready {
-    /// One that is good as it is.
-    #[inline]
-    pub(super) const fn plain(kind: MessageType, at: Range<usize>, fin: bool) -> Self {
-        Self {
-            kind,
-            at,
-            fin,
-            #[cfg(feature = "deflate")]
-            is_compressed: false,
-        }
-    }
-
-    #[cfg(feature = "deflate")]
-    pub(super) const fn compressed(kind: MessageType, at: Range<usize>, fin: bool) -> Self {
-        Self { kind, at, fin, is_compressed: true }
     }
 }
 

@@ -4,7 +4,7 @@
 //! gets room enough to make system calls rare.
 
 use std::mem;
-use std::ops::{Index, Range};
+use std::ops::Range;
 
 use crate::session::Charge;
 use crate::session::assembler::MAX_RETAINED_FREE;
@@ -75,11 +75,9 @@ impl ReadBuffer {
         &mut self.bytes[self.unread.clone()]
     }
 
-    /// Marks the first `len` unread bytes as used, and tells where they lie.
-    pub(crate) fn consume(&mut self, len: usize) -> Range<usize> {
-        let start = self.unread.start;
+    /// Marks the first `len` unread bytes as used.
+    pub(crate) fn consume(&mut self, len: usize) {
         self.unread.start += len;
-        start..start + len
     }
 
     /// Gives up what has been read and not yet used.
@@ -163,14 +161,6 @@ impl ReadBuffer {
         self.unread = 0..0;
         self.resize(SMALLEST);
         self.charge.clear();
-    }
-}
-
-impl Index<Range<usize>> for ReadBuffer {
-    type Output = [u8];
-
-    fn index(&self, at: Range<usize>) -> &[u8] {
-        &self.bytes[at]
     }
 }
 
@@ -261,8 +251,7 @@ mod tests {
     fn hands_out_what_it_was_given_first() {
         let mut buffer = buffer(b"abcdef");
         assert_eq!(buffer.unread(), b"abcdef");
-        let at = buffer.consume(2);
-        assert_eq!(&buffer[at], b"ab");
+        buffer.consume(2);
         assert_eq!(buffer.unread(), b"cdef");
         buffer.consume(4);
         assert!(buffer.is_empty());
