@@ -31,6 +31,11 @@ pub struct Config {
     /// fit. `None`, the default, takes std's 2 MiB, of which only the pages that are touched use memory, until the thread ends: 100 ms after its
     /// connection, unless another follows, or it is one of the two that wait at a listener.
     pub stack_size: Option<usize>,
+    /// How many event loops a server has
+    /// ([`Server::run_event_loop`](crate::Server::run_event_loop)), each on a thread of its own. `None`, the default, is
+    /// one for each core that the process may use.
+    #[cfg(feature = "event-loop")]
+    pub event_loops: Option<usize>,
     /// Compression (permessage-deflate, RFC 7692), for clients that offer it. `None`, the default,
     /// declines all offers.
     #[cfg(feature = "deflate")]
@@ -133,6 +138,10 @@ impl Config {
     fn validate_rest(&self) -> Result<(), String> {
         #[cfg(feature = "deflate")]
         self.compression.as_ref().map_or(Ok(()), Deflate::validate)?;
+        #[cfg(feature = "event-loop")]
+        if self.event_loops == Some(0) {
+            return Err("event_loops is 0, which serves nobody; 1 is the least".into());
+        }
         if let Some(size) = self.stack_size.filter(|size| *size < LEAST_STACK) {
             return Err(format!("stack_size is {size} bytes; it must be {LEAST_STACK} or more"));
         }

@@ -70,6 +70,8 @@ mod io;
 mod connection;
 mod backplane;
 mod server;
+#[cfg(feature = "event-loop")]
+mod event_loop;
 
 pub use backplane::{Backplane, Local, PublishError};
 #[cfg(feature = "deflate")]
@@ -81,6 +83,8 @@ pub use connection::{
 };
 pub use connection_limits::ConnectionLimits;
 pub use error::{Error, UpgradeError};
+#[cfg(feature = "event-loop")]
+pub use event_loop::{CloseInfo, EventHandler, Outbox};
 pub use http::{Accept, Reject, Response, Status};
 #[cfg(feature = "deflate")]
 pub use http::{DeflateOffer, DeflateParams};

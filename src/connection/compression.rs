@@ -66,7 +66,7 @@ impl Compression {
     }
 
     /// Deflates a message, and has it sent or queued with this header. `None` if it is shorter as it is.
-    pub(super) fn deflated(
+    pub(crate) fn deflated(
         &self,
         message: Message<'_>,
         buffers: &BufferPool,

@@ -19,12 +19,16 @@ use crate::connection::request::Request;
 use crate::connection::writer::{Failure, Writer};
 use crate::connection_limits::OpenLimits;
 use crate::error::Error;
+#[cfg(all(feature = "deflate", feature = "event-loop"))]
+use crate::http::DeflateParams;
 use crate::io::expiry::Expiry;
 use crate::io::stream::{Sink, TimedStream};
 use crate::proto::encoder;
 use crate::session::assembler::MAX_RETAINED_FREE;
 #[cfg(feature = "deflate")]
 use crate::session::codecs::Codecs;
+#[cfg(all(feature = "deflate", feature = "event-loop"))]
+use crate::session::deflation::Deflation;
 use crate::session::timers::{MEMORY_KEEPALIVE, Next};
 use crate::session::{Budget, CloseAction, Deadline, Pending, ReadTimers};
 
@@ -152,6 +156,12 @@ impl ConnectionShared {
     pub(crate) fn set_compression(&self, compression: Compression) {
         // It is agreed on once.
         let _ = self.compression.set(Box::new(compression));
+    }
+
+    /// The same out of what was agreed on.
+    #[cfg(all(feature = "deflate", feature = "event-loop"))]
+    pub(crate) fn agree(&self, params: DeflateParams, deflation: Box<Deflation>) {
+        self.set_compression(Compression::new(params, deflation));
     }
 
     /// The request that opened the connection.
@@ -343,6 +353,21 @@ impl ConnectionShared {
             false => self.writer.fail(Failure::Deadline(Deadline::Close)),
         }
         self.stream().shutdown(Shutdown::Both);
+    }
+
+    /// Begins to end the connection, and waits for nobody: what the peer has no room for is sent by a
+    /// later [`retry`](Writer::retry). For one who sees to the other steps.
+    #[cfg(feature = "event-loop")]
+    pub(crate) fn begin_finish(&self, action: CloseAction) {
+        self.writer.begin_end();
+        self.shut_queues();
+        self.writer.try_close(action);
+    }
+
+    /// It is always read, but by one who may not know that our Close is sent.
+    #[cfg(feature = "event-loop")]
+    pub(crate) fn is_read_always(&self) {
+        self.reading.store(READING, Ordering::Relaxed);
     }
 
     fn fail(&self, failure: Failure) {

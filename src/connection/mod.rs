@@ -24,12 +24,12 @@ mod message;
 mod owned_message;
 mod request;
 mod buffer_pool;
-mod writer;
+pub(crate) mod writer;
 #[cfg(feature = "deflate")]
 pub(crate) mod compression;
 pub(crate) mod lifecycle;
 mod reader;
-mod sender;
+pub(crate) mod sender;
 mod receiver;
 mod message_reader;
 mod raw_stream;

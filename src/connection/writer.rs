@@ -30,7 +30,8 @@ mod models;
 
 pub(crate) use unsent::{Progress, Unsent};
 pub(crate) use write_lock::Failure;
-use write_lock::{CLAIMED, FRAGMENTED, FlushLimit, StateGuard, WriteGuard, WriteLock, WriteState};
+pub(crate) use write_lock::WriteGuard;
+use write_lock::{CLAIMED, FRAGMENTED, FlushLimit, StateGuard, WriteLock, WriteState};
 
 /// How much of Pings and Pongs waits for a blocked writer before the older ones are dropped, in
 /// bytes.
@@ -197,18 +198,13 @@ impl<S: Sink> Writer<S> {
     ///
     /// [`Error::Closed`] once our Close is due.
     pub(crate) fn push_control(&self, frames: &[u8]) -> Result<(), Error> {
-        let mut state = self.lock.lock();
-        if !state.closing.may_send() {
-            return Err(Error::Closed);
-        }
-        let control = &mut state.outbox().control;
-        // §5.5.3: only the latest Ping needs an answer, so older ones may go.
-        if control.len() + frames.len() > MAX_CONTROL_QUEUED {
-            control.clear();
-        }
-        control.extend_from_slice(frames);
-        self.lock.flush(state, FlushLimit::Within(self.timeout.get()));
-        Ok(())
+        self.post_control(frames, FlushLimit::Within(self.timeout.get()))
+    }
+
+    /// The same, without waiting for the peer either, as [`try_close`](Self::try_close) does.
+    #[cfg(feature = "event-loop")]
+    pub(crate) fn try_push_control(&self, frames: &[u8]) -> Result<(), Error> {
+        self.post_control(frames, FlushLimit::NonBlocking)
     }
 
     /// Sends a Close, unless one has passed, without waiting for a thread that is blocked.
@@ -269,6 +265,12 @@ impl<S: Sink> Writer<S> {
         self.lock.lock().writing
     }
 
+    /// Whether a message would have to wait for others.
+    #[cfg(feature = "event-loop")]
+    pub(crate) fn is_busy(&self) -> bool {
+        Unit::Messages.is_held_up(&self.lock.lock())
+    }
+
     /// Whether our Close has gone out, or the connection has ended without. It may be so a moment
     /// later.
     pub(crate) fn is_closed(&self) -> bool {
@@ -324,6 +326,21 @@ impl<S: Sink> Writer<S> {
     pub(crate) fn wait_for_reader(&self, expiry: Expiry) -> bool {
         let left = expiry.left().unwrap_or_default();
         self.lock.wait_while(self.lock.lock(), left, |state| state.receiving).1
+    }
+
+    fn post_control(&self, frames: &[u8], limit: FlushLimit) -> Result<(), Error> {
+        let mut state = self.lock.lock();
+        if !state.closing.may_send() {
+            return Err(Error::Closed);
+        }
+        let control = &mut state.outbox().control;
+        // §5.5.3: only the latest Ping needs an answer, so older ones may go.
+        if control.len() + frames.len() > MAX_CONTROL_QUEUED {
+            control.clear();
+        }
+        control.extend_from_slice(frames);
+        self.lock.flush(state, limit);
+        Ok(())
     }
 
     /// Puts the Close that this calls for into the outbox, and sends what is there if nobody writes.

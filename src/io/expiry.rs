@@ -33,6 +33,14 @@ impl Expiry {
     }
 }
 
+impl Expiry {
+    /// The point itself; `None` is never.
+    #[cfg(feature = "event-loop")]
+    pub(crate) fn at(self) -> Option<Instant> {
+        self.0
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

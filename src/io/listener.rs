@@ -6,7 +6,8 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::net::UnixListener;
 use std::time::Duration;
 
-use crate::io::transport::{Stream, Transport};
+use crate::io::any_stream::Stream;
+use crate::io::transport::Transport;
 use crate::io::wrapped::WrappedListener;
 
 /// How long one accept waits at the most. What that costs is a wake-up of each thread that waits.

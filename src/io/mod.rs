@@ -20,11 +20,16 @@ pub(crate) mod expiry;
 #[cfg(feature = "tls")]
 mod tls_info;
 pub(crate) mod transport;
+#[cfg(feature = "event-loop")]
+pub(crate) mod loop_stream;
+pub(crate) mod any_stream;
 #[cfg(feature = "tls")]
 pub(crate) mod tls;
 pub(crate) mod wrapped;
 pub(crate) mod stream;
 pub(crate) mod listener;
+#[cfg(feature = "event-loop")]
+pub(crate) mod loop_listener;
 pub(crate) mod timed_listener;
 
 pub use listener::Listener;

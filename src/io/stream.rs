@@ -9,10 +9,10 @@ use std::os::fd::BorrowedFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::io::any_stream::Stream;
 use crate::io::expiry::Expiry;
 #[cfg(feature = "tls")]
 use crate::io::tls_info::TlsInfo;
-use crate::io::transport::Stream;
 
 /// Where frames go.
 pub(crate) trait Sink {

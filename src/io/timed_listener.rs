@@ -12,12 +12,13 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::io::any_stream::Stream;
 use crate::io::listener::Listener;
+#[cfg(feature = "event-loop")]
+use crate::io::loop_listener::LoopListener;
 use crate::io::stream::TimedStream;
 #[cfg(feature = "tls")]
 use crate::io::tls::TlsStream;
-#[cfg(feature = "tls")]
-use crate::io::transport::Stream;
 
 /// A listener whose `accept` waits for a while only. What that takes of the socket is put back
 /// when this is dropped.
@@ -49,6 +50,39 @@ impl TimedListener {
     #[cfg(feature = "tls")]
     pub(crate) fn set_tls(&mut self, config: Arc<rustls::ServerConfig>) {
         self.tls = Some(config);
+    }
+
+    /// Another handle, for an event loop. Neither blocks from now on.
+    ///
+    /// # Errors
+    ///
+    /// As for [`LoopListener::new`].
+    #[cfg(feature = "event-loop")]
+    pub(crate) fn for_loop(&self) -> io::Result<LoopListener> {
+        LoopListener::new(&self.listener)
+    }
+
+    /// Whether its streams speak TLS.
+    #[cfg(feature = "event-loop")]
+    pub(crate) fn is_wrapped(&self) -> bool {
+        #[cfg(feature = "tls")]
+        return self.tls.is_some();
+        #[cfg(not(feature = "tls"))]
+        false
+    }
+
+    /// What an event loop has accepted, as a stream of ours.
+    ///
+    /// # Errors
+    ///
+    /// If no session of TLS can be had.
+    #[cfg(feature = "event-loop")]
+    pub(crate) fn stream(
+        &self,
+        stream: Stream,
+        peer: Option<SocketAddr>,
+    ) -> io::Result<TimedStream> {
+        self.over_tls(stream).map(|stream| TimedStream::new(stream, peer))
     }
 
     /// As of [`Listener`].
@@ -83,20 +117,26 @@ impl TimedListener {
 
     fn accept_stream(&self) -> io::Result<TimedStream> {
         let (stream, peer) = self.listener.accept()?;
+        self.over_tls(stream).map(|stream| TimedStream::new(stream, peer))
+    }
+
+    /// The stream as it is, or TLS over it.
+    #[cfg_attr(not(feature = "tls"), expect(clippy::unused_self, clippy::unnecessary_wraps))]
+    fn over_tls(&self, stream: Stream) -> io::Result<Stream> {
         #[cfg(feature = "tls")]
-        let stream = match &self.tls {
-            None => stream,
+        if let Some(tls) = &self.tls {
             // The settings have made a session before.
-            Some(tls) => Stream::Other(Box::new(
-                TlsStream::over(stream, Arc::clone(tls)).map_err(io::Error::other)?,
-            )),
-        };
-        Ok(TimedStream::new(stream, peer))
+            let stream = TlsStream::over(stream, Arc::clone(tls)).map_err(io::Error::other)?;
+            return Ok(Stream::Other(Box::new(stream)));
+        }
+        Ok(stream)
     }
 }
 
 impl Drop for TimedListener {
     fn drop(&mut self) {
+        // An event loop may have had it.
+        let _ = self.listener.set_nonblocking(options::NONBLOCKING);
         self.options.put_back(&self.listener);
     }
 }

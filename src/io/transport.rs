@@ -5,7 +5,6 @@
 
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::ops::Deref;
 #[cfg(unix)]
 use std::os::fd::{AsFd, BorrowedFd};
 #[cfg(unix)]
@@ -186,20 +185,3 @@ socket_transport!(
 );
 #[cfg(unix)]
 socket_transport!(UnixStream, PIECE, |_| (), |_| None);
-
-/// A stream of any kind. The usual one is not worth a box.
-pub(crate) enum Stream {
-    Tcp(TcpStream),
-    Other(Box<dyn Transport>),
-}
-
-impl Deref for Stream {
-    type Target = dyn Transport;
-
-    fn deref(&self) -> &Self::Target {
-        match self {
-            Self::Tcp(stream) => stream,
-            Self::Other(stream) => &**stream,
-        }
-    }
-}

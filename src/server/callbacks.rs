@@ -93,12 +93,23 @@ impl Callbacks {
         request: Option<&Request>,
         error: impl Into<BoxError>,
     ) {
+        if self.on_error.is_some() {
+            self.tell(peer_addr, request, &error.into());
+        }
+    }
+
+    /// The same of an error that is wanted elsewhere too.
+    pub(crate) fn tell(
+        &self,
+        peer_addr: Option<SocketAddr>,
+        request: Option<&Request>,
+        error: &BoxError,
+    ) {
         if let Some(f) = &self.on_error {
-            let error = error.into();
-            let is_disconnect = is_disconnect(&*error);
+            let is_disconnect = is_disconnect(&**error);
             let context = ErrorContext { peer_addr, request, is_disconnect };
             // Nobody is left to be told of a panic in there.
-            let _ = catch_panic(|| f(&context, &error));
+            let _ = catch_panic(|| f(&context, error));
         }
     }
 }

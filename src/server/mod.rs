@@ -17,15 +17,16 @@
 //! ```
 
 mod thread_pool;
-mod callbacks;
-mod upgrade;
-mod registry;
-mod acceptor;
+pub(crate) mod callbacks;
+pub(crate) mod terms;
+pub(crate) mod upgrade;
+pub(crate) mod registry;
+pub(crate) mod acceptor;
 mod shutdown;
 mod running;
 #[cfg(feature = "deflate")]
 mod stats;
-mod worker;
+pub(crate) mod worker;
 
 pub use callbacks::{BoxError, ErrorContext};
 pub use running::RunningServer;
@@ -35,7 +36,6 @@ pub use stats::StatsHandle;
 pub use upgrade::Upgrade;
 
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
-use std::sync::mpsc::RecvTimeoutError;
 use std::sync::{Arc, mpsc};
 use std::{fmt, io};
 
@@ -48,8 +48,6 @@ use crate::io::timed_listener::TimedListener;
 #[cfg(feature = "tls")]
 use crate::io::tls::TlsStream;
 use crate::server::callbacks::Callbacks;
-use crate::server::registry::Event;
-use crate::server::shutdown::CLOSE_CHECK_INTERVAL;
 use crate::server::worker::Workers;
 
 /// A WebSocket server on one listener or more.
@@ -76,6 +74,16 @@ pub struct Server {
     stats: StatsHandle,
     #[cfg(feature = "tls")]
     tls: Option<Arc<rustls::ServerConfig>>,
+}
+
+/// What a server is run with.
+pub(crate) struct Parts {
+    pub(crate) listeners: Vec<TimedListener>,
+    pub(crate) config: Config,
+    pub(crate) callbacks: Callbacks,
+    pub(crate) handle: ShutdownHandle,
+    #[cfg(feature = "deflate")]
+    pub(crate) stats: StatsHandle,
 }
 
 impl Server {
@@ -253,37 +261,20 @@ impl Server {
         H: Fn(Connection) -> Result<(), BoxError> + Send + Sync + 'static,
     {
         self.validate()?;
-        let Self { listeners, config, callbacks, handle, .. } = self;
-        #[cfg(feature = "tls")]
-        let listeners = match self.tls {
-            Some(tls) => over_tls(listeners, &tls),
-            None => listeners,
-        };
+        let parts = self.into_parts();
+        let Parts { listeners, config, callbacks, handle, .. } = parts;
         let close_timeout = config.timeouts.close;
         let (events, heard) = mpsc::channel();
         let registry = Arc::clone(&handle.registry);
         let shared = ServerShared::new(config);
         #[cfg(feature = "deflate")]
-        self.stats.set(shared.codecs.as_ref());
+        parts.stats.set(shared.codecs.as_ref());
         let workers = Workers::new(shared, callbacks, handler, registry, events);
         for listener in listeners {
             workers.listen(listener);
         }
         drop(workers);
-        // The workers have the sender: when nobody holds it any more, all have ended.
-        let mut event = heard.recv().map_err(RecvTimeoutError::from);
-        loop {
-            match event {
-                Ok(Event::Failed(error)) => {
-                    handle.shutdown(close_timeout);
-                    return Err(error);
-                }
-                Ok(Event::Closed) => {}
-                Err(RecvTimeoutError::Timeout) => handle.registry.look_after(),
-                Err(RecvTimeoutError::Disconnected) => return Ok(()),
-            }
-            event = heard.recv_timeout(CLOSE_CHECK_INTERVAL);
-        }
+        handle.run_until_over(&heard, close_timeout)
     }
 
     /// Serves as [`run`](Self::run) does, on a thread of its own: for a test, or beside what else a
@@ -312,13 +303,39 @@ impl Server {
         H: Fn(Connection) -> Result<(), BoxError> + Send + Sync + 'static,
     {
         self.validate()?;
+        self.start_running(|server| server.run(handler))
+    }
+
+    /// Has a thread run the server so.
+    pub(crate) fn start_running(
+        self,
+        run: impl FnOnce(Self) -> io::Result<()> + Send + 'static,
+    ) -> io::Result<RunningServer> {
         let (local_addr, handle) = (self.local_addr(), self.shutdown_handle());
         let close_timeout = self.config.timeouts.close;
-        RunningServer::start(local_addr, handle, close_timeout, || self.run(handler))
+        RunningServer::start(local_addr, handle, close_timeout, || run(self))
+    }
+
+    /// What it is made of, to be run.
+    pub(crate) fn into_parts(self) -> Parts {
+        let Self { listeners, config, callbacks, handle, .. } = self;
+        #[cfg(feature = "tls")]
+        let listeners = match self.tls {
+            Some(tls) => over_tls(listeners, &tls),
+            None => listeners,
+        };
+        Parts {
+            listeners,
+            config,
+            callbacks,
+            handle,
+            #[cfg(feature = "deflate")]
+            stats: self.stats,
+        }
     }
 
     /// Whether all is set as it can be.
-    fn validate(&self) -> io::Result<()> {
+    pub(crate) fn validate(&self) -> io::Result<()> {
         self.config.validate()?;
         #[cfg(feature = "tls")]
         self.tls.as_ref().map_or(Ok(()), TlsStream::check)?;

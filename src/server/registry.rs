@@ -182,6 +182,11 @@ impl Registry {
         }
     }
 
+    /// From now on this thread runs what waits for nobody of its own server: callbacks, and handlers.
+    pub(crate) fn runs_here(&self) {
+        HANDLER_OF.set(ptr::from_ref(self).addr());
+    }
+
     /// How many handlers run, or may do so after their handshake.
     pub(crate) fn handlers(&self) -> usize {
         self.lock().handlers
@@ -281,7 +286,7 @@ impl HandlerGuard {
     /// From now on this thread runs what waits for nobody of its own server: callbacks, and the
     /// handler.
     pub(crate) fn runs_here(&self) {
-        HANDLER_OF.set(Arc::as_ptr(&self.registry).addr());
+        self.registry.runs_here();
     }
 
     /// The handshake is done but for our answer. If the server is shutting down, a Close follows

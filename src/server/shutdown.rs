@@ -14,15 +14,16 @@
 //! does, since nobody may wait
 //! ```
 
-use std::fmt;
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
+use std::{fmt, io};
 
 use crate::io::expiry::Expiry;
-use crate::server::registry::Registry;
+use crate::server::registry::{Event, Registry};
 
 /// How often a shutdown looks for peers that have not answered its Close in time.
-pub(super) const CLOSE_CHECK_INTERVAL: Duration = Duration::from_millis(100);
+const CLOSE_CHECK_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Stops a [`Server`](crate::Server) from another thread, such as one that waits for `SIGTERM`.
 ///
@@ -118,6 +119,31 @@ impl ShutdownHandle {
     #[must_use]
     pub fn connections(&self) -> usize {
         self.registry.handlers()
+    }
+
+    /// Looks after the server until all its threads have ended, who hold the sender of what is `heard`.
+    ///
+    /// # Errors
+    ///
+    /// Why a listener is of no more use.
+    pub(crate) fn run_until_over(
+        &self,
+        heard: &Receiver<Event>,
+        close_timeout: Duration,
+    ) -> io::Result<()> {
+        let mut event = heard.recv().map_err(RecvTimeoutError::from);
+        loop {
+            match event {
+                Ok(Event::Failed(error)) => {
+                    self.shutdown(close_timeout);
+                    return Err(error);
+                }
+                Ok(Event::Closed) => {}
+                Err(RecvTimeoutError::Timeout) => self.registry.look_after(),
+                Err(RecvTimeoutError::Disconnected) => return Ok(()),
+            }
+            event = heard.recv_timeout(CLOSE_CHECK_INTERVAL);
+        }
     }
 
     /// Whether this is the thread of a handler of the server.

@@ -18,7 +18,7 @@ impl StatsHandle {
         self.codecs.get().map(|codecs| codecs.stats()).unwrap_or_default()
     }
 
-    pub(super) fn set(&self, codecs: Option<&Arc<Codecs>>) {
+    pub(crate) fn set(&self, codecs: Option<&Arc<Codecs>>) {
         if let Some(codecs) = codecs {
             // A server runs once.
             let _ = self.codecs.set(Arc::clone(codecs));

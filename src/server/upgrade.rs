@@ -7,28 +7,24 @@ use std::fmt;
 use std::io::{self, ErrorKind, IoSlice};
 use std::net::Shutdown;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use crate::config::Config;
 use crate::connection::Connection;
 use crate::connection::RawStream;
 use crate::connection::Request;
 use crate::connection::lifecycle::{ConnectionShared, ServerShared};
-use crate::connection_limits::OpenLimits;
 use crate::error::UpgradeError;
-#[cfg(feature = "deflate")]
-use crate::http::DeflateOffer;
+use crate::http::{Accept, Reject, RequestHead, Response};
 #[cfg(feature = "tls")]
-use crate::http::HeadError;
-use crate::http::{Accept, Date, Reject, RequestHead, Response};
+use crate::http::{HandshakeError, HeadError};
+use crate::io::any_stream::Stream;
 use crate::io::expiry::Expiry;
 use crate::io::stream::Sink;
 use crate::io::stream::TimedStream;
 #[cfg(feature = "tls")]
 use crate::io::tls::PlainHttp;
-use crate::io::transport::{Stream, Transport};
-#[cfg(feature = "deflate")]
-use crate::session::compression::{Agreed, agree};
+use crate::io::transport::Transport;
+use crate::server::terms::{Terms, today};
 use crate::session::opening::{Answer, Opening, Outcome, Step};
 
 /// How much is read at once, in bytes. Most requests fit.
@@ -53,16 +49,16 @@ const STEP: usize = 2048;
 /// }
 /// ```
 pub struct Upgrade {
-    exchange: Exchange,
+    pub(crate) exchange: Exchange,
 }
 
 /// A request, how far its handshake has come, and the stream to answer it on.
 pub(crate) struct Exchange {
-    shared: Arc<ConnectionShared>,
-    opening: Opening,
-    request: Arc<Request>,
+    pub(crate) shared: Arc<ConnectionShared>,
+    pub(crate) opening: Opening,
+    pub(crate) request: Arc<Request>,
     /// What came behind the head in the same segment.
-    rest: Vec<u8>,
+    pub(crate) rest: Vec<u8>,
 }
 
 /// What a well-formed request asks for.
@@ -126,30 +122,16 @@ impl Upgrade {
         announce: impl FnOnce(),
     ) -> Result<Connection, UpgradeError> {
         let Self { mut exchange } = self;
-        let limits = match exchange.limits(accept) {
-            Ok(limits) => limits,
-            Err(wrong) => {
-                exchange.apologise();
-                return Err(UpgradeError::InvalidLimits(wrong));
+        let Exchange { shared, opening, request, .. } = &mut exchange;
+        let terms = match Terms::of(shared, opening, request, accept) {
+            Ok(terms) => terms,
+            Err((answer, error)) => {
+                exchange.finish(&answer);
+                return Err(error);
             }
         };
-        #[cfg(feature = "deflate")]
-        let agreed = exchange.agree(accept, &limits);
-        #[cfg(feature = "deflate")]
-        let extensions = agreed.as_ref().map(|agreed| agreed.params.to_string());
-        #[cfg(not(feature = "deflate"))]
-        let extensions: Option<String> = None;
+        let Terms { limits, reply, .. } = terms;
         let hijacked = accept.is_hijacked();
-        let reply = if hijacked {
-            Vec::new()
-        } else {
-            let Exchange { opening, request, .. } = &mut exchange;
-            match opening.accept(request, accept, extensions.as_deref(), today()) {
-                Ok(reply) => reply,
-                Err(answer) => return Err(exchange.finish(&answer)),
-            }
-        };
-        exchange.request.set_accepted(accept);
         announce();
         if !hijacked {
             exchange.shared.writer.open(&reply).map_err(io::Error::from)?;
@@ -164,7 +146,7 @@ impl Upgrade {
             conn.hijack();
         }
         #[cfg(feature = "deflate")]
-        let conn = conn.with_compression(agreed);
+        let conn = conn.with_compression(terms.agreed);
         Ok(conn)
     }
 
@@ -194,6 +176,14 @@ impl Upgrade {
 impl fmt::Debug for Upgrade {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Upgrade").field("request", self.request()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(feature = "event-loop")]
+impl Incoming {
+    pub(crate) fn peer_addr(&self) -> Option<std::net::SocketAddr> {
+        let (Self::Upgrade(Upgrade { exchange }) | Self::Plain(exchange)) = self;
+        exchange.request.peer_addr()
     }
 }
 
@@ -227,34 +217,6 @@ impl Exchange {
         self.finish(&answer);
     }
 
-    /// What the peer is held to from now on: what the server has for all, or what this request was
-    /// accepted with.
-    ///
-    /// # Errors
-    ///
-    /// What is wrong with the latter.
-    #[inline(never)]
-    fn limits(&self, accept: &Accept) -> Result<Arc<OpenLimits>, String> {
-        let server = &self.shared.server;
-        let Some(own) = accept.attachments().get() else { return Ok(Arc::clone(&server.limits)) };
-        let limits = OpenLimits::for_one(&server.config, own)?;
-        self.shared.writer.set_timeout(limits.timeouts.write);
-        Ok(Arc::new(limits))
-    }
-
-    /// Agrees to the first offer of compression that can be accepted, if compression is to be had.
-    // Its stack would be held by connections that never compress.
-    #[cfg(feature = "deflate")]
-    #[inline(never)]
-    fn agree(&self, accept: &Accept, limits: &OpenLimits) -> Option<Agreed> {
-        let server = &self.shared.server;
-        // Who answers by hand has agreed on nothing.
-        let compresses = accept.compresses() && !accept.is_hijacked();
-        let codecs = server.codecs.as_ref().filter(|_| compresses)?;
-        let offer = DeflateOffer::first(&self.request)?;
-        Some(agree(codecs, &offer, limits.decoder.max_message_size))
-    }
-
     fn finish(self, answer: &Answer) -> UpgradeError {
         finish(&self.shared, answer)
     }
@@ -274,13 +236,13 @@ pub(crate) fn read(shared: Arc<ConnectionShared>) -> Result<Incoming, Unopened> 
     let stream = shared.stream();
     let request = |head| request(head, stream);
     let mut opening = Opening::new(config.limits.for_head());
-    // Not from now: the thread may have been slow to start.
-    let deadline = Expiry::since(stream.accepted_at(), config.timeouts.handshake);
     // Not on the stack, where it would stay a used page for the life of the connection.
     let mut bytes = vec![0; STEP];
     let mut silent = true;
     loop {
-        let Some(wait) = deadline.left() else {
+        // Not from now: the thread may have been slow to start.
+        let elapsed = stream.accepted_at().elapsed();
+        let Some(wait) = Opening::left(elapsed, config.timeouts.handshake) else {
             let request = opening.take_part().map(request);
             return Err(Unopened { error: finish(&shared, &opening.time_out(today())), request });
         };
@@ -293,7 +255,13 @@ pub(crate) fn read(shared: Arc<ConnectionShared>) -> Result<Incoming, Unopened> 
                 return Err(Unopened { error, request: opening.take_part().map(request) });
             }
             Ok(Some(len)) => len,
-            Err(error) => return Err(unreadable(&shared, &mut opening, error, silent).into()),
+            Err(error) => {
+                let (answer, error) = unreadable(&mut opening, error, silent);
+                if let Some(answer) = answer {
+                    finish(&shared, &answer);
+                }
+                return Err(error.into());
+            }
         };
         silent = false;
         let (used, step) = opening.feed(&bytes[..len], &config.origins, today());
@@ -315,38 +283,41 @@ pub(crate) fn read(shared: Arc<ConnectionShared>) -> Result<Incoming, Unopened> 
     }
 }
 
-fn request(head: RequestHead, stream: &TimedStream) -> Arc<Request> {
+pub(crate) fn request(head: RequestHead, stream: &TimedStream) -> Arc<Request> {
     let request = Request::new(head, stream.peer_addr(), stream.accepted_at());
     #[cfg(feature = "tls")]
     let request = request.with_tls(stream.tls());
     Arc::new(request)
 }
 
-/// What a failed read means. `silent` says that none had anything to give before.
+/// What a failed read means, and what to answer before the stream is closed in a way that lets it
+/// arrive. `silent` says that no read had anything to give before.
 #[cold]
 #[inline(never)]
-fn unreadable(
-    shared: &ConnectionShared,
+pub(crate) fn unreadable(
     opening: &mut Opening,
     error: io::Error,
     silent: bool,
-) -> UpgradeError {
+) -> (Option<Answer>, UpgradeError) {
     #[cfg(feature = "tls")]
     if let Some(inner) = error.get_ref() {
         if inner.is::<PlainHttp>() {
-            return finish(shared, &opening.malformed(HeadError::PlainHttp, today()));
+            let answer = opening.malformed(HeadError::PlainHttp, today());
+            let error = answer.outcome.into();
+            return (Some(answer), error);
         }
         if let Some(error) = inner.downcast_ref::<rustls::Error>() {
-            // An alert may be on its way.
-            linger(shared);
-            return UpgradeError::Tls(error.clone());
+            // An alert may be on its way, and nothing else.
+            let outcome = Outcome::Refused(HandshakeError::NotWebSocket);
+            let answer = Answer { bytes: Vec::new(), outcome };
+            return (Some(answer), UpgradeError::Tls(error.clone()));
         }
     }
     #[cfg(not(feature = "tls"))]
-    let _ = (shared, opening);
+    let _ = opening;
     match silent && is_reset(&error) {
-        true => UpgradeError::NoRequest,
-        false => UpgradeError::Io(error),
+        true => (None, UpgradeError::NoRequest),
+        false => (None, UpgradeError::Io(error)),
     }
 }
 
@@ -384,10 +355,4 @@ pub(crate) fn linger(shared: &ConnectionShared) {
 /// A response of our own, whose headers are fit to be sent.
 pub(crate) fn encoded(response: &Response) -> Vec<u8> {
     response.encode(today()).unwrap_or_default()
-}
-
-/// RFC 9110 §6.6.1: no Date without a clock, as one is that stands before its own beginning.
-fn today() -> Option<Date> {
-    let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    since_1970.ok().map(|time| Date::from_unix(time.as_secs()))
 }

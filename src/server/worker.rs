@@ -5,7 +5,7 @@
 //! a panic included, reaches another.
 
 use std::io::{self, IoSlice};
-use std::net::Shutdown;
+use std::net::{Shutdown, SocketAddr};
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::thread;
@@ -35,11 +35,11 @@ const REJECT_WRITE_TIMEOUT: Duration = Duration::from_millis(10);
 
 /// What the threads of a server share.
 pub(crate) struct Workers<H> {
-    server: Arc<ServerShared>,
-    callbacks: Callbacks,
+    pub(crate) server: Arc<ServerShared>,
+    pub(crate) callbacks: Callbacks,
     handler: H,
     threads: Arc<ThreadPool>,
-    registry: Arc<Registry>,
+    pub(crate) registry: Arc<Registry>,
     /// One clone for each thread that drains a rejected stream.
     draining: Arc<()>,
     /// Reports a listener that is of no more use, and by its drop that all threads have ended.
@@ -190,7 +190,7 @@ where
     }
 
     /// Reports that a listener is of no more use.
-    fn fail(&self, error: io::Error) {
+    pub(crate) fn fail(&self, error: io::Error) {
         // After the first, nobody hears of others.
         let _ = self.events.send(Event::Failed(error));
     }
@@ -205,11 +205,42 @@ where
         }
     }
 
+    /// Has a thread serve a connection whose request has been read elsewhere.
+    ///
+    /// # Errors
+    ///
+    /// If there is none.
+    #[cfg(feature = "event-loop")]
+    pub(crate) fn start_upgrade(
+        self: &Arc<Self>,
+        incoming: Incoming,
+        guard: HandlerGuard,
+    ) -> io::Result<()> {
+        let workers = Arc::clone(self);
+        self.threads.start(move || {
+            guard.runs_here();
+            let peer_addr = incoming.peer_addr();
+            workers.serve(peer_addr, Ok(incoming), &guard);
+        })
+    }
+
     /// The life of a connection.
     fn handle_stream(&self, shared: Arc<ConnectionShared>, guard: HandlerGuard) {
         guard.runs_here();
         let peer_addr = shared.stream().peer_addr();
-        let upgraded = read_request(shared).and_then(|incoming| self.upgrade(incoming, &guard));
+        self.serve(peer_addr, read_request(shared), &guard);
+    }
+
+    /// The same from the request on, if there is one.
+    // In line, since what it needs of the stack an idle connection holds.
+    #[inline(always)]
+    fn serve(
+        &self,
+        peer_addr: Option<SocketAddr>,
+        incoming: Result<Incoming, Unopened>,
+        guard: &HandlerGuard,
+    ) {
+        let upgraded = incoming.and_then(|incoming| self.upgrade(incoming, guard));
         let (request, result) = match upgraded {
             Ok(None) => return,
             Ok(Some((conn, request))) => (Some(request), self.handle(conn)),

@@ -17,6 +17,8 @@
 //!       feed (malformed: 4xx, 505; no memory left: 503), time_out (408), any of the others
 //! ```
 
+use std::time::Duration;
+
 use crate::http::{
     Accept, Date, Handshake, HandshakeError, HeadError, HeadLimits, HeadParser, InvalidResponse,
     RequestHead, Response, Status, check, check_origin,
@@ -94,6 +96,13 @@ impl Opening {
             Self::Reading(parser) => parser.room().saturating_add(1),
             Self::Upgrade(_) | Self::Plain { .. } | Self::Done => 0,
         }
+    }
+
+    /// How much longer the request may take, so long after its stream was accepted. `None`: the
+    /// handshake deadline has passed, and it [took too long](Self::time_out).
+    #[must_use]
+    pub fn left(elapsed: Duration, timeout: Duration) -> Option<Duration> {
+        timeout.checked_sub(elapsed).filter(|left| !left.is_zero())
     }
 
     /// Takes the next bytes: how many of them belong to the request, and what it has led to. What

@@ -52,6 +52,28 @@ pub(crate) enum Progress {
 }
 
 impl<S: Sink> WriteGuard<'_, S> {
+    /// Writes whole frames, as far as the peer has room for them; what is left is in `unsent` then, and
+    /// has this time. For one who goes on to do other things.
+    ///
+    /// # Errors
+    ///
+    /// As for [`proceed`](Self::proceed).
+    #[cfg(feature = "event-loop")]
+    pub(crate) fn send_now(
+        self,
+        frames: &mut [IoSlice<'_>],
+        unsent: &mut Unsent,
+        timeout: Duration,
+    ) -> Result<Progress, Error> {
+        debug_assert_eq!(unsent.left(), 0);
+        let written = match self.0.stream.try_write(frames) {
+            Ok(written) => written,
+            Err(error) => return self.fail_unsent(error),
+        };
+        unsent.keep(frames, written, timeout);
+        self.proceed(unsent, timeout)
+    }
+
     /// Writes what the peer has room for, and what waits in the outbox behind it, which has this time.
     ///
     /// # Errors
@@ -128,6 +150,27 @@ impl Unsent {
     /// All of it is there, and must be written by then.
     pub(crate) fn set_expiry(&mut self, expiry: Expiry) {
         self.expiry = expiry;
+    }
+
+    /// These frames are to be written, and so many of their bytes are.
+    #[cfg(feature = "event-loop")]
+    fn keep(&mut self, frames: &[IoSlice<'_>], mut written: usize, timeout: Duration) {
+        (self.payload, self.written, self.is_posted) = (None, 0, false);
+        self.bytes.clear();
+        for frame in frames {
+            let skipped = written.min(frame.len());
+            written -= skipped;
+            self.bytes.extend_from_slice(&frame[skipped..]);
+        }
+        if !self.bytes.is_empty() {
+            self.expiry = Expiry::after(timeout);
+        }
+    }
+
+    /// When all of it must be written.
+    #[cfg(feature = "event-loop")]
+    pub(crate) fn expiry(&self) -> Expiry {
+        self.expiry
     }
 
     /// Of all that there is, in bytes.

@@ -29,8 +29,9 @@ use std::time::Duration;
 
 use rustls::ServerConfig;
 
+use crate::io::any_stream::Stream;
 use crate::io::tls_info::TlsInfo;
-use crate::io::transport::{Stream, Transport};
+use crate::io::transport::Transport;
 
 mod timeout;
 mod session;

@@ -1,7 +1,8 @@
 use super::*;
 use crate::config::{Config, Limits};
 use crate::connection::lifecycle::ServerShared;
-use crate::io::transport::{Stream, Transport};
+use crate::io::any_stream::Stream;
+use crate::io::transport::Transport;
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 

@@ -1,0 +1,136 @@
+//! A connection of a loop: what it is at each stage of its life.
+//!
+//! ```text
+//!   Opening ──▶ Open ──▶ Draining ──▶ gone        our last words are said, and the peer's end is
+//!      │ └──────────────────▲ ▲                   waited for (§7.1.1)
+//!      │      rejected ───────┘
+//!      └──▶ a thread of its own: no more of the loop's
+//! ```
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::connection_limits::OpenLimits;
+use crate::event_loop::output::Output;
+use crate::event_loop::wheel::Tick;
+use crate::io::loop_stream::LoopStream;
+use crate::proto::CloseFrame;
+use crate::server::registry::HandlerGuard;
+use crate::session::opening::Opening;
+use crate::session::timers::Next;
+use crate::session::{Deadline, MessageAssembler, Pending, Receiving};
+
+/// See the [module](self).
+pub(super) struct Conn<S> {
+    pub(super) stream: Arc<LoopStream>,
+    pub(super) output: Output,
+    pub(super) stage: Stage<S>,
+    /// `None` for one that was turned away.
+    pub(super) guard: Option<HandlerGuard>,
+    pub(super) generation: u32,
+    /// When the wheel looks at it; zero for never.
+    pub(super) due: Tick,
+    /// Until when its time is accounted for.
+    pub(super) since: Instant,
+    /// Whether there may be something to read.
+    pub(super) readable: bool,
+    /// Whether the end of the peer's side is to be read, so that reads go on until it is.
+    pub(super) read_closed: bool,
+    /// Whether what was read may hold more than the socket says, as that of TLS may.
+    pub(super) is_wrapped: bool,
+    /// Whether a control frame or a Close waits for room.
+    pub(super) is_posted: bool,
+}
+
+pub(super) enum Stage<S> {
+    Opening(Box<Request>),
+    Open(Box<Open<S>>),
+    Draining {
+        until: Option<Instant>,
+        /// What is left of the answer to a request.
+        answer: Vec<u8>,
+    },
+}
+
+/// A request on its way.
+pub(super) struct Request {
+    pub(super) opening: Opening,
+    /// Whether nothing of it has come.
+    pub(super) silent: bool,
+}
+
+/// An open connection.
+pub(super) struct Open<S> {
+    pub(super) receiving: Receiving,
+    pub(super) limits: Arc<OpenLimits>,
+    /// A message that is under way; `None` between those.
+    pub(super) parts: Option<Box<Parts>>,
+    pub(super) close_frame: Option<Box<CloseFrame>>,
+    /// Whether messages are thrown away, since the handler has closed.
+    pub(super) discards: bool,
+    pub(super) state: S,
+}
+
+/// A message that is put together: memory of the loop's, while it is under way.
+pub(super) struct Parts {
+    pub(super) assembler: MessageAssembler,
+    pub(super) buf: Vec<u8>,
+    /// Whether the payload under way is read straight to where it belongs.
+    pub(super) direct: bool,
+}
+
+impl<S> Conn<S> {
+    /// When it has to be looked at, as things stand; and whether a Ping is due before.
+    ///
+    /// # Errors
+    ///
+    /// The deadline that has passed.
+    pub(super) fn deadline(&mut self, now: Instant) -> Result<(Option<Instant>, bool), Deadline> {
+        let server = &self.output.shared.server;
+        let (at, ping) = match &mut self.stage {
+            Stage::Opening(_) => {
+                let accepted_at = self.output.shared.stream().accepted_at();
+                (accepted_at.checked_add(server.config.timeouts.handshake), false)
+            }
+            Stage::Draining { until, .. } => (*until, false),
+            Stage::Open(_) if self.output.is_congested() => (self.output.look_at(now), false),
+            Stage::Open(open) => {
+                let pending = open.pending(&self.output);
+                let (writer, mut ping) = (&self.output.shared.writer, false);
+                let timers = &mut open.receiving.timers;
+                let mut next =
+                    || timers.next(&open.limits.timeouts, pending, now, || writer.is_writing());
+                let wait = match next()? {
+                    Next::Wait(wait) => wait,
+                    Next::Ping => {
+                        ping = true;
+                        match next()? {
+                            Next::Wait(wait) => wait,
+                            Next::Ping => Duration::ZERO,
+                        }
+                    }
+                };
+                (now.checked_add(wait), ping)
+            }
+        };
+        let timer = self.output.timer.filter(|_| matches!(self.stage, Stage::Open(_)));
+        Ok((at.into_iter().chain(timer).min(), ping))
+    }
+
+    /// Time has passed, in which so many bytes have come, or none.
+    pub(super) fn account(&mut self, received: Option<usize>, now: Instant) {
+        let waited = now.saturating_duration_since(self.since);
+        self.since = now;
+        if let Stage::Open(open) = &mut self.stage {
+            let pending = open.pending(&self.output);
+            open.receiving.timers.read_done(received, pending, received.is_none(), || waited);
+        }
+    }
+}
+
+impl<S> Open<S> {
+    fn pending(&self, output: &Output) -> Pending {
+        let closing = output.shared.writer.is_closed();
+        Pending { message: self.receiving.unfinished(), closing }
+    }
+}

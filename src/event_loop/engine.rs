@@ -1,0 +1,382 @@
+//! A loop: one thread, many connections, one buffer to read into and one to gather what they send.
+//!
+//! ```text
+//!   poll ──▶ a listener ──▶ accept ──▶ registered under the caps, or 503
+//!     │  └─▶ a connection ──▶ turn ──▶ read ──▶ session ──▶ handler ──▶ outbox ──▶ one write
+//!     └────▶ the wheel ──▶ what is due: a Ping, the end of a deadline, a timer of the handler's
+//! ```
+//!
+//! Sockets tell of changes only, so one that may have more to give is read again, behind others. No
+//! thread has to wake a loop: a [`Sender`](crate::Sender) writes by itself, and what it changes for the
+//! reader, our Close, is looked for as often as listeners are.
+
+use std::io::{self, ErrorKind};
+use std::mem;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use mio::event::Event;
+use mio::{Events, Poll, Token};
+
+use crate::connection::Connection;
+use crate::connection::lifecycle::ConnectionShared;
+use crate::error::UpgradeError;
+use crate::event_loop::conn::{Conn, Request, Stage};
+use crate::event_loop::handler::EventHandler;
+use crate::event_loop::output::{Output, Scratch};
+use crate::event_loop::pool::{Pool, ReadBuffer};
+use crate::event_loop::wheel::{Entry, Tick, Wheel};
+use crate::http::{Response, Status};
+use crate::io::any_stream::Stream;
+use crate::io::listener::MAX_ACCEPT_TIMEOUT;
+use crate::io::loop_listener::LoopListener;
+use crate::io::loop_stream::{LoopStream, Socket};
+use crate::io::timed_listener::TimedListener;
+use crate::io::transport::Transport;
+use crate::server::BoxError;
+use crate::server::acceptor::AcceptTimer;
+use crate::server::upgrade;
+use crate::server::worker::Workers;
+use crate::session::opening::Opening;
+
+/// How many sockets one poll tells of.
+const MAX_EVENTS: usize = 1024;
+
+/// How many streams are accepted before connections have their turn.
+const MAX_ACCEPTED: usize = 256;
+
+/// The threads for connections that need one, and what is one for all loops of a server.
+pub(super) type Threads = Workers<Box<dyn Fn(Connection) -> Result<(), BoxError> + Send + Sync>>;
+
+/// See the [module](self).
+pub(super) struct Engine<H: EventHandler> {
+    pub(super) handler: Arc<H>,
+    pub(super) threads: Arc<Threads>,
+    pub(super) poll: Poll,
+    listeners: Vec<Listening>,
+    conns: Vec<Option<Box<Conn<H::State>>>>,
+    /// Slots of `conns` to be used again, and those that events of this turn may still name.
+    free: Vec<usize>,
+    freed: Vec<usize>,
+    generation: u32,
+    wheel: Wheel,
+    /// Those who may have more to read.
+    pub(super) again: Vec<usize>,
+    begun: Instant,
+    /// When this turn began.
+    pub(super) now: Instant,
+    pub(super) scratch: Scratch,
+    /// Memory for messages in parts.
+    pub(super) pool: Pool,
+    /// Room to read into, from an offset on.
+    pub(super) buffer: ReadBuffer,
+}
+
+struct Listening {
+    listener: LoopListener,
+    timed: Arc<TimedListener>,
+    timer: AcceptTimer,
+    /// Whether a stream may wait, and from when on it is worth a try.
+    ready: bool,
+    rests_until: Option<Instant>,
+}
+
+/// What becomes of a connection after its turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fate {
+    Live,
+    Gone,
+    /// It is a thread's from now on.
+    GivenAway,
+}
+
+/// What a loop waits with: all that can fail before it serves.
+pub(super) struct Sockets {
+    poll: Poll,
+    listeners: Vec<Listening>,
+}
+
+impl Sockets {
+    /// # Errors
+    ///
+    /// If a listener is of a kind that no loop can wait for, or there are no descriptors.
+    pub(super) fn new(listeners: &[Arc<TimedListener>]) -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let mut listening = Vec::new();
+        for (index, timed) in listeners.iter().enumerate() {
+            let mut listener = timed.for_loop()?;
+            listener.register(poll.registry(), Token(index))?;
+            let (timed, timer) = (Arc::clone(timed), AcceptTimer::new());
+            listening.push(Listening { listener, timed, timer, ready: true, rests_until: None });
+        }
+        Ok(Self { poll, listeners: listening })
+    }
+}
+
+impl<H: EventHandler> Engine<H> {
+    pub(super) fn new(handler: Arc<H>, threads: Arc<Threads>, sockets: Sockets) -> Self {
+        let Sockets { poll, listeners } = sockets;
+        Self {
+            handler,
+            threads,
+            poll,
+            // Their tokens are those of no connection.
+            conns: listeners.iter().map(|_| None).collect(),
+            listeners,
+            free: Vec::new(),
+            freed: Vec::new(),
+            generation: 0,
+            wheel: Wheel::new(),
+            again: Vec::new(),
+            begun: Instant::now(),
+            now: Instant::now(),
+            scratch: Scratch::new(),
+            pool: Pool::default(),
+            buffer: ReadBuffer::new(),
+        }
+    }
+
+    /// Serves until the server is shut down and every connection has ended.
+    pub(super) fn run(mut self) {
+        let mut events = Events::with_capacity(MAX_EVENTS);
+        let mut due = Vec::new();
+        let registry = Arc::clone(&self.threads.registry);
+        registry.runs_here();
+        while !self.is_over() {
+            match self.poll.poll(&mut events, Some(self.wait())) {
+                Ok(()) => {}
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return self.threads.fail(error),
+            }
+            self.now = Instant::now();
+            for slot in mem::take(&mut self.again) {
+                self.turn(slot, |_, _| Fate::Live);
+            }
+            for event in &events {
+                self.heard(event);
+            }
+            self.accept_all();
+            self.wheel.advance(self.tick(self.now), &mut due);
+            for entry in due.drain(..) {
+                self.expire(entry);
+            }
+            registry.expire();
+            self.pool.trim(self.now, events.is_empty());
+            self.free.append(&mut self.freed);
+        }
+    }
+
+    fn is_over(&mut self) -> bool {
+        if !self.threads.registry.is_closed() {
+            return false;
+        }
+        self.listeners.clear();
+        // All slots but those of listeners are free.
+        self.conns.iter().all(Option::is_none)
+    }
+
+    /// How long to wait for sockets.
+    fn wait(&self) -> Duration {
+        if !self.again.is_empty() || self.listeners.iter().any(Listening::is_ready) {
+            return Duration::ZERO;
+        }
+        let next = self.wheel.until_next().map_or(MAX_ACCEPT_TIMEOUT, Duration::from_millis);
+        next.min(MAX_ACCEPT_TIMEOUT)
+    }
+
+    fn tick(&self, at: Instant) -> Tick {
+        at.saturating_duration_since(self.begun).as_millis() as Tick
+    }
+
+    fn heard(&mut self, event: &Event) {
+        let slot = event.token().0;
+        if let Some(listening) = self.listeners.get_mut(slot) {
+            listening.ready = true;
+            return;
+        }
+        let ended = event.is_read_closed() || event.is_error();
+        self.turn(slot, |conn, engine| {
+            conn.readable |= event.is_readable() || ended;
+            conn.read_closed |= ended;
+            if !event.is_writable() {
+                return Fate::Live;
+            }
+            conn.stream.wake_writer();
+            // The handshake of TLS writes where it reads.
+            conn.readable |= conn.is_wrapped;
+            engine.resume(conn)
+        });
+    }
+
+    /// A connection's turn: something has happened, and then it is read.
+    fn turn(&mut self, slot: usize, happened: impl FnOnce(&mut Conn<H::State>, &mut Self) -> Fate) {
+        // Out of its slot, so that it can be used together with all the rest.
+        let Some(mut conn) = self.conns.get_mut(slot).and_then(Option::take) else { return };
+        let fate = match happened(&mut conn, self) {
+            Fate::Live => self.read(&mut conn, slot),
+            fate => fate,
+        };
+        self.put_back(slot, conn, fate);
+    }
+
+    fn put_back(&mut self, slot: usize, mut conn: Box<Conn<H::State>>, fate: Fate) {
+        if fate == Fate::Live {
+            self.schedule(&mut conn, slot);
+            self.conns[slot] = Some(conn);
+            return;
+        }
+        // Somebody may keep a sender, and with it the descriptor.
+        if fate == Fate::Gone && Arc::strong_count(&conn.output.shared) > 1 {
+            conn.output.shared.abandon();
+        }
+        drop(conn);
+        // The drop of a guard says that this thread runs nothing of the server's.
+        self.threads.registry.runs_here();
+        self.freed.push(slot);
+    }
+
+    /// Has the wheel look at a connection in time.
+    fn schedule(&mut self, conn: &mut Conn<H::State>, slot: usize) {
+        // What only moves on need not be touched: whoever is asked too soon says so.
+        if conn.due != 0 && !conn.is_hurried() {
+            return;
+        }
+        let at = match conn.deadline(self.now) {
+            Ok((at, false)) => at,
+            // It is told when it is asked.
+            Ok((_, true)) | Err(_) => Some(self.now),
+        };
+        let Some(at) = at else { return };
+        let at = self.tick(at) + 1;
+        if conn.due == 0 || at < conn.due {
+            conn.due = at;
+            self.wheel.add(Entry { slot: slot as u32, generation: conn.generation, at });
+        }
+    }
+
+    fn expire(&mut self, entry: Entry) {
+        let slot = entry.slot as usize;
+        let Some(conn) = self.conns.get_mut(slot).and_then(Option::as_mut) else { return };
+        if conn.generation != entry.generation || conn.due != entry.at {
+            return;
+        }
+        conn.due = 0;
+        self.turn(slot, |conn, engine| engine.time_passed(conn));
+    }
+
+    fn accept_all(&mut self) {
+        for index in 0..self.listeners.len() {
+            for _ in 0..MAX_ACCEPTED {
+                let listening = &mut self.listeners[index];
+                if !listening.is_ready_at(self.now) {
+                    break;
+                }
+                match listening.listener.accept() {
+                    Ok((socket, peer)) => {
+                        listening.timer = AcceptTimer::new();
+                        let timed = Arc::clone(&listening.timed);
+                        self.admit(socket, peer, &timed);
+                    }
+                    Err(error) => self.accept_failed(index, error),
+                }
+            }
+        }
+    }
+
+    #[cold]
+    fn accept_failed(&mut self, index: usize, error: io::Error) {
+        let listening = &mut self.listeners[index];
+        match error.kind() {
+            ErrorKind::WouldBlock => listening.ready = false,
+            // The peer gave up while it waited; the next one may not have.
+            ErrorKind::Interrupted | ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset => {}
+            ErrorKind::InvalidInput => {
+                self.listeners[index].ready = false;
+                self.threads.fail(error);
+            }
+            // Out of descriptors or memory: what ends meanwhile gives some back.
+            _ => {
+                listening.rests_until = Some(self.now + listening.timer.next_backoff());
+                self.threads.callbacks.on_error(None, None, UpgradeError::Accept(error));
+            }
+        }
+    }
+
+    /// Registers a stream, or turns it away.
+    fn admit(&mut self, socket: Socket, peer: Option<SocketAddr>, timed: &TimedListener) {
+        let slot = self.free.pop().unwrap_or(self.conns.len());
+        if slot == self.conns.len() {
+            self.conns.push(None);
+        }
+        self.generation = self.generation.wrapping_add(1);
+        let registry = self.poll.registry();
+        let stream = LoopStream::register(socket, registry, Token(slot)).and_then(|stream| {
+            let stream = Arc::new(stream);
+            Ok((timed.stream(Stream::Loop(Arc::clone(&stream)), peer)?, stream))
+        });
+        let (transport, stream) = match stream {
+            Ok(stream) => stream,
+            Err(error) => {
+                self.free.push(slot);
+                return self.threads.callbacks.on_error(peer, None, UpgradeError::Io(error));
+            }
+        };
+        let server = &self.threads.server;
+        let shared = Arc::new(ConnectionShared::new(transport, Arc::clone(server)));
+        shared.is_read_always();
+        let guard = self.threads.registry.register(&shared);
+        let opening = Opening::new(server.config.limits.for_head());
+        // Until it is open, nobody writes but the loop.
+        let _ = Transport::set_nonblocking(&*stream, true);
+        let is_turned_away = guard.is_none();
+        let mut conn = Box::new(Conn {
+            is_wrapped: timed.is_wrapped(),
+            stream,
+            output: Output::new(shared),
+            stage: Stage::Opening(Box::new(Request { opening, silent: true })),
+            guard,
+            generation: self.generation,
+            due: 0,
+            since: self.now,
+            readable: true,
+            read_closed: false,
+            is_posted: false,
+        });
+        let fate = match is_turned_away {
+            true => self.turn_away(&mut conn),
+            false => Fate::Live,
+        };
+        self.put_back(slot, conn, fate);
+    }
+
+    /// Answers 503: there are too many, or the server shuts down.
+    #[cold]
+    fn turn_away(&mut self, conn: &mut Conn<H::State>) -> Fate {
+        let (reason, error) = match self.threads.registry.is_closed() {
+            true => {
+                let error = UpgradeError::Rejected(Status::SERVICE_UNAVAILABLE);
+                ("the server is shutting down\n", error)
+            }
+            false => ("too many connections\n", UpgradeError::TooManyConnections),
+        };
+        let response = Response::new(Status::SERVICE_UNAVAILABLE, reason);
+        let reply = upgrade::encoded(&response.header("Retry-After", "1"));
+        let peer = conn.output.shared.stream().peer_addr();
+        self.threads.callbacks.on_error(peer, None, error);
+        self.answer(conn, reply)
+    }
+}
+
+impl Listening {
+    fn is_ready(&self) -> bool {
+        self.ready && self.rests_until.is_none()
+    }
+
+    fn is_ready_at(&mut self, now: Instant) -> bool {
+        if self.rests_until.is_some_and(|until| until <= now) {
+            self.rests_until = None;
+        }
+        self.is_ready()
+    }
+}

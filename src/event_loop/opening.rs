@@ -1,0 +1,244 @@
+//! The opening handshake on a loop: what is said to which bytes is decided by
+//! [`Opening`](crate::session::opening::Opening), as it is for a thread.
+
+use std::io::{self, ErrorKind, IoSlice};
+use std::mem;
+use std::net::Shutdown;
+use std::sync::Arc;
+
+use crate::connection::{Request, Sender};
+use crate::error::UpgradeError;
+use crate::event_loop::conn::{Conn, Open, Stage};
+use crate::event_loop::engine::{Engine, Fate};
+use crate::event_loop::handler::EventHandler;
+use crate::http::{Accept, RequestHead};
+use crate::io::stream::Sink;
+use crate::io::transport::Transport;
+use crate::server::callbacks::catch_panic;
+use crate::server::terms::{Terms, today};
+use crate::server::upgrade::{self, Exchange, Incoming, Upgrade};
+use crate::session::Receiving;
+use crate::session::opening::{Answer, Opening, Step};
+
+/// What came of a request: the state of its connection, and what it was accepted with; or the answer,
+/// and what to tell of it.
+type Opened<S> = Result<(S, Terms), (Answer, UpgradeError)>;
+
+impl<H: EventHandler> Engine<H> {
+    /// Takes bytes of a request, and those behind it.
+    pub(super) fn take_request(&mut self, conn: &mut Conn<H::State>, input: &mut [u8]) -> Fate {
+        let Stage::Opening(stage) = &mut conn.stage else { return Fate::Live };
+        stage.silent = false;
+        let origins = &self.threads.server.config.origins;
+        let (used, step) = stage.opening.feed(input, origins, today());
+        let stream = conn.output.shared.stream();
+        match step {
+            Step::More => Fate::Live,
+            Step::Refused(answer, head) => {
+                let request = head.map(|head| upgrade::request(head, stream));
+                let error = answer.outcome.into();
+                self.unopened(conn, answer, request.as_deref(), Some(error))
+            }
+            Step::Upgrade(head) => self.upgrade(conn, head, &mut input[used..]),
+            Step::Plain(head) => {
+                let request = upgrade::request(head, stream);
+                self.answer_plain(conn, &request)
+            }
+        }
+    }
+
+    fn upgrade(&mut self, conn: &mut Conn<H::State>, head: RequestHead, rest: &mut [u8]) -> Fate {
+        let request = upgrade::request(head, conn.output.shared.stream());
+        if catch_panic(|| self.handler.needs_thread(&request)).unwrap_or(false) {
+            return self.give_away(conn, request, rest);
+        }
+        let Stage::Opening(stage) = &mut conn.stage else { return Fate::Live };
+        let opened = match self.threads.callbacks.on_upgrade(&request) {
+            Ok(Ok(accept)) => {
+                let sender = Sender { shared: Arc::clone(&conn.output.shared) };
+                self.accept(&mut stage.opening, &request, &accept, sender)
+            }
+            Ok(Err(reject)) => Err(answered(stage.opening.respond(&reject, today()))),
+            Err(panicked) => Err((stage.opening.fail(today()), panicked)),
+        };
+        match opened {
+            Ok((state, terms)) => self.open(conn, state, terms, rest),
+            Err((answer, error)) => self.unopened(conn, answer, Some(&request), Some(error)),
+        }
+    }
+
+    fn accept(
+        &self,
+        opening: &mut Opening,
+        request: &Arc<Request>,
+        accept: &Accept,
+        sender: Sender,
+    ) -> Opened<H::State> {
+        if accept.is_hijacked() {
+            let text = "Accept::hijack needs a thread: see EventHandler::needs_thread".to_owned();
+            return Err((opening.fail(today()), UpgradeError::InvalidLimits(text)));
+        }
+        let shared = Arc::clone(&sender.shared);
+        request.set_accepted(accept);
+        shared.set_request(Arc::clone(request));
+        let state = match catch_panic(|| self.handler.open(request, sender)) {
+            Ok(Ok(state)) => state,
+            Ok(Err(reject)) => return Err(answered(opening.respond(&reject, today()))),
+            Err(text) => return Err((opening.fail(today()), UpgradeError::Panicked(text))),
+        };
+        Ok((state, Terms::of(&shared, opening, request, accept)?))
+    }
+
+    /// Answers 101, and takes what came behind the request.
+    fn open(
+        &mut self,
+        conn: &mut Conn<H::State>,
+        state: H::State,
+        terms: Terms,
+        rest: &mut [u8],
+    ) -> Fate {
+        let Terms { limits, reply, .. } = terms;
+        #[cfg(feature = "deflate")]
+        let receiving = match terms.agreed {
+            Some(agreed) => {
+                conn.output.shared.agree(agreed.params, agreed.deflation);
+                Receiving::with_inflation(limits.decoder, agreed.inflation)
+            }
+            None => Receiving::new(limits.decoder),
+        };
+        #[cfg(not(feature = "deflate"))]
+        let receiving = Receiving::new(limits.decoder);
+        conn.stage = Stage::Open(Box::new(Open {
+            receiving,
+            limits,
+            parts: None,
+            close_frame: None,
+            discards: false,
+            state,
+        }));
+        (conn.since, conn.due) = (self.now, 0);
+        // From the 101 on the client may count on a Close, so it is open before.
+        if let Some(guard) = &conn.guard {
+            guard.set_open();
+        }
+        // From now on others may write, and wait for room.
+        let _ = Transport::set_nonblocking(&*conn.stream, false);
+        conn.output.begin(&mut self.scratch, &reply);
+        self.call(conn, |handler, open, out| handler.opened(&mut open.state, out));
+        self.take_frames(conn, rest)
+    }
+
+    /// Leaves a connection to a thread.
+    fn give_away(&mut self, conn: &mut Conn<H::State>, request: Arc<Request>, rest: &[u8]) -> Fate {
+        let stage =
+            mem::replace(&mut conn.stage, Stage::Draining { until: None, answer: Vec::new() });
+        let (Stage::Opening(stage), Some(guard)) = (stage, conn.guard.take()) else {
+            return Fate::Gone;
+        };
+        let shared = Arc::clone(&conn.output.shared);
+        let peer = request.peer_addr();
+        let started = conn.stream.detach(self.poll.registry()).and_then(|()| {
+            let exchange =
+                Exchange { shared, opening: stage.opening, request, rest: rest.to_vec() };
+            self.threads.start_upgrade(Incoming::Upgrade(Upgrade { exchange }), guard)
+        });
+        match started {
+            Ok(()) => Fate::GivenAway,
+            Err(error) => {
+                self.threads.callbacks.on_error(peer, None, UpgradeError::Io(error));
+                Fate::Gone
+            }
+        }
+    }
+
+    fn answer_plain(&mut self, conn: &mut Conn<H::State>, request: &Request) -> Fate {
+        let Stage::Opening(stage) = &mut conn.stage else { return Fate::Live };
+        let (answer, error) = match self.threads.callbacks.on_request(request) {
+            Ok(Some(response)) => answered(stage.opening.respond(&response, today())),
+            Ok(None) => answered(stage.opening.decline(today())),
+            Err(panicked) => (stage.opening.fail(today()), panicked),
+        };
+        let error = match error {
+            UpgradeError::Rejected(status) if status.code() < 400 => None,
+            error => Some(error),
+        };
+        self.unopened(conn, answer, Some(request), error)
+    }
+
+    /// The stream has ended before the request did, or failed.
+    pub(super) fn request_broken(
+        &mut self,
+        conn: &mut Conn<H::State>,
+        read: io::Result<Option<usize>>,
+    ) -> Fate {
+        let Stage::Opening(stage) = &mut conn.stage else { return Fate::Gone };
+        let (answer, error) = match read {
+            Ok(_) if stage.silent => (None, UpgradeError::NoRequest),
+            Ok(_) => (None, UpgradeError::Io(ErrorKind::UnexpectedEof.into())),
+            Err(error) => upgrade::unreadable(&mut stage.opening, error, stage.silent),
+        };
+        let stream = conn.output.shared.stream();
+        let request = stage.opening.take_part().map(|head| upgrade::request(head, stream));
+        match answer {
+            Some(answer) => self.unopened(conn, answer, request.as_deref(), Some(error)),
+            None => {
+                self.threads.callbacks.on_error(stream.peer_addr(), request.as_deref(), error);
+                Fate::Gone
+            }
+        }
+    }
+
+    /// The handshake deadline has passed.
+    pub(super) fn request_expired(&mut self, conn: &mut Conn<H::State>) -> Fate {
+        let Stage::Opening(stage) = &mut conn.stage else { return Fate::Gone };
+        let stream = conn.output.shared.stream();
+        let request = stage.opening.take_part().map(|head| upgrade::request(head, stream));
+        let answer = stage.opening.time_out(today());
+        self.unopened(conn, answer, request.as_deref(), Some(UpgradeError::TimedOut))
+    }
+
+    /// Answers a request that gets no connection, and tells of it.
+    fn unopened(
+        &mut self,
+        conn: &mut Conn<H::State>,
+        answer: Answer,
+        request: Option<&Request>,
+        error: Option<UpgradeError>,
+    ) -> Fate {
+        if let Some(error) = error {
+            let peer = conn.output.shared.stream().peer_addr();
+            self.threads.callbacks.on_error(peer, request, error);
+        }
+        self.answer(conn, answer.bytes)
+    }
+
+    /// Says the last bytes of a stream that does not become a connection.
+    pub(super) fn answer(&mut self, conn: &mut Conn<H::State>, answer: Vec<u8>) -> Fate {
+        // The right to write is never given up, so no sender can follow.
+        let within = conn.output.shared.writer.timeout(answer.len() as u64);
+        conn.stage = Stage::Draining { until: self.now.checked_add(within), answer };
+        conn.due = 0;
+        self.go_on_answering(conn)
+    }
+
+    /// Writes as much of it as there is room for; behind it, the peer's end is waited for.
+    pub(super) fn go_on_answering(&mut self, conn: &mut Conn<H::State>) -> Fate {
+        let Stage::Draining { answer, .. } = &mut conn.stage else { return Fate::Live };
+        let stream = conn.output.shared.stream();
+        match stream.try_write(&mut [IoSlice::new(answer)]) {
+            Ok(written) => drop(answer.drain(..written)),
+            // The peer may be gone; then nobody misses the answer.
+            Err(_) => answer.clear(),
+        }
+        if answer.is_empty() {
+            stream.shutdown(Shutdown::Write);
+            self.drain(conn);
+        }
+        Fate::Live
+    }
+}
+
+fn answered(answer: Answer) -> (Answer, UpgradeError) {
+    let error = answer.outcome.into();
+    (answer, error)
+}

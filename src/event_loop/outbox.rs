@@ -1,0 +1,141 @@
+//! What a handler on an event loop sends with.
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use crate::connection::{Message, Request, Sender, TrySendError};
+use crate::error::Error;
+use crate::event_loop::output::{MAX_KEPT, Output, Scratch};
+use crate::proto::CloseCode;
+use crate::proto::OpCode;
+use crate::proto::encoder::FrameHeader;
+use crate::proto::frame::MAX_CONTROL;
+use crate::session::CloseAction;
+
+/// Sends on the connection that an [`EventHandler`](crate::EventHandler) is called for. Nothing here
+/// waits.
+///
+/// What is sent during one call, and while messages that came together are handled, goes out together.
+/// What the peer has no room for is kept, and nothing of that peer's is received until it has taken it
+/// ([`drained`](crate::EventHandler::drained)); it has the write timeout for that.
+pub struct Outbox<'a> {
+    pub(super) output: &'a mut Output,
+    pub(super) scratch: &'a mut Scratch,
+}
+
+impl Outbox<'_> {
+    /// Sends a message in one frame (§5.6), compressed where that was agreed on.
+    ///
+    /// # Errors
+    ///
+    /// [`TrySendError::Full`] if a mebibyte or more is kept already: send again when it is
+    /// [drained](crate::EventHandler::drained). [`TrySendError::Closed`] once a Close is due. Nothing was sent.
+    #[inline]
+    pub fn send<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), TrySendError> {
+        let message = message.into();
+        self.check()?;
+        let header = FrameHeader::new(true, message.kind().opcode(), message.len());
+        self.output.push(self.scratch, header, message.as_bytes());
+        Ok(())
+    }
+
+    /// The same, but never compressed: see
+    /// [`Sender::send_uncompressed`](crate::Sender::send_uncompressed).
+    ///
+    /// # Errors
+    ///
+    /// As for [`send`](Self::send).
+    #[cfg(feature = "deflate")]
+    pub fn send_uncompressed<'m>(
+        &mut self,
+        message: impl Into<Message<'m>>,
+    ) -> Result<(), TrySendError> {
+        let message = message.into();
+        self.check()?;
+        let header = FrameHeader::new(true, message.kind().opcode(), message.len());
+        self.output.push_plain(self.scratch, header, message.as_bytes());
+        Ok(())
+    }
+
+    /// Sends a Ping (§5.5.2) with at most 125 bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TooLong`], and [`Error::Closed`] once a Close is due. Nothing was sent.
+    pub fn ping(&mut self, payload: &[u8]) -> Result<(), Error> {
+        if payload.len() > MAX_CONTROL {
+            return Err(Error::TooLong);
+        }
+        if self.is_closed() {
+            return Err(Error::Closed);
+        }
+        let header = FrameHeader::new(true, OpCode::Ping, payload.len());
+        self.output.push(self.scratch, header, payload);
+        Ok(())
+    }
+
+    /// Starts the closing handshake behind what was sent (§7.1.2); messages that still come are
+    /// thrown away. Does nothing if a Close is due already. A reason longer than 123 bytes is cut at a
+    /// character.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidCloseCode`] if §7.4 keeps the code off the wire. Nothing was sent.
+    pub fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), Error> {
+        if !code.is_sendable() {
+            return Err(Error::InvalidCloseCode(code));
+        }
+        if self.output.close.is_none() {
+            self.output.close = Some(CloseAction::Initiate(code, reason.to_owned()));
+        }
+        Ok(())
+    }
+
+    /// Has [`timer`](crate::EventHandler::timer) called after so long, a few milliseconds late at the
+    /// most, in place of an earlier time; `None` is never.
+    pub fn set_timer(&mut self, after: Option<Duration>) {
+        self.output.timer = after.and_then(|after| Instant::now().checked_add(after));
+    }
+
+    /// How much of what was sent is kept, since the peer has no room for it, in bytes.
+    #[must_use]
+    pub fn kept(&self) -> usize {
+        self.output.kept()
+    }
+
+    /// Whether nothing can be sent any more. It may be so a moment later.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.output.close.is_some() || self.output.shared.writer.is_closed()
+    }
+
+    /// The request that opened the connection.
+    #[must_use]
+    pub fn request(&self) -> &Request {
+        self.output.shared.request()
+    }
+
+    /// A sender for other threads. Those wait for a peer that does not read; a handler on a loop must
+    /// not.
+    #[must_use]
+    pub fn sender(&self) -> Sender {
+        Sender { shared: self.output.shared.clone() }
+    }
+
+    #[inline]
+    fn check(&self) -> Result<(), TrySendError> {
+        if self.is_closed() {
+            return Err(TrySendError::Closed);
+        }
+        if self.output.is_congested() && self.kept() >= MAX_KEPT {
+            return Err(TrySendError::Full);
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Outbox<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Outbox").field("kept", &self.kept()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,373 @@
+//! What a connection of a loop sends, without waiting for its peer.
+//!
+//! ```text
+//!   push ──▶ frames, of the loop's one buffer ──▶ flush, once a batch ──▶ the socket
+//!                                                   ├─ others write ─────────▶ kept: held
+//!                                                   └─ the peer has no room ─▶ kept: unsent, and
+//!   resume ◀── there is room, or others may be through ◀──────────────────────── the right to write
+//! ```
+//!
+//! While anything is kept, the connection is *congested*: nothing of its peer is read, so that what it
+//! calls for stays bounded. Where compression was agreed on, what goes out is deflated when we have
+//! the right to write, since it refers to what went out before.
+
+use std::io::IoSlice;
+use std::mem;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+#[cfg(feature = "deflate")]
+use crate::connection::Message;
+use crate::connection::lifecycle::ConnectionShared;
+use crate::connection::writer::{Progress, TryAcquire, Unsent};
+use crate::error::Error;
+use crate::proto::encoder::FrameHeader;
+#[cfg(feature = "deflate")]
+use crate::proto::{MessageType, OpCode};
+use crate::session::{Charge, CloseAction, Deadline};
+
+/// Payloads up to this length are copied to be written together, in bytes.
+const MAX_COPIED: usize = 16 << 10;
+
+/// How much is written together, in bytes.
+const MAX_BATCH: usize = 64 << 10;
+
+/// How much may be kept before the handler is told that there is no room, in bytes.
+pub(super) const MAX_KEPT: usize = 1 << 20;
+
+/// How long until a connection on which others write is tried again, at first and at most.
+const BUSY_PAUSE: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(16));
+
+/// On a frame that waits: it is not to be compressed. Where RSV3 would be, which is never sent.
+#[cfg(feature = "deflate")]
+const PLAIN: u8 = 0x10;
+
+/// The sending side of a connection.
+pub(super) struct Output {
+    pub(super) shared: Arc<ConnectionShared>,
+    pub(super) kept: Option<Box<Kept>>,
+    /// Why nothing more can be sent, if that has come to light.
+    pub(super) failed: Option<Error>,
+    /// The Close that the handler wants, behind all that it has sent.
+    pub(super) close: Option<CloseAction>,
+    /// When the handler wants to be called.
+    pub(super) timer: Option<Instant>,
+}
+
+/// What could not be sent at once.
+pub(super) struct Kept {
+    /// What was begun; while there is any, we have the right to write.
+    unsent: Unsent,
+    is_begun: bool,
+    /// Whole frames behind it.
+    held: Vec<u8>,
+    /// What has come of the peer, and is not looked at meanwhile.
+    pub(super) rest: Vec<u8>,
+    charge: Charge,
+    /// Since when others write.
+    busy: Option<(Instant, Duration)>,
+}
+
+/// Memory of a loop, for the connection whose turn it is.
+pub(super) struct Scratch {
+    /// Whole frames that go out at the end of the turn.
+    frames: Vec<u8>,
+    /// The same, deflated.
+    deflated: Vec<u8>,
+    unsent: Unsent,
+}
+
+/// What came of an attempt to send.
+enum Attempt {
+    Sent(Result<Progress, Error>),
+    /// Others write.
+    Busy,
+    /// §5.5.1: nothing follows a Close.
+    Over,
+}
+
+impl Scratch {
+    pub(super) fn new() -> Self {
+        Self {
+            frames: Vec::with_capacity(MAX_BATCH + MAX_COPIED),
+            deflated: Vec::new(),
+            unsent: Unsent::new(Vec::new()),
+        }
+    }
+}
+
+impl Output {
+    pub(super) fn new(shared: Arc<ConnectionShared>) -> Self {
+        Self { shared, kept: None, failed: None, close: None, timer: None }
+    }
+
+    #[inline]
+    pub(super) fn is_congested(&self) -> bool {
+        self.kept.is_some()
+    }
+
+    /// How much is kept, in bytes.
+    pub(super) fn kept(&self) -> usize {
+        self.kept.as_ref().map_or(0, |kept| kept.unsent.len() + kept.held.len())
+    }
+
+    /// Sends the 101, which lets frames follow it.
+    pub(super) fn begin(&mut self, scratch: &mut Scratch, reply: &[u8]) {
+        let writer = &self.shared.writer;
+        let timeout = writer.timeout(reply.len() as u64);
+        // The right to write is ours from the start.
+        let progress =
+            writer.resume().send_now(&mut [IoSlice::new(reply)], &mut scratch.unsent, timeout);
+        self.sent(scratch, progress);
+    }
+
+    /// Has a frame go out.
+    #[inline]
+    pub(super) fn push(&mut self, scratch: &mut Scratch, header: FrameHeader, payload: &[u8]) {
+        if let Some(kept) = &mut self.kept {
+            kept.held.extend_from_slice(header.as_bytes());
+            kept.held.extend_from_slice(payload);
+            self.charge_kept();
+        } else if payload.len() > MAX_COPIED && !self.is_compressed() {
+            self.flush_with(scratch, header.as_bytes(), payload);
+        } else {
+            scratch.frames.extend_from_slice(header.as_bytes());
+            scratch.frames.extend_from_slice(payload);
+            if scratch.frames.len() >= MAX_BATCH {
+                self.flush(scratch);
+            }
+        }
+    }
+
+    /// The same for one that is not to be compressed.
+    #[cfg(feature = "deflate")]
+    pub(super) fn push_plain(
+        &mut self,
+        scratch: &mut Scratch,
+        header: FrameHeader,
+        payload: &[u8],
+    ) {
+        if !self.is_compressed() {
+            return self.push(scratch, header, payload);
+        }
+        self.flush(scratch);
+        let frames = match &mut self.kept {
+            Some(kept) => &mut kept.held,
+            None => &mut scratch.frames,
+        };
+        let at = frames.len();
+        frames.extend_from_slice(header.as_bytes());
+        frames.extend_from_slice(payload);
+        frames[at] |= PLAIN;
+        self.flush(scratch);
+    }
+
+    /// Sends what was pushed.
+    #[inline]
+    pub(super) fn flush(&mut self, scratch: &mut Scratch) {
+        if !scratch.frames.is_empty() {
+            self.flush_with(scratch, &[], &[]);
+        }
+    }
+
+    /// The same, and a frame of this header and payload behind it.
+    fn flush_with(&mut self, scratch: &mut Scratch, header: &[u8], payload: &[u8]) {
+        debug_assert!(self.kept.is_none());
+        let Scratch { frames, deflated, unsent } = scratch;
+        match attempt(&self.shared, false, (frames, deflated), [header, payload], unsent) {
+            Attempt::Sent(progress) => self.sent(scratch, progress),
+            Attempt::Busy => {
+                let held = [&scratch.frames, header, payload].concat();
+                self.keep(Unsent::new(Vec::new()), false, held);
+            }
+            Attempt::Over => {}
+        }
+        scratch.frames.clear();
+    }
+
+    /// A write has come so far.
+    #[inline]
+    fn sent(&mut self, scratch: &mut Scratch, progress: Result<Progress, Error>) {
+        match progress {
+            Ok(Progress::Done) => {}
+            Ok(Progress::More { .. }) => {
+                let unsent = mem::replace(&mut scratch.unsent, Unsent::new(Vec::new()));
+                self.keep(unsent, true, Vec::new());
+            }
+            Err(error) => self.failed = Some(error),
+        }
+    }
+
+    #[cold]
+    fn keep(&mut self, unsent: Unsent, is_begun: bool, held: Vec<u8>) {
+        let charge = Charge::new(&self.shared.server.budget);
+        let kept = Kept { unsent, is_begun, held, rest: Vec::new(), charge, busy: None };
+        self.kept = Some(Box::new(kept));
+        self.charge_kept();
+    }
+
+    /// Charges what is kept, or fails.
+    fn charge_kept(&mut self) {
+        let len = self.kept() as u64;
+        if let Some(kept) = &mut self.kept
+            && !kept.charge.grow(len.next_multiple_of(MAX_BATCH as u64))
+        {
+            self.failed = Some(Error::Overloaded);
+        }
+    }
+
+    /// Goes on with what is kept: there may be room. Whether nothing is kept any more; the input that
+    /// waited for that is in `rest` then.
+    pub(super) fn resume(
+        &mut self,
+        scratch: &mut Scratch,
+        now: Instant,
+        rest: &mut Vec<u8>,
+    ) -> bool {
+        while let Some(kept) = &mut self.kept {
+            let writer = &self.shared.writer;
+            if kept.is_begun {
+                match writer.resume().proceed(&mut kept.unsent, writer.timeout(0)) {
+                    Ok(Progress::Done) => kept.is_begun = false,
+                    Ok(Progress::More { moved: true }) => continue,
+                    Ok(Progress::More { moved: false }) => return false,
+                    Err(error) => return self.fail(error),
+                }
+            }
+            if kept.held.is_empty() {
+                *rest = mem::take(&mut kept.rest);
+                self.kept = None;
+                return true;
+            }
+            let pause = kept.busy.map_or(BUSY_PAUSE.0, |(_, pause)| pause);
+            let frames = (&mut kept.held[..], &mut scratch.deflated);
+            let claims = pause >= BUSY_PAUSE.1;
+            match attempt(&self.shared, claims, frames, [&[]; 2], &mut kept.unsent) {
+                Attempt::Sent(Ok(progress)) => {
+                    kept.held.clear();
+                    (kept.busy, kept.is_begun) = (None, progress != Progress::Done);
+                }
+                Attempt::Sent(Err(error)) => return self.fail(error),
+                Attempt::Busy => {
+                    let (since, _) = kept.busy.unwrap_or((now, pause));
+                    kept.busy = Some((since, (2 * pause).min(BUSY_PAUSE.1)));
+                    if now.saturating_duration_since(since) < writer.timeout(0) {
+                        return false;
+                    }
+                    return self.fail(Error::DeadlineExceeded(Deadline::Write));
+                }
+                Attempt::Over => {
+                    self.kept = None;
+                    return true;
+                }
+            }
+        }
+        true
+    }
+
+    /// Nothing more is to be begun.
+    pub(super) fn abandon_held(&mut self) {
+        self.kept = self.kept.take().filter(|kept| kept.is_begun);
+        if let Some(kept) = &mut self.kept {
+            (kept.held, kept.rest) = (Vec::new(), Vec::new());
+        }
+    }
+
+    fn fail(&mut self, error: Error) -> bool {
+        self.kept = None;
+        self.failed = Some(error);
+        false
+    }
+
+    /// When what is kept has to be looked at, whatever the socket says.
+    pub(super) fn look_at(&self, now: Instant) -> Option<Instant> {
+        let kept = self.kept.as_ref()?;
+        match kept.busy {
+            _ if kept.is_begun => kept.unsent.expiry().at(),
+            Some((_, pause)) => Some(now + pause),
+            None => Some(now + BUSY_PAUSE.0),
+        }
+    }
+
+    #[inline]
+    #[cfg_attr(not(feature = "deflate"), expect(clippy::unused_self))]
+    fn is_compressed(&self) -> bool {
+        #[cfg(feature = "deflate")]
+        return self.shared.compression().is_some();
+        #[cfg(not(feature = "deflate"))]
+        false
+    }
+}
+
+/// Sends frames, and one more behind them, if we may write.
+fn attempt(
+    shared: &ConnectionShared,
+    claims: bool,
+    (frames, deflated): (&mut [u8], &mut Vec<u8>),
+    [header, payload]: [&[u8]; 2],
+    unsent: &mut Unsent,
+) -> Attempt {
+    let guard = match shared.writer.try_acquire(claims) {
+        TryAcquire::Acquired(guard) => guard,
+        TryAcquire::Busy => return Attempt::Busy,
+        TryAcquire::Over => return Attempt::Over,
+    };
+    let frames = to_send(shared, frames, deflated);
+    let bufs = &mut [frames, header, payload].map(IoSlice::new);
+    let len: usize = bufs.iter().map(|buf| buf.len()).sum();
+    // One buffer is quicker to write than one and two that are empty.
+    let count = if payload.is_empty() { 1 } else { 3 };
+    let timeout = shared.writer.timeout(len as u64);
+    Attempt::Sent(guard.send_now(&mut bufs[..count], unsent, timeout))
+}
+
+/// The frames as they are to be sent. Whoever calls this has the right to write.
+#[cfg(not(feature = "deflate"))]
+fn to_send<'a>(_: &ConnectionShared, frames: &'a mut [u8], _: &'a mut Vec<u8>) -> &'a [u8] {
+    frames
+}
+
+#[cfg(feature = "deflate")]
+fn to_send<'a>(
+    shared: &ConnectionShared,
+    frames: &'a mut [u8],
+    deflated: &'a mut Vec<u8>,
+) -> &'a [u8] {
+    if shared.compression().is_none() {
+        return frames;
+    }
+    deflated.clear();
+    let mut rest = frames;
+    while !rest.is_empty() {
+        let is_plain = rest[0] & PLAIN != 0;
+        rest[0] &= !PLAIN;
+        let Some((opcode, header_len, len)) = frame(rest) else { break };
+        let (frame, behind) = rest.split_at_mut(header_len + len);
+        rest = behind;
+        let kind = match opcode {
+            OpCode::Text => Some(MessageType::Text),
+            OpCode::Binary => Some(MessageType::Binary),
+            _ => None,
+        };
+        let compressed = kind.filter(|_| !is_plain).and_then(|kind| {
+            let (compression, buffers) = shared.compression_of(len)?;
+            let message = Message::new(kind, &frame[header_len..]);
+            compression.deflated(message, buffers, |header, payload| {
+                deflated.extend_from_slice(header.as_bytes());
+                deflated.extend_from_slice(payload);
+                Ok(())
+            })
+        });
+        if compressed.is_none() {
+            deflated.extend_from_slice(frame);
+        }
+    }
+    deflated
+}
+
+/// The first of some whole frames of ours: opcode, length of the header, and of the payload.
+#[cfg(feature = "deflate")]
+fn frame(frames: &[u8]) -> Option<(OpCode, usize, usize)> {
+    let (header, header_len) = crate::proto::Header::decode(frames).ok()??;
+    Some((header.opcode, header_len, usize::try_from(header.len).ok()?))
+}

@@ -1,0 +1,441 @@
+//! What a connection does in its turn: what is read, and what its bytes and its time call for.
+
+use std::io::{self, ErrorKind};
+use std::mem;
+use std::time::Duration;
+
+use crate::connection::Message;
+use crate::error::Error;
+use crate::event_loop::conn::{Conn, Open, Parts, Stage};
+use crate::event_loop::engine::{Engine, Fate};
+use crate::event_loop::handler::{CloseInfo, EventHandler};
+use crate::event_loop::outbox::Outbox;
+use crate::proto::encoder::FrameHeader;
+use crate::proto::{CloseCode, MessageType, OpCode, encoder};
+use crate::server::BoxError;
+use crate::server::callbacks::catch_panic;
+use crate::session::CloseAction;
+use crate::session::assembler::Target;
+use crate::session::receiving::Next;
+
+/// How often a connection is read in one turn, before others have theirs.
+const MAX_READS: usize = 4;
+
+/// The shortest rest of a payload that is read straight to where it belongs, in bytes.
+const MIN_DIRECT: u64 = 64 << 10;
+
+impl<H: EventHandler> Engine<H> {
+    /// Reads a connection as often as there is something, and it may be.
+    pub(super) fn read(&mut self, conn: &mut Conn<H::State>, slot: usize) -> Fate {
+        for _ in 0..MAX_READS {
+            if conn.output.failed.is_some() {
+                return self.output_failed(conn);
+            }
+            if !conn.readable || conn.output.is_congested() && !conn.is_draining() {
+                return Fate::Live;
+            }
+            let fate = match conn.is_direct() {
+                true => self.read_direct(conn),
+                false => self.read_to_buffer(conn),
+            };
+            if fate == Fate::Gone {
+                return fate;
+            }
+        }
+        if conn.output.failed.is_some() {
+            return self.output_failed(conn);
+        }
+        if conn.readable && !conn.output.is_congested() {
+            self.again.push(slot);
+        }
+        Fate::Live
+    }
+
+    fn read_to_buffer(&mut self, conn: &mut Conn<H::State>) -> Fate {
+        let room = self.buffer.room();
+        let size = room.len();
+        match conn.output.shared.stream().read(room, Duration::MAX) {
+            Ok(Some(len @ 1..)) => {
+                conn.was_read(len < size);
+                let mut buffer = mem::take(&mut self.buffer);
+                let fate = self.received(conn, &mut buffer.room()[..len]);
+                self.buffer = buffer;
+                fate
+            }
+            read => self.nothing_read(conn, read),
+        }
+    }
+
+    /// Bytes have come.
+    fn received(&mut self, conn: &mut Conn<H::State>, input: &mut [u8]) -> Fate {
+        match &mut conn.stage {
+            Stage::Open(_) => {
+                conn.account(Some(input.len()), self.now);
+                self.take_frames(conn, input)
+            }
+            Stage::Opening(_) => self.take_request(conn, input),
+            // What is thrown away.
+            Stage::Draining { .. } => Fate::Live,
+        }
+    }
+
+    fn nothing_read(&mut self, conn: &mut Conn<H::State>, read: io::Result<Option<usize>>) -> Fate {
+        match (read, &conn.stage) {
+            (Ok(None), _) => {
+                conn.readable = false;
+                Fate::Live
+            }
+            (_, Stage::Draining { .. }) => Fate::Gone,
+            (Ok(Some(_)), Stage::Open(_)) => {
+                self.broken(conn, Error::Io(ErrorKind::UnexpectedEof.into()))
+            }
+            (Err(error), Stage::Open(_)) => self.broken(conn, Error::Io(error)),
+            (read, Stage::Opening(_)) => self.request_broken(conn, read),
+        }
+    }
+
+    /// Reads payload straight to where it belongs.
+    fn read_direct(&mut self, conn: &mut Conn<H::State>) -> Fate {
+        let Stage::Open(open) = &mut conn.stage else { return Fate::Live };
+        let Some(mut parts) = open.parts.take() else { return Fate::Live };
+        let left = open.receiving.payload_left();
+        let Parts { assembler, buf, direct } = &mut *parts;
+        *direct = true;
+        let target = &mut Target::Message(assembler, buf);
+        target.before_wait(left);
+        let room = match target.room(left) {
+            Ok(room) => room,
+            Err(error) => return self.fail(conn, error.into()),
+        };
+        let size = room.len();
+        let len = match conn.output.shared.stream().read(room, Duration::MAX) {
+            Ok(Some(len @ 1..)) => len,
+            read => {
+                open.parts = Some(parts);
+                return self.nothing_read(conn, read);
+            }
+        };
+        let taken = open.receiving.take_direct(&mut room[..len]);
+        let taken = taken.map_err(Error::from).and_then(|taken| {
+            target.add(len)?;
+            Ok(taken)
+        });
+        conn.was_read(len < size);
+        conn.account(Some(len), self.now);
+        let (kind, fin) = match taken {
+            Ok(taken) => taken,
+            Err(error) => return self.fail(conn, error),
+        };
+        if fin {
+            parts.assembler.finish(&mut parts.buf);
+            self.deliver(conn, kind, &parts.buf);
+            self.pool.put(parts);
+            return self.batch_ended(conn);
+        }
+        if let Stage::Open(open) = &mut conn.stage {
+            open.parts = Some(parts);
+        }
+        Fate::Live
+    }
+
+    /// Takes frames, as far as the peer takes what they call for.
+    pub(super) fn take_frames(&mut self, conn: &mut Conn<H::State>, input: &mut [u8]) -> Fate {
+        let Stage::Open(open) = &mut conn.stage else { return Fate::Live };
+        let parts = open.parts.take();
+        let budget = &self.threads.server.budget;
+        let mut parts = parts.unwrap_or_else(|| self.pool.get(budget));
+        let fate = self.take_all(conn, input, &mut parts);
+        match &mut conn.stage {
+            Stage::Open(open) if open.receiving.message_kind().is_some() => {
+                open.parts = Some(parts);
+            }
+            _ => self.pool.put(parts),
+        }
+        match fate {
+            Fate::Live => self.batch_ended(conn),
+            fate => fate,
+        }
+    }
+
+    fn take_all(&mut self, conn: &mut Conn<H::State>, input: &mut [u8], parts: &mut Parts) -> Fate {
+        let Parts { assembler, buf, .. } = parts;
+        let mut at = 0;
+        loop {
+            let Stage::Open(open) = &mut conn.stage else { return Fate::Live };
+            if let Some(kept) = &mut conn.output.kept {
+                kept.rest.extend_from_slice(&input[at..]);
+                return Fate::Live;
+            }
+            let (used, next) = match open.receiving.next_message(&mut input[at..], assembler, buf) {
+                Ok(next) => next,
+                Err(error) => {
+                    conn.output.flush(&mut self.scratch);
+                    return self.fail(conn, error.into());
+                }
+            };
+            let from = at;
+            at += used;
+            match next {
+                Next::NeedMore => return Fate::Live,
+                Next::Message(kind, Some(place)) => {
+                    self.deliver(conn, kind, &input[from + place.start..from + place.end]);
+                }
+                Next::Message(kind, None) => {
+                    self.deliver(conn, kind, buf);
+                    assembler.release();
+                }
+                Next::Ping => self.pinged(conn),
+                Next::Pong => self.call(conn, |handler, open, out| {
+                    handler.pong(&mut open.state, open.receiving.control(), out)
+                }),
+                Next::Close(frame) => {
+                    conn.output.flush(&mut self.scratch);
+                    open.close_frame = Some(Box::new(frame.clone()));
+                    return self.finish(conn, CloseAction::Reply(frame), None);
+                }
+            }
+            if conn.output.failed.is_some() {
+                return Fate::Live;
+            }
+            if conn.output.close.is_some() {
+                self.close_if_wanted(conn);
+            }
+        }
+    }
+
+    /// What was sent in this turn goes out, and then the Close that the handler wants.
+    pub(super) fn batch_ended(&mut self, conn: &mut Conn<H::State>) -> Fate {
+        if conn.output.kept.is_none() {
+            conn.output.flush(&mut self.scratch);
+        }
+        self.close_if_wanted(conn);
+        Fate::Live
+    }
+
+    /// Hands a message to the handler.
+    #[inline]
+    fn deliver(&mut self, conn: &mut Conn<H::State>, kind: MessageType, payload: &[u8]) {
+        if conn.is_heard() {
+            self.call(conn, |handler, open, out| {
+                handler.message(&mut open.state, Message::new(kind, payload), out)
+            });
+        }
+    }
+
+    /// Calls the handler. What goes wrong there closes the connection.
+    pub(super) fn call(
+        &mut self,
+        conn: &mut Conn<H::State>,
+        f: impl FnOnce(&H, &mut Open<H::State>, &mut Outbox<'_>) -> Result<(), BoxError>,
+    ) {
+        let Stage::Open(open) = &mut conn.stage else { return };
+        let mut out = Outbox { output: &mut conn.output, scratch: &mut self.scratch };
+        let result = catch_panic(|| f(&self.handler, open, &mut out));
+        let error = match result {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => error,
+            Err(text) => format!("the handler panicked: {text}").into(),
+        };
+        conn.output.close = Some(CloseAction::Abort(CloseCode::INTERNAL_ERROR, String::new()));
+        let shared = &conn.output.shared;
+        let (peer, request) = (shared.stream().peer_addr(), shared.request());
+        self.threads.callbacks.on_error(peer, Some(request), error);
+    }
+
+    /// §5.5.2: a Ping is answered, unless a Close is due; and not behind others that write.
+    fn pinged(&mut self, conn: &mut Conn<H::State>) {
+        let Stage::Open(open) = &mut conn.stage else { return };
+        let payload = open.receiving.control();
+        let writer = &conn.output.shared.writer;
+        if writer.is_closed() {
+            return;
+        }
+        if writer.is_busy() {
+            let mut frame = Vec::new();
+            encoder::pong(payload, &mut frame);
+            let _ = writer.try_push_control(&frame);
+            conn.is_posted = true;
+        } else {
+            let header = FrameHeader::new(true, OpCode::Pong, payload.len());
+            conn.output.push(&mut self.scratch, header, payload);
+        }
+        self.call(conn, |handler, open, out| {
+            handler.ping(&mut open.state, open.receiving.control(), out)
+        });
+    }
+
+    /// The Close that the handler wants goes out, once nothing is kept before it.
+    fn close_if_wanted(&mut self, conn: &mut Conn<H::State>) {
+        if conn.output.kept.is_some() {
+            return;
+        }
+        let Some(action) = conn.output.close.take() else { return };
+        conn.output.flush(&mut self.scratch);
+        if conn.output.kept.is_some() {
+            conn.output.close = Some(action);
+            return;
+        }
+        if let CloseAction::Initiate(..) = action {
+            if let Stage::Open(open) = &mut conn.stage {
+                open.discards = true;
+            }
+            conn.output.shared.try_close(action);
+            conn.is_posted = !conn.output.shared.writer.retry();
+        } else {
+            self.finish(conn, action, None);
+        }
+    }
+
+    /// There may be room to write.
+    pub(super) fn resume(&mut self, conn: &mut Conn<H::State>) -> Fate {
+        if conn.is_posted {
+            conn.is_posted = !conn.output.shared.writer.retry();
+        }
+        if matches!(&conn.stage, Stage::Draining { answer, .. } if !answer.is_empty()) {
+            return self.go_on_answering(conn);
+        }
+        if !conn.output.is_congested() {
+            return Fate::Live;
+        }
+        let mut rest = Vec::new();
+        if !conn.output.resume(&mut self.scratch, self.now, &mut rest) {
+            return Fate::Live;
+        }
+        // The peer was not listened to meanwhile.
+        conn.since = self.now;
+        self.close_if_wanted(conn);
+        self.call(conn, |handler, open, out| handler.drained(&mut open.state, out));
+        self.take_frames(conn, &mut rest)
+    }
+
+    /// A deadline may have passed.
+    pub(super) fn time_passed(&mut self, conn: &mut Conn<H::State>) -> Fate {
+        if conn.output.timer.is_some_and(|at| at <= self.now) {
+            conn.output.timer = None;
+            self.call(conn, |handler, open, out| handler.timer(&mut open.state, out));
+            self.batch_ended(conn);
+        }
+        if conn.output.is_congested() && !conn.is_draining() {
+            return self.resume(conn);
+        }
+        conn.account(None, self.now);
+        match conn.deadline(self.now) {
+            Ok((_, true)) => {
+                conn.output.push(&mut self.scratch, FrameHeader::new(true, OpCode::Ping, 0), &[]);
+                conn.output.flush(&mut self.scratch);
+                Fate::Live
+            }
+            Ok((Some(at), false)) if at <= self.now => match conn.stage {
+                Stage::Opening(_) => self.request_expired(conn),
+                Stage::Draining { .. } => Fate::Gone,
+                Stage::Open(_) => Fate::Live,
+            },
+            Ok(_) => Fate::Live,
+            Err(deadline) => self.fail(conn, deadline.into()),
+        }
+    }
+
+    /// Ends a connection for an error, and tells the peer why, where it can be told.
+    pub(super) fn fail(&mut self, conn: &mut Conn<H::State>, error: Error) -> Fate {
+        let Some(code) = error.close_code() else { return self.broken(conn, error) };
+        let action = CloseAction::Abort(code, error.to_string());
+        self.finish(conn, action, Some(error))
+    }
+
+    /// The stream is of no more use.
+    fn broken(&mut self, conn: &mut Conn<H::State>, error: Error) -> Fate {
+        // If we have ended it ourselves, the reason for that is the news.
+        let error = conn.output.shared.writer.cause_of(error);
+        conn.output.shared.abandon();
+        self.report(conn, Some(error));
+        Fate::Gone
+    }
+
+    fn output_failed(&mut self, conn: &mut Conn<H::State>) -> Fate {
+        match conn.output.failed.take() {
+            Some(error) if !conn.is_draining() => self.broken(conn, error),
+            _ => Fate::Gone,
+        }
+    }
+
+    /// Says our last words; the peer's end is waited for.
+    fn finish(
+        &mut self,
+        conn: &mut Conn<H::State>,
+        action: CloseAction,
+        error: Option<Error>,
+    ) -> Fate {
+        conn.output.shared.begin_finish(action);
+        conn.output.abandon_held();
+        self.report(conn, error);
+        self.drain(conn);
+        Fate::Live
+    }
+
+    /// Waits for the peer's end, which the close timeout bounds.
+    pub(super) fn drain(&mut self, conn: &mut Conn<H::State>) {
+        let until = self.now.checked_add(conn.output.shared.server.config.timeouts.close);
+        conn.stage = Stage::Draining { until, answer: Vec::new() };
+        conn.due = 0;
+        conn.is_posted = !conn.output.shared.writer.retry();
+    }
+
+    /// Tells the handler that its connection has ended, and who wants to know of errors.
+    fn report(&mut self, conn: &mut Conn<H::State>, error: Option<Error>) {
+        let stage =
+            mem::replace(&mut conn.stage, Stage::Draining { until: None, answer: Vec::new() });
+        let Stage::Open(open) = stage else { return };
+        let Open { state, close_frame, .. } = *open;
+        let shared = &conn.output.shared;
+        let (peer, request) = (shared.stream().peer_addr(), shared.request());
+        let close_frame = close_frame.map(|frame| *frame);
+        let error = error.and_then(|error| {
+            let error = BoxError::from(error);
+            self.threads.callbacks.tell(peer, Some(request), &error);
+            error.downcast().ok().map(|error| *error)
+        });
+        let how = CloseInfo { close_frame, error };
+        // Nobody is left to be told of a panic in there.
+        let _ = catch_panic(|| self.handler.closed(state, how));
+    }
+}
+
+impl<S> Conn<S> {
+    /// Whether the handler is to have what comes.
+    #[inline]
+    fn is_heard(&self) -> bool {
+        matches!(&self.stage, Stage::Open(open) if !open.discards)
+    }
+
+    pub(super) fn is_draining(&self) -> bool {
+        matches!(self.stage, Stage::Draining { .. })
+    }
+
+    /// A read has left room in the buffer, or filled it. Sockets tell of changes only, so all must be
+    /// read that there is.
+    #[inline]
+    fn was_read(&mut self, left_room: bool) {
+        // Who has read less than it could has read all there was. Windows wants to hear of it.
+        self.readable = !left_room || self.read_closed || self.is_wrapped || cfg!(windows);
+    }
+
+    /// Whether the next read goes straight to where it belongs.
+    #[inline]
+    fn is_direct(&self) -> bool {
+        let Stage::Open(open) = &self.stage else { return false };
+        let Some(parts) = &open.parts else { return false };
+        let left = open.receiving.payload_left();
+        !open.discards && left > 0 && (parts.direct || left >= MIN_DIRECT)
+    }
+
+    /// Whether a deadline may be nearer than the wheel knows.
+    pub(super) fn is_hurried(&self) -> bool {
+        self.output.is_congested()
+            || self.output.timer.is_some()
+            || self.output.shared.writer.is_closed()
+            || match &self.stage {
+                Stage::Open(open) => open.receiving.unfinished().is_some(),
+                Stage::Opening(_) | Stage::Draining { .. } => false,
+            }
+    }
+}
