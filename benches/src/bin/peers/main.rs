@@ -7,6 +7,8 @@
 mod tls;
 mod raw;
 mod frames;
+mod raw_epoll;
+mod actix;
 mod fastwebsockets;
 mod tokio_tungstenite;
 mod tokio_websockets;
@@ -46,6 +48,8 @@ fn serve(name: &str, addr: &str, tls: Option<(&str, &str)>) -> io::Result<()> {
         (_, Some(_)) => Err(io::Error::other("it has no TLS here")),
         ("raw", _) => raw::serve(addr),
         ("frames", _) => frames::serve(addr),
+        ("raw-epoll", _) => raw_epoll::serve(addr),
+        ("actix", _) => actix::serve(addr),
         ("tungstenite", _) => tungstenite::serve(addr, tungstenite::send_each),
         ("tungstenite-batch", _) => tungstenite::serve(addr, tungstenite::send_batches),
         ("tokio-tungstenite", _) => tokio_tungstenite::serve(addr, false),
