@@ -33,6 +33,8 @@ pub(crate) struct Options {
     pub(crate) barews_tls: String,
     /// The folder of the servers in other languages.
     pub(crate) foreign: String,
+    /// A program with uWebSockets, where it is not in that folder.
+    pub(crate) uwebsockets: Option<String>,
 }
 
 impl Options {
@@ -56,6 +58,7 @@ impl Default for Options {
             barews_deflate: "barews".to_owned(),
             barews_tls: "barews".to_owned(),
             foreign: "peers".to_owned(),
+            uwebsockets: None,
         }
     }
 }
@@ -81,8 +84,11 @@ pub(crate) fn parse(mut args: impl Iterator<Item = String>) -> Result<Command, S
                 let seconds = value.parse().ok().filter(|s| (0.05..3600.0).contains(s));
                 options.seconds = seconds.ok_or_else(|| invalid(&value))?;
             }
-            "--rows" => options.rows = list(&value()?, "row", Row::named)?,
-            "--servers" => options.servers = list(&value()?, "server", Contestant::named)?,
+            "--rows" => options.rows = list(&value()?, "row", Row::named)?.concat(),
+            "--servers" => {
+                let named = |name: &str| Vec::from_iter(Contestant::named(name));
+                options.servers = list(&value()?, "server", named)?.concat();
+            }
             "--sleep" => options.sleep = true,
             "--json" => options.json = Some(value()?),
             "--barews" => options.barews = value()?,
@@ -90,14 +96,19 @@ pub(crate) fn parse(mut args: impl Iterator<Item = String>) -> Result<Command, S
             "--barews-deflate" => options.barews_deflate = value()?,
             "--barews-tls" => options.barews_tls = value()?,
             "--foreign" => options.foreign = value()?,
+            "--uwebsockets" => options.uwebsockets = Some(value()?),
             _ => return Err(format!("there is no option {arg}; see --help")),
         }
     }
     Ok(command(options))
 }
 
-fn list<T>(names: &str, what: &str, named: impl Fn(&str) -> Option<T>) -> Result<Vec<T>, String> {
-    let one = |name| named(name).ok_or_else(|| format!("there is no {what} {name}; see --help"));
+/// What each of the names means, which is something at least.
+fn list<T>(names: &str, what: &str, named: impl Fn(&str) -> Vec<T>) -> Result<Vec<Vec<T>>, String> {
+    let one = |name| match named(name) {
+        found if found.is_empty() => Err(format!("there is no {what} {name}; see --help")),
+        found => Ok(found),
+    };
     names.split(',').map(one).collect()
 }
 
@@ -108,8 +119,9 @@ Echo servers side by side, all driven by the same load generator.
   compare [OPTION...]              measure, and print Markdown tables
       --rounds N                   how often [5]
       --seconds S                  measured in each run, after S/4 to warm up [2]
-      --rows ROW,...               only these
+      --rows ROW,...               only these; plain, deflate and tls are all rows of that kind
       --servers SERVER,...         only these
+      --uwebsockets PROGRAM        has uWebSockets, and is started as PROGRAM PORT
       --sleep                      the load generator sleeps when it has nothing to do, and
                                    servers wake it; without, it asks again and again
       --json FILE                  write the results there too

@@ -23,14 +23,17 @@ pub(crate) enum Role {
     Plain,
     /// Ours, built with TLS, and spoken to without.
     WithoutTls,
-    /// A peer that has permessage-deflate, in another language.
+    /// A peer in another language, which may not be installed.
     Foreign(Runtime),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Runtime {
     Node,
+    Bun,
     Python,
+    /// None: a program of its own.
+    Native,
 }
 
 impl Contestant {
@@ -52,6 +55,20 @@ impl Contestant {
         self.role == Role::Ours || ["tungstenite", "tokio-tungstenite"].contains(&self.name)
     }
 
+    /// Whether it has a thread for each connection: of those there can be 16,000 or so, because each
+    /// takes four of the 65,530 memory maps that Linux lets a process have.
+    pub(crate) fn has_threads(&self) -> bool {
+        match self.role {
+            Role::Ours | Role::Plain | Role::WithoutTls | Role::Frames => true,
+            _ => ["raw", "tungstenite", "tungstenite-batch"].contains(&self.name),
+        }
+    }
+
+    /// Whether it shows what a protocol costs, and is no server.
+    pub(crate) fn is_limit(&self) -> bool {
+        matches!(self.role, Role::Raw | Role::Frames)
+    }
+
     pub(crate) fn named(name: &str) -> Option<&'static Self> {
         CONTESTANTS.iter().find(|contestant| contestant.name == name)
     }
@@ -61,6 +78,7 @@ pub(crate) const CONTESTANTS: &[Contestant] = &[
     Contestant::new(Role::Ours, "barews", "barews"),
     Contestant::new(Role::Raw, "raw", "raw TCP, threads"),
     Contestant::new(Role::Frames, "frames", "raw TCP with frames"),
+    Contestant::new(Role::Raw, "raw-epoll", "raw TCP, epoll"),
     Contestant::new(Role::Peer, "tungstenite", "tungstenite, threads"),
     Contestant::new(Role::Batching, "tungstenite-batch", "tungstenite (write, flush)"),
     Contestant::new(Role::Peer, "tokio-tungstenite", "tokio-tungstenite"),
@@ -68,9 +86,12 @@ pub(crate) const CONTESTANTS: &[Contestant] = &[
     Contestant::new(Role::Peer, "fastwebsockets", "fastwebsockets"),
     Contestant::new(Role::Peer, "tokio-websockets", "tokio-websockets"),
     Contestant::new(Role::Batching, "tokio-websockets-batch", "tokio-websockets (feed, flush)"),
+    Contestant::new(Role::Peer, "actix", "actix-ws"),
     Contestant::new(Role::Plain, "barews-plain", "barews, extension off"),
     Contestant::new(Role::WithoutTls, "barews-no-tls", "barews, without TLS"),
     Contestant::new(Role::Foreign(Runtime::Node), "node-ws", "ws (Node.js)"),
     Contestant::new(Role::Foreign(Runtime::Python), "python-websockets", "websockets (Python)"),
     Contestant::new(Role::Foreign(Runtime::Node), "uwebsockets", "uWebSockets"),
+    Contestant::new(Role::Foreign(Runtime::Native), "uwebsockets-cpp", "uWebSockets (C++)"),
+    Contestant::new(Role::Foreign(Runtime::Bun), "bun", "Bun"),
 ];

@@ -48,10 +48,16 @@ fn pin(core: usize) -> nix::Result<()> {
     sched_setaffinity(Pid::from_raw(0), &set)
 }
 
-/// Thousands of connections need as many descriptors, here and in the servers, who inherit this.
-pub(crate) fn raise_open_files() -> Outcome<()> {
+/// Many connections need as many descriptors, here and in the servers, who inherit this. How many
+/// there can be: only root may have more than the hard limit, whose owner may be used to less.
+pub(crate) fn raise_open_files(wanted: u64) -> Outcome<u64> {
     let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
-    Ok(setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?)
+    let most = hard.max(wanted);
+    if setrlimit(Resource::RLIMIT_NOFILE, most, most).is_ok() {
+        return Ok(most);
+    }
+    setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
+    Ok(hard)
 }
 
 /// A line about the machine.
@@ -103,14 +109,18 @@ fn status_number(status: &str, field: &str) -> Option<u64> {
     line.split_ascii_whitespace().next()?.parse().ok()
 }
 
-/// Whether anybody listens on this port of 127.0.0.1. A connection would tell too, but it would
-/// leave traces in the server.
+/// Whether anybody listens on this port, of whatever address. A connection would tell too, but it
+/// would leave traces in the server.
 pub(crate) fn is_listening(port: u16) -> io::Result<bool> {
+    let port = format!(":{port:04X}");
+    // Without IPv6 there is no such table.
+    let tables = [
+        fs::read_to_string("/proc/net/tcp")?,
+        fs::read_to_string("/proc/net/tcp6").unwrap_or_default(),
+    ];
     // Columns: number, local address, remote address, state; 0A is LISTEN.
-    let local = format!("0100007F:{port:04X}");
-    let table = fs::read_to_string("/proc/net/tcp")?;
-    Ok(table.lines().any(|line| {
+    Ok(tables.iter().flat_map(|table| table.lines()).any(|line| {
         let mut columns = line.split_ascii_whitespace().skip(1);
-        columns.next() == Some(&local) && columns.nth(1) == Some("0A")
+        columns.next().is_some_and(|local| local.ends_with(&port)) && columns.nth(1) == Some("0A")
     }))
 }

@@ -31,6 +31,9 @@ use server::Server;
 use tls::Identity;
 use work::{Row, Work};
 
+/// Descriptors that are no connections.
+const SPARE_FILES: usize = 200;
+
 fn main() -> ExitCode {
     let done = match args::parse(std::env::args().skip(1)) {
         Ok(Command::Print(text)) => {
@@ -61,7 +64,8 @@ fn main() -> ExitCode {
 fn needs(options: &Options) -> BTreeSet<&'static str> {
     let servers = |row| options.servers.iter().filter(move |server| Row::is_for(row, server));
     let need = |row: &Row, server: &Contestant| match server.role {
-        Role::Foreign(Runtime::Node) => Some("node"),
+        // Elsewhere they take part where they are installed.
+        Role::Foreign(Runtime::Node) if row.work.offers_deflate() => Some("node"),
         Role::Foreign(Runtime::Python) => Some("python"),
         Role::Ours | Role::WithoutTls if row.tls => Some("tls"),
         Role::Ours | Role::Plain if row.work.offers_deflate() => Some("deflate"),
@@ -79,16 +83,32 @@ fn load(json: &str) -> Outcome<Results> {
 }
 
 fn run(options: &Options) -> Outcome<()> {
-    machine::raise_open_files()?;
+    let wanted = options.rows.iter().map(|row| row.work.connections()).max().unwrap_or(0);
+    let open_files = machine::raise_open_files((wanted + SPARE_FILES) as u64)?;
     let cores = Cores::choose()?;
     cores.pin_this_thread()?;
     let identity = Identity::new()?;
     let mut results =
         Results::new(machine::describe(&cores, options.sleep), options.rounds, options.seconds);
+    let fits = |row: &Row| (row.work.connections() + SPARE_FILES) as u64 <= open_files;
+    let (rows, too_large): (Vec<&Row>, Vec<&Row>) =
+        options.rows.iter().copied().partition(|row| fits(row));
+    for row in too_large {
+        eprintln!("left out: {}: no more than {open_files} descriptors", row.title);
+        results.left_out.push(row.title.to_owned());
+    }
+    let mut servers = options.servers.clone();
+    servers.retain(|server| match starts(options, &cores, &rows, server, &identity) {
+        Ok(()) => true,
+        Err(error) => {
+            eprintln!("left out: {}, which benches/peers/install installs: {error}", server.title);
+            results.left_out.push(server.title.to_owned());
+            false
+        }
+    });
     for round in 0..options.rounds {
-        for row in &options.rows {
-            let mut servers: Vec<_> =
-                options.servers.iter().filter(|server| row.is_for(server)).collect();
+        for row in &rows {
+            let mut servers: Vec<_> = servers.iter().filter(|server| row.is_for(server)).collect();
             // Nobody is always first.
             let len = servers.len();
             servers.rotate_left(round % len.max(1));
@@ -112,6 +132,21 @@ fn run(options: &Options) -> Outcome<()> {
         }
     }
     print!("{}", tables::all(&results));
+    Ok(())
+}
+
+/// Whether a server that may not be installed starts for the first of these rows that it is for.
+fn starts(
+    options: &Options,
+    cores: &Cores,
+    rows: &[&Row],
+    contestant: &Contestant,
+    identity: &Identity,
+) -> Outcome<()> {
+    let row = rows.iter().find(|row| row.is_for(contestant));
+    if let (Role::Foreign(_), Some(row)) = (contestant.role, row) {
+        Server::start(contestant, row, options, cores, identity)?;
+    }
     Ok(())
 }
 

@@ -12,6 +12,9 @@ pub(crate) struct Results {
     pub(crate) seconds: f64,
     /// The other libraries, each with its version.
     pub(crate) peers: Vec<String>,
+    /// Servers that are not installed, and rows for which there are too few descriptors.
+    #[serde(default)]
+    pub(crate) left_out: Vec<String>,
     pub(crate) runs: Vec<Run>,
 }
 
@@ -52,7 +55,14 @@ pub(crate) struct Figures {
 
 impl Results {
     pub(crate) fn new(machine: String, rounds: usize, seconds: f64) -> Self {
-        Self { machine, rounds, seconds, peers: peer_versions(), runs: Vec::new() }
+        Self {
+            machine,
+            rounds,
+            seconds,
+            peers: peer_versions(),
+            left_out: Vec::new(),
+            runs: Vec::new(),
+        }
     }
 
     /// The medians of a server's runs of a row, each figure on its own.
@@ -114,19 +124,25 @@ fn median(mut values: Vec<f64>) -> Option<f64> {
 fn peer_versions() -> Vec<String> {
     const RUST: &str = include_str!("../../../Cargo.lock");
     const NODE: &str = include_str!("../../../peers/package-lock.json");
+    const BUN: &str = include_str!("../../../peers/bun/package-lock.json");
+    const UWEBSOCKETS: &str = include_str!("../../../peers/uwebsockets/Cargo.lock");
     const PYTHON: &str = include_str!("../../../peers/requirements.txt");
-    let rust = |name| (name, RUST, format!("name = \"{name}\"\nversion = \""));
-    let node = |name, package| {
-        (name, NODE, format!("\"node_modules/{package}\": {{\n      \"version\": \""))
+    let a_crate = |name, lock, package| (name, lock, format!("name = \"{package}\"\nversion = \""));
+    let rust = |name| a_crate(name, RUST, name);
+    let npm = |name, lock, package| {
+        (name, lock, format!("\"node_modules/{package}\": {{\n      \"version\": \""))
     };
     let places = [
         rust("tungstenite"),
         rust("tokio-tungstenite"),
         rust("fastwebsockets"),
         rust("tokio-websockets"),
+        rust("actix-ws"),
         rust("rustls"),
-        node("ws", "ws"),
-        node("uWebSockets", "@trufflesuite/uws-js-unofficial"),
+        npm("ws", NODE, "ws"),
+        npm("uWebSockets.js", NODE, "@trufflesuite/uws-js-unofficial"),
+        a_crate("uWebSockets of libuwebsockets-sys", UWEBSOCKETS, "libuwebsockets-sys"),
+        npm("Bun", BUN, "bun"),
         ("websockets", PYTHON, "websockets==".to_owned()),
     ];
     let version = |(name, lock, before): &(&str, &str, String)| {
@@ -150,8 +166,8 @@ mod tests {
     #[test]
     fn every_peer_has_a_version() {
         let versions = peer_versions();
-        assert_eq!(versions.len(), 8, "{versions:?}");
+        assert_eq!(versions.len(), 11, "{versions:?}");
         let is_one = |(_, version): (&str, &str)| version.starts_with(|c: char| c.is_ascii_digit());
-        assert!(versions.iter().all(|v| v.split_once(' ').is_some_and(is_one)), "{versions:?}");
+        assert!(versions.iter().all(|v| v.rsplit_once(' ').is_some_and(is_one)), "{versions:?}");
     }
 }

@@ -45,7 +45,10 @@ impl Server {
         let addr = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
         let mut command = command(contestant, row, options);
         // The others write no line a connection either.
-        command.arg(addr.to_string()).env("BAREWS_LOG", "off");
+        command.env("BAREWS_LOG", "off").arg(match contestant.role {
+            Role::Foreign(Runtime::Native) => addr.port().to_string(),
+            _ => addr.to_string(),
+        });
         let tls = (row.tls && contestant.has_tls()).then(|| {
             command.arg("--tls-cert").arg(&identity.certificate);
             command.arg("--tls-key").arg(&identity.key);
@@ -121,8 +124,15 @@ fn command(contestant: &Contestant, row: &Row, options: &Options) -> Command {
         Role::Ours => (options.barews.clone(), None),
         Role::Plain => (options.barews_deflate.clone(), None),
         Role::Foreign(Runtime::Node) => ("node".to_owned(), Some(foreign(&format!("{name}.mjs")))),
+        Role::Foreign(Runtime::Bun) => {
+            (foreign("bun/node_modules/.bin/bun"), Some(foreign(&format!("{name}.mjs"))))
+        }
         Role::Foreign(Runtime::Python) => {
             (foreign("venv/bin/python"), Some(foreign(&format!("{name}.py"))))
+        }
+        Role::Foreign(Runtime::Native) => {
+            let program = options.uwebsockets.clone();
+            (program.unwrap_or_else(|| foreign("uwebsockets/target/uwebsockets")), None)
         }
         _ => (options.peers.clone(), Some(name.to_owned())),
     };

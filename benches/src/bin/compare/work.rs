@@ -2,7 +2,7 @@
 
 use barews_benches::sample::Payload;
 
-use crate::contestants::{Contestant, Role};
+use crate::contestants::{Contestant, Role, Runtime};
 
 /// A kind of work that every server is given.
 #[derive(Clone, Copy, Debug)]
@@ -46,16 +46,22 @@ pub(crate) struct Load {
     pub(crate) payload: Payload,
 }
 
+/// More than threads can serve.
+const MANY: usize = 16_000;
+
 impl Row {
     /// Servers that send in batches have nothing to batch with one message in flight, and frames
     /// alone tell nothing of a handshake. Where permessage-deflate is offered, or TLS spoken, only
-    /// those take part that are here for it.
+    /// those take part that are here for it, and where there are very many connections, only those
+    /// without a thread for each.
     pub(crate) fn is_for(&self, server: &Contestant) -> bool {
         match server.role {
             _ if self.tls => server.has_tls() || server.role == Role::WithoutTls,
+            _ if self.work.connections() > MANY && server.has_threads() => false,
             Role::WithoutTls => false,
-            Role::Plain | Role::Foreign(_) => self.work.offers_deflate(),
-            Role::Ours => true,
+            Role::Foreign(Runtime::Bun | Runtime::Native) => !self.work.offers_deflate(),
+            Role::Plain | Role::Foreign(Runtime::Python) => self.work.offers_deflate(),
+            Role::Ours | Role::Foreign(Runtime::Node) => true,
             _ if self.work.offers_deflate() => false,
             Role::Batching => matches!(self.work, Work::Echo(load) if load.depth > 1),
             Role::Frames => matches!(self.work, Work::Echo(_)),
@@ -63,12 +69,34 @@ impl Row {
         }
     }
 
-    pub(crate) fn named(name: &str) -> Option<&'static Row> {
-        ROWS.iter().find(|row| row.name == name)
+    /// Whether it is neither over TLS nor about permessage-deflate.
+    pub(crate) fn is_plain(&self) -> bool {
+        !self.tls && !self.work.offers_deflate()
+    }
+
+    /// The row of this name, or all rows of this kind.
+    pub(crate) fn named(name: &str) -> Vec<&'static Row> {
+        let is_meant = |row: &&Row| match name {
+            "plain" => row.is_plain(),
+            "deflate" => row.work.offers_deflate(),
+            "tls" => row.tls,
+            _ => row.name == name,
+        };
+        ROWS.iter().filter(is_meant).collect()
     }
 }
 
 impl Work {
+    /// How many there are at once.
+    pub(crate) fn connections(self) -> usize {
+        match self {
+            Self::Echo(load) => load.connections,
+            Self::Churn { clients } => clients,
+            Self::Idle { connections } => connections,
+            Self::Deflate(texts) | Self::IdleDeflate { texts, .. } => texts.connections,
+        }
+    }
+
     /// Whether each connection waits for the reply before it sends the next message.
     pub(crate) fn has_one_in_flight(self) -> bool {
         matches!(self, Self::Echo(load) if load.depth == 1) || matches!(self, Self::Deflate(_))
@@ -95,6 +123,11 @@ const fn ping(connections: usize, size: usize) -> Work {
     echo(connections, size, 1, Payload::Binary)
 }
 
+/// "hello", or any five letters.
+const fn hello(connections: usize, depth: usize) -> Work {
+    echo(connections, 5, depth, Payload::Ascii)
+}
+
 const fn deflate(connections: usize, size: usize) -> Work {
     Work::Deflate(Texts { connections, size })
 }
@@ -108,7 +141,19 @@ pub(crate) const ROWS: &[Row] = &[
     row("ping1", "1 connection, 20 B, 1 in flight", ping(1, 20)),
     row("ping50", "50 connections, 20 B, 1 in flight", ping(50, 20)),
     row("ping1000", "1,000 connections, 20 B, 1 in flight", ping(1000, 20)),
+    row("hello512", "512 connections, 5 B text, 1 in flight", hello(512, 1)),
+    row("hello512-16", "512 connections, 5 B text, 16 in flight", hello(512, 16)),
+    row("hello4096", "4,096 connections, 5 B text, 1 in flight", hello(4096, 1)),
+    row("hello4096-16", "4,096 connections, 5 B text, 16 in flight", hello(4096, 16)),
+    row("hello16384", "16,384 connections, 5 B text, 1 in flight", hello(16_384, 1)),
+    row("hello16384-16", "16,384 connections, 5 B text, 16 in flight", hello(16_384, 16)),
+    row("4k", "10 connections, 4 KiB, 8 in flight", echo(10, 4 << 10, 8, Payload::Binary)),
     row("16k", "10 connections, 16 KiB, 4 in flight", echo(10, 16 << 10, 4, Payload::Binary)),
+    row("64k-one", "1 connection, 64 KiB, 1 in flight", ping(1, 64 << 10)),
+    row("64k", "10 connections, 64 KiB, 1 in flight", ping(10, 64 << 10)),
+    row("256k-one", "1 connection, 256 KiB, 1 in flight", ping(1, 256 << 10)),
+    row("256k", "10 connections, 256 KiB, 1 in flight", ping(10, 256 << 10)),
+    row("1m-one", "1 connection, 1 MiB binary, 1 in flight", ping(1, 1 << 20)),
     row("1m-binary", "10 connections, 1 MiB binary, 1 in flight", ping(10, 1 << 20)),
     row(
         "1m-ascii",
@@ -123,6 +168,7 @@ pub(crate) const ROWS: &[Row] = &[
     row("churn1", "connect, handshake, echo, close; 1 client", Work::Churn { clients: 1 }),
     row("churn", "connect, handshake, echo, close; 10 clients", Work::Churn { clients: 10 }),
     row("idle", "8,000 idle connections", Work::Idle { connections: 8000 }),
+    row("idle100k", "100,000 idle connections", Work::Idle { connections: 100_000 }),
     row(
         "deflate64",
         "permessage-deflate, 50 connections, 64 B of JSON, 1 in flight",

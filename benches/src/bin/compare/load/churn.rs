@@ -123,7 +123,7 @@ impl<'a> Churn<'a> {
     fn begin(&self, i: usize) -> Outcome<Client> {
         let begun = Instant::now();
         // On loopback this does not wait, unless the server's queue is full.
-        let mut stream = client::connect(self.server)?;
+        let mut stream = client::connect(self.server, i)?;
         stream.tcp().set_nonblocking(true)?;
         self.waiter.add(&stream, i)?;
         let step = match self.server.contestant.is_raw() {

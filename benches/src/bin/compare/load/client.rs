@@ -1,10 +1,15 @@
 //! A client's connection and its handshake.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream};
+use std::os::fd::AsRawFd;
 use std::time::Duration;
 
 use barews_benches::sample::ACCEPT_KEY;
+use nix::sys::socket::sockopt::IpBindAddressNoPort;
+use nix::sys::socket::{
+    AddressFamily, SockFlag, SockType, SockaddrIn, bind, connect as connect_to, setsockopt, socket,
+};
 
 use crate::load::extension::{self, Agreement};
 use crate::load::stream::Stream;
@@ -36,17 +41,34 @@ pub(crate) fn is_accepted(bytes: &[u8]) -> Option<bool> {
     Some(switches && lines.any(is_key))
 }
 
-/// Connects, over TLS where the server speaks it.
-pub(crate) fn connect(server: &Server) -> Outcome<Stream> {
-    Stream::new(TcpStream::connect(server.addr)?, server.tls.clone())
+/// How many connections come from one address: Linux has about 28,000 ports for them.
+const FROM_ONE_ADDRESS: usize = 16_384;
+
+/// Connects as client `number`, over TLS where the server speaks it.
+pub(crate) fn connect(server: &Server, number: usize) -> Outcome<Stream> {
+    let stream = match (server.addr, (number / FROM_ONE_ADDRESS) as u8) {
+        (SocketAddr::V4(to), more @ 1..) => connect_from(Ipv4Addr::new(127, 0, 1, more), to)?,
+        (to, _) => TcpStream::connect(to)?,
+    };
+    Stream::new(stream, server.tls.clone())
 }
 
-/// Connects and, unless the server is without protocol, goes through the handshake.
-pub(crate) fn open(server: &Server) -> Outcome<Stream> {
+/// All of 127.0.0.0/8 is this machine.
+fn connect_from(from: Ipv4Addr, to: SocketAddrV4) -> Outcome<TcpStream> {
+    let socket = socket(AddressFamily::Inet, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
+    // The port is chosen when the connection is made, so one that leads elsewhere may be used again.
+    setsockopt(&socket, IpBindAddressNoPort, &true)?;
+    bind(socket.as_raw_fd(), &SockaddrIn::from(SocketAddrV4::new(from, 0)))?;
+    connect_to(socket.as_raw_fd(), &SockaddrIn::from(to))?;
+    Ok(socket.into())
+}
+
+/// Connects as client `number` and, unless the server is without protocol, goes through the handshake.
+pub(crate) fn open(server: &Server, number: usize) -> Outcome<Stream> {
     if server.contestant.is_raw() {
-        return connect(server);
+        return connect(server, number);
     }
-    Ok(handshake(server, "")?.0)
+    Ok(handshake(server, number, "")?.0)
 }
 
 /// So many connections that offer permessage-deflate, and what all of them came to: they may not
@@ -56,8 +78,8 @@ pub(crate) fn open_offering(
     count: usize,
 ) -> Outcome<(Vec<Stream>, Option<Agreement>)> {
     let (mut streams, mut agreements) = (Vec::with_capacity(count), Vec::with_capacity(count));
-    for _ in 0..count {
-        let (stream, head) = handshake(server, extension::OFFER)?;
+    for number in 0..count {
+        let (stream, head) = handshake(server, number, extension::OFFER)?;
         streams.push(stream);
         agreements.push(extension::agreed(&String::from_utf8_lossy(&head))?);
     }
@@ -71,8 +93,8 @@ pub(crate) fn open_offering(
 }
 
 /// The connection, and the head of the 101.
-fn handshake(server: &Server, more: &str) -> Outcome<(Stream, Vec<u8>)> {
-    let mut stream = connect(server)?;
+fn handshake(server: &Server, number: usize, more: &str) -> Outcome<(Stream, Vec<u8>)> {
+    let mut stream = connect(server, number)?;
     stream.tcp().set_read_timeout(Some(PATIENCE))?;
     stream.write_all(&request(server.addr, more))?;
     let mut reply = Vec::new();

@@ -21,7 +21,8 @@ pub(crate) fn measure(
     options: &Options,
 ) -> Outcome<Figures> {
     let script = Uniform::new(load.payload, load.size, load.depth, server.contestant.is_raw());
-    let streams = (0..load.connections).map(|_| client::open(server)).collect::<Outcome<_>>()?;
+    let open = |number| client::open(server, number);
+    let streams = (0..load.connections).map(open).collect::<Outcome<_>>()?;
     let traffic = Traffic::new(streams, script, load.depth, waiter)?;
     figures(server, traffic, load.size, options)
 }
@@ -45,7 +46,7 @@ fn figures<S: Script>(
     options: &Options,
 ) -> Outcome<Figures> {
     traffic.start()?;
-    traffic.run(Phase::Check, Duration::from_secs_f64(options.warm_up()))?;
+    traffic.warm_up(Duration::from_secs_f64(options.warm_up()))?;
 
     (traffic.messages, traffic.received) = (0, 0);
     traffic.latencies = Histogram::new();
@@ -56,11 +57,13 @@ fn figures<S: Script>(
     let idle = traffic.waiter.idle() - idle;
     let switches = server.switches()? - switches;
 
-    let messages = traffic.messages as f64;
-    let figures = Figures {
+    let (messages, received) = (traffic.messages as f64, traffic.received as f64);
+    // With their latencies, however late: who lets some wait for very long shall not hide it.
+    traffic.finish()?;
+    Ok(Figures {
         rate: messages / seconds,
         mb_s: messages * size as f64 / seconds / 1e6,
-        reply_bytes: Some(traffic.received as f64 / messages),
+        reply_bytes: Some(received / messages),
         p50_us: traffic.latencies.quantile(0.5),
         p99_us: traffic.latencies.quantile(0.99),
         cpu_us: cpu.as_secs_f64() * 1e6 / messages,
@@ -68,7 +71,5 @@ fn figures<S: Script>(
         load_busy: 1.0 - idle.as_secs_f64() / seconds,
         switches: Some(switches as f64 / messages),
         ..Figures::default()
-    };
-    traffic.finish()?;
-    Ok(figures)
+    })
 }

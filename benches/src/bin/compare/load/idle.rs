@@ -17,7 +17,8 @@ const QUIET: Duration = Duration::from_secs(4);
 
 pub(crate) fn measure(server: &Server, count: usize) -> Outcome<Figures> {
     let (before, start) = (server.resident_kib()?, Instant::now());
-    let connections = (0..count).map(|_| client::open(server)).collect::<Outcome<Vec<_>>>()?;
+    let connections =
+        (0..count).map(|number| client::open(server, number)).collect::<Outcome<Vec<_>>>()?;
     let rate = count as f64 / start.elapsed().as_secs_f64();
     let figures = figures(server, before, count, rate);
     drop(connections);

@@ -110,6 +110,17 @@ impl<S: Script> Traffic<S> {
         Ok(())
     }
 
+    /// Every byte is looked at for this time, and until as much came back as twice what is in flight:
+    /// what begins with all connections at once has to sort itself out.
+    pub(crate) fn warm_up(&mut self, time: Duration) -> Outcome<()> {
+        self.run(Phase::Check, time)?;
+        let enough = 2 * self.depth * self.connections.len() as u64;
+        while self.messages < enough {
+            self.run(Phase::Check, Duration::from_millis(1))?;
+        }
+        Ok(())
+    }
+
     pub(crate) fn run(&mut self, phase: Phase, time: Duration) -> Outcome<()> {
         let end = Instant::now() + time;
         while Instant::now() < end {

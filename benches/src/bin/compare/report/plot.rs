@@ -22,6 +22,10 @@ const COLOURS: &[(&str, &str)] = &[
     ("tokio-tungstenite", "#72b7b2"),
     ("fastwebsockets", "#b279a2"),
     ("tokio-websockets", "#d6a72d"),
+    ("actix", "#9c755f"),
+    ("uwebsockets-cpp", "#54a24b"),
+    ("bun", "#eeca3b"),
+    ("node-ws", "#bab0ac"),
 ];
 
 pub(crate) fn svg(results: &Results) -> String {

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use crate::contestants::{CONTESTANTS, Contestant};
-use crate::report::bounds;
+use crate::report::{bounds, multiples};
 use crate::results::{Figures, Results};
 use crate::work::{ROWS, Row, Work};
 
@@ -15,6 +15,13 @@ pub(crate) fn all(results: &Results) -> String {
         results.seconds,
         results.peers.join(", "),
     );
+    if !results.left_out.is_empty() {
+        let _ = writeln!(out, "\nLeft out here: {}.", results.left_out.join("; "));
+    }
+    for multiples::Table { title, heads, lines } in multiples::all(results) {
+        let _ = write!(out, "\n### {title}\n\n");
+        table(&mut out, &heads, &lines);
+    }
     let deflates = |row: &Row| row.work.offers_deflate();
     out.push_str(&ratios(results, "How many times as good barews is", |r| !deflates(r) && !r.tls));
     out.push_str(&ratios(results, "The same with permessage-deflate", deflates));
