@@ -1,6 +1,6 @@
 //! The ratios that barews is to reach.
 
-use crate::contestants::{CONTESTANTS, Role};
+use crate::contestants::{CONTESTANTS, Contestant, Role};
 use crate::results::{Figures, Results};
 use crate::work::ROWS;
 
@@ -22,6 +22,8 @@ enum Against {
     Plain,
     /// The least favourable of the Rust peers, each as its examples have it.
     EveryPeer,
+    /// The same of all, whatever they are written in.
+    Everybody,
     Nobody,
 }
 
@@ -42,7 +44,7 @@ const fn aim(row: &'static str, figure: Figure, against: Against, bound: f64) ->
     Bound { row, figure, against, bound, aim: true }
 }
 
-use Against::{EveryPeer, Nobody, One, Plain};
+use Against::{EveryPeer, Everybody, Nobody, One, Plain};
 use Figure::{Cpu, Idle, Rate};
 
 /// KiB for what was agreed on, and for nothing else.
@@ -59,6 +61,9 @@ const BOUNDS: &[Bound] = &[
     bound("ping1000", Cpu, One("raw"), 1.03),
     bound("16k", Rate, One("raw"), 0.95),
     bound("16k", Rate, EveryPeer, 1.3),
+    bound("64k-one", Rate, Everybody, 1.0),
+    bound("256k-one", Rate, Everybody, 1.0),
+    bound("1m-one", Rate, Everybody, 1.0),
     bound("1m-binary", Rate, One("raw"), 1.0),
     bound("1m-binary", Rate, One("fastwebsockets"), 1.0),
     aim("1m-binary", Rate, One("tokio-websockets"), 1.0),
@@ -108,11 +113,12 @@ impl Bound {
         let target = match self.against {
             One(server) => format!("{what} {sign} {} × {server}", self.bound),
             EveryPeer => format!("{what} {sign} {} × every Rust peer", self.bound),
+            Everybody => format!("{what} {sign} {} × every peer", self.bound),
             Plain => format!("{what} {sign} {} above the extension off", self.bound),
             Nobody => format!("{what} {sign} {}", self.bound),
         };
         let reached = match self.against {
-            EveryPeer => format!("{reached:.2} ({who})"),
+            EveryPeer | Everybody => format!("{reached:.2} ({who})"),
             _ => format!("{reached:.2}"),
         };
         let least = least.unwrap_or_default();
@@ -128,8 +134,13 @@ impl Bound {
             One(server) => ratio(server),
             Plain => Some((ours - value("barews-plain")?, "")),
             Nobody => Some((ours, "")),
-            EveryPeer => {
-                let peers = CONTESTANTS.iter().filter(|peer| peer.role == Role::Peer);
+            EveryPeer | Everybody => {
+                let is_peer = |peer: &&Contestant| match peer.role {
+                    Role::Peer => true,
+                    Role::Foreign(_) => matches!(self.against, Everybody),
+                    _ => false,
+                };
+                let peers = CONTESTANTS.iter().filter(is_peer);
                 let ratios = peers.filter_map(|peer| ratio(peer.name));
                 match self.is_at_least() {
                     true => ratios.min_by(|a, b| a.0.total_cmp(&b.0)),
@@ -158,9 +169,13 @@ mod tests {
     use crate::results::Run;
 
     fn results(rates: &[(&str, f64)]) -> Results {
+        results_of("pipeline", rates)
+    }
+
+    fn results_of(row: &str, rates: &[(&str, f64)]) -> Results {
         let mut results = Results::new(String::new(), 1, 1.0);
         results.runs.extend(rates.iter().map(|&(server, rate)| Run {
-            row: "pipeline".to_owned(),
+            row: row.to_owned(),
             server: server.to_owned(),
             round: 0,
             figures: Figures { rate, ..Figures::default() },
@@ -186,6 +201,13 @@ mod tests {
         ];
         let expected = [["0.90", "0.95", "met"], ["10.00 (fastwebsockets)", "10.56", "met"]];
         assert_eq!(reached(&results(&rates)), expected);
+    }
+
+    #[test]
+    fn whatever_they_are_written_in_but_for_limits() {
+        let rates =
+            [("barews", 90.0), ("raw-epoll", 200.0), ("fastwebsockets", 80.0), ("bun", 90.0)];
+        assert_eq!(reached(&results_of("1m-one", &rates)), [["1.00 (bun)", "", "met"]]);
     }
 
     #[test]

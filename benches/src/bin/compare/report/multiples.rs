@@ -1,5 +1,5 @@
-//! Everybody beside everybody: how many times our messages a second each server has, and what it takes
-//! in memory. Where ours cannot take part, the limit of an event loop stands in for it.
+//! Everybody beside everybody: how many times our messages a second each server has, how long replies
+//! take with many connections, and what those take in memory. Where ours cannot take part, the limit of an event loop stands in for it.
 
 use crate::contestants::{CONTESTANTS, Contestant, Role, Runtime};
 use crate::results::{Figures, Results};
@@ -19,18 +19,34 @@ const CROWD: usize = 500;
 
 /// Without those that have nothing to tell.
 pub(crate) fn all(results: &Results) -> Vec<Table> {
-    let is_runtime = |server: &Contestant| matches!(server.role, Role::Foreign(runtime) if runtime != Runtime::Native);
-    let stands_beside_both = |server: &Contestant| {
-        BASES.contains(&server.name) || server.role == Role::Foreign(Runtime::Native)
-    };
+    const RATES: &str = "Messages a second, as a multiple of ours";
+    const BESIDE_RUNTIMES: &str = "The same beside other runtimes";
+    const CPU: &str = "Messages for the same CPU time, as a multiple of ours";
     let tables = [
-        rates(results, "Messages a second, as a multiple of ours", |s| !is_runtime(s)),
-        rates(results, "The same beside other runtimes", |s| {
-            is_runtime(s) || stands_beside_both(s)
-        }),
+        rates(results, RATES, |f| f.rate, |server| !has_runtime(server)),
+        rates(
+            results,
+            BESIDE_RUNTIMES,
+            |f| f.rate,
+            |server| has_runtime(server) || is_yardstick(server),
+        ),
+        rates(results, CPU, |f| 1.0 / f.cpu_us, |_| true),
+        waits(results),
         memory(results),
     ];
     tables.into_iter().filter(|table| table.heads.len() > 2 && !table.lines.is_empty()).collect()
+}
+
+/// Whether it runs in another language's.
+fn has_runtime(server: &Contestant) -> bool {
+    match server.role {
+        Role::Foreign(runtime) => runtime != Runtime::Native,
+        _ => false,
+    }
+}
+
+fn is_yardstick(server: &Contestant) -> bool {
+    BASES.contains(&server.name) || server.role == Role::Foreign(Runtime::Native)
 }
 
 fn is_shown(row: &Row) -> bool {
@@ -48,10 +64,15 @@ fn servers(results: &Results, is_shown: impl Fn(&Row) -> bool) -> Vec<&'static C
     CONTESTANTS.iter().filter(did).collect()
 }
 
-/// Bold is the fastest of those that are servers.
-fn rates(results: &Results, title: &'static str, is_in: impl Fn(&Contestant) -> bool) -> Table {
+/// Bold is the best of those that are servers.
+fn rates(
+    results: &Results,
+    title: &'static str,
+    figure: fn(&Figures) -> f64,
+    is_in: impl Fn(&Contestant) -> bool,
+) -> Table {
     let servers: Vec<_> = servers(results, is_shown).into_iter().filter(|s| is_in(s)).collect();
-    let rate = |row: &Row, server: &str| Some(results.median(row.name, server)?.rate);
+    let rate = |row: &Row, server: &str| Some(figure(&results.median(row.name, server)?));
     let mut lines = Vec::new();
     for row in ROWS.iter().filter(|row| is_shown(row)) {
         let base = BASES.iter().find_map(|base| Some((*base, rate(row, base)?)));
@@ -69,36 +90,59 @@ fn rates(results: &Results, title: &'static str, is_in: impl Fn(&Contestant) -> 
         };
         lines.push([work].into_iter().chain(servers.iter().map(cell)).collect());
     }
-    let heads = ["Work"].into_iter().chain(servers.iter().map(|server| server.title)).collect();
-    Table { title, heads, lines }
+    Table { title, heads: heads(&servers), lines }
+}
+
+/// Half of all replies, and all but one in a hundred, have come within so much time. Where many wait
+/// and the second is far above the first, some are served at the expense of others.
+fn waits(results: &Results) -> Table {
+    let line = |row: &Row| match row.work {
+        Work::Echo(load) if row.is_plain() && load.connections >= CROWD => {
+            Some(row.title.to_owned())
+        }
+        _ => None,
+    };
+    let cell = |f: &Figures| format!("{:.1}; {:.1}", f.p50_us / 1e3, f.p99_us / 1e3);
+    each(results, "Round trips with many connections, ms: median; p99", line, |_, f| cell(f))
 }
 
 /// The most that each had resident, and for idle connections what they took.
 fn memory(results: &Results) -> Table {
-    let is_shown = |row: &Row| match row.work {
-        Work::Echo(load) => row.is_plain() && load.connections >= CROWD,
-        work => row.is_plain() && matches!(work, Work::Idle { .. }),
+    let line = |row: &Row| match row.work {
+        Work::Echo(load) if row.is_plain() && load.connections >= CROWD => {
+            Some(format!("{}: MiB at most", row.title))
+        }
+        Work::Idle { .. } if row.is_plain() => Some(format!("{}: KiB each", row.title)),
+        _ => None,
     };
-    let servers = servers(results, is_shown);
+    each(results, "The servers' memory", line, |row, f| match row.work {
+        Work::Idle { .. } => f.idle_kib.map_or(String::new(), |kib| format!("{kib:.2}")),
+        _ => format!("{:.1}", f.peak_mib),
+    })
+}
+
+/// A line for each row that has a name for it, with a cell for each server.
+fn each(
+    results: &Results,
+    title: &'static str,
+    line: impl Fn(&Row) -> Option<String>,
+    cell: impl Fn(&Row, &Figures) -> String,
+) -> Table {
+    let servers = servers(results, |row| line(row).is_some());
     let mut lines = Vec::new();
-    for row in ROWS.iter().filter(|row| is_shown(row)) {
-        let (unit, figure): (_, fn(&Figures) -> String) = match row.work {
-            Work::Idle { .. } => {
-                ("KiB each", |f| f.idle_kib.map_or(String::new(), |kib| format!("{kib:.2}")))
-            }
-            _ => ("MiB at most", |f| format!("{:.1}", f.peak_mib)),
-        };
-        let cell = |server: &&Contestant| {
-            results.median(row.name, server.name).map_or(String::new(), |f| figure(&f))
-        };
-        let cells: Vec<_> = servers.iter().map(cell).collect();
+    for row in ROWS {
+        let Some(name) = line(row) else { continue };
+        let figures = servers.iter().map(|server| results.median(row.name, server.name));
+        let cells: Vec<_> = figures.map(|f| f.map_or(String::new(), |f| cell(row, &f))).collect();
         if cells.iter().any(|cell| !cell.is_empty()) {
-            let work = format!("{}: {unit}", row.title);
-            lines.push([work].into_iter().chain(cells).collect());
+            lines.push([name].into_iter().chain(cells).collect());
         }
     }
-    let heads = ["Work"].into_iter().chain(servers.iter().map(|server| server.title)).collect();
-    Table { title: "The servers' memory", heads, lines }
+    Table { title, heads: heads(&servers), lines }
+}
+
+fn heads(servers: &[&'static Contestant]) -> Vec<&'static str> {
+    ["Work"].into_iter().chain(servers.iter().map(|server| server.title)).collect()
 }
 
 #[cfg(test)]
