@@ -101,7 +101,11 @@ fn run(options: &Options) -> Outcome<()> {
     servers.retain(|server| match starts(options, &cores, &rows, server, &identity) {
         Ok(()) => true,
         Err(error) => {
-            eprintln!("left out: {}, which benches/peers/install installs: {error}", server.title);
+            let told = error.to_string();
+            // Node.js begins with a line of its own code.
+            let why = told.lines().find(|line| line.starts_with("Error")).or(told.lines().next());
+            let (title, why) = (server.title, why.unwrap_or_default());
+            eprintln!("left out: {title}, which benches/peers/install installs: {why}");
             results.left_out.push(server.title.to_owned());
             false
         }

@@ -1,5 +1,6 @@
 //! Everybody beside everybody: how many times our messages a second each server has, how long replies
-//! take with many connections, and what those take in memory. Where ours cannot take part, the limit of an event loop stands in for it.
+//! take with many connections, and what those take in memory. Where ours cannot take part, the limit of
+//! an event loop stands in for it.
 
 use crate::contestants::{CONTESTANTS, Contestant, Role, Runtime};
 use crate::results::{Figures, Results};
