@@ -32,8 +32,10 @@ use crate::session::deflation::Deflation;
 use crate::session::timers::{MEMORY_KEEPALIVE, Next};
 use crate::session::{Budget, CloseAction, Deadline, Pending, ReadTimers};
 
+mod call_expiry;
 mod queues;
 
+pub(crate) use call_expiry::CallExpiry;
 pub(crate) use queues::Queue;
 use queues::Queues;
 
@@ -78,14 +80,6 @@ pub(crate) struct ReadBounds {
     /// The longest to wait before looking up: others may have changed what bounds us, or memory
     /// may be due to be given back.
     pub(crate) tick: Duration,
-}
-
-/// When a call that receives has waited long enough, counted from its first read: what has arrived
-/// by then is received, however long it took to send what had to go first.
-#[derive(Debug)]
-pub(crate) struct CallExpiry {
-    timeout: Option<Duration>,
-    expiry: Option<Expiry>,
 }
 
 /// A place among a server's connections, given back when it is dropped.
@@ -381,29 +375,5 @@ impl ConnectionShared {
         if let Some(place) = self.place.get() {
             place.watch(self);
         }
-    }
-}
-
-impl CallExpiry {
-    /// A shorter timeout than a millisecond counts as one; `None` is never.
-    pub(crate) fn new(timeout: Option<Duration>) -> Self {
-        Self { timeout, expiry: None }
-    }
-
-    /// At this point in time, or a millisecond from now if it has passed: what has arrived is
-    /// received first.
-    pub(crate) fn at(at: Instant) -> Self {
-        let soon = Instant::now() + Duration::from_millis(1);
-        Self {
-            timeout: Some(Duration::ZERO),
-            expiry: Some(Expiry::since(at.max(soon), Duration::ZERO)),
-        }
-    }
-
-    fn left(&mut self) -> Result<Duration, Error> {
-        let Some(timeout) = self.timeout else { return Ok(Duration::MAX) };
-        let timeout = timeout.max(Duration::from_millis(1));
-        let expiry = self.expiry.get_or_insert_with(|| Expiry::after(timeout));
-        expiry.left().ok_or(Error::RecvTimeout)
     }
 }

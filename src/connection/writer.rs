@@ -13,7 +13,6 @@
 use std::io::{self, IoSlice};
 use std::mem;
 use std::net::Shutdown;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::config::Timeouts;
@@ -23,11 +22,13 @@ use crate::io::stream::Sink;
 use crate::session::timers::allowance;
 use crate::session::{CloseAction, Closing, Deadline};
 
+mod base;
 mod write_lock;
 mod unsent;
 #[cfg(all(test, loom))]
 mod models;
 
+use base::Base;
 pub(crate) use unsent::{Progress, Unsent};
 pub(crate) use write_lock::Failure;
 pub(crate) use write_lock::WriteGuard;
@@ -41,13 +42,6 @@ const MAX_CONTROL_QUEUED: usize = 4 << 10;
 pub(crate) struct Writer<S> {
     lock: WriteLock<S>,
     timeout: Base,
-}
-
-/// The write timeout for what is short. It is set again, if at all, while nobody writes, so that
-/// its two parts need not be read at once.
-struct Base {
-    secs: AtomicU64,
-    nanos: AtomicU32,
 }
 
 /// What a thread has to send.
@@ -201,7 +195,7 @@ impl<S: Sink> Writer<S> {
         self.post_control(frames, FlushLimit::Within(self.timeout.get()))
     }
 
-    /// The same, without waiting for the peer either, as [`try_close`](Self::try_close) does.
+    /// The same, without waiting for the peer either.
     #[cfg(feature = "event-loop")]
     pub(crate) fn try_push_control(&self, frames: &[u8]) -> Result<(), Error> {
         self.post_control(frames, FlushLimit::NonBlocking)
@@ -373,24 +367,6 @@ impl<S: Sink> Writer<S> {
         let busy = |state: &WriteState| state.closing.may_send() && unit.is_held_up(state);
         let (state, is_free) = self.lock.wait_while(state, within, busy);
         is_free.then_some(state).ok_or(Error::DeadlineExceeded(Deadline::Write))
-    }
-}
-
-impl Base {
-    fn new(timeout: Duration) -> Self {
-        let base = Self { secs: AtomicU64::new(0), nanos: AtomicU32::new(0) };
-        base.set(timeout);
-        base
-    }
-
-    fn set(&self, timeout: Duration) {
-        self.secs.store(timeout.as_secs(), Ordering::Relaxed);
-        self.nanos.store(timeout.subsec_nanos(), Ordering::Relaxed);
-    }
-
-    #[inline(always)]
-    fn get(&self) -> Duration {
-        Duration::new(self.secs.load(Ordering::Relaxed), self.nanos.load(Ordering::Relaxed))
     }
 }
 

@@ -63,7 +63,7 @@ pub(super) struct Engine<H: EventHandler> {
     wheel: Wheel,
     /// Those who may have more to read.
     pub(super) again: Vec<usize>,
-    begun: Instant,
+    start: Instant,
     /// When this turn began.
     pub(super) now: Instant,
     pub(super) scratch: Scratch,
@@ -129,7 +129,7 @@ impl<H: EventHandler> Engine<H> {
             generation: 0,
             wheel: Wheel::new(),
             again: Vec::new(),
-            begun: Instant::now(),
+            start: Instant::now(),
             now: Instant::now(),
             scratch: Scratch::new(),
             pool: Pool::default(),
@@ -186,7 +186,7 @@ impl<H: EventHandler> Engine<H> {
     }
 
     fn tick(&self, at: Instant) -> Tick {
-        at.saturating_duration_since(self.begun).as_millis() as Tick
+        at.saturating_duration_since(self.start).as_millis() as Tick
     }
 
     fn heard(&mut self, event: &Event) {

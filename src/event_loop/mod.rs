@@ -8,7 +8,7 @@
 //! ```text
 //!   engine ──▶ turn: read ──▶ opening | take_frames ──▶ session ──▶ handler ──▶ outbox ──▶ output ──▶ write
 //!     ▲  │                                                                        │
-//!     │  └─ wheel: deadlines                       no room: kept, and congested ◀─┘
+//!     │  └─ wheel: deadlines                       no room: backpressure ◀──────┘
 //!   mio: which sockets have changed
 //! ```
 
@@ -19,6 +19,7 @@ mod handler;
 mod conn;
 mod pool;
 mod engine;
+mod ending;
 mod turn;
 mod opening;
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::connection::{Message, Request, Sender, TrySendError};
 use crate::error::Error;
-use crate::event_loop::output::{MAX_KEPT, Output, Scratch};
+use crate::event_loop::output::{MAX_BACKPRESSURE, Output, Scratch};
 use crate::proto::CloseCode;
 use crate::proto::OpCode;
 use crate::proto::encoder::FrameHeader;
@@ -16,7 +16,7 @@ use crate::session::CloseAction;
 /// waits.
 ///
 /// What is sent during one call, and while messages that came together are handled, goes out together.
-/// What the peer has no room for is kept, and nothing of that peer's is received until it has taken it
+/// What the peer has no room for is queued, and nothing of that peer's is received until it has taken it
 /// ([`drained`](crate::EventHandler::drained)); it has the write timeout for that.
 pub struct Outbox<'a> {
     pub(super) output: &'a mut Output,
@@ -28,7 +28,7 @@ impl Outbox<'_> {
     ///
     /// # Errors
     ///
-    /// [`TrySendError::Full`] if a mebibyte or more is kept already: send again when it is
+    /// [`TrySendError::Full`] if a mebibyte or more is queued already: send again when it is
     /// [drained](crate::EventHandler::drained). [`TrySendError::Closed`] once a Close is due. Nothing was sent.
     #[inline]
     pub fn send<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), TrySendError> {
@@ -97,10 +97,10 @@ impl Outbox<'_> {
         self.output.timer = after.and_then(|after| Instant::now().checked_add(after));
     }
 
-    /// How much of what was sent is kept, since the peer has no room for it, in bytes.
+    /// How much of what was sent the peer has no room for yet, in bytes.
     #[must_use]
-    pub fn kept(&self) -> usize {
-        self.output.kept()
+    pub fn queued_bytes(&self) -> usize {
+        self.output.queued_bytes()
     }
 
     /// Whether nothing can be sent any more. It may be so a moment later.
@@ -127,7 +127,7 @@ impl Outbox<'_> {
         if self.is_closed() {
             return Err(TrySendError::Closed);
         }
-        if self.output.is_congested() && self.kept() >= MAX_KEPT {
+        if self.output.is_congested() && self.queued_bytes() >= MAX_BACKPRESSURE {
             return Err(TrySendError::Full);
         }
         Ok(())
@@ -136,6 +136,6 @@ impl Outbox<'_> {
 
 impl fmt::Debug for Outbox<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Outbox").field("kept", &self.kept()).finish_non_exhaustive()
+        f.debug_struct("Outbox").field("queued_bytes", &self.queued_bytes()).finish_non_exhaustive()
     }
 }

@@ -2,12 +2,12 @@
 //!
 //! ```text
 //!   push ──▶ frames, of the loop's one buffer ──▶ flush, once a batch ──▶ the socket
-//!                                                   ├─ others write ─────────▶ kept: held
-//!                                                   └─ the peer has no room ─▶ kept: unsent, and
+//!                                                   ├─ others write ─────────▶ backpressure: held
+//!                                                   └─ the peer has no room ─▶ backpressure: unsent, and
 //!   resume ◀── there is room, or others may be through ◀──────────────────────── the right to write
 //! ```
 //!
-//! While anything is kept, the connection is *congested*: nothing of its peer is read, so that what it
+//! While there is any of that, the connection is *congested*: nothing of its peer is read, so that what it
 //! calls for stays bounded. Where compression was agreed on, what goes out is deflated when we have
 //! the right to write, since it refers to what went out before.
 
@@ -32,11 +32,11 @@ const MAX_COPIED: usize = 16 << 10;
 /// How much is written together, in bytes.
 const MAX_BATCH: usize = 64 << 10;
 
-/// How much may be kept before the handler is told that there is no room, in bytes.
-pub(super) const MAX_KEPT: usize = 1 << 20;
+/// How much may be queued before the handler is told that there is no room, in bytes.
+pub(super) const MAX_BACKPRESSURE: usize = 1 << 20;
 
 /// How long until a connection on which others write is tried again, at first and at most.
-const BUSY_PAUSE: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(16));
+const BLOCKED_PAUSE: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(16));
 
 /// On a frame that waits: it is not to be compressed. Where RSV3 would be, which is never sent.
 #[cfg(feature = "deflate")]
@@ -45,7 +45,7 @@ const PLAIN: u8 = 0x10;
 /// The sending side of a connection.
 pub(super) struct Output {
     pub(super) shared: Arc<ConnectionShared>,
-    pub(super) kept: Option<Box<Kept>>,
+    pub(super) backpressure: Option<Box<Backpressure>>,
     /// Why nothing more can be sent, if that has come to light.
     pub(super) failed: Option<Error>,
     /// The Close that the handler wants, behind all that it has sent.
@@ -55,7 +55,7 @@ pub(super) struct Output {
 }
 
 /// What could not be sent at once.
-pub(super) struct Kept {
+pub(super) struct Backpressure {
     /// What was begun; while there is any, we have the right to write.
     unsent: Unsent,
     is_begun: bool,
@@ -65,7 +65,7 @@ pub(super) struct Kept {
     pub(super) rest: Vec<u8>,
     charge: Charge,
     /// Since when others write.
-    busy: Option<(Instant, Duration)>,
+    blocked: Option<(Instant, Duration)>,
 }
 
 /// Memory of a loop, for the connection whose turn it is.
@@ -98,17 +98,17 @@ impl Scratch {
 
 impl Output {
     pub(super) fn new(shared: Arc<ConnectionShared>) -> Self {
-        Self { shared, kept: None, failed: None, close: None, timer: None }
+        Self { shared, backpressure: None, failed: None, close: None, timer: None }
     }
 
     #[inline]
     pub(super) fn is_congested(&self) -> bool {
-        self.kept.is_some()
+        self.backpressure.is_some()
     }
 
-    /// How much is kept, in bytes.
-    pub(super) fn kept(&self) -> usize {
-        self.kept.as_ref().map_or(0, |kept| kept.unsent.len() + kept.held.len())
+    /// How much is queued, in bytes.
+    pub(super) fn queued_bytes(&self) -> usize {
+        self.backpressure.as_ref().map_or(0, |queued| queued.unsent.len() + queued.held.len())
     }
 
     /// Sends the 101, which lets frames follow it.
@@ -124,10 +124,10 @@ impl Output {
     /// Has a frame go out.
     #[inline]
     pub(super) fn push(&mut self, scratch: &mut Scratch, header: FrameHeader, payload: &[u8]) {
-        if let Some(kept) = &mut self.kept {
-            kept.held.extend_from_slice(header.as_bytes());
-            kept.held.extend_from_slice(payload);
-            self.charge_kept();
+        if let Some(queued) = &mut self.backpressure {
+            queued.held.extend_from_slice(header.as_bytes());
+            queued.held.extend_from_slice(payload);
+            self.charge();
         } else if payload.len() > MAX_COPIED && !self.is_compressed() {
             self.flush_with(scratch, header.as_bytes(), payload);
         } else {
@@ -151,8 +151,8 @@ impl Output {
             return self.push(scratch, header, payload);
         }
         self.flush(scratch);
-        let frames = match &mut self.kept {
-            Some(kept) => &mut kept.held,
+        let frames = match &mut self.backpressure {
+            Some(queued) => &mut queued.held,
             None => &mut scratch.frames,
         };
         let at = frames.len();
@@ -172,7 +172,7 @@ impl Output {
 
     /// The same, and a frame of this header and payload behind it.
     fn flush_with(&mut self, scratch: &mut Scratch, header: &[u8], payload: &[u8]) {
-        debug_assert!(self.kept.is_none());
+        debug_assert!(self.backpressure.is_none());
         let Scratch { frames, deflated, unsent } = scratch;
         match attempt(&self.shared, false, (frames, deflated), [header, payload], unsent) {
             Attempt::Sent(progress) => self.sent(scratch, progress),
@@ -201,22 +201,23 @@ impl Output {
     #[cold]
     fn keep(&mut self, unsent: Unsent, is_begun: bool, held: Vec<u8>) {
         let charge = Charge::new(&self.shared.server.budget);
-        let kept = Kept { unsent, is_begun, held, rest: Vec::new(), charge, busy: None };
-        self.kept = Some(Box::new(kept));
-        self.charge_kept();
+        let queued =
+            Backpressure { unsent, is_begun, held, rest: Vec::new(), charge, blocked: None };
+        self.backpressure = Some(Box::new(queued));
+        self.charge();
     }
 
-    /// Charges what is kept, or fails.
-    fn charge_kept(&mut self) {
-        let len = self.kept() as u64;
-        if let Some(kept) = &mut self.kept
-            && !kept.charge.grow(len.next_multiple_of(MAX_BATCH as u64))
+    /// Charges what is queued, or fails.
+    fn charge(&mut self) {
+        let len = self.queued_bytes() as u64;
+        if let Some(queued) = &mut self.backpressure
+            && !queued.charge.grow(len.next_multiple_of(MAX_BATCH as u64))
         {
             self.failed = Some(Error::Overloaded);
         }
     }
 
-    /// Goes on with what is kept: there may be room. Whether nothing is kept any more; the input that
+    /// Goes on with what is queued: there may be room. Whether nothing is any more; the input that
     /// waited for that is in `rest` then.
     pub(super) fn resume(
         &mut self,
@@ -224,40 +225,40 @@ impl Output {
         now: Instant,
         rest: &mut Vec<u8>,
     ) -> bool {
-        while let Some(kept) = &mut self.kept {
+        while let Some(queued) = &mut self.backpressure {
             let writer = &self.shared.writer;
-            if kept.is_begun {
-                match writer.resume().proceed(&mut kept.unsent, writer.timeout(0)) {
-                    Ok(Progress::Done) => kept.is_begun = false,
+            if queued.is_begun {
+                match writer.resume().proceed(&mut queued.unsent, writer.timeout(0)) {
+                    Ok(Progress::Done) => queued.is_begun = false,
                     Ok(Progress::More { moved: true }) => continue,
                     Ok(Progress::More { moved: false }) => return false,
                     Err(error) => return self.fail(error),
                 }
             }
-            if kept.held.is_empty() {
-                *rest = mem::take(&mut kept.rest);
-                self.kept = None;
+            if queued.held.is_empty() {
+                *rest = mem::take(&mut queued.rest);
+                self.backpressure = None;
                 return true;
             }
-            let pause = kept.busy.map_or(BUSY_PAUSE.0, |(_, pause)| pause);
-            let frames = (&mut kept.held[..], &mut scratch.deflated);
-            let claims = pause >= BUSY_PAUSE.1;
-            match attempt(&self.shared, claims, frames, [&[]; 2], &mut kept.unsent) {
+            let pause = queued.blocked.map_or(BLOCKED_PAUSE.0, |(_, pause)| pause);
+            let frames = (&mut queued.held[..], &mut scratch.deflated);
+            let claims = pause >= BLOCKED_PAUSE.1;
+            match attempt(&self.shared, claims, frames, [&[]; 2], &mut queued.unsent) {
                 Attempt::Sent(Ok(progress)) => {
-                    kept.held.clear();
-                    (kept.busy, kept.is_begun) = (None, progress != Progress::Done);
+                    queued.held.clear();
+                    (queued.blocked, queued.is_begun) = (None, progress != Progress::Done);
                 }
                 Attempt::Sent(Err(error)) => return self.fail(error),
                 Attempt::Busy => {
-                    let (since, _) = kept.busy.unwrap_or((now, pause));
-                    kept.busy = Some((since, (2 * pause).min(BUSY_PAUSE.1)));
+                    let (since, _) = queued.blocked.unwrap_or((now, pause));
+                    queued.blocked = Some((since, (2 * pause).min(BLOCKED_PAUSE.1)));
                     if now.saturating_duration_since(since) < writer.timeout(0) {
                         return false;
                     }
                     return self.fail(Error::DeadlineExceeded(Deadline::Write));
                 }
                 Attempt::Over => {
-                    self.kept = None;
+                    self.backpressure = None;
                     return true;
                 }
             }
@@ -267,25 +268,25 @@ impl Output {
 
     /// Nothing more is to be begun.
     pub(super) fn abandon_held(&mut self) {
-        self.kept = self.kept.take().filter(|kept| kept.is_begun);
-        if let Some(kept) = &mut self.kept {
-            (kept.held, kept.rest) = (Vec::new(), Vec::new());
+        self.backpressure = self.backpressure.take().filter(|queued| queued.is_begun);
+        if let Some(queued) = &mut self.backpressure {
+            (queued.held, queued.rest) = (Vec::new(), Vec::new());
         }
     }
 
     fn fail(&mut self, error: Error) -> bool {
-        self.kept = None;
+        self.backpressure = None;
         self.failed = Some(error);
         false
     }
 
-    /// When what is kept has to be looked at, whatever the socket says.
+    /// When what is queued has to be looked at, whatever the socket says.
     pub(super) fn look_at(&self, now: Instant) -> Option<Instant> {
-        let kept = self.kept.as_ref()?;
-        match kept.busy {
-            _ if kept.is_begun => kept.unsent.expiry().at(),
+        let queued = self.backpressure.as_ref()?;
+        match queued.blocked {
+            _ if queued.is_begun => queued.unsent.expiry().at(),
             Some((_, pause)) => Some(now + pause),
-            None => Some(now + BUSY_PAUSE.0),
+            None => Some(now + BLOCKED_PAUSE.0),
         }
     }
 

@@ -73,8 +73,8 @@ impl Pool {
     }
 
     /// Gives memory back, once nothing has happened for a while.
-    pub(super) fn trim(&mut self, now: Instant, is_quiet: bool) {
-        if !is_quiet || self.parts.is_empty() {
+    pub(super) fn trim(&mut self, now: Instant, is_idle: bool) {
+        if !is_idle || self.parts.is_empty() {
             self.quiet = None;
             return;
         }

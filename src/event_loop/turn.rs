@@ -8,7 +8,7 @@ use crate::connection::Message;
 use crate::error::Error;
 use crate::event_loop::conn::{Conn, Open, Parts, Stage};
 use crate::event_loop::engine::{Engine, Fate};
-use crate::event_loop::handler::{CloseInfo, EventHandler};
+use crate::event_loop::handler::EventHandler;
 use crate::event_loop::outbox::Outbox;
 use crate::proto::encoder::FrameHeader;
 use crate::proto::{CloseCode, MessageType, OpCode, encoder};
@@ -162,8 +162,8 @@ impl<H: EventHandler> Engine<H> {
         let mut at = 0;
         loop {
             let Stage::Open(open) = &mut conn.stage else { return Fate::Live };
-            if let Some(kept) = &mut conn.output.kept {
-                kept.rest.extend_from_slice(&input[at..]);
+            if let Some(queued) = &mut conn.output.backpressure {
+                queued.rest.extend_from_slice(&input[at..]);
                 return Fate::Live;
             }
             let (used, next) = match open.receiving.next_message(&mut input[at..], assembler, buf) {
@@ -205,7 +205,7 @@ impl<H: EventHandler> Engine<H> {
 
     /// What was sent in this turn goes out, and then the Close that the handler wants.
     pub(super) fn batch_ended(&mut self, conn: &mut Conn<H::State>) -> Fate {
-        if conn.output.kept.is_none() {
+        if conn.output.backpressure.is_none() {
             conn.output.flush(&mut self.scratch);
         }
         self.close_if_wanted(conn);
@@ -264,28 +264,6 @@ impl<H: EventHandler> Engine<H> {
         });
     }
 
-    /// The Close that the handler wants goes out, once nothing is kept before it.
-    fn close_if_wanted(&mut self, conn: &mut Conn<H::State>) {
-        if conn.output.kept.is_some() {
-            return;
-        }
-        let Some(action) = conn.output.close.take() else { return };
-        conn.output.flush(&mut self.scratch);
-        if conn.output.kept.is_some() {
-            conn.output.close = Some(action);
-            return;
-        }
-        if let CloseAction::Initiate(..) = action {
-            if let Stage::Open(open) = &mut conn.stage {
-                open.discards = true;
-            }
-            conn.output.shared.try_close(action);
-            conn.is_posted = !conn.output.shared.writer.retry();
-        } else {
-            self.finish(conn, action, None);
-        }
-    }
-
     /// There may be room to write.
     pub(super) fn resume(&mut self, conn: &mut Conn<H::State>) -> Fate {
         if conn.is_posted {
@@ -333,70 +311,6 @@ impl<H: EventHandler> Engine<H> {
             Ok(_) => Fate::Live,
             Err(deadline) => self.fail(conn, deadline.into()),
         }
-    }
-
-    /// Ends a connection for an error, and tells the peer why, where it can be told.
-    pub(super) fn fail(&mut self, conn: &mut Conn<H::State>, error: Error) -> Fate {
-        let Some(code) = error.close_code() else { return self.broken(conn, error) };
-        let action = CloseAction::Abort(code, error.to_string());
-        self.finish(conn, action, Some(error))
-    }
-
-    /// The stream is of no more use.
-    fn broken(&mut self, conn: &mut Conn<H::State>, error: Error) -> Fate {
-        // If we have ended it ourselves, the reason for that is the news.
-        let error = conn.output.shared.writer.cause_of(error);
-        conn.output.shared.abandon();
-        self.report(conn, Some(error));
-        Fate::Gone
-    }
-
-    fn output_failed(&mut self, conn: &mut Conn<H::State>) -> Fate {
-        match conn.output.failed.take() {
-            Some(error) if !conn.is_draining() => self.broken(conn, error),
-            _ => Fate::Gone,
-        }
-    }
-
-    /// Says our last words; the peer's end is waited for.
-    fn finish(
-        &mut self,
-        conn: &mut Conn<H::State>,
-        action: CloseAction,
-        error: Option<Error>,
-    ) -> Fate {
-        conn.output.shared.begin_finish(action);
-        conn.output.abandon_held();
-        self.report(conn, error);
-        self.drain(conn);
-        Fate::Live
-    }
-
-    /// Waits for the peer's end, which the close timeout bounds.
-    pub(super) fn drain(&mut self, conn: &mut Conn<H::State>) {
-        let until = self.now.checked_add(conn.output.shared.server.config.timeouts.close);
-        conn.stage = Stage::Draining { until, answer: Vec::new() };
-        conn.due = 0;
-        conn.is_posted = !conn.output.shared.writer.retry();
-    }
-
-    /// Tells the handler that its connection has ended, and who wants to know of errors.
-    fn report(&mut self, conn: &mut Conn<H::State>, error: Option<Error>) {
-        let stage =
-            mem::replace(&mut conn.stage, Stage::Draining { until: None, answer: Vec::new() });
-        let Stage::Open(open) = stage else { return };
-        let Open { state, close_frame, .. } = *open;
-        let shared = &conn.output.shared;
-        let (peer, request) = (shared.stream().peer_addr(), shared.request());
-        let close_frame = close_frame.map(|frame| *frame);
-        let error = error.and_then(|error| {
-            let error = BoxError::from(error);
-            self.threads.callbacks.tell(peer, Some(request), &error);
-            error.downcast().ok().map(|error| *error)
-        });
-        let how = CloseInfo { close_frame, error };
-        // Nobody is left to be told of a panic in there.
-        let _ = catch_panic(|| self.handler.closed(state, how));
     }
 }
 

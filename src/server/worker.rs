@@ -220,7 +220,7 @@ where
         self.threads.start(move || {
             guard.runs_here();
             let peer_addr = incoming.peer_addr();
-            workers.serve(peer_addr, Ok(incoming), &guard);
+            workers.handle_request(peer_addr, Ok(incoming), &guard);
         })
     }
 
@@ -228,13 +228,13 @@ where
     fn handle_stream(&self, shared: Arc<ConnectionShared>, guard: HandlerGuard) {
         guard.runs_here();
         let peer_addr = shared.stream().peer_addr();
-        self.serve(peer_addr, read_request(shared), &guard);
+        self.handle_request(peer_addr, read_request(shared), &guard);
     }
 
     /// The same from the request on, if there is one.
     // In line, since what it needs of the stack an idle connection holds.
     #[inline(always)]
-    fn serve(
+    fn handle_request(
         &self,
         peer_addr: Option<SocketAddr>,
         incoming: Result<Incoming, Unopened>,

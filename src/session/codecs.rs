@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::config::Deflate;
 use crate::proto::deflate::{Deflater, History, INFLATER_SIZE, Inflater};
 use crate::session::budget::{Budget, Charge};
-use crate::session::headroom;
+use crate::session::memory::headroom;
 
 /// How many codecs of a kind are kept at rest.
 const MAX_IDLE: usize = 8;

@@ -23,7 +23,7 @@ use crate::http::{
     Accept, Date, Handshake, HandshakeError, HeadError, HeadLimits, HeadParser, InvalidResponse,
     RequestHead, Response, Status, check, check_origin,
 };
-use crate::session::headroom;
+use crate::session::memory::headroom;
 
 /// How far the opening handshake has come.
 #[derive(Debug)]

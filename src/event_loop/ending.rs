@@ -1,0 +1,104 @@
+//! How a connection of a loop ends (§7): by the handler, by the peer, by an error, by its stream.
+//!
+//! ```text
+//!   finish: our last Close ──▶ the handler is told ──▶ drain: until the peer's end, or the close timeout
+//!   broken: nothing more can be said ──▶ the handler is told ──▶ gone
+//! ```
+
+use std::mem;
+
+use crate::error::Error;
+use crate::event_loop::conn::{Conn, Open, Stage};
+use crate::event_loop::engine::{Engine, Fate};
+use crate::event_loop::handler::{CloseInfo, EventHandler};
+use crate::server::BoxError;
+use crate::server::callbacks::catch_panic;
+use crate::session::CloseAction;
+
+impl<H: EventHandler> Engine<H> {
+    /// The Close that the handler wants goes out, once nothing is queued before it.
+    pub(super) fn close_if_wanted(&mut self, conn: &mut Conn<H::State>) {
+        if conn.output.backpressure.is_some() {
+            return;
+        }
+        let Some(action) = conn.output.close.take() else { return };
+        conn.output.flush(&mut self.scratch);
+        if conn.output.backpressure.is_some() {
+            conn.output.close = Some(action);
+            return;
+        }
+        if let CloseAction::Initiate(..) = action {
+            if let Stage::Open(open) = &mut conn.stage {
+                open.discards = true;
+            }
+            conn.output.shared.try_close(action);
+            conn.is_posted = !conn.output.shared.writer.retry();
+        } else {
+            self.finish(conn, action, None);
+        }
+    }
+
+    /// Ends a connection for an error, and tells the peer why, where it can be told.
+    pub(super) fn fail(&mut self, conn: &mut Conn<H::State>, error: Error) -> Fate {
+        let Some(code) = error.close_code() else { return self.broken(conn, error) };
+        let action = CloseAction::Abort(code, error.to_string());
+        self.finish(conn, action, Some(error))
+    }
+
+    /// The stream is of no more use.
+    pub(super) fn broken(&mut self, conn: &mut Conn<H::State>, error: Error) -> Fate {
+        // If we have ended it ourselves, the reason for that is the news.
+        let error = conn.output.shared.writer.cause_of(error);
+        conn.output.shared.abandon();
+        self.report(conn, Some(error));
+        Fate::Gone
+    }
+
+    pub(super) fn output_failed(&mut self, conn: &mut Conn<H::State>) -> Fate {
+        match conn.output.failed.take() {
+            Some(error) if !conn.is_draining() => self.broken(conn, error),
+            _ => Fate::Gone,
+        }
+    }
+
+    /// Says our last words; the peer's end is waited for.
+    pub(super) fn finish(
+        &mut self,
+        conn: &mut Conn<H::State>,
+        action: CloseAction,
+        error: Option<Error>,
+    ) -> Fate {
+        conn.output.shared.begin_finish(action);
+        conn.output.abandon_held();
+        self.report(conn, error);
+        self.drain(conn);
+        Fate::Live
+    }
+
+    /// Waits for the peer's end, which the close timeout bounds.
+    pub(super) fn drain(&mut self, conn: &mut Conn<H::State>) {
+        let until = self.now.checked_add(conn.output.shared.server.config.timeouts.close);
+        conn.stage = Stage::Draining { until, answer: Vec::new() };
+        conn.due = 0;
+        conn.is_posted = !conn.output.shared.writer.retry();
+    }
+
+    /// Tells the handler that its connection has ended, and who wants to know of errors.
+    fn report(&mut self, conn: &mut Conn<H::State>, error: Option<Error>) {
+        let stage =
+            mem::replace(&mut conn.stage, Stage::Draining { until: None, answer: Vec::new() });
+        let Stage::Open(open) = stage else { return };
+        let Open { state, close_frame, .. } = *open;
+        let shared = &conn.output.shared;
+        let (peer, request) = (shared.stream().peer_addr(), shared.request());
+        let close_frame = close_frame.map(|frame| *frame);
+        let error = error.and_then(|error| {
+            let error = BoxError::from(error);
+            self.threads.callbacks.tell(peer, Some(request), &error);
+            error.downcast().ok().map(|error| *error)
+        });
+        let how = CloseInfo { close_frame, error };
+        // Nobody is left to be told of a panic in there.
+        let _ = catch_panic(|| self.handler.closed(state, how));
+    }
+}
