@@ -40,6 +40,8 @@ pub(super) struct Conn<S> {
     pub(super) is_wrapped: bool,
     /// Whether a control frame or a Close waits for room.
     pub(super) is_posted: bool,
+    /// Whether it was more than there may be.
+    pub(super) is_turned_away: bool,
 }
 
 pub(super) enum Stage<S> {

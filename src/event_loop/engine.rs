@@ -46,6 +46,12 @@ const MAX_EVENTS: usize = 1024;
 /// How many streams are accepted before connections have their turn.
 const MAX_ACCEPTED: usize = 256;
 
+/// How often, at the most, it is looked for those whose peers have not answered our Close.
+const EXPIRE_INTERVAL: Duration = Duration::from_millis(50);
+
+/// How many streams that were turned away are waited for, so that the answer is not lost to a reset.
+const MAX_TURNED_AWAY: usize = 256;
+
 /// The threads for connections that need one, and what is one for all loops of a server.
 pub(super) type Threads = Workers<Box<dyn Fn(Connection) -> Result<(), BoxError> + Send + Sync>>;
 
@@ -60,6 +66,7 @@ pub(super) struct Engine<H: EventHandler> {
     free: Vec<usize>,
     freed: Vec<usize>,
     generation: u32,
+    turned_away: usize,
     wheel: Wheel,
     /// Those who may have more to read.
     pub(super) again: Vec<usize>,
@@ -127,6 +134,7 @@ impl<H: EventHandler> Engine<H> {
             free: Vec::new(),
             freed: Vec::new(),
             generation: 0,
+            turned_away: 0,
             wheel: Wheel::new(),
             again: Vec::new(),
             start: Instant::now(),
@@ -141,6 +149,7 @@ impl<H: EventHandler> Engine<H> {
     pub(super) fn run(mut self) {
         let mut events = Events::with_capacity(MAX_EVENTS);
         let mut due = Vec::new();
+        let mut expired = self.now;
         let registry = Arc::clone(&self.threads.registry);
         registry.runs_here();
         while !self.is_over() {
@@ -161,7 +170,10 @@ impl<H: EventHandler> Engine<H> {
             for entry in due.drain(..) {
                 self.expire(entry);
             }
-            registry.expire();
+            if self.now.saturating_duration_since(expired) >= EXPIRE_INTERVAL {
+                expired = self.now;
+                registry.expire();
+            }
             self.pool.trim(self.now, events.is_empty());
             self.free.append(&mut self.freed);
         }
@@ -182,7 +194,9 @@ impl<H: EventHandler> Engine<H> {
             return Duration::ZERO;
         }
         let next = self.wheel.until_next().map_or(MAX_ACCEPT_TIMEOUT, Duration::from_millis);
-        next.min(MAX_ACCEPT_TIMEOUT)
+        let rests = self.listeners.iter().filter_map(|listening| listening.rests_until);
+        let rest = rests.min().map(|until| until.saturating_duration_since(Instant::now()));
+        next.min(rest.unwrap_or(MAX_ACCEPT_TIMEOUT)).min(MAX_ACCEPT_TIMEOUT)
     }
 
     fn tick(&self, at: Instant) -> Tick {
@@ -230,6 +244,7 @@ impl<H: EventHandler> Engine<H> {
         if fate == Fate::Gone && Arc::strong_count(&conn.output.shared) > 1 {
             conn.output.shared.abandon();
         }
+        self.turned_away -= usize::from(conn.is_turned_away);
         drop(conn);
         // The drop of a guard says that this thread runs nothing of the server's.
         self.threads.registry.runs_here();
@@ -339,9 +354,11 @@ impl<H: EventHandler> Engine<H> {
             generation: self.generation,
             due: 0,
             since: self.now,
-            readable: true,
+            // It is told if something has come already.
+            readable: false,
             read_closed: false,
             is_posted: false,
+            is_turned_away,
         });
         let fate = match is_turned_away {
             true => self.turn_away(&mut conn),
@@ -364,7 +381,11 @@ impl<H: EventHandler> Engine<H> {
         let reply = upgrade::encoded(&response.header("Retry-After", "1"));
         let peer = conn.output.shared.stream().peer_addr();
         self.threads.callbacks.on_error(peer, None, error);
-        self.answer(conn, reply)
+        self.turned_away += 1;
+        match self.answer(conn, reply) {
+            Fate::Live if self.turned_away > MAX_TURNED_AWAY => Fate::Gone,
+            fate => fate,
+        }
     }
 }
 

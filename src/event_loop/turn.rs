@@ -38,7 +38,7 @@ impl<H: EventHandler> Engine<H> {
                 true => self.read_direct(conn),
                 false => self.read_to_buffer(conn),
             };
-            if fate == Fate::Gone {
+            if fate != Fate::Live {
                 return fate;
             }
         }
@@ -99,8 +99,7 @@ impl<H: EventHandler> Engine<H> {
         let Stage::Open(open) = &mut conn.stage else { return Fate::Live };
         let Some(mut parts) = open.parts.take() else { return Fate::Live };
         let left = open.receiving.payload_left();
-        let Parts { assembler, buf, direct } = &mut *parts;
-        *direct = true;
+        let Parts { assembler, buf, .. } = &mut *parts;
         let target = &mut Target::Message(assembler, buf);
         target.before_wait(left);
         let room = match target.room(left) {
@@ -126,6 +125,7 @@ impl<H: EventHandler> Engine<H> {
             Ok(taken) => taken,
             Err(error) => return self.fail(conn, error),
         };
+        parts.direct = len as u64 != left;
         if fin {
             parts.assembler.finish(&mut parts.buf);
             self.deliver(conn, kind, &parts.buf);

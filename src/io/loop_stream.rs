@@ -11,8 +11,11 @@
 
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::ops::Deref;
 #[cfg(unix)]
 use std::os::fd::{AsFd, BorrowedFd};
+#[cfg(unix)]
+use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Condvar, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -34,7 +37,7 @@ pub(crate) struct LoopStream {
     sleeping: Mutex<()>,
     has_room: Condvar,
     /// The same socket as one that blocks, once it has left its loop.
-    detached: OnceLock<TcpStream>,
+    detached: OnceLock<Detached>,
 }
 
 /// A socket that never blocks.
@@ -42,6 +45,25 @@ pub(crate) enum Socket {
     Tcp(mio::net::TcpStream),
     #[cfg(unix)]
     Unix(mio::net::UnixStream),
+}
+
+/// A socket that blocks.
+enum Detached {
+    Tcp(TcpStream),
+    #[cfg(unix)]
+    Unix(UnixStream),
+}
+
+impl Deref for Detached {
+    type Target = dyn Transport;
+
+    fn deref(&self) -> &Self::Target {
+        match self {
+            Self::Tcp(stream) => stream,
+            #[cfg(unix)]
+            Self::Unix(stream) => stream,
+        }
+    }
 }
 
 /// What is done with a socket of either kind.
@@ -92,8 +114,11 @@ impl LoopStream {
             use std::os::fd::AsRawFd;
             let fd = with!(&self.socket, stream => stream.as_fd());
             mio::unix::SourceFd(&fd.as_raw_fd()).deregister(registry)?;
-            // As a socket of TCP, whatever it is: what std knows of it holds for any.
-            TcpStream::from(fd.try_clone_to_owned()?)
+            let fd = fd.try_clone_to_owned()?;
+            match &self.socket {
+                Socket::Tcp(_) => Detached::Tcp(fd.into()),
+                Socket::Unix(_) => Detached::Unix(fd.into()),
+            }
         };
         #[cfg(windows)]
         let stream = {
@@ -101,7 +126,7 @@ impl LoopStream {
             // It stays registered, and nobody minds what is heard of it.
             let _ = registry;
             let Socket::Tcp(stream) = &self.socket;
-            TcpStream::from(stream.as_socket().try_clone_to_owned()?)
+            Detached::Tcp(stream.as_socket().try_clone_to_owned()?.into())
         };
         stream.set_nonblocking(false)?;
         // It leaves once.
@@ -138,14 +163,14 @@ impl Transport for LoopStream {
     fn read(&self, buf: &mut [u8]) -> io::Result<usize> {
         match self.detached.get() {
             None => with!(&self.socket, stream => (&*stream).read(buf)),
-            Some(stream) => Transport::read(stream, buf),
+            Some(stream) => stream.read(buf),
         }
     }
 
     #[inline]
     fn write_vectored(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
         if let Some(stream) = self.detached.get() {
-            return Transport::write_vectored(stream, bufs);
+            return stream.write_vectored(bufs);
         }
         match self.write_now(bufs) {
             Err(error)

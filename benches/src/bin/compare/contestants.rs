@@ -79,6 +79,7 @@ pub(crate) const CONTESTANTS: &[Contestant] = &[
     Contestant::new(Role::Raw, "raw", "raw TCP, threads"),
     Contestant::new(Role::Frames, "frames", "raw TCP with frames"),
     Contestant::new(Role::Raw, "raw-epoll", "raw TCP, epoll"),
+    Contestant::new(Role::Peer, "event-loop", "barews, event loop"),
     Contestant::new(Role::Peer, "tungstenite", "tungstenite, threads"),
     Contestant::new(Role::Batching, "tungstenite-batch", "tungstenite (write, flush)"),
     Contestant::new(Role::Peer, "tokio-tungstenite", "tokio-tungstenite"),

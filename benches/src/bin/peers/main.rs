@@ -8,6 +8,7 @@ mod tls;
 mod raw;
 mod frames;
 mod raw_epoll;
+mod event_loop;
 mod actix;
 mod fastwebsockets;
 mod tokio_tungstenite;
@@ -49,6 +50,7 @@ fn serve(name: &str, addr: &str, tls: Option<(&str, &str)>) -> io::Result<()> {
         ("raw", _) => raw::serve(addr),
         ("frames", _) => frames::serve(addr),
         ("raw-epoll", _) => raw_epoll::serve(addr),
+        ("event-loop", _) => event_loop::serve(addr),
         ("actix", _) => actix::serve(addr),
         ("tungstenite", _) => tungstenite::serve(addr, tungstenite::send_each),
         ("tungstenite-batch", _) => tungstenite::serve(addr, tungstenite::send_batches),
