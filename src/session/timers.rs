@@ -47,17 +47,24 @@ pub struct ReadTimers {
     pinged: bool,
     /// Time waited since the message under way began.
     message: Duration,
-    /// Time waited since our Close was written.
-    closing: Duration,
-    /// Bytes that have come since.
-    received_closing: u64,
-    /// When the answer to it was first waited for.
-    closing_since: Option<Instant>,
+    /// What has passed since our Close was written. In a box, since it is not needed until the end.
+    closing: Option<Box<ClosingTimer>>,
     /// Time waited since the last byte of a message, but for the first read behind it; Pings and
     /// Pongs do not count.
     idle: Duration,
     /// Whether part of a message has come since the last read.
     fresh: bool,
+}
+
+/// What has passed since our Close was written.
+#[derive(Debug, Default)]
+struct ClosingTimer {
+    /// Time waited.
+    waited: Duration,
+    /// Bytes that have come.
+    received: u64,
+    /// When the answer was first waited for.
+    since: Option<Instant>,
 }
 
 /// What is under way during a read.
@@ -115,12 +122,8 @@ impl ReadTimers {
             wait = wait.min(message.ok_or(Deadline::Message)?);
         }
         if pending.closing {
-            let since = *self.closing_since.get_or_insert(now);
-            // A flood leaves nothing to wait for, and a handler may take its time for each message.
-            let is_late = self.received_closing > MAX_BEFORE_CLOSE
-                && now.saturating_duration_since(since) >= timeouts.close;
-            let close = left(timeouts.close, self.closing).filter(|_| !is_late);
-            wait = wait.min(close.ok_or(Deadline::Close)?);
+            let closing = self.closing.get_or_insert_default();
+            wait = wait.min(closing.left(timeouts.close, now).ok_or(Deadline::Close)?);
         }
         Ok(Next::Wait(wait))
     }
@@ -149,7 +152,8 @@ impl ReadTimers {
         self.idle += waited;
         self.add_wait(pending, waited);
         if pending.closing {
-            self.received_closing += received.unwrap_or(0) as u64;
+            let closing = self.closing.get_or_insert_default();
+            closing.received += received.unwrap_or(0) as u64;
         }
         if received.is_none() {
             self.silent += waited;
@@ -163,7 +167,7 @@ impl ReadTimers {
             self.message += waited;
         }
         if pending.closing {
-            self.closing += waited;
+            self.closing.get_or_insert_default().waited += waited;
         }
     }
 
@@ -185,6 +189,17 @@ impl ReadTimers {
             self.idle = Duration::ZERO;
         }
         is_idle
+    }
+}
+
+impl ClosingTimer {
+    /// What is left of the time for the answer, if anything is.
+    fn left(&mut self, timeout: Duration, now: Instant) -> Option<Duration> {
+        let since = *self.since.get_or_insert(now);
+        // A flood leaves nothing to wait for, and a handler may take its time for each message.
+        let is_late =
+            self.received > MAX_BEFORE_CLOSE && now.saturating_duration_since(since) >= timeout;
+        left(timeout, self.waited).filter(|_| !is_late)
     }
 }
 
@@ -257,7 +272,8 @@ mod tests {
             assert!(timers.is_idle());
             timers.message_ended();
         }
-        assert_eq!((timers.closing, timers.received_closing), (LONG, 1));
+        let closing = timers.closing.take().unwrap();
+        assert_eq!((closing.waited, closing.received), (LONG, 1));
         timers.message_received();
         read(&mut timers, None, (NOTHING, false), Some(LONG));
         assert_eq!(timers.silent, LONG);
