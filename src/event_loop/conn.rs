@@ -18,7 +18,7 @@ use crate::proto::CloseFrame;
 use crate::server::registry::HandlerGuard;
 use crate::session::opening::Opening;
 use crate::session::timers::Next;
-use crate::session::{Deadline, MessageAssembler, Pending, Receiving};
+use crate::session::{Deadline, MessageAssembler, Pending, ReadTimers, Receiving};
 
 /// See the [module](self).
 pub(super) struct Conn<S> {
@@ -46,12 +46,17 @@ pub(super) struct Conn<S> {
 
 pub(super) enum Stage<S> {
     Opening(Box<Request>),
-    Open(Box<Open<S>>),
-    Draining {
-        until: Option<Instant>,
-        /// What is left of the answer to a request.
-        answer: Vec<u8>,
-    },
+    Open(Open<S>),
+    Draining(Box<Draining>),
+}
+
+/// Nothing more is said, but for the rest of it.
+#[derive(Default)]
+pub(super) struct Draining {
+    /// When the stream is cut.
+    pub(super) until: Option<Instant>,
+    /// What is left of the answer to a request.
+    pub(super) answer: Vec<u8>,
 }
 
 /// A request on its way.
@@ -63,18 +68,20 @@ pub(super) struct Request {
 
 /// An open connection.
 pub(super) struct Open<S> {
-    pub(super) receiving: Receiving,
+    pub(super) timers: ReadTimers,
     pub(super) limits: Arc<OpenLimits>,
-    /// A message that is under way; `None` between those.
-    pub(super) parts: Option<Box<Parts>>,
+    /// What receives, while a frame or a message is under way; between those it is the loop's.
+    pub(super) receiver: Option<Box<Receiver>>,
     pub(super) close_frame: Option<Box<CloseFrame>>,
     /// Whether messages are thrown away, since the handler has closed.
     pub(super) discards: bool,
     pub(super) state: S,
 }
 
-/// A message that is put together: memory of the loop's, while it is under way.
-pub(super) struct Parts {
+/// What receives for one connection after the other, or for one that is in the middle of something.
+pub(super) struct Receiver {
+    pub(super) receiving: Receiving,
+    /// A message in parts.
     pub(super) assembler: MessageAssembler,
     pub(super) buf: Vec<u8>,
     /// Whether the payload under way is read straight to where it belongs.
@@ -94,12 +101,12 @@ impl<S> Conn<S> {
                 let accepted_at = self.output.shared.stream().accepted_at();
                 (accepted_at.checked_add(server.config.timeouts.handshake), false)
             }
-            Stage::Draining { until, .. } => (*until, false),
+            Stage::Draining(draining) => (draining.until, false),
             Stage::Open(_) if self.output.is_congested() => (self.output.look_at(now), false),
             Stage::Open(open) => {
                 let pending = open.pending(&self.output);
                 let (writer, mut ping) = (&self.output.shared.writer, false);
-                let timers = &mut open.receiving.timers;
+                let timers = &mut open.timers;
                 let mut next =
                     || timers.next(&open.limits.timeouts, pending, now, || writer.is_writing());
                 let wait = match next()? {
@@ -125,14 +132,18 @@ impl<S> Conn<S> {
         self.since = now;
         if let Stage::Open(open) = &mut self.stage {
             let pending = open.pending(&self.output);
-            open.receiving.timers.read_done(received, pending, received.is_none(), || waited);
+            open.timers.read_done(received, pending, received.is_none(), || waited);
         }
     }
 }
 
 impl<S> Open<S> {
+    /// Payload bytes that have come of what the peer has begun, if it has begun anything.
+    pub(super) fn unfinished(&self) -> Option<u64> {
+        self.receiver.as_ref().and_then(|receiver| receiver.receiving.unfinished())
+    }
+
     fn pending(&self, output: &Output) -> Pending {
-        let closing = output.shared.writer.is_closed();
-        Pending { message: self.receiving.unfinished(), closing }
+        Pending { message: self.unfinished(), closing: output.shared.writer.is_closed() }
     }
 }

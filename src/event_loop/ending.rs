@@ -8,7 +8,7 @@
 use std::mem;
 
 use crate::error::Error;
-use crate::event_loop::conn::{Conn, Open, Stage};
+use crate::event_loop::conn::{Conn, Draining, Open, Stage};
 use crate::event_loop::engine::{Engine, Fate};
 use crate::event_loop::handler::{CloseInfo, EventHandler};
 use crate::server::BoxError;
@@ -27,14 +27,14 @@ impl<H: EventHandler> Engine<H> {
             conn.output.close = Some(action);
             return;
         }
-        if let CloseAction::Initiate(..) = action {
+        if let CloseAction::Initiate(..) = *action {
             if let Stage::Open(open) = &mut conn.stage {
                 open.discards = true;
             }
-            conn.output.shared.try_close(action);
+            conn.output.shared.try_close(*action);
             conn.is_posted = !conn.output.shared.writer.retry();
         } else {
-            self.finish(conn, action, None);
+            self.finish(conn, *action, None);
         }
     }
 
@@ -56,7 +56,7 @@ impl<H: EventHandler> Engine<H> {
 
     pub(super) fn output_failed(&mut self, conn: &mut Conn<H::State>) -> Fate {
         match conn.output.failed.take() {
-            Some(error) if !conn.is_draining() => self.broken(conn, error),
+            Some(error) if !conn.is_draining() => self.broken(conn, *error),
             _ => Fate::Gone,
         }
     }
@@ -78,17 +78,16 @@ impl<H: EventHandler> Engine<H> {
     /// Waits for the peer's end, which the close timeout bounds.
     pub(super) fn drain(&mut self, conn: &mut Conn<H::State>) {
         let until = self.now.checked_add(conn.output.shared.server.config.timeouts.close);
-        conn.stage = Stage::Draining { until, answer: Vec::new() };
+        conn.stage = Stage::Draining(Box::new(Draining { until, answer: Vec::new() }));
         conn.due = 0;
         conn.is_posted = !conn.output.shared.writer.retry();
     }
 
     /// Tells the handler that its connection has ended, and who wants to know of errors.
     fn report(&mut self, conn: &mut Conn<H::State>, error: Option<Error>) {
-        let stage =
-            mem::replace(&mut conn.stage, Stage::Draining { until: None, answer: Vec::new() });
+        let stage = mem::replace(&mut conn.stage, Stage::Draining(Box::default()));
         let Stage::Open(open) = stage else { return };
-        let Open { state, close_frame, .. } = *open;
+        let Open { state, close_frame, .. } = open;
         let shared = &conn.output.shared;
         let (peer, request) = (shared.stream().peer_addr(), shared.request());
         let close_frame = close_frame.map(|frame| *frame);

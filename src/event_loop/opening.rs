@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use crate::connection::{Request, Sender};
 use crate::error::UpgradeError;
-use crate::event_loop::conn::{Conn, Open, Stage};
+#[cfg(feature = "deflate")]
+use crate::event_loop::conn::Receiver;
+use crate::event_loop::conn::{Conn, Draining, Open, Stage};
 use crate::event_loop::engine::{Engine, Fate};
 use crate::event_loop::handler::EventHandler;
 use crate::http::{Accept, RequestHead};
@@ -17,6 +19,8 @@ use crate::io::transport::Transport;
 use crate::server::callbacks::catch_panic;
 use crate::server::terms::{Terms, today};
 use crate::server::upgrade::{self, Exchange, Incoming, Upgrade};
+use crate::session::ReadTimers;
+#[cfg(feature = "deflate")]
 use crate::session::Receiving;
 use crate::session::opening::{Answer, Opening, Step};
 
@@ -99,23 +103,21 @@ impl<H: EventHandler> Engine<H> {
     ) -> Fate {
         let Terms { limits, reply, .. } = terms;
         #[cfg(feature = "deflate")]
-        let receiving = match terms.agreed {
-            Some(agreed) => {
-                conn.output.shared.agree(agreed.params, agreed.deflation);
-                Receiving::with_inflation(limits.decoder, agreed.inflation)
-            }
-            None => Receiving::new(limits.decoder),
-        };
+        let receiver = terms.agreed.map(|agreed| {
+            conn.output.shared.agree(agreed.params, agreed.deflation);
+            let receiving = Receiving::with_inflation(limits.decoder, agreed.inflation);
+            Receiver::new(&self.threads.server.budget, receiving)
+        });
         #[cfg(not(feature = "deflate"))]
-        let receiving = Receiving::new(limits.decoder);
-        conn.stage = Stage::Open(Box::new(Open {
-            receiving,
+        let receiver = None;
+        conn.stage = Stage::Open(Open {
+            timers: ReadTimers::default(),
             limits,
-            parts: None,
+            receiver,
             close_frame: None,
             discards: false,
             state,
-        }));
+        });
         (conn.since, conn.due) = (self.now, 0);
         // From the 101 on the client may count on a Close, so it is open before.
         if let Some(guard) = &conn.guard {
@@ -130,8 +132,7 @@ impl<H: EventHandler> Engine<H> {
 
     /// Leaves a connection to a thread.
     fn give_away(&mut self, conn: &mut Conn<H::State>, request: Arc<Request>, rest: &[u8]) -> Fate {
-        let stage =
-            mem::replace(&mut conn.stage, Stage::Draining { until: None, answer: Vec::new() });
+        let stage = mem::replace(&mut conn.stage, Stage::Draining(Box::default()));
         let (Stage::Opening(stage), Some(guard)) = (stage, conn.guard.take()) else {
             return Fate::Gone;
         };
@@ -216,14 +217,16 @@ impl<H: EventHandler> Engine<H> {
     pub(super) fn answer(&mut self, conn: &mut Conn<H::State>, answer: Vec<u8>) -> Fate {
         // The right to write is never given up, so no sender can follow.
         let within = conn.output.shared.writer.timeout(answer.len() as u64);
-        conn.stage = Stage::Draining { until: self.now.checked_add(within), answer };
+        let until = self.now.checked_add(within);
+        conn.stage = Stage::Draining(Box::new(Draining { until, answer }));
         conn.due = 0;
         self.go_on_answering(conn)
     }
 
     /// Writes as much of it as there is room for; behind it, the peer's end is waited for.
     pub(super) fn go_on_answering(&mut self, conn: &mut Conn<H::State>) -> Fate {
-        let Stage::Draining { answer, .. } = &mut conn.stage else { return Fate::Live };
+        let Stage::Draining(draining) = &mut conn.stage else { return Fate::Live };
+        let answer = &mut draining.answer;
         let stream = conn.output.shared.stream();
         match stream.try_write(&mut [IoSlice::new(answer)]) {
             Ok(written) => drop(answer.drain(..written)),

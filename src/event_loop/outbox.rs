@@ -86,7 +86,8 @@ impl Outbox<'_> {
             return Err(Error::InvalidCloseCode(code));
         }
         if self.output.close.is_none() {
-            self.output.close = Some(CloseAction::Initiate(code, reason.to_owned()));
+            let action = CloseAction::Initiate(code, reason.to_owned());
+            self.output.close = Some(Box::new(action));
         }
         Ok(())
     }

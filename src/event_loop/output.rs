@@ -47,9 +47,9 @@ pub(super) struct Output {
     pub(super) shared: Arc<ConnectionShared>,
     pub(super) backpressure: Option<Box<Backpressure>>,
     /// Why nothing more can be sent, if that has come to light.
-    pub(super) failed: Option<Error>,
+    pub(super) failed: Option<Box<Error>>,
     /// The Close that the handler wants, behind all that it has sent.
-    pub(super) close: Option<CloseAction>,
+    pub(super) close: Option<Box<CloseAction>>,
     /// When the handler wants to be called.
     pub(super) timer: Option<Instant>,
 }
@@ -125,14 +125,12 @@ impl Output {
     #[inline]
     pub(super) fn push(&mut self, scratch: &mut Scratch, header: FrameHeader, payload: &[u8]) {
         if let Some(queued) = &mut self.backpressure {
-            queued.held.extend_from_slice(header.as_bytes());
-            queued.held.extend_from_slice(payload);
+            header.append(payload, &mut queued.held);
             self.charge();
         } else if payload.len() > MAX_COPIED && !self.is_compressed() {
             self.flush_with(scratch, header.as_bytes(), payload);
         } else {
-            scratch.frames.extend_from_slice(header.as_bytes());
-            scratch.frames.extend_from_slice(payload);
+            header.append(payload, &mut scratch.frames);
             if scratch.frames.len() >= MAX_BATCH {
                 self.flush(scratch);
             }
@@ -156,8 +154,7 @@ impl Output {
             None => &mut scratch.frames,
         };
         let at = frames.len();
-        frames.extend_from_slice(header.as_bytes());
-        frames.extend_from_slice(payload);
+        header.append(payload, frames);
         frames[at] |= PLAIN;
         self.flush(scratch);
     }
@@ -194,7 +191,7 @@ impl Output {
                 let unsent = mem::replace(&mut scratch.unsent, Unsent::new(Vec::new()));
                 self.keep(unsent, true, Vec::new());
             }
-            Err(error) => self.failed = Some(error),
+            Err(error) => self.failed = Some(Box::new(error)),
         }
     }
 
@@ -213,7 +210,7 @@ impl Output {
         if let Some(queued) = &mut self.backpressure
             && !queued.charge.grow(len.next_multiple_of(MAX_BATCH as u64))
         {
-            self.failed = Some(Error::Overloaded);
+            self.failed = Some(Box::new(Error::Overloaded));
         }
     }
 
@@ -276,7 +273,7 @@ impl Output {
 
     fn fail(&mut self, error: Error) -> bool {
         self.backpressure = None;
-        self.failed = Some(error);
+        self.failed = Some(Box::new(error));
         false
     }
 

@@ -1,11 +1,13 @@
-//! Memory of a loop that its connections use one after the other, or while a message is under way.
+//! What the connections of a loop use one after the other: memory to read into, and what receives. An
+//! idle connection has neither.
 
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::event_loop::conn::Parts;
+use crate::event_loop::conn::Receiver;
+use crate::proto::DecoderLimits;
 use crate::session::timers::MEMORY_KEEPALIVE;
-use crate::session::{Budget, MessageAssembler};
+use crate::session::{Budget, MessageAssembler, Receiving};
 
 /// How much is read at once, in bytes.
 const READ_SIZE: usize = 256 << 10;
@@ -15,7 +17,7 @@ const READ_SIZE: usize = 256 << 10;
 /// start of one.
 const READ_OFFSET: usize = 2048;
 
-/// How many messages have memory kept for them.
+/// How many are kept at the most.
 const MAX_POOLED: usize = 16;
 
 /// Memory to read into.
@@ -38,49 +40,62 @@ impl ReadBuffer {
     }
 }
 
-/// Memory for messages in parts: what was used last is used first, while it is still in the cache.
+/// What receives, for the connection whose turn it is: the one that was used last is used first, while
+/// it is still in the cache.
 #[derive(Default)]
 pub(super) struct Pool {
-    parts: Vec<Box<Parts>>,
+    receivers: Vec<Box<Receiver>>,
     /// Since when nothing has happened.
-    quiet: Option<Instant>,
+    idle_since: Option<Instant>,
 }
 
 impl Pool {
+    /// For a connection that is held to these limits.
     #[inline]
-    pub(super) fn get(&mut self, budget: &Arc<Budget>) -> Box<Parts> {
-        self.parts.pop().unwrap_or_else(|| {
-            let assembler = MessageAssembler::new(budget);
-            Box::new(Parts { assembler, buf: Vec::new(), direct: false })
-        })
+    pub(super) fn get(&mut self, budget: &Arc<Budget>, limits: DecoderLimits) -> Box<Receiver> {
+        match self.receivers.pop() {
+            Some(mut receiver) => {
+                receiver.receiving.set_limits(limits);
+                receiver
+            }
+            None => Receiver::new(budget, Receiving::new(limits)),
+        }
     }
 
-    /// What was in it is of no more use.
+    /// Takes one back that is vacant.
     #[inline]
-    pub(super) fn put(&mut self, mut parts: Box<Parts>) {
-        if self.parts.len() == MAX_POOLED {
+    pub(super) fn put(&mut self, mut receiver: Box<Receiver>) {
+        if self.receivers.len() == MAX_POOLED {
             return;
         }
-        parts.direct = false;
-        if parts.buf.capacity() + parts.assembler.capacity() > 0 {
-            if !parts.assembler.is_empty() {
-                parts.assembler.clear();
+        receiver.direct = false;
+        let Receiver { assembler, buf, .. } = &mut *receiver;
+        if buf.capacity() + assembler.capacity() > 0 {
+            if !assembler.is_empty() {
+                assembler.clear();
             }
-            parts.assembler.release();
-            parts.assembler.rest(&mut parts.buf);
+            assembler.release();
+            assembler.rest(buf);
         }
-        self.parts.push(parts);
+        self.receivers.push(receiver);
     }
 
     /// Gives memory back, once nothing has happened for a while.
     pub(super) fn trim(&mut self, now: Instant, is_idle: bool) {
-        if !is_idle || self.parts.is_empty() {
-            self.quiet = None;
+        if !is_idle {
+            self.idle_since = None;
             return;
         }
-        let since = *self.quiet.get_or_insert(now);
+        let since = *self.idle_since.get_or_insert(now);
         if now.saturating_duration_since(since) >= MEMORY_KEEPALIVE {
-            self.parts = Vec::new();
+            self.receivers = Vec::new();
         }
+    }
+}
+
+impl Receiver {
+    pub(super) fn new(budget: &Arc<Budget>, receiving: Receiving) -> Box<Self> {
+        let assembler = MessageAssembler::new(budget);
+        Box::new(Self { receiving, assembler, buf: Vec::new(), direct: false })
     }
 }

@@ -80,13 +80,9 @@ struct Unfragmented {
 impl Decoder {
     /// The state of a connection that was just opened.
     #[must_use]
-    pub const fn new(mut limits: DecoderLimits) -> Self {
-        // The length of one more frame can be added to it then.
-        if limits.max_message_size > i64::MAX as u64 {
-            limits.max_message_size = i64::MAX as u64;
-        }
+    pub const fn new(limits: DecoderLimits) -> Self {
         Self {
-            limits,
+            limits: limits.in_bounds(),
             state: State::Header,
             frame: Frame { fin: true, opcode: OpCode::Close, key: [0; 4], left: 0 },
             header: [0; MAX_HEADER],
@@ -142,6 +138,34 @@ impl Decoder {
             return None;
         }
         Some((message.payload.end, message.kind))
+    }
+
+    /// The same in place: unmasks it where it lies, and returns where that is, which ends with what it
+    /// took of `input`.
+    #[inline(always)]
+    pub fn decode_message_in_place(&self, input: &mut [u8]) -> Option<(Range<usize>, MessageType)> {
+        let Unfragmented { kind, key, payload } = self.unfragmented(input)?;
+        let bytes = &mut input[payload.clone()];
+        mask::apply(bytes, key, 0);
+        if kind == MessageType::Text && !is_text(bytes) {
+            // As it was.
+            mask::apply(bytes, key, 0);
+            return None;
+        }
+        Some((payload, kind))
+    }
+
+    /// Whether it stands between two messages, as at the start of a connection: another one could go on
+    /// with it.
+    #[must_use]
+    #[inline]
+    pub fn is_vacant(&self) -> bool {
+        matches!(self.state, State::Header) && self.header_len == 0 && self.message.kind.is_none()
+    }
+
+    /// Other limits, where it is [vacant](Self::is_vacant).
+    pub const fn set_limits(&mut self, limits: DecoderLimits) {
+        self.limits = limits.in_bounds();
     }
 
     /// The unfragmented message that lies complete at the start of `input`, if there is one.

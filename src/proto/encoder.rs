@@ -44,6 +44,17 @@ impl FrameHeader {
         self
     }
 
+    /// Appends it, and the payload behind it.
+    #[inline]
+    pub fn append(&self, payload: &[u8], out: &mut Vec<u8>) {
+        out.reserve(MAX_HEADER + payload.len());
+        // To copy as many bytes as ever is quicker than to copy as few as needed.
+        let end = out.len() + self.len;
+        out.extend_from_slice(&self.bytes);
+        out.truncate(end);
+        out.extend_from_slice(payload);
+    }
+
     /// The header's bytes.
     #[inline]
     #[must_use]
@@ -90,13 +101,7 @@ pub fn close(code: CloseCode, reason: &str, out: &mut Vec<u8>) {
 
 #[inline]
 fn frame(opcode: OpCode, payload: &[u8], out: &mut Vec<u8>) {
-    let head = FrameHeader::new(true, opcode, payload.len());
-    out.reserve(MAX_HEADER + payload.len());
-    // To copy as many bytes as ever is quicker than to copy as few as needed.
-    let end = out.len() + head.len;
-    out.extend_from_slice(&head.bytes);
-    out.truncate(end);
-    out.extend_from_slice(payload);
+    FrameHeader::new(true, opcode, payload.len()).append(payload, out);
 }
 
 #[cfg(test)]

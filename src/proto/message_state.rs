@@ -29,6 +29,16 @@ pub(super) struct MessageState {
     pub(super) is_compressed: bool,
 }
 
+impl DecoderLimits {
+    /// The same, with lengths to which that of one more frame can be added.
+    pub(super) const fn in_bounds(mut self) -> Self {
+        if self.max_message_size > i64::MAX as u64 {
+            self.max_message_size = i64::MAX as u64;
+        }
+        self
+    }
+}
+
 impl MessageState {
     /// No message is under way.
     pub(super) const NONE: Self = Self {
