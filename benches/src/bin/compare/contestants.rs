@@ -12,6 +12,8 @@ pub(crate) struct Contestant {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Role {
     Ours,
+    /// Our second engine.
+    OurLoop,
     /// It has no protocol: what comes back are the very bytes that were sent.
     Raw,
     /// It has as little protocol as gives the right answers to messages.
@@ -76,10 +78,10 @@ impl Contestant {
 
 pub(crate) const CONTESTANTS: &[Contestant] = &[
     Contestant::new(Role::Ours, "barews", "barews"),
+    Contestant::new(Role::OurLoop, "event-loop", "barews, event loop"),
     Contestant::new(Role::Raw, "raw", "raw TCP, threads"),
     Contestant::new(Role::Frames, "frames", "raw TCP with frames"),
     Contestant::new(Role::Raw, "raw-epoll", "raw TCP, epoll"),
-    Contestant::new(Role::Peer, "event-loop", "barews, event loop"),
     Contestant::new(Role::Peer, "tungstenite", "tungstenite, threads"),
     Contestant::new(Role::Batching, "tungstenite-batch", "tungstenite (write, flush)"),
     Contestant::new(Role::Peer, "tokio-tungstenite", "tokio-tungstenite"),
@@ -96,3 +98,19 @@ pub(crate) const CONTESTANTS: &[Contestant] = &[
     Contestant::new(Role::Foreign(Runtime::Native), "uwebsockets-cpp", "uWebSockets (C++)"),
     Contestant::new(Role::Foreign(Runtime::Bun), "bun", "Bun"),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_is_there_twice() {
+        for (i, contestant) in CONTESTANTS.iter().enumerate() {
+            let others = &CONTESTANTS[i + 1..];
+            let is_same = |other: &Contestant| {
+                other.name == contestant.name || other.title == contestant.title
+            };
+            assert!(!others.iter().any(is_same), "{contestant:?}");
+        }
+    }
+}

@@ -63,6 +63,7 @@ impl Row {
             Role::Plain | Role::Foreign(Runtime::Python) => self.work.offers_deflate(),
             Role::Ours | Role::Foreign(Runtime::Node) => true,
             _ if self.work.offers_deflate() => false,
+            Role::OurLoop => true,
             Role::Batching => matches!(self.work, Work::Echo(load) if load.depth > 1),
             Role::Frames => matches!(self.work, Work::Echo(_)),
             Role::Raw | Role::Peer => true,

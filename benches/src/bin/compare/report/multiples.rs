@@ -23,14 +23,11 @@ pub(crate) fn all(results: &Results) -> Vec<Table> {
     const RATES: &str = "Messages a second, as a multiple of ours";
     const BESIDE_RUNTIMES: &str = "The same beside other runtimes";
     const CPU: &str = "Messages for the same CPU time, as a multiple of ours";
+    let runtimes = servers(results, is_shown).into_iter().any(has_runtime);
+    let is_beside = |server: &Contestant| runtimes && (has_runtime(server) || is_yardstick(server));
     let tables = [
         rates(results, RATES, |f| f.rate, |server| !has_runtime(server)),
-        rates(
-            results,
-            BESIDE_RUNTIMES,
-            |f| f.rate,
-            |server| has_runtime(server) || is_yardstick(server),
-        ),
+        rates(results, BESIDE_RUNTIMES, |f| f.rate, is_beside),
         rates(results, CPU, |f| 1.0 / f.cpu_us, |_| true),
         waits(results),
         memory(results),
@@ -47,7 +44,8 @@ fn has_runtime(server: &Contestant) -> bool {
 }
 
 fn is_yardstick(server: &Contestant) -> bool {
-    BASES.contains(&server.name) || server.role == Role::Foreign(Runtime::Native)
+    let is_ours = BASES.contains(&server.name) || server.role == Role::OurLoop;
+    is_ours || server.role == Role::Foreign(Runtime::Native)
 }
 
 fn is_shown(row: &Row) -> bool {

@@ -17,6 +17,7 @@ const BAR: f64 = 9.0;
 /// One colour a library; its second row, with batches, is the same at half strength.
 const COLOURS: &[(&str, &str)] = &[
     ("barews", "#e4572e"),
+    ("event-loop", "#f28e2b"),
     ("frames", "#888888"),
     ("tungstenite", "#4c78a8"),
     ("tokio-tungstenite", "#72b7b2"),

@@ -29,7 +29,7 @@ pub(crate) fn all(results: &Results) -> String {
     let verdicts = bounds::verdicts(results);
     if !verdicts.is_empty() {
         out.push_str("\n### Bounds\n\n");
-        table(&mut out, &["Work", "Bound", "Reached", "Frames alone", ""], &verdicts);
+        table(&mut out, &["Work", "Bound", "Reached", "The limit", ""], &verdicts);
     }
     for row in ROWS {
         let medians: Vec<_> = medians(results, row).collect();
