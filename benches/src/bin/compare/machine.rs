@@ -124,3 +124,21 @@ pub(crate) fn is_listening(port: u16) -> io::Result<bool> {
         columns.next().is_some_and(|local| local.ends_with(&port)) && columns.nth(1) == Some("0A")
     }))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::{TcpListener, TcpStream};
+
+    #[test]
+    fn who_listens_is_seen_whatever_the_address() {
+        for address in ["127.0.0.1:0", "0.0.0.0:0"] {
+            let listener = TcpListener::bind(address).unwrap();
+            assert!(is_listening(listener.local_addr().unwrap().port()).unwrap(), "{address}");
+        }
+        // A client's port is in use, and nobody listens on it.
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        assert!(!is_listening(stream.local_addr().unwrap().port()).unwrap());
+    }
+}

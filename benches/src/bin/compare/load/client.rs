@@ -116,6 +116,17 @@ fn handshake(server: &Server, number: usize, more: &str) -> Outcome<(Stream, Vec
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::TcpListener;
+
+    #[test]
+    fn connections_come_from_the_address_that_they_are_to_come_from() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let SocketAddr::V4(to) = listener.local_addr().unwrap() else { panic!("not of IPv4") };
+        let from = Ipv4Addr::new(127, 0, 1, 7);
+        let stream = connect_from(from, to).unwrap();
+        let (_, peer) = listener.accept().unwrap();
+        assert_eq!((peer.ip(), peer), (from.into(), stream.local_addr().unwrap()));
+    }
 
     #[test]
     fn only_the_right_101_is_accepted() {
