@@ -124,16 +124,25 @@ impl Output {
     /// Has a frame go out.
     #[inline]
     pub(super) fn push(&mut self, scratch: &mut Scratch, header: FrameHeader, payload: &[u8]) {
+        if self.backpressure.is_some() || payload.len() > MAX_COPIED {
+            return self.push_later(scratch, header, payload);
+        }
+        header.append(payload, &mut scratch.frames);
+        if scratch.frames.len() >= MAX_BATCH {
+            self.flush(scratch);
+        }
+    }
+
+    /// The same for one that waits, or is worth no copy.
+    fn push_later(&mut self, scratch: &mut Scratch, header: FrameHeader, payload: &[u8]) {
         if let Some(queued) = &mut self.backpressure {
             header.append(payload, &mut queued.held);
             self.charge();
-        } else if payload.len() > MAX_COPIED && !self.is_compressed() {
-            self.flush_with(scratch, header.as_bytes(), payload);
-        } else {
+        } else if self.is_compressed() {
             header.append(payload, &mut scratch.frames);
-            if scratch.frames.len() >= MAX_BATCH {
-                self.flush(scratch);
-            }
+            self.flush(scratch);
+        } else {
+            self.flush_with(scratch, header.as_bytes(), payload);
         }
     }
 
