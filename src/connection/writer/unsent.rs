@@ -66,11 +66,12 @@ impl<S: Sink> WriteGuard<'_, S> {
         timeout: Duration,
     ) -> Result<Progress, Error> {
         debug_assert_eq!(unsent.left(), 0);
+        let len: usize = frames.iter().map(|frame| frame.len()).sum();
         let written = match self.0.stream.try_write(frames) {
             Ok(written) => written,
             Err(error) => return self.fail_unsent(error),
         };
-        unsent.keep(frames, written, timeout);
+        unsent.keep(frames, len - written, timeout);
         self.proceed(unsent, timeout)
     }
 
@@ -152,15 +153,17 @@ impl Unsent {
         self.expiry = expiry;
     }
 
-    /// These frames are to be written, and so many of their bytes are.
+    /// The last bytes of these frames, so many, are still to be written.
     #[cfg(feature = "event-loop")]
-    fn keep(&mut self, frames: &[IoSlice<'_>], mut written: usize, timeout: Duration) {
+    fn keep(&mut self, frames: &[IoSlice<'_>], left: usize, timeout: Duration) {
         (self.payload, self.written, self.is_posted) = (None, 0, false);
         self.bytes.clear();
+        // Counted from the end: a write has moved the start of the frame that it stopped in.
+        let mut skipped = frames.iter().map(|frame| frame.len()).sum::<usize>() - left;
         for frame in frames {
-            let skipped = written.min(frame.len());
-            written -= skipped;
-            self.bytes.extend_from_slice(&frame[skipped..]);
+            let skip = skipped.min(frame.len());
+            skipped -= skip;
+            self.bytes.extend_from_slice(&frame[skip..]);
         }
         if !self.bytes.is_empty() {
             self.expiry = Expiry::after(timeout);
@@ -203,5 +206,25 @@ impl Unsent {
             self.bytes.extend_from_slice(part);
         }
         (self.payload, self.written, self.is_posted) = (None, 0, true);
+    }
+}
+
+#[cfg(all(test, feature = "event-loop"))]
+mod tests {
+    use super::*;
+
+    /// Wherever a write stops, the rest is what it has not taken.
+    #[test]
+    fn the_rest_of_a_write() {
+        let parts: [&[u8]; 3] = [b"frames", b"head", b"payload"];
+        let all = parts.concat();
+        for written in 0..=all.len() {
+            let mut frames = parts.map(IoSlice::new);
+            // As a stream does that writes them.
+            IoSlice::advance_slices(&mut &mut frames[..], written);
+            let mut unsent = Unsent::new(Vec::new());
+            unsent.keep(&frames, all.len() - written, Duration::MAX);
+            assert_eq!(unsent.bytes, all[written..], "{written} were written");
+        }
     }
 }
