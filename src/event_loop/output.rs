@@ -193,7 +193,12 @@ impl Output {
 
     /// A write has come so far.
     #[inline]
-    fn sent(&mut self, scratch: &mut Scratch, progress: Result<Progress, Error>) {
+    fn sent(&mut self, scratch: &mut Scratch, mut progress: Result<Progress, Error>) {
+        // No news of room comes before a write that finds none.
+        while let Ok(Progress::More { moved: true }) = progress {
+            let writer = &self.shared.writer;
+            progress = writer.resume().proceed(&mut scratch.unsent, writer.timeout(0));
+        }
         match progress {
             Ok(Progress::Done) => {}
             Ok(Progress::More { .. }) => {
