@@ -393,3 +393,6 @@ impl From<InflateError> for ReceiveError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
