@@ -1,7 +1,8 @@
 //! A connection that has agreed on compression, from the request to its end, over a stream in memory:
 //! it receives what the naive reader finds in the client's bytes, however these are cut and however
 //! much room there is, fails where that does and with what that finds, makes no more of a message than
-//! a byte beyond the limit, and sends back each message so that it can be read.
+//! a byte beyond the limit, and sends back each message so that it can be read. So does what receives
+//! on an event loop, by whole messages.
 //!
 //! First come the limits, what is offered and demanded, a split, the room, and whether the rest is
 //! the stream itself or chooses one, message by message.
@@ -14,7 +15,11 @@ use std::time::Duration;
 
 use barews::proto::deflate::{Deflater, History};
 use barews::proto::{DecoderLimits, MessageType, ProtocolError};
-use barews::{Accept, Config, Connection, Deflate, Error, Transport, Upgrade};
+use barews::session::codecs::Codecs;
+use barews::session::compression::{Agreed, agree};
+use barews::session::receiving::Next;
+use barews::session::{Budget, MessageAssembler, ReceiveError, Receiving};
+use barews::{Accept, Config, Connection, Deflate, DeflateOffer, Error, Transport, Upgrade};
 
 use super::blocks::{self, End};
 use super::bytes::{Bytes, pieces};
@@ -54,8 +59,12 @@ pub fn check(data: &[u8]) {
             len: 1 << params.server_window_bits(),
             takeover: !params.server_no_context_takeover,
         });
+        let offer = DeflateOffer::first(conn.request()).expect("a good offer");
         let (messages, error) = echo(&mut conn, limits, *room);
         drop(conn);
+        if *room > 0 {
+            next_messages(&offer, how, limits, window, &pieces(*seed, &stream));
+        }
         let wire = wire.lock().unwrap();
         let (before, after) = (wire.handed.0, wire.handed.1);
         let verdict = judge(&stream[..after], limits, window);
@@ -142,15 +151,88 @@ fn open(wire: &Arc<Mutex<Wire>>, limits: DecoderLimits, how: u8) -> Connection {
     let mut config = Config::default();
     config.limits.max_message_size = limits.max_message_size;
     config.limits.max_fragments = limits.max_fragments;
-    config.compression = Some(Deflate {
+    config.compression = Some(settings(how));
+    let upgrade = Upgrade::handshake(Client(Arc::clone(wire)), &config).expect("a good request");
+    upgrade.accept(&Accept::new()).expect("a good answer")
+}
+
+fn settings(how: u8) -> Deflate {
+    Deflate {
         level: 1 + how / 4 % 2 * 5,
         client_no_context_takeover: how & 8 != 0,
         server_no_context_takeover: how & 16 != 0,
         client_max_window_bits: 9 + how / 32 % 4,
         ..Deflate::default()
-    });
-    let upgrade = Upgrade::handshake(Client(Arc::clone(wire)), &config).expect("a good request");
-    upgrade.accept(&Accept::new()).expect("a good answer")
+    }
+}
+
+/// Holds what `next_message` makes of the pieces, one by one, to what the naive reader finds in them.
+fn next_messages(
+    offer: &DeflateOffer,
+    how: u8,
+    limits: DecoderLimits,
+    window: Window,
+    pieces: &[&[u8]],
+) {
+    let codecs = Arc::new(Codecs::new(settings(how)));
+    let Agreed { inflation, .. } = agree(&codecs, offer, limits.max_message_size);
+    let mut receiving = Receiving::with_inflation(limits, inflation);
+    let mut assembler = MessageAssembler::new(&Arc::new(Budget::new(1 << 30)));
+    let (mut buf, mut items, mut came) = (Vec::new(), Vec::new(), Vec::new());
+    for piece in pieces {
+        let before = came.len();
+        came.extend_from_slice(piece);
+        let end = take(&mut receiving, &mut piece.to_vec(), &mut assembler, &mut buf, &mut items);
+        if end == Ok(false) {
+            continue;
+        }
+        let earlier = judge(&came[..before], limits, window);
+        assert!(earlier.wrong.is_empty() && !earlier.closed, "found late: {earlier:?}");
+        let verdict = judge(&came, limits, window);
+        assert_eq!(items, verdict.items);
+        return match end {
+            Ok(_) => assert!(verdict.closed),
+            Err(ReceiveError::Protocol(wrong)) => assert!(verdict.wrong.contains(&wrong)),
+            Err(error) => panic!("{error:?}"),
+        };
+    }
+    let verdict = judge(&came, limits, window);
+    assert!(verdict.wrong.is_empty() && !verdict.closed, "not found: {verdict:?}");
+    assert_eq!(items, verdict.items);
+}
+
+/// Takes what is in a piece; whether a Close is.
+fn take(
+    receiving: &mut Receiving,
+    piece: &mut [u8],
+    assembler: &mut MessageAssembler,
+    buf: &mut Vec<u8>,
+    items: &mut Vec<Item>,
+) -> Result<bool, ReceiveError> {
+    let mut at = 0;
+    loop {
+        let (used, next) = receiving.next_message(&mut piece[at..], assembler, buf)?;
+        let input = &piece[at..];
+        at += used;
+        let control = receiving.control().to_vec();
+        items.push(match next {
+            Next::NeedMore => {
+                assert_eq!(at, piece.len());
+                return Ok(false);
+            }
+            Next::Message(kind, Some(place)) => Item::Message(kind, input[place].to_vec()),
+            Next::Message(kind, None) => {
+                assembler.release();
+                Item::Message(kind, buf.clone())
+            }
+            Next::Ping => Item::Ping(control),
+            Next::Pong => Item::Pong(control),
+            Next::Close(frame) => {
+                items.push(Item::Close(frame.code.0, frame.reason));
+                return Ok(true);
+            }
+        });
+    }
 }
 
 /// What the client's messages may refer to. Within one that is by itself, to all of it.

@@ -2,8 +2,8 @@
 //! is answered once, the next deadline is never in the past, nothing follows a Close, and memory
 //! charged is memory held.
 //!
-//! First come the budget, how parts are received, and the opening: what is wrong with the request, and
-//! how it is cut. Then a byte a step: a frame, time that passes, a Close of ours, or the news that it
+//! First come the budget, how messages are received, and the opening: what is wrong with the request,
+//! and how it is cut. Then a byte a step: a frame, time that passes, a Close of ours, or the news that it
 //! is written.
 
 use std::sync::Arc;
@@ -11,12 +11,13 @@ use std::time::{Duration, Instant};
 
 use barews::Timeouts;
 use barews::http::{Accept, HeadLimits};
-use barews::proto::{CloseCode, Decoder, DecoderLimits, Event, encoder};
+use barews::proto::{CloseCode, CloseFrame, DecoderLimits, Event, encoder};
 use barews::session::assembler::Target;
 use barews::session::opening::{Opening, Step};
-use barews::session::timers::Next;
+use barews::session::receiving::Next;
 use barews::session::{
-    Budget, CloseAction, Closing, Deadline, MessageAssembler, Pending, ReadTimers,
+    Budget, CloseAction, Closing, Deadline, MessageAssembler, Pending, ReceiveError, Receiving,
+    timers,
 };
 
 use super::bytes::{Bytes, pieces};
@@ -34,7 +35,8 @@ pub fn check(data: &[u8]) {
     if how > 3 && !opens(&mut bytes, how) {
         return;
     }
-    let mut engine = Engine::new(budget, how % 2 == 1);
+    let way = [Way::Whole, Way::Parts(100), Way::Put, Way::Parts(3)][usize::from(how % 4)];
+    let mut engine = Engine::new(budget, way);
     let mut open = false;
     while !bytes.is_empty() {
         match bytes.byte() {
@@ -92,16 +94,25 @@ fn opens(bytes: &mut Bytes<'_>, how: u8) -> bool {
     answer.starts_with(b"HTTP/1.1 101 ")
 }
 
+/// How messages are received.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// By `next_message`, and every other time by `take_whole` first.
+    Whole,
+    /// By `feed`, which puts them together.
+    Put,
+    /// By `feed`, in parts of so many bytes at the most, which are handed on as they come.
+    Parts(usize),
+}
+
 /// What a server does, without a socket, a thread or a clock.
 struct Engine {
     timeouts: Timeouts,
     budget: Arc<Budget>,
-    /// Whether parts are handed on as they come.
-    in_parts: bool,
-    decoder: Decoder,
+    way: Way,
+    receiving: Receiving,
     assembler: MessageAssembler,
     closing: Closing<()>,
-    timers: ReadTimers,
     now: Instant,
     /// What was promised last.
     wait: Duration,
@@ -118,7 +129,7 @@ struct Engine {
 }
 
 impl Engine {
-    fn new(budget: u64, in_parts: bool) -> Self {
+    fn new(budget: u64, way: Way) -> Self {
         let second = Duration::from_secs(1);
         let timeouts = Timeouts {
             message: second * 4,
@@ -130,12 +141,11 @@ impl Engine {
         let budget = Arc::new(Budget::new(budget));
         let mut engine = Self {
             timeouts,
-            in_parts,
-            decoder: Decoder::new(LIMITS),
+            way,
+            receiving: Receiving::new(LIMITS),
             assembler: MessageAssembler::new(&budget),
             budget,
             closing: Closing::Open,
-            timers: ReadTimers::default(),
             now: Instant::now(),
             wait: Duration::ZERO,
             ended: false,
@@ -155,73 +165,114 @@ impl Engine {
             return;
         }
         self.stream.extend_from_slice(&frame);
-        self.timers.read_done(Some(frame.len()), self.pending(), true, || Duration::ZERO);
-        let mut at = 0;
+        let pending = self.pending();
+        self.receiving.timers.read_done(Some(frame.len()), pending, true, || Duration::ZERO);
+        let mut rest = &mut frame[..];
         while !self.ended {
-            let (used, event) = match self.decoder.feed(&mut frame[at..]) {
-                Ok(fed) => fed,
-                Err(error) => {
-                    return self.fail(CloseAction::Abort(error.close_code(), error.to_string()));
-                }
+            let used = match self.way {
+                Way::Whole => self.next_message(rest),
+                Way::Put => self.feed(rest, 0),
+                Way::Parts(most) => self.feed(rest, most),
             };
-            at += used;
-            match event {
-                Event::NeedMore => break,
-                Event::Data { len, fin, .. } => self.data(&frame[at - len..at], fin),
-                Event::Ping if self.closing.may_send() => {
-                    encoder::pong(self.decoder.control(), &mut self.out);
+            match used {
+                Ok(Some(used)) => rest = &mut rest[used..],
+                Ok(None) => break,
+                Err(error) => {
+                    self.overloaded |= error == ReceiveError::Overloaded;
+                    self.assembler.clear();
+                    self.fail(CloseAction::Abort(error.close_code(), String::new()));
                 }
-                Event::Ping | Event::Pong => {}
-                Event::Close(theirs) => self.fail(CloseAction::Reply(theirs)),
-                _ => panic!("compressed, though nothing was agreed on"),
             }
         }
         self.poll(false);
     }
 
-    fn data(&mut self, payload: &[u8], fin: bool) {
-        self.timers.message_received();
+    /// How many bytes were used; `None` for all, with which nothing is whole.
+    fn next_message(&mut self, input: &mut [u8]) -> Result<Option<usize>, ReceiveError> {
+        if self.messages.len() % 2 == 1
+            && self.receiving.unfinished().is_none()
+            && let Some((used, _)) = self.receiving.take_whole(input, 125, &mut self.buf)
+        {
+            self.messages.push(self.buf.clone());
+            return Ok(Some(used));
+        }
+        let (used, next) =
+            self.receiving.next_message(input, &mut self.assembler, &mut self.buf)?;
+        match next {
+            Next::NeedMore => {
+                assert_eq!(used, input.len());
+                return Ok(None);
+            }
+            Next::Message(_, Some(place)) => {
+                assert_eq!(place.end, used);
+                self.messages.push(input[place].to_vec());
+            }
+            Next::Message(_, None) => {
+                self.messages.push(self.buf.clone());
+                self.assembler.release();
+            }
+            Next::Ping => self.pinged(),
+            Next::Pong => {}
+            Next::Close(theirs) => self.closed(theirs),
+        }
+        Ok(Some(used))
+    }
+
+    /// The same by parts of at most so many bytes, or by messages if that is zero.
+    fn feed(&mut self, input: &mut [u8], most: usize) -> Result<Option<usize>, ReceiveError> {
         let mut slice = [0; 100];
-        let mut rest = payload;
-        loop {
-            let left = self.decoder.payload_left();
-            let mut target = match self.in_parts {
-                true => Target::Slice(&mut self.assembler, &mut slice),
-                false => Target::Message(&mut self.assembler, &mut self.buf),
-            };
-            target.before_wait(left);
-            let Ok(len) = target.put(rest, left) else {
-                self.overloaded = true;
-                self.assembler.clear();
-                return self.fail(CloseAction::Abort(CloseCode::TRY_AGAIN_LATER, String::new()));
-            };
-            if self.in_parts {
-                self.part.extend_from_slice(&slice[..len]);
+        let mut target = match most {
+            0 => Target::Message(&mut self.assembler, &mut self.buf),
+            most => Target::Slice(&mut self.assembler, &mut slice[..most]),
+        };
+        target.before_wait(self.receiving.payload_left());
+        let (used, event) = self.receiving.feed(input, &mut target)?;
+        match event {
+            Event::NeedMore => {
+                assert!(used == input.len() && !self.receiving.has_part());
+                return Ok(None);
             }
-            rest = &rest[len..];
-            if rest.is_empty() {
-                break;
-            }
-        }
-        if fin {
-            self.timers.message_ended();
-            let message = match self.in_parts {
-                true => std::mem::take(&mut self.part),
-                false => {
-                    self.assembler.finish(&mut self.buf);
-                    self.buf.clone()
+            Event::Data { len, fin, .. } => {
+                if most > 0 {
+                    self.part.extend_from_slice(&slice[..len]);
                 }
-            };
-            self.messages.push(message);
-            self.assembler.release();
+                if fin {
+                    self.message_ended(most);
+                }
+            }
+            Event::Ping => self.pinged(),
+            Event::Pong => {}
+            Event::Close(theirs) => self.closed(theirs),
+            _ => panic!("compressed, though nothing was agreed on"),
         }
+        Ok(Some(used))
+    }
+
+    fn message_ended(&mut self, most: usize) {
+        if most == 0 {
+            self.assembler.finish(&mut self.buf);
+            self.part.clone_from(&self.buf);
+        }
+        self.messages.push(std::mem::take(&mut self.part));
+        self.assembler.release();
+    }
+
+    fn pinged(&mut self) {
+        if self.closing.may_send() {
+            encoder::pong(self.receiving.control(), &mut self.out);
+        }
+    }
+
+    fn closed(&mut self, theirs: CloseFrame) {
+        self.fail(CloseAction::Reply(theirs));
     }
 
     /// So much time passes, in which nothing comes.
     fn pass(&mut self, time: Duration) {
         if !self.ended {
             self.now += time;
-            self.timers.read_done(None, self.pending(), true, || time);
+            let pending = self.pending();
+            self.receiving.timers.read_done(None, pending, true, || time);
             self.poll(time >= self.wait);
         }
     }
@@ -229,14 +280,16 @@ impl Engine {
     /// Does what is due now. If what was promised last has come, something is.
     fn poll(&mut self, mut is_due: bool) {
         while !self.ended {
-            match self.timers.next(&self.timeouts, self.pending(), self.now, || false) {
-                Ok(Next::Wait(wait)) => {
+            let pending = self.pending();
+            let timers = &mut self.receiving.timers;
+            match timers.next(&self.timeouts, pending, self.now, || false) {
+                Ok(timers::Next::Wait(wait)) => {
                     assert!(wait > Duration::ZERO, "a deadline in the past");
                     assert!(!is_due, "nothing was due after {:?}", self.wait);
                     self.wait = wait;
                     return;
                 }
-                Ok(Next::Ping) => {
+                Ok(timers::Next::Ping) => {
                     is_due = false;
                     if self.closing.may_send() {
                         encoder::ping(b"", &mut self.out);
@@ -256,7 +309,7 @@ impl Engine {
     }
 
     fn pending(&self) -> Pending {
-        let message = self.decoder.is_unfinished().then_some(0);
+        let message = self.receiving.unfinished();
         Pending { message, closing: self.closing.written_at().is_some() }
     }
 
