@@ -11,7 +11,6 @@
 //! calls for stays bounded. Where compression was agreed on, what goes out is deflated when we have
 //! the right to write, since it refers to what went out before.
 
-use std::io::IoSlice;
 use std::mem;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -116,8 +115,7 @@ impl Output {
         let writer = &self.shared.writer;
         let timeout = writer.timeout(reply.len() as u64);
         // The right to write is ours from the start.
-        let progress =
-            writer.resume().send_now(&mut [IoSlice::new(reply)], &mut scratch.unsent, timeout);
+        let progress = writer.resume().send_now(&[reply], &mut scratch.unsent, timeout);
         self.sent(scratch, progress);
     }
 
@@ -325,12 +323,12 @@ fn attempt(
         TryAcquire::Over => return Attempt::Over,
     };
     let frames = to_send(shared, frames, deflated);
-    let bufs = &mut [frames, header, payload].map(IoSlice::new);
+    let bufs = [frames, header, payload];
     let len: usize = bufs.iter().map(|buf| buf.len()).sum();
     // One buffer is quicker to write than one and two that are empty.
     let count = if payload.is_empty() { 1 } else { 3 };
     let timeout = shared.writer.timeout(len as u64);
-    Attempt::Sent(guard.send_now(&mut bufs[..count], unsent, timeout))
+    Attempt::Sent(guard.send_now(&bufs[..count], unsent, timeout))
 }
 
 /// The frames as they are to be sent. Whoever calls this has the right to write.

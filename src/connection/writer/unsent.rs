@@ -52,8 +52,8 @@ pub(crate) enum Progress {
 }
 
 impl<S: Sink> WriteGuard<'_, S> {
-    /// Writes whole frames, as far as the peer has room for them; what is left is in `unsent` then, and
-    /// has this time. For one who goes on to do other things.
+    /// Writes whole frames, in three slices at the most, as far as the peer has room for them; what is
+    /// left is in `unsent` then, and has this time. For one who goes on to do other things.
     ///
     /// # Errors
     ///
@@ -61,17 +61,21 @@ impl<S: Sink> WriteGuard<'_, S> {
     #[cfg(feature = "event-loop")]
     pub(crate) fn send_now(
         self,
-        frames: &mut [IoSlice<'_>],
+        frames: &[&[u8]],
         unsent: &mut Unsent,
         timeout: Duration,
     ) -> Result<Progress, Error> {
         debug_assert_eq!(unsent.left(), 0);
-        let len: usize = frames.iter().map(|frame| frame.len()).sum();
-        let written = match self.0.stream.try_write(frames) {
+        // What is written moves the slices on, and what is left is counted from the start of the frames.
+        let mut slices = [IoSlice::new(&[]); 3];
+        for (slice, frame) in slices.iter_mut().zip(frames) {
+            *slice = IoSlice::new(frame);
+        }
+        let written = match self.0.stream.try_write(&mut slices[..frames.len()]) {
             Ok(written) => written,
             Err(error) => return self.fail_unsent(error),
         };
-        unsent.keep(frames, len - written, timeout);
+        unsent.keep(frames, written, timeout);
         self.proceed(unsent, timeout)
     }
 
@@ -153,17 +157,15 @@ impl Unsent {
         self.expiry = expiry;
     }
 
-    /// The last bytes of these frames, so many, are still to be written.
+    /// These frames are to be written, and so many of their bytes are.
     #[cfg(feature = "event-loop")]
-    fn keep(&mut self, frames: &[IoSlice<'_>], left: usize, timeout: Duration) {
+    fn keep(&mut self, frames: &[&[u8]], mut written: usize, timeout: Duration) {
         (self.payload, self.written, self.is_posted) = (None, 0, false);
         self.bytes.clear();
-        // Counted from the end: a write has moved the start of the frame that it stopped in.
-        let mut skipped = frames.iter().map(|frame| frame.len()).sum::<usize>() - left;
         for frame in frames {
-            let skip = skipped.min(frame.len());
-            skipped -= skip;
-            self.bytes.extend_from_slice(&frame[skip..]);
+            let skipped = written.min(frame.len());
+            written -= skipped;
+            self.bytes.extend_from_slice(&frame[skipped..]);
         }
         if !self.bytes.is_empty() {
             self.expiry = Expiry::after(timeout);
@@ -219,11 +221,8 @@ mod tests {
         let parts: [&[u8]; 3] = [b"frames", b"head", b"payload"];
         let all = parts.concat();
         for written in 0..=all.len() {
-            let mut frames = parts.map(IoSlice::new);
-            // As a stream does that writes them.
-            IoSlice::advance_slices(&mut &mut frames[..], written);
             let mut unsent = Unsent::new(Vec::new());
-            unsent.keep(&frames, all.len() - written, Duration::MAX);
+            unsent.keep(&parts, written, Duration::MAX);
             assert_eq!(unsent.bytes, all[written..], "{written} were written");
         }
     }

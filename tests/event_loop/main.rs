@@ -1,0 +1,16 @@
+//! The second engine, as far as it promises something of its own: its handler's calls, what it keeps for a
+//! peer that does not read, senders beside it, and that nobody holds up the others. Bytes in, bytes out,
+//! and what the API says of them.
+
+#[allow(unused, reason = "shared with other tests, which use the rest")]
+#[macro_use]
+#[path = "../common/mod.rs"]
+mod common;
+
+/// A server on event loops whose handler is a closure.
+mod server;
+
+/// Messages in, messages out.
+mod messages;
+/// When the handler wants to be called.
+mod timers;

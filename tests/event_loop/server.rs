@@ -1,0 +1,299 @@
+//! A server on event loops whose handler is a closure, which tells what it was called for.
+
+use std::cell::RefCell;
+use std::net::SocketAddr;
+use std::sync::Mutex;
+use std::sync::mpsc::{self, Receiver};
+use std::time::{Duration, Instant};
+
+use barews::{
+    BoxError, CloseInfo, Config, Connection, Error, EventHandler, Message, Outbox, Reject, Request,
+    RunningServer, Sender, Server,
+};
+
+use super::common::stream::Stream;
+use super::common::{PATIENCE, RawClient};
+
+/// What a handler is called for.
+#[derive(Clone, Copy)]
+pub enum Call<'a> {
+    Opened,
+    Message(Message<'a>),
+    Ping(&'a [u8]),
+    Pong(&'a [u8]),
+    Timer,
+    Drained,
+}
+
+/// What a server tells of a connection.
+#[derive(Debug)]
+pub enum Told {
+    /// A call, by its name; messages with what they say, if they are short.
+    Call(String),
+    /// What `on_error` was told.
+    Error(String),
+    /// The last call.
+    Closed(Closed),
+}
+
+/// [`CloseInfo`] as a plain value.
+#[derive(Debug)]
+pub struct Closed {
+    pub code: Option<u16>,
+    pub error: Option<Error>,
+}
+
+type OnCall = dyn Fn(Call<'_>, &mut Conn, &mut Outbox<'_>) -> Result<(), BoxError> + Send + Sync;
+type OnOpen = dyn Fn(&Request, Sender) -> Result<(), Reject> + Send + Sync;
+type OnThread = dyn Fn(Connection) -> Result<(), BoxError> + Send + Sync;
+type Tell = mpsc::Sender<(Option<SocketAddr>, Told)>;
+
+/// What is kept for a connection.
+pub struct Conn {
+    pub peer: Option<SocketAddr>,
+    /// How many messages have come.
+    pub messages: usize,
+}
+
+/// A handler that is made of closures.
+pub struct Hooks {
+    on: Box<OnCall>,
+    open: Box<OnOpen>,
+    /// For requests of `/thread`.
+    thread: Option<Box<OnThread>>,
+    tell: Mutex<Option<Tell>>,
+}
+
+/// A server on a free port, shut down when it is dropped.
+pub struct LoopServer {
+    pub addr: SocketAddr,
+    pub running: RunningServer,
+    told: Receiver<(Option<SocketAddr>, Told)>,
+    early: RefCell<Vec<(Option<SocketAddr>, Told)>>,
+}
+
+impl Hooks {
+    pub fn new<F>(on: F) -> Self
+    where
+        F: Fn(Call<'_>, &mut Conn, &mut Outbox<'_>) -> Result<(), BoxError> + Send + Sync + 'static,
+    {
+        let open = Box::new(|_: &Request, _: Sender| Ok(()));
+        Self { on: Box::new(on), open, thread: None, tell: Mutex::new(None) }
+    }
+
+    /// Sends back what comes.
+    pub fn echo() -> Self {
+        Self::new(echo)
+    }
+
+    pub fn open(
+        mut self,
+        open: impl Fn(&Request, Sender) -> Result<(), Reject> + Send + Sync + 'static,
+    ) -> Self {
+        self.open = Box::new(open);
+        self
+    }
+
+    pub fn thread(
+        mut self,
+        handle: impl Fn(Connection) -> Result<(), BoxError> + Send + Sync + 'static,
+    ) -> Self {
+        self.thread = Some(Box::new(handle));
+        self
+    }
+
+    fn call(&self, call: Call<'_>, conn: &mut Conn, out: &mut Outbox<'_>) -> Result<(), BoxError> {
+        let name = match call {
+            Call::Opened => "opened".to_owned(),
+            Call::Message(message) if message.len() < 50 => {
+                format!("message {}", String::from_utf8_lossy(message.as_bytes()))
+            }
+            Call::Message(message) => format!("message of {}", message.len()),
+            Call::Ping(payload) => format!("ping {}", payload.escape_ascii()),
+            Call::Pong(payload) => format!("pong {}", payload.escape_ascii()),
+            Call::Timer => "timer".to_owned(),
+            Call::Drained => "drained".to_owned(),
+        };
+        self.tell(conn.peer, Told::Call(name));
+        (self.on)(call, conn, out)
+    }
+
+    fn tell(&self, peer: Option<SocketAddr>, told: Told) {
+        if let Some(tell) = &*self.tell.lock().unwrap() {
+            // The test may have seen enough already.
+            let _ = tell.send((peer, told));
+        }
+    }
+}
+
+/// What an echo does at a call.
+pub fn echo(call: Call<'_>, _: &mut Conn, out: &mut Outbox<'_>) -> Result<(), BoxError> {
+    if let Call::Message(message) = call {
+        out.send(message)?;
+    }
+    Ok(())
+}
+
+impl EventHandler for Hooks {
+    type State = Conn;
+
+    fn open(&self, request: &Request, sender: Sender) -> Result<Conn, Reject> {
+        (self.open)(request, sender)?;
+        Ok(Conn { peer: request.peer_addr(), messages: 0 })
+    }
+
+    fn opened(&self, conn: &mut Conn, out: &mut Outbox<'_>) -> Result<(), BoxError> {
+        self.call(Call::Opened, conn, out)
+    }
+
+    fn message(
+        &self,
+        conn: &mut Conn,
+        message: Message<'_>,
+        out: &mut Outbox<'_>,
+    ) -> Result<(), BoxError> {
+        conn.messages += 1;
+        self.call(Call::Message(message), conn, out)
+    }
+
+    fn ping(&self, conn: &mut Conn, payload: &[u8], out: &mut Outbox<'_>) -> Result<(), BoxError> {
+        self.call(Call::Ping(payload), conn, out)
+    }
+
+    fn pong(&self, conn: &mut Conn, payload: &[u8], out: &mut Outbox<'_>) -> Result<(), BoxError> {
+        self.call(Call::Pong(payload), conn, out)
+    }
+
+    fn timer(&self, conn: &mut Conn, out: &mut Outbox<'_>) -> Result<(), BoxError> {
+        self.call(Call::Timer, conn, out)
+    }
+
+    fn drained(&self, conn: &mut Conn, out: &mut Outbox<'_>) -> Result<(), BoxError> {
+        self.call(Call::Drained, conn, out)
+    }
+
+    fn closed(&self, conn: Conn, how: CloseInfo) {
+        let code = how.close_frame.map(|frame| frame.code.0);
+        self.tell(conn.peer, Told::Closed(Closed { code, error: how.error }));
+    }
+
+    fn needs_thread(&self, request: &Request) -> bool {
+        self.thread.is_some() && request.target() == "/thread"
+    }
+
+    fn handle(&self, conn: Connection) -> Result<(), BoxError> {
+        self.thread.as_ref().expect("it was asked for")(conn)
+    }
+}
+
+/// The default configuration with one loop, changed.
+pub fn config(change: impl FnOnce(&mut Config)) -> Config {
+    let mut config = Config { event_loops: Some(1), ..Config::default() };
+    change(&mut config);
+    config
+}
+
+impl LoopServer {
+    /// An echo on one loop.
+    pub fn echo() -> Self {
+        Self::start(config(|_| ()), Hooks::echo())
+    }
+
+    pub fn start(config: Config, hooks: Hooks) -> Self {
+        Self::with(|server| server.config(config), hooks)
+    }
+
+    pub fn with(set_up: impl FnOnce(Server) -> Server, hooks: Hooks) -> Self {
+        let (tell, told) = mpsc::channel();
+        *hooks.tell.lock().unwrap() = Some(tell.clone());
+        let tell = Mutex::new(tell);
+        let server = set_up(Server::bind("127.0.0.1:0").expect("bind"));
+        let server = server.on_error(move |context, error| {
+            let told = (context.peer_addr(), Told::Error(error.to_string()));
+            let _ = tell.lock().unwrap().send(told);
+        });
+        let running = server.spawn_event_loop(hooks).expect("a server");
+        Self { addr: running.addr(), running, told, early: RefCell::default() }
+    }
+
+    pub fn connect(&self) -> RawClient {
+        RawClient::connect(self.addr)
+    }
+
+    pub fn open(&self) -> RawClient {
+        RawClient::open(self.addr)
+    }
+
+    /// What is told next of this client.
+    pub fn next(&self, client: &RawClient) -> Told {
+        self.next_within(client.addr, PATIENCE).expect("something is told")
+    }
+
+    /// What is told next of the client with this address, if anything is within this time.
+    pub fn next_within(&self, peer: SocketAddr, within: Duration) -> Option<Told> {
+        let mut early = self.early.borrow_mut();
+        if let Some(at) = early.iter().position(|(other, _)| *other == Some(peer)) {
+            return Some(early.remove(at).1);
+        }
+        let start = Instant::now();
+        loop {
+            let left = within.saturating_sub(start.elapsed());
+            let (other, told) = self.told.recv_timeout(left).ok()?;
+            if other == Some(peer) {
+                return Some(told);
+            }
+            early.push((other, told));
+        }
+    }
+
+    /// Waits for these calls, and no others before them.
+    pub fn expect_calls(&self, client: &RawClient, calls: &[&str]) {
+        for call in calls {
+            match self.next(client) {
+                Told::Call(name) if name == *call => {}
+                other => panic!("expected {call}, got {other:?}"),
+            }
+        }
+    }
+
+    /// What `on_error` is told next, before any other call.
+    pub fn error(&self, client: &RawClient) -> String {
+        match self.next(client) {
+            Told::Error(error) => error,
+            other => panic!("expected an error, got {other:?}"),
+        }
+    }
+
+    /// How it ended, before any other call.
+    pub fn closed(&self, client: &RawClient) -> Closed {
+        match self.next(client) {
+            Told::Closed(closed) => closed,
+            other => panic!("expected the end, got {other:?}"),
+        }
+    }
+
+    /// All that is told until the connection ends, and how that was.
+    pub fn until_closed(&self, client: &RawClient) -> (Vec<String>, Closed) {
+        let mut all = Vec::new();
+        loop {
+            match self.next(client) {
+                Told::Call(name) => all.push(name),
+                Told::Error(error) => all.push(format!("error {error}")),
+                Told::Closed(closed) => return (all, closed),
+            }
+        }
+    }
+
+    /// Waits for the end of a connection whose closing handshake was finished.
+    pub fn expect_clean_end(&self, client: &RawClient, code: u16) {
+        let (_, closed) = self.until_closed(client);
+        assert!(closed.error.is_none() && closed.code == Some(code), "{closed:?}");
+    }
+}
+
+/// The same client twice, to read and to send at once.
+pub fn two_handles(client: RawClient) -> (RawClient, RawClient) {
+    let stream = client.into_stream();
+    let other = stream.tcp().try_clone().expect("a descriptor");
+    (RawClient::over(stream), RawClient::over(Stream::Tcp(other)))
+}
