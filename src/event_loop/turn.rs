@@ -176,6 +176,13 @@ impl<H: EventHandler> Engine<H> {
         let Receiver { receiving, assembler, buf, .. } = receiver;
         let mut at = 0;
         loop {
+            // Before anything else is delivered, also where another call than `message` wants it.
+            if conn.output.close.is_some() {
+                self.close_if_wanted(conn);
+            }
+            if !matches!(conn.stage, Stage::Open(_)) {
+                return Fate::Live;
+            }
             if let Some(queued) = &mut conn.output.backpressure {
                 queued.rest.extend_from_slice(&input[at..]);
                 return Fate::Live;
@@ -214,12 +221,6 @@ impl<H: EventHandler> Engine<H> {
             }
             if conn.output.failed.is_some() {
                 return Fate::Live;
-            }
-            if conn.output.close.is_some() {
-                self.close_if_wanted(conn);
-                if !matches!(conn.stage, Stage::Open(_)) {
-                    return Fate::Live;
-                }
             }
         }
     }

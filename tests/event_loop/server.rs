@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 
 use barews::{
     BoxError, CloseInfo, Config, Connection, Error, EventHandler, Message, Outbox, Reject, Request,
-    RunningServer, Sender, Server,
+    RunningServer, Sender, Server, TrySendError,
 };
 
 use super::common::stream::Stream;
-use super::common::{PATIENCE, RawClient};
+use super::common::{Frame, PATIENCE, RawClient};
 
 /// What a handler is called for.
 #[derive(Clone, Copy)]
@@ -296,4 +296,28 @@ pub fn two_handles(client: RawClient) -> (RawClient, RawClient) {
     let stream = client.into_stream();
     let other = stream.tcp().try_clone().expect("a descriptor");
     (RawClient::over(stream), RawClient::over(Stream::Tcp(other)))
+}
+
+/// What is sent to fill whatever room there is.
+const FILLER: usize = 1 << 20;
+
+/// Sends until the peer has no more room, and a mebibyte is queued.
+pub fn fill(out: &mut Outbox<'_>) -> Result<(), BoxError> {
+    loop {
+        match out.send(&vec![0; FILLER][..]) {
+            Ok(()) => {}
+            Err(TrySendError::Full) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Reads all of that, and the frame behind it.
+pub fn read_fill(client: &mut RawClient) -> Option<Frame> {
+    loop {
+        let frame = client.read_frame();
+        if frame.as_ref().is_none_or(|frame| frame.payload.len() != FILLER) {
+            return frame;
+        }
+    }
 }
