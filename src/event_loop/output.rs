@@ -267,6 +267,8 @@ impl Output {
                     return self.fail(Error::DeadlineExceeded(Deadline::Write));
                 }
                 Attempt::Over => {
+                    // What has come of the peer still counts: its answer to our Close may be in there.
+                    *rest = mem::take(&mut queued.rest);
                     self.backpressure = None;
                     return true;
                 }

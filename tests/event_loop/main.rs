@@ -10,6 +10,8 @@ mod common;
 /// A server on event loops whose handler is a closure.
 mod server;
 
+/// Peers that do not read.
+mod backpressure;
 /// Ends that a handler wants, and those that it does not.
 mod closing;
 /// Messages in, messages out.

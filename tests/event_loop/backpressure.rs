@@ -1,0 +1,180 @@
+use std::io::Write;
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use barews::{CloseCode, Deadline, Error, MessageType, MessageWriter, Sender, TrySendError};
+
+use super::common::*;
+use super::server::{Call, Hooks, LoopServer, Told, config, echo, fill, read_fill};
+
+/// What it sends is queued, but not without end; nothing is read of it until it reads; the handler is told
+/// once; nothing is lost.
+#[test]
+fn a_peer_that_does_not_read() {
+    let hooks = Hooks::new(|call, conn, out| match call {
+        Call::Message(message) if message.as_bytes() == b"fill" => {
+            assert_eq!(out.queued_bytes(), 0);
+            fill(out)?;
+            assert!(out.queued_bytes() >= 1 << 20 && out.queued_bytes() < 4 << 20);
+            assert!(matches!(out.send("more"), Err(TrySendError::Full)));
+            // What is short, and ours, has room.
+            Ok(out.ping(b"there?")?)
+        }
+        Call::Drained => {
+            assert_eq!(out.queued_bytes(), 0);
+            Ok(out.send("drained")?)
+        }
+        call => echo(call, conn, out),
+    });
+    let server = LoopServer::start(config(|_| ()), hooks);
+    let mut client = server.open();
+    client.send(frame(TEXT, "fill"));
+    server.expect_calls(&client, &["opened", "message fill"]);
+    client.send([frame(TEXT, "one"), frame(PING, "two"), frame(0x01, "thr")].concat());
+    client.send([frame(CONT, "ee"), frame(PONG, "there?")].concat());
+    assert!(server.next_within(client.addr, ms(100)).is_none(), "it is not read");
+    assert_eq!(read_fill(&mut client), Some(Frame::new(PING, "there?")));
+    for answer in
+        [Frame::text("drained"), Frame::text("one"), Frame::pong("two"), Frame::text("three")]
+    {
+        client.expect(&answer);
+    }
+    client.finish();
+    let (calls, closed) = server.until_closed(&client);
+    assert_eq!(calls, ["drained", "message one", "ping two", "message three", "pong there?"]);
+    assert!(closed.error.is_none());
+}
+
+/// Its own messages, too: a flood that nobody reads the answers to is not read for long.
+#[test]
+fn a_flood_without_reading() {
+    let server = LoopServer::echo();
+    let mut client = server.open();
+    let message = frame(BINARY, vec![7; 32 << 10]);
+    let sent = client.flood(&message, 1 << 30, ms(500));
+    assert!(sent < 64 << 20, "{sent} bytes were taken");
+    let (calls, _) = (server.next(&client), ());
+    assert!(matches!(calls, Told::Call(_)));
+}
+
+/// The write timeout ends it, with no word of ours, which it would not read.
+#[test]
+fn a_peer_that_never_reads() {
+    let config = config(|config| config.timeouts.write = ms(200));
+    let hooks = Hooks::new(|call, _, out| match call {
+        // Nothing is longer than 64 KiB, which would have a second more.
+        Call::Message(_) => {
+            while out.queued_bytes() < 64 << 10 {
+                out.send(&vec![0; 60 << 10][..])?;
+            }
+            Ok(())
+        }
+        _ => Ok(()),
+    });
+    let server = LoopServer::start(config, hooks);
+    let mut client = server.open();
+    let start = Instant::now();
+    client.send(frame(TEXT, "fill"));
+    let (calls, closed) = server.until_closed(&client);
+    assert!(matches!(closed.error, Some(Error::DeadlineExceeded(Deadline::Write))), "{closed:?}");
+    assert_eq!(calls.len(), 3, "{calls:?}");
+    assert!(calls[2].starts_with("error"), "{calls:?}");
+    assert!(start.elapsed() >= ms(200) && start.elapsed() < Duration::from_secs(5));
+    // What it reads now ends, in the middle of a frame perhaps.
+    client.read_rest();
+}
+
+/// An echo whose connection has a message in fragments under way, of a thread's; and what tells that a
+/// message was echoed.
+struct HeldUp {
+    server: LoopServer,
+    client: RawClient,
+    sender: Sender,
+    echoed: Receiver<()>,
+}
+
+fn held_up() -> HeldUp {
+    let (tell, senders) = channel();
+    let (tell_echoed, echoed) = channel();
+    let hooks = Hooks::new(move |call, conn, out| {
+        match call {
+            Call::Opened => tell.send(out.sender())?,
+            Call::Message(_) => {
+                echo(call, conn, out)?;
+                tell_echoed.send(())?;
+            }
+            _ => {}
+        }
+        Ok(())
+    });
+    let server = LoopServer::start(config(|_| ()), hooks);
+    let client = server.open();
+    let sender = senders.recv_timeout(PATIENCE).expect("a sender");
+    HeldUp { server, client, sender, echoed }
+}
+
+/// Begins a message in fragments.
+fn begin<'a>(sender: &'a Sender, client: &mut RawClient) -> MessageWriter<'a> {
+    let mut writer = sender.writer(MessageType::Text);
+    writer.write_all(b"a part").unwrap();
+    writer.flush().unwrap();
+    client.expect(&Frame::new(0x01, "a part"));
+    writer
+}
+
+/// Our Close does away with what was held up. What had come of the peer by then still counts: its answer.
+#[test]
+fn what_was_not_looked_at_counts_behind_our_close() {
+    let HeldUp { server, mut client, sender, echoed } = held_up();
+    let writer = begin(&sender, &mut client);
+    // Too long to be gathered with others, it has to wait at once.
+    client.send([frame(BINARY, [0; 20 << 10]), close(1001, "")].concat());
+    echoed.recv_timeout(PATIENCE).expect("an echo");
+    sender.close(CloseCode::NORMAL, "").unwrap();
+    client.expect_close(1000);
+    drop(writer);
+    server.expect_clean_end(&client, 1001);
+}
+
+/// How long an echo takes while others have the loop keep what they do not read.
+#[test]
+fn others_are_not_held_up() {
+    let hooks = Hooks::new(|call, conn, out| match call {
+        Call::Message(message) if message.as_bytes() == b"fill" => fill(out),
+        call => echo(call, conn, out),
+    });
+    let server = LoopServer::start(config(|_| ()), hooks);
+    let congested: Vec<_> = (0..20)
+        .map(|_| {
+            let mut client = server.open();
+            client.send([frame(TEXT, "fill"), frame(TEXT, "more").repeat(1000)].concat());
+            client
+        })
+        .collect();
+    let mut client = server.open();
+    let mut times: Vec<_> = (0..500)
+        .map(|_| {
+            let start = Instant::now();
+            client.send(frame(TEXT, "quick"));
+            client.expect(&Frame::text("quick"));
+            start.elapsed()
+        })
+        .collect();
+    times.sort();
+    println!("median {:?}, p99 {:?}, most {:?}", times[250], times[495], times[499]);
+    assert!(times[495] < ms(50), "p99 {:?}", times[495]);
+    client.finish();
+    // All of them are served once they read.
+    thread::scope(|scope| {
+        for mut client in congested {
+            scope.spawn(move || {
+                assert_eq!(read_fill(&mut client), Some(Frame::text("more")));
+                for _ in 1..1000 {
+                    client.expect(&Frame::text("more"));
+                }
+                client.finish();
+            });
+        }
+    });
+}
