@@ -105,6 +105,11 @@ impl Output {
         self.backpressure.is_some()
     }
 
+    /// Whether something waits for others to have written, and nothing of it has begun.
+    pub(super) fn is_held(&self) -> bool {
+        self.backpressure.as_ref().is_some_and(|queued| !queued.is_begun)
+    }
+
     /// How much is queued, in bytes.
     pub(super) fn queued_bytes(&self) -> usize {
         self.backpressure.as_ref().map_or(0, |queued| queued.unsent.len() + queued.held.len())

@@ -231,6 +231,10 @@ impl<H: EventHandler> Engine<H> {
         if let Stage::Open(open) = &mut conn.stage {
             open.close_frame = Some(Box::new(frame.clone()));
         }
+        if conn.output.is_held() {
+            conn.output.close = Some(Box::new(CloseAction::Reply(frame)));
+            return Fate::Live;
+        }
         self.finish(conn, CloseAction::Reply(frame), None)
     }
 

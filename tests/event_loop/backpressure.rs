@@ -137,6 +137,21 @@ fn what_was_not_looked_at_counts_behind_our_close() {
     server.expect_clean_end(&client, 1001);
 }
 
+/// What was sent before the peer's Close came goes out before the answer, also if others write.
+#[test]
+fn an_echo_before_a_close_goes_out_first() {
+    let HeldUp { server, mut client, sender, echoed } = held_up();
+    let writer = begin(&sender, &mut client);
+    // In one batch with its Close, the echo is yet to be written when that is found.
+    client.send([frame(TEXT, "echo"), close(1001, ""), frame(TEXT, "late")].concat());
+    echoed.recv_timeout(PATIENCE).expect("an echo");
+    writer.finish().unwrap();
+    client.expect(&Frame::new(CONT, ""));
+    client.expect(&Frame::text("echo"));
+    client.expect_close(1001);
+    server.expect_clean_end(&client, 1001);
+}
+
 /// How long an echo takes while others have the loop keep what they do not read.
 #[test]
 fn others_are_not_held_up() {
