@@ -50,7 +50,9 @@ impl<H: EventHandler> Engine<H> {
         // If we have ended it ourselves, the reason for that is the news.
         let error = conn.output.shared.writer.cause_of(error);
         conn.output.shared.abandon();
-        self.report(conn, Some(error));
+        // What the handler's own failure has led to is no news.
+        let has_failed = matches!(conn.output.close, Some(CloseAction::Abort(..)));
+        self.report(conn, Some(error).filter(|_| !has_failed));
         Fate::Gone
     }
 

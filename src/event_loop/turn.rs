@@ -273,6 +273,8 @@ impl<H: EventHandler> Engine<H> {
         };
         let action = CloseAction::Abort(CloseCode::INTERNAL_ERROR, String::new());
         conn.output.close = Some(Box::new(action));
+        // It is not called again, however long that takes to go out.
+        conn.output.timer = None;
         let shared = &conn.output.shared;
         let (peer, request) = (shared.stream().peer_addr(), shared.request());
         self.threads.callbacks.on_error(peer, Some(request), error);

@@ -85,6 +85,43 @@ fn a_peer_that_never_reads() {
     client.read_rest();
 }
 
+/// A handler that has failed is not called any more, however long its last words take to go out, and it
+/// is told of once.
+#[test]
+fn a_failure_while_the_peer_does_not_read() {
+    for reads in [true, false] {
+        let config = config(|config| config.timeouts.write = ms(300));
+        let hooks = Hooks::new(|call, _, out| match call {
+            Call::Message(_) => {
+                while out.queued_bytes() < 64 << 10 {
+                    out.send(&vec![0; 60 << 10][..])?;
+                }
+                out.set_timer(Some(ms(20)));
+                Err("it has failed".into())
+            }
+            _ => Ok(()),
+        });
+        let server = LoopServer::start(config, hooks);
+        let mut client = server.open();
+        client.send(frame(TEXT, "fill"));
+        server.expect_calls(&client, &["opened", "message fill"]);
+        assert_eq!(server.error(&client), "it has failed");
+        if reads {
+            assert!(server.next_within(client.addr, ms(100)).is_none(), "nothing is called");
+            loop {
+                let frame = client.read_frame().expect("a Close at least");
+                if frame.opcode == 8 {
+                    assert_eq!(frame.close_parts().0, 1011);
+                    break;
+                }
+            }
+        }
+        let closed = server.closed(&client);
+        assert!(closed.error.is_none(), "{closed:?}");
+        assert!(server.next_within(client.addr, ms(20)).is_none());
+    }
+}
+
 /// An echo whose connection has a message in fragments under way, of a thread's; and what tells that a
 /// message was echoed.
 struct HeldUp {
