@@ -51,7 +51,7 @@ impl<H: EventHandler> Engine<H> {
         let error = conn.output.shared.writer.cause_of(error);
         conn.output.shared.abandon();
         // What the handler's own failure has led to is no news.
-        let has_failed = matches!(conn.output.close, Some(CloseAction::Abort(..)));
+        let has_failed = matches!(conn.output.close.as_deref(), Some(CloseAction::Abort(..)));
         self.report(conn, Some(error).filter(|_| !has_failed));
         Fate::Gone
     }
