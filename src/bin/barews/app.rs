@@ -34,7 +34,7 @@ use crate::routes::rooms::LocalRooms;
 use crate::routes::rooms::Rooms;
 use crate::routes::route::Route;
 use crate::routes::values::Wrong;
-use crate::session::{Session, SessionShared, StopFlag};
+use crate::session::{Opened, Session, SessionShared, StopFlag};
 #[cfg(feature = "tls")]
 use crate::tls;
 use crate::tls::Tls;
@@ -48,7 +48,7 @@ const MAX_TLS_FAILURES: u64 = 10;
 const FLUSH_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(1);
 
 pub struct App {
-    shared: SessionShared,
+    shared: Arc<SessionShared>,
     behaviour: Behaviour,
     /// For `/cert.pem`.
     certificate_pem: Option<Arc<str>>,
@@ -84,7 +84,7 @@ impl App {
             show_credentials: behaviour.show_credentials,
         };
         Self {
-            shared,
+            shared: Arc::new(shared),
             behaviour,
             certificate_pem: tls.certificate_pem(),
             paths,
@@ -103,15 +103,21 @@ impl App {
         let backplane = RedisBackplane::start(settings, self.shared.log.clone(), deliver)?;
         let backplane = Arc::new(backplane);
         self.paths.rooms = Rooms::new(local, Arc::clone(&backplane) as _);
-        self.shared.metrics.backplane = Some(backplane);
+        self.metrics_mut().backplane = Some(backplane);
         Ok(self)
     }
 
     /// Tells of compression in the log and the metrics.
     #[cfg(feature = "deflate")]
     pub fn with_compression(mut self, compression: Compression) -> Self {
-        self.shared.metrics.compression = compression;
+        self.metrics_mut().compression = compression;
         self
+    }
+
+    /// For what is added to it before there is a connection.
+    #[cfg(any(feature = "backplane", feature = "deflate"))]
+    fn metrics_mut(&mut self) -> &mut Metrics {
+        &mut Arc::get_mut(&mut self.shared).expect("no session has it yet").metrics
     }
 
     /// Accepts an upgrade if its path may be had.
@@ -218,9 +224,9 @@ impl App {
     /// The life of a connection.
     pub fn handle(&self, conn: Connection) -> Result<(), BoxError> {
         // In a box: the stack of a connection has no room to spare in its last page.
-        let mut session = Box::new(Session::open(&self.shared, &conn));
-        session.log_open(&conn);
+        let mut session = Box::new(Session::open(&self.shared, Opened::from(&conn)));
         let request = conn.request();
+        session.log_open(request);
         // It was parsed once before, or there would be no connection.
         let route = Route::parse(request.path(), request.query()).map_err(|wrong| wrong.line)?;
         session.is_raw = route.is_silent();

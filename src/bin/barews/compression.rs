@@ -2,7 +2,7 @@
 //! what it has done for all of them.
 
 use barews::http::{RequestHead, deflate_offers};
-use barews::{Connection, Deflate, DeflateParams, StatsHandle};
+use barews::{Deflate, DeflateParams, StatsHandle};
 
 /// What there is to tell of a server.
 #[derive(Default)]
@@ -41,10 +41,11 @@ impl Compression {
         Self { stats, memory: settings.map(|settings| settings.max_memory / 2) }
     }
 
-    pub fn agreement(&self, conn: &Connection) -> Agreement {
-        match conn.compression() {
+    /// What came of the offers of a request, on which this was agreed.
+    pub fn agreement(&self, request: &RequestHead, agreed: Option<&DeflateParams>) -> Agreement {
+        match agreed {
             Some(params) => Agreement::Agreed(*params),
-            None => self.declined(conn.request()),
+            None => self.declined(request),
         }
     }
 

@@ -8,10 +8,12 @@
 //! Session::open ── "open" ──> path's handler ── End ──> drop ── "connection", Metrics::ended
 //! ```
 
+mod opened;
+
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use barews::{CloseCode, CloseFrame, Connection, Deadline, Error, Receiver, SendQueue, Sender};
+use barews::{CloseCode, CloseFrame, Connection, Deadline, Error, Receiver, Request, SendQueue, Sender};
 
 #[cfg(feature = "deflate")]
 use crate::compression::Agreement;
@@ -22,6 +24,8 @@ use crate::metrics::{Counters, Metrics};
 use crate::os::allocator::Connected;
 #[cfg(feature = "tls")]
 use crate::tls::agreed;
+
+pub use opened::Opened;
 
 /// What a peer hears when the server shuts down: the same as the library says.
 pub const SHUTDOWN: &str = "the server is shutting down";
@@ -51,8 +55,8 @@ pub struct End {
 }
 
 /// Counts a connection as open, and logs a line when it is made and when it is dropped.
-pub struct Session<'a> {
-    shared: &'a SessionShared,
+pub struct Session {
+    shared: Arc<SessionShared>,
     number: u64,
     pub counters: Arc<Counters>,
     peer: String,
@@ -125,11 +129,11 @@ pub fn note_close(counters: &Counters, code: CloseCode, reason: &str) {
     let _ = counters.closed.set(Box::new(CloseFrame { code, reason: reason.to_owned() }));
 }
 
-impl<'a> Session<'a> {
+impl Session {
     #[inline(never)]
-    pub fn open(shared: &'a SessionShared, conn: &Connection) -> Self {
+    pub fn open(shared: &Arc<SessionShared>, opened: Opened<'_>) -> Self {
         let start = Instant::now();
-        let request = conn.request();
+        let request = opened.request;
         let peer = describe::peer(request.peer_addr());
         let path = describe::path(request);
         let message_log = (shared.log_messages && shared.log.is_on()).then(|| {
@@ -137,16 +141,16 @@ impl<'a> Session<'a> {
             Box::new(MessageLog { log, peer, path })
         });
         let (number, counters) = shared.metrics.opened(start - request.accepted_at(), message_log);
-        let subprotocol = conn.subprotocol().map(|name| escape::shown(name).into_owned());
+        let subprotocol = opened.subprotocol.map(|name| escape::shown(name).into_owned());
         let session = Self {
-            shared,
+            shared: Arc::clone(shared),
             number,
             counters,
             peer,
             path,
             subprotocol,
             #[cfg(feature = "deflate")]
-            agreement: shared.metrics.compression.agreement(conn),
+            agreement: shared.metrics.compression.agreement(request, opened.compression),
             start,
             _connected: Connected::new(),
             is_raw: false,
@@ -159,8 +163,7 @@ impl<'a> Session<'a> {
 
     /// Its first line.
     #[inline(never)]
-    pub fn log_open(&self, conn: &Connection) {
-        let request = conn.request();
+    pub fn log_open(&self, request: &Request) {
         let offered = describe::subprotocols_offered(request);
         self.shared.log.log_event(
             "open",
@@ -267,7 +270,7 @@ impl<'a> Session<'a> {
     }
 }
 
-impl Drop for Session<'_> {
+impl Drop for Session {
     fn drop(&mut self) {
         let duration = self.start.elapsed();
         let initiated = self.initiated();

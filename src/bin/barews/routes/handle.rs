@@ -12,7 +12,7 @@ use super::route::Route;
 use super::{delay, echo, faults, stall, stream};
 use crate::log::{describe, json};
 use crate::metrics::Counters;
-use crate::session::{End, SessionShared};
+use crate::session::{End, Opened, SessionShared};
 
 /// All paths, with what they go by.
 pub struct Paths {
@@ -43,7 +43,7 @@ impl Paths {
             // Nobody gets here with these: they are answered, or by hand.
             Route::Status(_) | Route::Slow(_) | Route::Handshake(..) | Route::Invalid(_) => Ok(()),
             Route::Headers => {
-                let text = headers::json(&conn, self.show_credentials);
+                let text = headers::json(Opened::from(&conn), self.show_credentials);
                 echo::send_then_echo(&mut conn, counters, text)
             }
             Route::Close { code, reason, after, .. } => {

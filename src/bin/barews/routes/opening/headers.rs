@@ -3,9 +3,8 @@
 //! Any web page may open a connection and read what comes back, while the browser sends the
 //! cookies of this host along, of all its ports, HttpOnly or not. So what lets a user in is masked.
 
-use barews::Connection;
-
 use crate::log::json;
+use crate::session::Opened;
 #[cfg(feature = "tls")]
 use crate::tls::agreed;
 
@@ -16,10 +15,10 @@ const CREDENTIALS: [&str; 9] =
 
 /// The head, and the subprotocol and the extensions that were agreed to.
 #[inline(never)]
-pub fn json(conn: &Connection, show_credentials: bool) -> String {
-    let request = conn.request();
+pub fn json(opened: Opened<'_>, show_credentials: bool) -> String {
+    let request = opened.request;
     #[cfg(feature = "deflate")]
-    let extensions = conn.compression().map(ToString::to_string);
+    let extensions = opened.compression.map(ToString::to_string);
     #[cfg(not(feature = "deflate"))]
     let extensions: Option<String> = None;
     let addr = request.peer_addr().map(|addr| addr.to_string());
@@ -38,7 +37,7 @@ pub fn json(conn: &Connection, show_credentials: bool) -> String {
         ("query", json::optional(request.query())),
         ("version", json::string(&format!("HTTP/1.{}", request.minor_version()))),
         ("peer", json::optional(addr.as_deref())),
-        ("subprotocol", json::optional(conn.subprotocol())),
+        ("subprotocol", json::optional(opened.subprotocol)),
         ("extensions", json::optional(extensions.as_deref())),
         #[cfg(feature = "tls")]
         ("tls", request.tls().map_or_else(|| json::optional(None), agreed::json)),
