@@ -102,7 +102,8 @@ impl<S> Conn<S> {
                 (accepted_at.checked_add(server.config.timeouts.handshake), false)
             }
             Stage::Draining(draining) => (draining.until, false),
-            Stage::Open(_) if self.output.is_congested() => (self.output.look_at(now), false),
+            // What is queued is looked at; a pause is the handler's.
+            Stage::Open(_) if self.output.reads_nothing() => (self.output.look_at(now), false),
             Stage::Open(open) => {
                 let pending = open.pending(&self.output);
                 let (writer, mut ping) = (&self.output.shared.writer, false);
@@ -124,6 +125,27 @@ impl<S> Conn<S> {
         };
         let timer = self.output.timer.filter(|_| matches!(self.stage, Stage::Open(_)));
         Ok((at.into_iter().chain(timer).min(), ping))
+    }
+
+    /// Where input waits while it is not looked at; `None` while it is.
+    #[inline]
+    pub(super) fn waiting_input(&mut self) -> Option<&mut Vec<u8>> {
+        let Output { backpressure, paused, .. } = &mut self.output;
+        if let Some(queued) = backpressure {
+            return Some(&mut queued.rest);
+        }
+        // A pause that was over in the same call was none.
+        paused.take_if(|paused| paused.is_over && paused.rest.is_empty());
+        paused.as_mut().map(|paused| &mut paused.rest)
+    }
+
+    /// The input that waited for the end of a pause, if that has come.
+    #[inline]
+    pub(super) fn unpause(&mut self) -> Option<Vec<u8>> {
+        if self.output.is_congested() {
+            return None;
+        }
+        Some(self.output.paused.take_if(|paused| paused.is_over)?.rest)
     }
 
     /// Time has passed, in which so many bytes have come, or none.

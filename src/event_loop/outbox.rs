@@ -88,6 +88,7 @@ impl Outbox<'_> {
         if self.output.close.is_none() {
             let action = CloseAction::Initiate(code, reason.to_owned());
             self.output.close = Some(Box::new(action));
+            self.resume_reading();
         }
         Ok(())
     }
@@ -96,6 +97,24 @@ impl Outbox<'_> {
     /// most, in place of an earlier time; `None` is never.
     pub fn set_timer(&mut self, after: Option<Duration>) {
         self.output.timer = after.and_then(|after| Instant::now().checked_add(after));
+    }
+
+    /// Has nothing of the peer read, not its end either, until [`resume_reading`](Self::resume_reading):
+    /// for one that says more than can be dealt with. Meanwhile no deadline passes but those of what is
+    /// sent, so have [`set_timer`](Self::set_timer) call for a look, at
+    /// [`is_closed`](Self::is_closed) too.
+    pub fn pause_reading(&mut self) {
+        // The peer's answer is waited for.
+        if !self.is_closed() {
+            self.output.paused.get_or_insert_default().is_over = false;
+        }
+    }
+
+    /// Has the peer read again, as [`close`](Self::close) does.
+    pub fn resume_reading(&mut self) {
+        if let Some(paused) = &mut self.output.paused {
+            paused.is_over = true;
+        }
     }
 
     /// How much of what was sent the peer has no room for yet, in bytes.

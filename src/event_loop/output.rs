@@ -51,6 +51,16 @@ pub(super) struct Output {
     pub(super) close: Option<Box<CloseAction>>,
     /// When the handler wants to be called.
     pub(super) timer: Option<Instant>,
+    /// While the handler wants nothing to be read.
+    pub(super) paused: Option<Box<Paused>>,
+}
+
+/// What has come of a peer that is not read.
+#[derive(Default)]
+pub(super) struct Paused {
+    pub(super) rest: Vec<u8>,
+    /// Whether reading goes on once the handler has returned.
+    pub(super) is_over: bool,
 }
 
 /// What could not be sent at once.
@@ -97,7 +107,7 @@ impl Scratch {
 
 impl Output {
     pub(super) fn new(shared: Arc<ConnectionShared>) -> Self {
-        Self { shared, backpressure: None, failed: None, close: None, timer: None }
+        Self { shared, backpressure: None, failed: None, close: None, timer: None, paused: None }
     }
 
     #[inline]
@@ -108,6 +118,12 @@ impl Output {
     /// Whether something waits for others to have written, and nothing of it has begun.
     pub(super) fn is_held(&self) -> bool {
         self.backpressure.as_ref().is_some_and(|queued| !queued.is_begun)
+    }
+
+    /// Whether the peer is not read.
+    #[inline]
+    pub(super) fn reads_nothing(&self) -> bool {
+        self.is_congested() || self.paused.is_some()
     }
 
     /// How much is queued, in bytes.

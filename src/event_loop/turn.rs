@@ -31,7 +31,7 @@ impl<H: EventHandler> Engine<H> {
             if conn.output.failed.is_some() {
                 return self.output_failed(conn);
             }
-            if !conn.readable || conn.output.is_congested() && !conn.is_draining() {
+            if !conn.may_be_read() {
                 return Fate::Live;
             }
             let fate = match conn.is_direct() {
@@ -45,7 +45,7 @@ impl<H: EventHandler> Engine<H> {
         if conn.output.failed.is_some() {
             return self.output_failed(conn);
         }
-        if conn.readable && !conn.output.is_congested() {
+        if conn.may_be_read() {
             self.again.push(slot);
         }
         Fate::Live
@@ -183,8 +183,8 @@ impl<H: EventHandler> Engine<H> {
             if !matches!(conn.stage, Stage::Open(_)) {
                 return Fate::Live;
             }
-            if let Some(queued) = &mut conn.output.backpressure {
-                queued.rest.extend_from_slice(&input[at..]);
+            if let Some(waiting) = conn.waiting_input() {
+                waiting.extend_from_slice(&input[at..]);
                 return Fate::Live;
             }
             // Most messages come whole: 60 instructions less for one of 20 bytes.
@@ -244,7 +244,10 @@ impl<H: EventHandler> Engine<H> {
             conn.output.flush(&mut self.scratch);
         }
         self.close_if_wanted(conn);
-        Fate::Live
+        let Some(mut rest) = conn.unpause() else { return Fate::Live };
+        // The peer was not listened to meanwhile.
+        conn.since = self.now;
+        self.take_frames(conn, &mut rest)
     }
 
     /// Hands a message to the handler.
@@ -325,10 +328,16 @@ impl<H: EventHandler> Engine<H> {
         if conn.output.timer.is_some_and(|at| at <= self.now) {
             conn.output.timer = None;
             self.call(conn, |handler, open, out| handler.timer(&mut open.state, out));
-            self.batch_ended(conn);
+            let fate = self.batch_ended(conn);
+            if fate != Fate::Live {
+                return fate;
+            }
         }
         if conn.output.is_congested() && !conn.is_draining() {
             return self.resume(conn);
+        }
+        if conn.output.reads_nothing() && !conn.is_draining() {
+            return Fate::Live;
         }
         conn.account(None, self.now);
         match conn.deadline(self.now) {
@@ -357,6 +366,12 @@ impl<S> Conn<S> {
 
     pub(super) fn is_draining(&self) -> bool {
         matches!(self.stage, Stage::Draining(_))
+    }
+
+    /// Whether there may be something to read, and it is to be read.
+    #[inline]
+    fn may_be_read(&self) -> bool {
+        self.readable && (!self.output.reads_nothing() || self.is_draining())
     }
 
     /// A read has left room in the buffer, or filled it. Sockets tell of changes only, so all must be
