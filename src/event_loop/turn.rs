@@ -38,6 +38,7 @@ impl<H: EventHandler> Engine<H> {
                 true => self.read_direct(conn),
                 false => self.read_to_buffer(conn),
             };
+            // Of what is a thread's by now, not a byte is ours.
             if fate != Fate::Live {
                 return fate;
             }
