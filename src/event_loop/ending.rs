@@ -29,7 +29,7 @@ impl<H: EventHandler> Engine<H> {
         }
         if let CloseAction::Initiate(..) = *action {
             if let Stage::Open(open) = &mut conn.stage {
-                open.discards = true;
+                open.discards = conn.output.discards;
             }
             conn.output.shared.try_close(*action);
             conn.is_posted = !conn.output.shared.writer.retry();

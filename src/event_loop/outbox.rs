@@ -82,6 +82,17 @@ impl Outbox<'_> {
     ///
     /// [`Error::InvalidCloseCode`] if §7.4 keeps the code off the wire. Nothing was sent.
     pub fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), Error> {
+        self.start_close(code, reason)?;
+        self.output.discards = true;
+        Ok(())
+    }
+
+    /// The same, but messages that still come are delivered.
+    ///
+    /// # Errors
+    ///
+    /// As for [`close`](Self::close).
+    pub fn start_close(&mut self, code: CloseCode, reason: &str) -> Result<(), Error> {
         if !code.is_sendable() {
             return Err(Error::InvalidCloseCode(code));
         }

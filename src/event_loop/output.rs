@@ -49,6 +49,8 @@ pub(super) struct Output {
     pub(super) failed: Option<Box<Error>>,
     /// The Close that the handler wants, behind all that it has sent.
     pub(super) close: Option<Box<CloseAction>>,
+    /// Whether messages are thrown away behind that.
+    pub(super) discards: bool,
     /// When the handler wants to be called.
     pub(super) timer: Option<Instant>,
     /// While the handler wants nothing to be read.
@@ -107,7 +109,15 @@ impl Scratch {
 
 impl Output {
     pub(super) fn new(shared: Arc<ConnectionShared>) -> Self {
-        Self { shared, backpressure: None, failed: None, close: None, timer: None, paused: None }
+        Self {
+            shared,
+            backpressure: None,
+            failed: None,
+            close: None,
+            discards: false,
+            timer: None,
+            paused: None,
+        }
     }
 
     #[inline]
