@@ -24,7 +24,15 @@ pub struct Binary {
 pub fn command(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_barews"));
     command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    set_engine(&mut command);
     command
+}
+
+/// In the environment, so that arguments come before it.
+fn set_engine(command: &mut Command) {
+    if Binary::on_event_loop() {
+        command.env("BAREWS_ENGINE", "event-loop");
+    }
 }
 
 impl Binary {
@@ -39,7 +47,19 @@ impl Binary {
         let mut command = Command::new(runner[0]);
         command.args(&runner[1..]).arg(env!("CARGO_BIN_EXE_barews")).args(args).arg("127.0.0.1:0");
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        set_engine(&mut command);
         Self::spawn(command)
+    }
+
+    /// What the line with its address says of the engine.
+    #[allow(unused, reason = "for tests of that line")]
+    pub fn engine_shown() -> &'static str {
+        if Self::on_event_loop() { " by event loops" } else { "" }
+    }
+
+    /// Whether it serves on event loops, as it does in test targets of that name.
+    pub fn on_event_loop() -> bool {
+        env!("CARGO_CRATE_NAME").contains("event_loop")
     }
 
     fn spawn(mut command: Command) -> Self {
@@ -169,6 +189,14 @@ impl Binary {
     /// that accept.
     pub const IDLE: u64 = 6;
 
+    /// The same for the engine that is tested: loops are as many as cores, and accept.
+    fn idle() -> u64 {
+        match Self::on_event_loop() {
+            true => 4 + thread::available_parallelism().map_or(1, |cores| cores.get() as u64),
+            false => Self::IDLE,
+        }
+    }
+
     /// The memory it uses, in bytes.
     #[allow(unused, reason = "for tests of memory")]
     pub fn memory(&self) -> u64 {
@@ -190,7 +218,7 @@ impl Binary {
     pub fn settle(&self) -> usize {
         self.wait_for(0);
         let start = Instant::now();
-        while self.threads() != Self::IDLE {
+        while self.threads() != Self::idle() {
             assert!(start.elapsed() < PATIENCE, "{} threads", self.threads());
             thread::sleep(Duration::from_millis(5));
         }

@@ -30,7 +30,8 @@ fn the_start_line_has_what_a_browser_and_websocat_would_use() {
         let port = line.split(':').nth(2).and_then(|rest| rest.split(' ').next()).expect(&line);
         let here = format!("127.0.0.1:{port}/");
         let open = format!("open http://{here} or run: websocat ws://{here}");
-        assert_eq!(line, format!("barews: listening on {host}:{port}{all} -- {open}"));
+        let engine = Binary::engine_shown();
+        assert_eq!(line, format!("barews: listening on {host}:{port}{engine}{all} -- {open}"));
         assert_eq!(ended(&["healthcheck", &format!("http://{here}")], &[]).0, Some(0));
     }
 }

@@ -150,7 +150,9 @@ fn a_log_in_json() {
     let mut program = Binary::start(&mut command(&["--log=json", "127.0.0.1:0"]));
     let line = program.line();
     let (_, addr) = line.split_once(r#""event":"listening","address":""#).expect(&line);
-    let (addr, url) = addr.split_once(r#"","url":""#).expect(&line);
+    let (addr, engine) = addr.split_once(r#"","engine":""#).expect(&line);
+    let (engine, url) = engine.split_once(r#"","url":""#).expect(&line);
+    assert_eq!(engine, if Binary::on_event_loop() { "event-loop" } else { "threads" });
     assert_eq!(url, format!("http://{addr}/\"}}"));
     let addr = addr.parse().unwrap();
     let mut client = RawClient::connect(addr);

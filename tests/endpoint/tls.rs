@@ -88,6 +88,7 @@ pub fn start(mut command: Command) -> (Binary, Vec<String>) {
         let line = binary.line();
         if let Some(url) = line.strip_prefix("barews: listening on wss://") {
             let (addr, hint) = url.split_once(" -- open https://").expect("two URLs");
+            let addr = addr.strip_suffix(Binary::engine_shown()).unwrap_or(addr);
             assert!(hint.starts_with(&format!("{addr}/ or run: websocat ")), "{hint}");
             break addr.parse().expect("an address");
         }
@@ -196,7 +197,8 @@ fn a_log_in_json_tells_of_tls() {
     assert!(line.contains(names) && line.contains("\",\"sha256\":\""), "{line}");
     let line = binary.line();
     let addr = line.split_once(r#""event":"listening","address":""#).expect(&line).1;
-    let (addr, url) = addr.split_once(r#"","tls":true,"url":""#).expect(&line);
+    let (addr, rest) = addr.split_once(r#"","engine":""#).expect(&line);
+    let url = rest.split_once(r#"","tls":true,"url":""#).expect(&line).1;
     assert_eq!(url, format!("https://{addr}/\"}}"));
     binary.addr = addr.parse().expect("an address");
     let config = trusting(&binary.printed("-----END CERTIFICATE-----"));
@@ -308,7 +310,8 @@ fn a_unix_socket() {
     let mut binary = Binary::start(&mut command(&["--tls-self-signed", &addr]));
     let line = binary.line_with("listening");
     let run = format!("curl --insecure --unix-socket {} https://localhost/", path.display());
-    assert_eq!(line, format!("barews: listening on {addr} with TLS -- run: {run}"));
+    let engine = Binary::engine_shown();
+    assert_eq!(line, format!("barews: listening on {addr} with TLS{engine} -- run: {run}"));
     let config = trusting(&binary.printed("-----END CERTIFICATE-----"));
     let mut stream = UnixStream::connect(&path).expect("connect");
     stream.set_read_timeout(Some(PATIENCE)).expect("set_read_timeout");

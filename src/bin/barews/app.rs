@@ -16,7 +16,7 @@ use barews::{
 
 #[cfg(feature = "backplane")]
 use crate::backplane::{self, RedisBackplane};
-use crate::cli::{self, Behaviour};
+use crate::cli::{self, Behaviour, Engine};
 #[cfg(feature = "deflate")]
 use crate::compression::Compression;
 use crate::drain::{Drain, Progress};
@@ -49,6 +49,7 @@ const FLUSH_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(1);
 
 pub struct App {
     shared: Arc<SessionShared>,
+    engine: Engine,
     behaviour: Behaviour,
     /// For `/cert.pem`.
     certificate_pem: Option<Arc<str>>,
@@ -61,8 +62,9 @@ pub struct App {
 }
 
 impl App {
-    pub fn new(log: Log, behaviour: Behaviour, config: &Config, tls: &Tls) -> Self {
+    pub fn new(log: Log, engine: Engine, behaviour: Behaviour, config: &Config, tls: &Tls) -> Self {
         let mut metrics = Metrics::new();
+        metrics.engine = engine.name();
         metrics.features = cli::BUILT_IN.join(",");
         metrics.max_connections = config.limits.max_connections;
         metrics.log = Some(log.clone());
@@ -85,6 +87,7 @@ impl App {
         };
         Self {
             shared: Arc::new(shared),
+            engine,
             behaviour,
             certificate_pem: tls.certificate_pem(),
             paths,
@@ -240,6 +243,15 @@ impl App {
         result
     }
 
+    /// Whether messages of rooms go to other processes.
+    #[cfg(feature = "event-loop")]
+    pub fn has_backplane(&self) -> bool {
+        #[cfg(feature = "backplane")]
+        return self.shared.metrics.backplane.is_some();
+        #[cfg(not(feature = "backplane"))]
+        false
+    }
+
     /// Sends to other processes what waits for that, before the program ends.
     #[cfg(feature = "backplane")]
     pub fn flush(&self) {
@@ -261,6 +273,20 @@ impl App {
     /// All that is counted.
     pub fn metrics(&self) -> Response {
         plain::metrics(&self.shared.metrics)
+    }
+
+    pub fn engine(&self) -> Engine {
+        self.engine
+    }
+
+    #[cfg(feature = "event-loop")]
+    pub fn paths(&self) -> &Paths {
+        &self.paths
+    }
+
+    #[cfg(feature = "event-loop")]
+    pub fn shared(&self) -> &Arc<SessionShared> {
+        &self.shared
     }
 
     pub fn drain(&self) -> &Arc<Drain> {

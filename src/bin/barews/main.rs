@@ -24,6 +24,8 @@ mod healthcheck;
 mod app;
 mod admin;
 mod shutdown;
+#[cfg(feature = "event-loop")]
+mod event_loop;
 
 use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
@@ -33,7 +35,7 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use barews::{Config, Listener, Server};
 
 use app::App;
-use cli::{Command, Options};
+use cli::{Command, Engine, Options};
 #[cfg(feature = "deflate")]
 use compression::Compression;
 use log::Log;
@@ -116,7 +118,9 @@ fn listen_and_run(
     let mut options = options;
     #[cfg(feature = "backplane")]
     let backplane = options.take_backplane();
-    let Options { listen, admin, config, tls, drain, grace, behaviour, mut warnings, .. } = options;
+    let Options {
+        engine, listen, admin, config, tls, drain, grace, behaviour, mut warnings, ..
+    } = options;
     config.validate().map_err(|error| error.to_string())?;
     if behaviour.private_metrics && admin.is_empty() {
         return Err("--private-metrics takes /metrics away, and no --admin serves it".to_owned());
@@ -124,7 +128,7 @@ fn listen_and_run(
     let tls = Tls::open(tls, &listen, &passed)?;
     tls.announce(&log);
     tls.reload_on(reloads, &log).map_err(|error| format!("cannot start a thread: {error}"))?;
-    let app = App::new(log.clone(), behaviour, &config, &tls);
+    let app = App::new(log.clone(), engine, behaviour, &config, &tls);
     #[cfg(feature = "backplane")]
     let app = match backplane {
         Some(settings) => app.with_backplane(settings)?,
@@ -135,7 +139,7 @@ fn listen_and_run(
     let admin = open(&admin, shutdown, &mut warnings)?;
     warnings.extend(admin::exposed(&admin));
     for listener in &listeners {
-        log_listening(&log, listener, &tls);
+        log_listening(&log, listener, engine, &tls);
     }
     admin::log_listening(&log, &admin);
     let mut others = listeners.len() + admin.len();
@@ -151,17 +155,24 @@ fn listen_and_run(
     result.map_err(|error| format!("cannot serve: {error}"))
 }
 
-fn log_listening(log: &Log, listener: &Listener, tls: &Tls) {
+fn log_listening(log: &Log, listener: &Listener, engine: Engine, tls: &Tls) {
     let addr = listen::display(listener);
     // One of our own making is trusted by nobody yet.
     let Reach { url, hint } = reach(&addr, tls.is_on(), tls.certificate_pem().is_none());
+    let engine_shown = match engine {
+        Engine::Threads => "",
+        Engine::EventLoop => " by event loops",
+    };
     let text = || match tls.is_on() {
-        true if url.is_none() => format!("listening on {addr} with TLS{hint}"),
-        true => format!("listening on wss://{addr}{hint}"),
-        false => format!("listening on {addr}{hint}"),
+        true if url.is_none() => format!("listening on {addr} with TLS{engine_shown}{hint}"),
+        true => format!("listening on wss://{addr}{engine_shown}{hint}"),
+        false => format!("listening on {addr}{engine_shown}{hint}"),
     };
     let fields = || {
-        let mut fields = vec![("address", log::json::string(&addr))];
+        let mut fields = vec![
+            ("address", log::json::string(&addr)),
+            ("engine", log::json::string(engine.name())),
+        ];
         if tls.is_on() {
             fields.push(("tls", "true".to_owned()));
         }
@@ -248,7 +259,14 @@ fn run(
     // It answers until all have ended.
     let _admin = admin::start(admin, stack_size, app)?;
     shutdown.arm(server.shutdown_handle(), app, times);
-    let result = server.run(move |conn| handler.handle(conn));
+    let result = match app.engine() {
+        Engine::Threads => server.run(move |conn| handler.handle(conn)),
+        #[cfg(feature = "event-loop")]
+        Engine::EventLoop => server.run_event_loop(event_loop::Handler(handler)),
+        // No option says so.
+        #[cfg(not(feature = "event-loop"))]
+        Engine::EventLoop => Err(io::ErrorKind::Unsupported.into()),
+    };
     #[cfg(feature = "backplane")]
     app.flush();
     result

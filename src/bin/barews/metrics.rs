@@ -75,6 +75,8 @@ pub struct Traffic {
 pub struct Metrics {
     state: Mutex<State>,
     process: Process,
+    /// What serves the connections.
+    pub engine: &'static str,
     /// What this build has of what may be left out.
     pub features: String,
     /// The cap.
@@ -184,6 +186,7 @@ impl Metrics {
         Self {
             state: Mutex::new(State::new()),
             process: Process::new(),
+            engine: "",
             features: String::new(),
             max_connections: 0,
             drain: Arc::default(),
@@ -305,6 +308,8 @@ impl Metrics {
         let info = format!("build_info{{version=\"{version}\",features=\"{features}\"}}");
         text.header("build_info", "gauge", "Which build this is.");
         text.line(&info, 1);
+        text.header("engine_info", "gauge", "What serves the connections (--engine).");
+        text.line(&format!("engine_info{{engine=\"{}\"}}", self.engine), 1);
         let progress = self.drain.progress();
         text.header("state", "gauge", "1 for what the server is at: see /drain.");
         for one in Progress::ALL {

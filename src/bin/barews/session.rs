@@ -13,7 +13,9 @@ mod opened;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use barews::{CloseCode, CloseFrame, Connection, Deadline, Error, Receiver, Request, SendQueue, Sender};
+use barews::{
+    CloseCode, CloseFrame, Connection, Deadline, Error, Receiver, Request, SendQueue, Sender,
+};
 
 #[cfg(feature = "deflate")]
 use crate::compression::Agreement;

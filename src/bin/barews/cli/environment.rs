@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use super::config_file::ConfigFile;
 use super::features::{SWITCHES, lacking, without};
-use super::options::Options;
+use super::options::{Engine, Options};
 use super::settings::{PREFIX, SETTINGS, Setting, is_not};
 use super::values;
 use crate::os::address::Address;
@@ -79,6 +79,12 @@ impl<'a> Variables<'a> {
 
 /// Whether a switch asks for what this build lacks; those for TLS may have other values than yes and no.
 fn is_on(switch: &str, source: &str, text: &str) -> Result<bool, String> {
+    if switch == "BAREWS_ENGINE" {
+        let engine = values::engine(text);
+        return engine
+            .map(|engine| engine == Engine::EventLoop)
+            .map_err(|right| format!("{source}: {}", is_not(text, right)));
+    }
     match values::flag(text) {
         Err(right) if switch == "BAREWS_DEFLATE" => {
             Err(format!("{source}: {}", is_not(text, right)))

@@ -6,6 +6,8 @@ pub const BUILT_IN: &[&str] = &[
     "backplane",
     #[cfg(feature = "deflate")]
     "deflate",
+    #[cfg(feature = "event-loop")]
+    "event-loop",
     #[cfg(feature = "tls")]
     "tls",
 ];
@@ -16,14 +18,17 @@ const LACKING: &[&str] = &[
     "backplane",
     #[cfg(not(feature = "deflate"))]
     "deflate",
+    #[cfg(not(feature = "event-loop"))]
+    "event-loop",
     #[cfg(not(feature = "tls"))]
     "tls",
 ];
 
-/// Turn on what this build may lack, unless they say no. Who has one of the last three wants nothing
+/// Turn on what this build may lack, unless they say no. Who has one of the last four wants nothing
 /// to go unencrypted, or rooms to be shared.
-pub const SWITCHES: [&str; 5] = [
+pub const SWITCHES: [&str; 6] = [
     "BAREWS_DEFLATE",
+    "BAREWS_ENGINE",
     "BAREWS_TLS_SELF_SIGNED",
     "BAREWS_TLS_CERT",
     "BAREWS_TLS_KEY",
@@ -35,7 +40,9 @@ pub const SWITCHES: [&str; 5] = [
 pub fn lacking(name: &str) -> Option<&'static str> {
     let name = name.to_ascii_lowercase().replace('_', "-");
     let is_of = |feature: &&&str| {
-        name.strip_prefix(**feature).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+        // Its options need not be called as it is.
+        let prefix = if **feature == "event-loop" { "engine" } else { feature };
+        name.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
     };
     LACKING.iter().find(is_of).copied()
 }
@@ -59,7 +66,12 @@ mod tests {
         }
     }
 
-    #[cfg(not(all(feature = "backplane", feature = "deflate", feature = "tls")))]
+    #[cfg(not(all(
+        feature = "backplane",
+        feature = "deflate",
+        feature = "event-loop",
+        feature = "tls"
+    )))]
     #[track_caller]
     fn assert_lacks(feature: &str, args: &[&str], env: &[(&str, &str)], source: &str) {
         let told = parsed(args, env).unwrap_err();
@@ -71,7 +83,7 @@ mod tests {
     fn each_feature_is_there_or_not() {
         let mut all = [BUILT_IN, LACKING].concat();
         all.sort_unstable();
-        assert_eq!(all, ["backplane", "deflate", "tls"]);
+        assert_eq!(all, ["backplane", "deflate", "event-loop", "tls"]);
         for name in ["deflation", "tlsx", "", "listen"] {
             assert_eq!(lacking(name), None, "{name}");
         }
@@ -109,6 +121,23 @@ mod tests {
         let warnings = parsed(&[], &[(level, "3")]).unwrap().warnings;
         assert_eq!(warnings, [without(level, "deflate")]);
         assert_eq!(parsed(&["--deflat"], &[]).unwrap_err(), "there is no option --deflat");
+    }
+
+    /// Nor does it serve with another engine than it was told to.
+    #[cfg(not(feature = "event-loop"))]
+    #[test]
+    fn the_event_loop_is_in_another_build() {
+        for arg in ["--engine", "--engine=event-loop", "--engine=threads"] {
+            assert_lacks("event-loop", &[arg], &[], "--engine");
+        }
+        assert_lacks("event-loop", &["--help", "engine"], &[], "--engine");
+        let engine = "BAREWS_ENGINE";
+        assert_lacks("event-loop", &[], &[(engine, "event-loop")], engine);
+        let told = parsed(&[], &[(engine, "x")]).unwrap_err();
+        assert_eq!(told, "BAREWS_ENGINE: \"x\" is not threads or event-loop");
+        for value in ["", "threads"] {
+            assert!(parsed(&[], &[(engine, value)]).unwrap().warnings.is_empty(), "{value}");
+        }
     }
 
     /// Nor does it go on in the clear.

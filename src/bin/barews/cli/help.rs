@@ -13,6 +13,8 @@ pub(super) const TOPICS: &[&str] = &[
     "limits",
     "timeouts",
     "admin",
+    #[cfg(feature = "event-loop")]
+    "engine",
     #[cfg(feature = "backplane")]
     "backplane",
     #[cfg(feature = "deflate")]
@@ -41,6 +43,14 @@ pub(super) const FEATURES: &[Feature] = &[
         title: "ADMIN",
         heading: "Health, metrics and the drain on an address of their own:",
         text: ADMIN,
+    },
+    #[cfg(feature = "event-loop")]
+    Feature {
+        name: "engine",
+        topic: Topic::Engine,
+        title: "ENGINE",
+        heading: "What serves the connections:",
+        text: ENGINE,
     },
     #[cfg(feature = "backplane")]
     Feature {
@@ -190,6 +200,15 @@ third the program.
 
 Whoever reaches it may drain: have 127.0.0.1:PORT or unix:PATH, or a network
 that is trusted. Web pages are refused.
+";
+
+/// Which engine is for what.
+#[cfg(feature = "event-loop")]
+const ENGINE: &str = "\
+threads has one for each connection. event-loop has one for each core, and many
+connections on each: for thousands of them, which take far less memory so. Both
+answer the same bytes, and keep the same limits and deadlines. What has to wait
+for its client has a thread of its own there too, such as /fragment or /slow.
 ";
 
 /// What a room across processes is.

@@ -11,9 +11,9 @@
 //! `routes`, formats from `log`.
 
 mod hint;
+mod options;
 pub mod values;
 mod features;
-mod options;
 mod settings;
 mod config_file;
 mod environment;
@@ -26,7 +26,7 @@ use std::ffi::OsString;
 use config_file::{CONFIG, ConfigFile};
 use environment::{Environment, Variables};
 pub use features::BUILT_IN;
-pub use options::{Behaviour, Options};
+pub use options::{Behaviour, Engine, Options};
 use settings::{SETTINGS, is_not};
 
 use crate::os::address::Address;

@@ -21,6 +21,7 @@ const STACK_SIZE: usize = 128 << 10;
 /// How to serve.
 #[derive(Debug)]
 pub struct Options {
+    pub engine: Engine,
     /// Where to listen; empty for the default.
     pub listen: Vec<Address>,
     /// Where to listen for those who run it.
@@ -55,6 +56,16 @@ pub struct Options {
     pub warnings: Vec<String>,
 }
 
+/// What serves the connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Engine {
+    /// A thread for each of them.
+    #[default]
+    Threads,
+    /// A thread for each core, and many of them on each.
+    EventLoop,
+}
+
 /// What the app does on requests and connections.
 #[derive(Debug, Clone, Default)]
 pub struct Behaviour {
@@ -70,9 +81,21 @@ pub struct Behaviour {
     pub private_metrics: bool,
 }
 
+impl Engine {
+    pub const ALL: [Self; 2] = [Self::Threads, Self::EventLoop];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Threads => "threads",
+            Self::EventLoop => "event-loop",
+        }
+    }
+}
+
 impl Default for Options {
     fn default() -> Self {
         Self {
+            engine: Engine::default(),
             listen: Vec::new(),
             admin: Vec::new(),
             config: Config { stack_size: Some(STACK_SIZE), ..Config::default() },

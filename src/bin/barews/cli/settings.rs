@@ -30,6 +30,8 @@ pub enum Topic {
     Limits,
     Timeouts,
     Admin,
+    #[cfg(feature = "event-loop")]
+    Engine,
     #[cfg(feature = "backplane")]
     Backplane,
     #[cfg(feature = "deflate")]
@@ -143,6 +145,9 @@ pub const SETTINGS: &[Setting] = &[
         values::drain => drain),
     setting!(Admin, "--private-metrics", "", "/metrics there alone",
         values::flag => behaviour.private_metrics),
+    #[cfg(feature = "event-loop")]
+    setting!(Engine, "--engine", "ENGINE", "threads or event-loop [threads]",
+        values::engine => engine),
     #[cfg(feature = "deflate")]
     setting!(Main, "--deflate", "", "compress for clients that offer it (RFC 7692)",
         values::flag => compress),
@@ -245,6 +250,7 @@ impl Setting {
     pub fn choices(&self) -> &'static [&'static str] {
         match self.value {
             "FORMAT" => &["text", "json", "off"],
+            "ENGINE" => &["threads", "event-loop"],
             _ => &[],
         }
     }

@@ -53,6 +53,7 @@ fn other_than_default(setting: &Setting) -> &'static str {
         (_, "SIZE") => "77K",
         (_, "ADDR") => "a:7",
         (_, "FORMAT") => "json",
+        (_, "ENGINE") => "event-loop",
         // It is read.
         ("--config", _) => "/dev/null",
         (_, "ORIGIN") => "https://a",

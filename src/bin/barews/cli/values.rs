@@ -6,6 +6,7 @@ use std::time::Duration;
 #[cfg(feature = "tls")]
 use barews::rustls::pki_types::ServerName;
 
+use super::options::Engine;
 use crate::drain::MAX_DRAIN;
 use crate::log::Format;
 use crate::units;
@@ -23,6 +24,11 @@ pub fn format(text: &str) -> Result<Format, &'static str> {
         "off" => Ok(Format::Off),
         _ => Err("text, json or off"),
     }
+}
+
+pub fn engine(text: &str) -> Result<Engine, &'static str> {
+    let engine = Engine::ALL.into_iter().find(|engine| engine.name() == text);
+    engine.ok_or("threads or event-loop")
 }
 
 pub fn flag(text: &str) -> Result<bool, &'static str> {

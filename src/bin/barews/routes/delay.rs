@@ -7,7 +7,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::mem;
 use std::time::{Duration, Instant};
 
-use barews::{Connection, Error};
+use barews::{Connection, Error, Message, MessageType};
 
 use super::echo;
 use crate::limits::{MEMORY, Queue, StoredMessage};
@@ -15,6 +15,9 @@ use crate::metrics::Counters;
 
 /// How many messages may wait at the most.
 const MAX_WAITING: usize = 1000;
+
+/// Messages that wait for their time, each of them for one of its own.
+pub struct DelayQueue(Queue<DelayedMessage>);
 
 struct DelayedMessage {
     due: Instant,
@@ -24,6 +27,48 @@ struct DelayedMessage {
 impl AsRef<StoredMessage> for DelayedMessage {
     fn as_ref(&self) -> &StoredMessage {
         &self.message
+    }
+}
+
+impl DelayQueue {
+    pub fn new() -> Self {
+        Self(Queue::new(&MEMORY, MAX_WAITING))
+    }
+
+    /// Keeps a message for so long, and until those before it are due; whether there was room.
+    /// Its bytes are asked for only if it may be.
+    pub fn push(
+        &mut self,
+        kind: MessageType,
+        bytes: impl FnOnce() -> Option<Vec<u8>>,
+        delay: Duration,
+    ) -> bool {
+        // Nobody overtakes.
+        let due = Instant::now() + delay;
+        let due = self.0.last().map_or(due, |last| due.max(last.due));
+        // One may be of any size. To read no more until there is room would be to hear no Ping nor
+        // Close either.
+        if self.0.is_full() {
+            return false;
+        }
+        let stored = bytes().and_then(|bytes| MEMORY.store(kind, bytes));
+        stored.is_some_and(|message| self.0.push(DelayedMessage { due, message }))
+    }
+
+    /// The first message, if it is due.
+    pub fn due(&self) -> Option<Message<'_>> {
+        let first = self.0.first().filter(|first| first.due <= Instant::now())?;
+        Some(first.message.message())
+    }
+
+    /// The first message was sent.
+    pub fn pop(&mut self) {
+        drop(self.0.pop());
+    }
+
+    /// How long until the first message is due.
+    pub fn next(&self) -> Option<Duration> {
+        Some(self.0.first()?.due.saturating_duration_since(Instant::now()))
     }
 }
 
@@ -41,12 +86,14 @@ pub fn delayed_echo(
     counters: &Counters,
     delay: impl Fn() -> Duration,
 ) -> Result<(), Error> {
-    let mut queue = Queue::new(&MEMORY, MAX_WAITING);
+    let mut queue = DelayQueue::new();
     let mut buf = Vec::new();
     loop {
-        send_due(&mut queue, conn, counters)?;
-        let next = queue.first().map(|next: &DelayedMessage| next.due);
-        conn.set_recv_timeout(next.map(|due| due.saturating_duration_since(Instant::now())));
+        while let Some(message) = queue.due() {
+            echo::ignore_closed(echo::reply(conn, counters, message))?;
+            queue.pop();
+        }
+        conn.set_recv_timeout(queue.next());
         let message = match conn.recv(&mut buf) {
             Err(Error::RecvTimeout) => continue,
             result => result?,
@@ -54,27 +101,8 @@ pub fn delayed_echo(
         let Some(message) = message else { return Ok(()) };
         counters.count_received(message);
         let kind = message.kind();
-        // Nobody overtakes.
-        let due = Instant::now() + delay();
-        let due = queue.last().map_or(due, |last| due.max(last.due));
-        // One may be of any size. To read no more until there is room would be to hear no Ping nor
-        // Close either.
-        let stored = if queue.is_full() { None } else { MEMORY.store(kind, mem::take(&mut buf)) };
-        if !stored.is_some_and(|message| queue.push(DelayedMessage { due, message })) {
+        if !queue.push(kind, || Some(mem::take(&mut buf)), delay()) {
             return echo::close_overloaded(conn, counters);
         }
     }
-}
-
-fn send_due(
-    queue: &mut Queue<DelayedMessage>,
-    conn: &mut Connection,
-    counters: &Counters,
-) -> Result<(), Error> {
-    while queue.first().is_some_and(|next| next.due <= Instant::now())
-        && let Some(next) = queue.pop()
-    {
-        echo::ignore_closed(echo::reply(conn, counters, next.message.message()))?;
-    }
-    Ok(())
 }

@@ -14,7 +14,10 @@ use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use barews::{Backplane, CloseCode, Connection, Error, Local, OwnedMessage, Receiver, SendQueue};
+use barews::{
+    Backplane, CloseCode, Connection, Error, Local, MessageType, OwnedMessage, Receiver, SendQueue,
+    Sender,
+};
 
 use super::echo::TOO_MANY_WAIT;
 use super::stream;
@@ -32,9 +35,10 @@ const MIN_SLOTS: usize = 16;
 const TOO_SLOW: &str = "messages came faster than they were read";
 
 /// How long one who posts waits for its own queue before it is taken for slow.
-const POST_TIMEOUT: Duration = Duration::from_secs(10);
+pub const POST_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// All rooms that somebody is in.
+#[derive(Clone)]
 pub struct Rooms {
     local: Arc<LocalRooms>,
     /// Where messages go: it delivers them to the local rooms.
@@ -58,9 +62,9 @@ struct Member {
 }
 
 /// Being a member of a room, ended when it is dropped.
-struct Membership<'a> {
-    rooms: &'a Rooms,
-    name: &'a str,
+pub struct Membership {
+    rooms: Rooms,
+    name: String,
     room: Room,
     member: Arc<Member>,
 }
@@ -84,31 +88,36 @@ impl Rooms {
     #[inline(never)]
     pub fn join(&self, name: &str, conn: Connection, counters: &Arc<Counters>) -> End {
         let (mut receiver, sender) = conn.split();
-        // One message may be longer than all that may wait else, so the bound is ours.
-        let queue = sender.queued(usize::MAX);
-        let Ok(queue) = queue else {
+        let Some(membership) = self.add(name, &sender, counters) else {
             let code = CloseCode::TRY_AGAIN_LATER;
             session::start_close(&sender, counters, code, stream::NO_THREAD);
             let result = stream::discard(&mut receiver, counters);
             return End::of_half(&receiver, result);
         };
         drop(sender);
+        let result = membership.post_all(&mut receiver);
+        End::of_half(&receiver, result)
+    }
+
+    /// Adds a member to a room, unless there is no thread to send what is queued for it.
+    pub fn add(&self, name: &str, to: &Sender, counters: &Arc<Counters>) -> Option<Membership> {
+        // One message may be longer than all that may wait else, so the bound is ours.
+        let queue = to.queued(usize::MAX).ok()?;
         queue.on_sent({
             let counters = Arc::clone(counters);
             move |message| counters.count_sent(message)
         });
         let membership = self.add_member(name, Member::new(queue, &MEMORY, counters));
         self.backplane.subscribe(name);
-        let result = membership.post_all(&mut receiver);
-        End::of_half(&receiver, result)
+        Some(membership)
     }
 
-    fn add_member<'a>(&'a self, name: &'a str, member: Member) -> Membership<'a> {
+    fn add_member(&self, name: &str, member: Member) -> Membership {
         let member = Arc::new(member);
         let mut rooms = lock(&self.local.0);
         let room = Arc::clone(rooms.entry(name.to_owned()).or_default());
         lock(&room).push(Arc::clone(&member));
-        Membership { rooms: self, name, room, member }
+        Membership { rooms: self.clone(), name: name.to_owned(), room, member }
     }
 }
 
@@ -122,34 +131,60 @@ impl LocalRooms {
     }
 }
 
-impl Membership<'_> {
+impl Membership {
     /// Publishes each message that comes.
     fn post_all(&self, receiver: &mut Receiver) -> Result<(), Error> {
         let mut buf = Vec::new();
         while let Some(message) = receiver.recv(&mut buf)? {
             self.member.counters.count_received(message);
             let kind = message.kind();
-            match MEMORY.store_for_many(kind, mem::take(&mut buf)) {
-                Some(message) => {
-                    self.member.wait_for_room();
-                    // Who does not get it is counted, and told to the log, where it is known.
-                    let _ = self.rooms.backplane.publish(self.name, &message);
+            if let Some(message) = self.store(kind, || Some(mem::take(&mut buf))) {
+                if !self.has_room(POST_TIMEOUT) {
+                    self.close_slow();
                 }
-                None => self.member.close(TOO_MANY_WAIT),
+                self.publish(&message);
             }
         }
         Ok(())
     }
+
+    /// Keeps a message to be published; without memory for that, the member is closed.
+    pub fn store(
+        &self,
+        kind: MessageType,
+        bytes: impl FnOnce() -> Option<Vec<u8>>,
+    ) -> Option<OwnedMessage> {
+        let stored = bytes().and_then(|bytes| MEMORY.store_for_many(kind, bytes));
+        if stored.is_none() {
+            self.member.close(TOO_MANY_WAIT);
+        }
+        stored
+    }
+
+    pub fn publish(&self, message: &OwnedMessage) {
+        // Who does not get it is counted, and told to the log, where it is known.
+        let _ = self.rooms.backplane.publish(&self.name, message);
+    }
+
+    /// Whether at most half of the member's queue is in use, or it is closed; waits for that so long.
+    pub fn has_room(&self, within: Duration) -> bool {
+        self.member.queue.wait_for_room(MAX_WAITING / 2, within)
+    }
+
+    /// The member has not read for too long to post any more.
+    pub fn close_slow(&self) {
+        self.member.close(TOO_SLOW);
+    }
 }
 
-impl Drop for Membership<'_> {
+impl Drop for Membership {
     fn drop(&mut self) {
-        self.rooms.backplane.unsubscribe(self.name);
+        self.rooms.backplane.unsubscribe(&self.name);
         let mut rooms = lock(&self.rooms.local.0);
         let mut members = lock(&self.room);
         members.retain(|member| !Arc::ptr_eq(member, &self.member));
         if members.is_empty() {
-            rooms.remove(self.name);
+            rooms.remove(&self.name);
         }
     }
 }
@@ -179,13 +214,6 @@ impl Member {
             len => 2 * (len + 1).next_power_of_two(),
         };
         lock(&self.slots).resize(slots * size_of::<OwnedMessage>())
-    }
-
-    /// Waits until at most half of the queue is in use.
-    fn wait_for_room(&self) {
-        if !self.queue.wait_for_room(MAX_WAITING / 2, POST_TIMEOUT) {
-            self.close(TOO_SLOW);
-        }
     }
 
     /// Closes with this reason, unless it is closed; what waits is of no more use to anybody.

@@ -34,8 +34,43 @@ pub fn tick(conn: Connection, counters: &Arc<Counters>, every: Duration) -> End 
     })
 }
 
-/// Sends `1` to `n`. A peer that does not read holds them up, and what it has missed so is not made
-/// up for: the next one comes at once, and those behind it from there on.
+/// The numbers of `/count` and `/tick`, and their times. A peer that does not read holds them up, and
+/// what it has missed so is not made up for: the next one comes at once, and those behind it from there
+/// on.
+pub struct Numbers {
+    /// The one to be sent; `None` behind the last.
+    next: Option<u64>,
+    last: u64,
+    every: Duration,
+    due: Instant,
+}
+
+impl Numbers {
+    pub fn new(last: u64, every: Duration) -> Self {
+        let next = Some(1).filter(|first| *first <= last);
+        Self { next, last, every, due: Instant::now() }
+    }
+
+    /// The one to be sent, if there is one left.
+    pub fn number(&self) -> Option<u64> {
+        self.next
+    }
+
+    /// How long until it is due.
+    pub fn wait(&self) -> Duration {
+        self.due.saturating_duration_since(Instant::now())
+    }
+
+    /// It was sent.
+    pub fn sent(&mut self) {
+        self.next = self.next.filter(|number| *number < self.last).map(|number| number + 1);
+        if !self.every.is_zero() {
+            self.due = (self.due + self.every).max(Instant::now());
+        }
+    }
+}
+
+/// Sends `1` to `n`.
 fn send_numbers(
     sender: &Sender,
     counters: &Counters,
@@ -43,15 +78,14 @@ fn send_numbers(
     every: Duration,
     over: &StopFlag,
 ) -> Result<(), Error> {
-    let mut due = Instant::now();
-    for number in 1..=n {
-        send(sender, counters, Message::from(&number.to_string()))?;
-        if number < n && !every.is_zero() {
-            due = (due + every).max(Instant::now());
-            if over.wait(due.saturating_duration_since(Instant::now())) {
-                return Err(Error::Closed);
-            }
+    let mut numbers = Numbers::new(n, every);
+    while let Some(number) = numbers.number() {
+        let wait = numbers.wait();
+        if !wait.is_zero() && over.wait(wait) {
+            return Err(Error::Closed);
         }
+        send(sender, counters, Message::from(&number.to_string()))?;
+        numbers.sent();
     }
     Ok(())
 }
@@ -64,20 +98,26 @@ pub fn flood(mut conn: Connection, counters: &Arc<Counters>, len: usize) -> End 
         return End::of(&conn, result);
     };
     produce(conn, counters, move |sender, counters, _| {
-        let message = Message::from(&block.bytes[..len]);
+        let message = block.message(len);
         while send(sender, counters, message).is_ok() {}
     })
 }
 
 /// What floods send, for as long as there are some.
-struct Block {
+pub struct Block {
     bytes: Vec<u8>,
     _share: Share,
 }
 
+impl Block {
+    pub fn message(&self, len: usize) -> Message<'_> {
+        Message::from(&self.bytes[..len])
+    }
+}
+
 /// At least `len` bytes, if they can be had. All floods share them, so that memory does not grow
 /// with their number; lengths are powers of two, so that not each length has its own.
-fn block(len: usize) -> Option<Arc<Block>> {
+pub fn block(len: usize) -> Option<Arc<Block>> {
     static BLOCK: Mutex<Weak<Block>> = Mutex::new(Weak::new());
     let mut shared = BLOCK.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(block) = shared.upgrade().filter(|block| block.bytes.len() >= len) {
@@ -141,7 +181,12 @@ pub fn ping(conn: Connection, counters: &Arc<Counters>, interval: Duration) -> E
     let start = Instant::now();
     receiver.on_pong({
         let (sender, counters) = (sender.clone(), Arc::clone(counters));
-        move |payload| report_pong(&sender, &counters, payload, start.elapsed())
+        move |payload| {
+            if let Some(json) = pong_report(payload, start.elapsed()) {
+                // If this fails, so does the next call that receives.
+                let _ = send(&sender, &counters, Message::from(&json));
+            }
+        }
     });
     let result = ping_and_echo(&mut receiver, &sender, counters, start, interval);
     End::of_half(&receiver, result)
@@ -160,10 +205,7 @@ fn ping_and_echo(
         let now = Instant::now();
         if now >= next {
             number += 1;
-            // What comes back says which Ping it answers and when that was sent.
-            let nanos = start.elapsed().as_nanos() as u64;
-            let payload = [number.to_be_bytes(), nanos.to_be_bytes()].concat();
-            let _ = sender.ping(&payload);
+            let _ = sender.ping(&ping_payload(number, start.elapsed()));
             next = now + interval;
         }
         receiver.set_recv_timeout(Some(next - now));
@@ -179,15 +221,18 @@ fn ping_and_echo(
     }
 }
 
-/// Sends the peer how long its Pong took. Pongs that nobody asked for are none of ours.
-fn report_pong(sender: &Sender, counters: &Counters, payload: &[u8], now: Duration) {
-    let Some((number, nanos)) = payload.split_first_chunk() else { return };
-    let Ok(nanos) = nanos.try_into() else { return };
-    let [number, nanos] = [*number, nanos].map(u64::from_be_bytes);
-    let Some(rtt) = now.checked_sub(Duration::from_nanos(nanos)) else { return };
-    let json = format!("{{\"ping\":{number},\"rtt_ms\":{:.3}}}", rtt.as_secs_f64() * 1e3);
-    // If this fails, so does the next call that receives.
-    let _ = send(sender, counters, Message::from(&json));
+/// What comes back says which Ping it answers and when that was sent.
+pub fn ping_payload(number: u64, now: Duration) -> [u8; 16] {
+    let nanos = now.as_nanos() as u64;
+    (u128::from(number) << 64 | u128::from(nanos)).to_be_bytes()
+}
+
+/// How long a Pong took, for the peer. Pongs that nobody asked for are none of ours.
+pub fn pong_report(payload: &[u8], now: Duration) -> Option<String> {
+    let (number, nanos) = payload.split_first_chunk()?;
+    let [number, nanos] = [*number, nanos.try_into().ok()?].map(u64::from_be_bytes);
+    let rtt = now.checked_sub(Duration::from_nanos(nanos))?;
+    Some(format!("{{\"ping\":{number},\"rtt_ms\":{:.3}}}", rtt.as_secs_f64() * 1e3))
 }
 
 /// Sends a message, and counts it if it went out.
