@@ -148,6 +148,9 @@ pub const SETTINGS: &[Setting] = &[
     #[cfg(feature = "event-loop")]
     setting!(Engine, "--engine", "ENGINE", "threads or event-loop [threads]",
         values::engine => engine),
+    #[cfg(feature = "event-loop")]
+    setting!(Engine, "--engine-loops", "N", "how many event loops [as many as cores]",
+        values::loops => config.event_loops),
     #[cfg(feature = "deflate")]
     setting!(Main, "--deflate", "", "compress for clients that offer it (RFC 7692)",
         values::flag => compress),

@@ -164,11 +164,15 @@ fn every_field_has_an_option() {
         timeouts,
         origins,
         stack_size,
+        #[cfg(feature = "event-loop")]
+        event_loops,
         #[cfg(feature = "deflate")]
         compression,
     } = options(&args, &[]).config;
     #[cfg(feature = "deflate")]
     assert_every_setting(compression);
+    #[cfg(feature = "event-loop")]
+    assert_eq!(event_loops, Some(7));
     assert_eq!((origins, stack_size), (vec!["https://a".to_owned()], Some(77 << 10)));
     let Limits {
         max_request_line,
@@ -279,6 +283,7 @@ fn the_help_tells_the_defaults() {
             ("" | "FILE" | "[=NAME,...]", None)
             | ("ORIGIN", Some("any"))
             | ("NAME", Some("the first"))
+            | ("N", Some("as many as cores"))
             | ("ADDR", Some("127.0.0.1:9001"))
             | ("URL" | "ADDR", Some("none")) => {}
             (_, Some(default)) => {

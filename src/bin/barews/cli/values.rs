@@ -45,6 +45,14 @@ pub fn count(text: &str) -> Result<u32, &'static str> {
     number.filter(|number| *number > 0).ok_or("a number from 1 to 4294967295")
 }
 
+/// No machine has more cores.
+#[cfg(feature = "event-loop")]
+pub fn loops(text: &str) -> Result<Option<usize>, &'static str> {
+    let number = units::number(text).and_then(|number| usize::try_from(number).ok());
+    let loops = number.filter(|number| (1..=1024).contains(number));
+    loops.map(Some).ok_or("a number from 1 to 1024")
+}
+
 pub fn size(text: &str) -> Result<u64, &'static str> {
     units::size(text).ok_or("a size, such as 4096, 64K, 16M or 1G")
 }
