@@ -43,7 +43,7 @@ impl Counting {
                 None if self.closes => return turn.start_close(CloseCode::NORMAL, ""),
                 None => return,
                 // It is called once there is room.
-                Some(_) if turn.out.kept() > 0 || turn.out.is_closed() => return,
+                Some(_) if turn.out.queued_bytes() > 0 || turn.out.is_closed() => return,
                 Some(_) if !wait.is_zero() => return turn.out.set_timer(Some(wait)),
                 Some(number) => {
                     if turn.send(Message::from(&number.to_string())).is_err() {
@@ -90,7 +90,7 @@ impl Plan for Flooding {
         let message = block.message(self.len);
         for _ in 0..(MAX_BYTES / self.len.max(1)).clamp(1, MAX_MESSAGES) {
             // It is called once there is room.
-            if turn.out.kept() > 0 || turn.out.is_closed() || turn.send(message).is_err() {
+            if turn.out.queued_bytes() > 0 || turn.out.is_closed() || turn.send(message).is_err() {
                 return;
             }
         }
