@@ -30,8 +30,8 @@ pub(super) struct Conn<S> {
     pub(super) generation: u32,
     /// When the wheel looks at it; zero for never.
     pub(super) due: Tick,
-    /// Until when its time is accounted for.
-    pub(super) since: Instant,
+    /// Until when its time is accounted for, in nanoseconds of the loop's clock.
+    pub(super) since: u64,
     /// Whether there may be something to read.
     pub(super) readable: bool,
     /// Whether the end of the peer's side is to be read, so that reads go on until it is.
@@ -123,7 +123,8 @@ impl<S> Conn<S> {
                 (now.checked_add(wait), ping)
             }
         };
-        let timer = self.output.timer.filter(|_| matches!(self.stage, Stage::Open(_)));
+        let timer =
+            self.output.timer.as_deref().copied().filter(|_| matches!(self.stage, Stage::Open(_)));
         Ok((at.into_iter().chain(timer).min(), ping))
     }
 
@@ -149,9 +150,9 @@ impl<S> Conn<S> {
     }
 
     /// Time has passed, in which so many bytes have come, or none.
-    pub(super) fn account(&mut self, received: Option<usize>, now: Instant) {
-        let waited = now.saturating_duration_since(self.since);
-        self.since = now;
+    pub(super) fn account(&mut self, received: Option<usize>, clock: u64) {
+        let waited = Duration::from_nanos(clock.saturating_sub(self.since));
+        self.since = clock;
         if let Stage::Open(open) = &mut self.stage {
             let pending = open.pending(&self.output);
             open.timers.read_done(received, pending, received.is_none(), || waited);

@@ -81,7 +81,6 @@ impl<H: EventHandler> Engine<H> {
     pub(super) fn drain(&mut self, conn: &mut Conn<H::State>) {
         let until = self.now.checked_add(conn.output.shared.server.config.timeouts.close);
         conn.stage = Stage::Draining(Box::new(Draining { until, answer: Vec::new() }));
-        conn.due = 0;
         conn.is_posted = !conn.output.shared.writer.retry();
     }
 

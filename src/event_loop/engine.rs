@@ -46,8 +46,11 @@ const MAX_EVENTS: usize = 1024;
 /// How many streams are accepted before connections have their turn.
 const MAX_ACCEPTED: usize = 256;
 
-/// How often, at the most, it is looked for those whose peers have not answered our Close.
-const EXPIRE_INTERVAL: Duration = Duration::from_millis(50);
+/// How often, at the most, it is looked for those whose peers have not answered our Close, in
+/// nanoseconds.
+const EXPIRE_INTERVAL: u64 = 50 * NANOS_A_TICK;
+
+const NANOS_A_TICK: u64 = 1_000_000;
 
 /// How many streams that were turned away are waited for, so that the answer is not lost to a reset.
 const MAX_TURNED_AWAY: usize = 256;
@@ -71,8 +74,9 @@ pub(super) struct Engine<H: EventHandler> {
     /// Those who may have more to read.
     pub(super) again: Vec<usize>,
     start: Instant,
-    /// When this turn began.
+    /// When this turn began, and in nanoseconds since the start.
     pub(super) now: Instant,
+    pub(super) clock: u64,
     pub(super) scratch: Scratch,
     /// Memory for messages in parts.
     pub(super) pool: Pool,
@@ -139,6 +143,7 @@ impl<H: EventHandler> Engine<H> {
             again: Vec::new(),
             start: Instant::now(),
             now: Instant::now(),
+            clock: 0,
             scratch: Scratch::new(),
             pool: Pool::default(),
             buffer: ReadBuffer::new(),
@@ -149,7 +154,7 @@ impl<H: EventHandler> Engine<H> {
     pub(super) fn run(mut self) {
         let mut events = Events::with_capacity(MAX_EVENTS);
         let mut due = Vec::new();
-        let mut expired = self.now;
+        let mut expired = 0;
         let registry = Arc::clone(&self.threads.registry);
         registry.runs_here();
         while !self.is_over() {
@@ -159,6 +164,7 @@ impl<H: EventHandler> Engine<H> {
                 Err(error) => return self.threads.fail(error),
             }
             self.now = Instant::now();
+            self.clock = self.now.saturating_duration_since(self.start).as_nanos() as u64;
             for slot in mem::take(&mut self.again) {
                 self.turn(slot, |_, _| Fate::Live);
             }
@@ -166,15 +172,15 @@ impl<H: EventHandler> Engine<H> {
                 self.heard(event);
             }
             self.accept_all();
-            self.wheel.advance(self.tick(self.now), &mut due);
+            self.wheel.advance(self.clock / NANOS_A_TICK, &mut due);
             for entry in due.drain(..) {
                 self.expire(entry);
             }
-            if self.now.saturating_duration_since(expired) >= EXPIRE_INTERVAL {
-                expired = self.now;
+            if self.clock - expired >= EXPIRE_INTERVAL {
+                expired = self.clock;
                 registry.expire();
+                self.pool.trim(self.now, events.is_empty());
             }
-            self.pool.trim(self.now, events.is_empty());
             self.free.append(&mut self.freed);
         }
     }
@@ -353,7 +359,7 @@ impl<H: EventHandler> Engine<H> {
             guard,
             generation: self.generation,
             due: 0,
-            since: self.now,
+            since: self.clock,
             // It is told if something has come already.
             readable: false,
             read_closed: false,

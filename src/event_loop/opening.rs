@@ -118,7 +118,7 @@ impl<H: EventHandler> Engine<H> {
             discards: false,
             state,
         });
-        (conn.since, conn.due) = (self.now, 0);
+        conn.since = self.clock;
         // From the 101 on the client may count on a Close, so it is open before.
         if let Some(guard) = &conn.guard {
             guard.set_open();
@@ -219,7 +219,6 @@ impl<H: EventHandler> Engine<H> {
         let within = conn.output.shared.writer.timeout(answer.len() as u64);
         let until = self.now.checked_add(within);
         conn.stage = Stage::Draining(Box::new(Draining { until, answer }));
-        conn.due = 0;
         self.go_on_answering(conn)
     }
 

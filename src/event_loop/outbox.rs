@@ -107,7 +107,8 @@ impl Outbox<'_> {
     /// Has [`timer`](crate::EventHandler::timer) called after so long, a few milliseconds late at the
     /// most, in place of an earlier time; `None` is never.
     pub fn set_timer(&mut self, after: Option<Duration>) {
-        self.output.timer = after.and_then(|after| Instant::now().checked_add(after));
+        let at = after.and_then(|after| Instant::now().checked_add(after));
+        self.output.timer = at.map(Box::new);
     }
 
     /// Has nothing of the peer read, not its end either, until [`resume_reading`](Self::resume_reading):

@@ -52,7 +52,7 @@ pub(super) struct Output {
     /// Whether messages are thrown away behind that.
     pub(super) discards: bool,
     /// When the handler wants to be called.
-    pub(super) timer: Option<Instant>,
+    pub(super) timer: Option<Box<Instant>>,
     /// While the handler wants nothing to be read.
     pub(super) paused: Option<Box<Paused>>,
 }

@@ -71,7 +71,7 @@ impl<H: EventHandler> Engine<H> {
     fn received(&mut self, conn: &mut Conn<H::State>, input: &mut [u8]) -> Fate {
         match &mut conn.stage {
             Stage::Open(_) => {
-                conn.account(Some(input.len()), self.now);
+                conn.account(Some(input.len()), self.clock);
                 self.take_frames(conn, input)
             }
             Stage::Opening(_) => self.take_request(conn, input),
@@ -121,7 +121,7 @@ impl<H: EventHandler> Engine<H> {
         let taken = taken.and_then(|taken| target.add(len).map(|()| taken).map_err(Error::from));
         *direct = len as u64 != left;
         conn.was_read(len < size);
-        conn.account(Some(len), self.now);
+        conn.account(Some(len), self.clock);
         match taken {
             Ok((kind, true)) => {
                 receiver.assembler.finish(&mut receiver.buf);
@@ -188,6 +188,9 @@ impl<H: EventHandler> Engine<H> {
                 waiting.extend_from_slice(&input[at..]);
                 return Fate::Live;
             }
+            if at == input.len() && !receiving.has_part() {
+                return Fate::Live;
+            }
             // Most messages come whole: 60 instructions less for one of 20 bytes.
             if let Some((payload, kind)) = receiving.take_in_place(&mut input[at..]) {
                 let payload = at + payload.start..at + payload.end;
@@ -247,7 +250,7 @@ impl<H: EventHandler> Engine<H> {
         self.close_if_wanted(conn);
         let Some(mut rest) = conn.unpause() else { return Fate::Live };
         // The peer was not listened to meanwhile.
-        conn.since = self.now;
+        conn.since = self.clock;
         self.take_frames(conn, &mut rest)
     }
 
@@ -318,7 +321,7 @@ impl<H: EventHandler> Engine<H> {
             return Fate::Live;
         }
         // The peer was not listened to meanwhile.
-        conn.since = self.now;
+        conn.since = self.clock;
         self.close_if_wanted(conn);
         self.call(conn, |handler, open, out| handler.drained(&mut open.state, out));
         self.take_frames(conn, &mut rest)
@@ -326,7 +329,7 @@ impl<H: EventHandler> Engine<H> {
 
     /// A deadline may have passed.
     pub(super) fn time_passed(&mut self, conn: &mut Conn<H::State>) -> Fate {
-        if conn.output.timer.is_some_and(|at| at <= self.now) {
+        if conn.output.timer.as_ref().is_some_and(|at| **at <= self.now) {
             conn.output.timer = None;
             self.call(conn, |handler, open, out| handler.timer(&mut open.state, out));
             let fate = self.batch_ended(conn);
@@ -340,7 +343,7 @@ impl<H: EventHandler> Engine<H> {
         if conn.output.reads_nothing() && !conn.is_draining() {
             return Fate::Live;
         }
-        conn.account(None, self.now);
+        conn.account(None, self.clock);
         match conn.deadline(self.now) {
             Ok((_, true)) => {
                 conn.output.push(&mut self.scratch, FrameHeader::new(true, OpCode::Ping, 0), &[]);
@@ -401,7 +404,8 @@ impl<S> Conn<S> {
             || self.output.shared.writer.is_closed()
             || match &self.stage {
                 Stage::Open(open) => open.unfinished().is_some(),
-                Stage::Opening(_) | Stage::Draining(_) => false,
+                Stage::Opening(_) => false,
+                Stage::Draining(_) => true,
             }
     }
 }

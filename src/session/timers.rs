@@ -41,17 +41,18 @@ const MAX_BEFORE_CLOSE: u64 = 16 << 20;
 /// The timers of one connection.
 #[derive(Debug, Default)]
 pub struct ReadTimers {
-    /// Time waited since the last byte from the peer.
-    silent: Duration,
+    /// Time waited since the last byte from the peer, in nanoseconds, as the other times here: an idle
+    /// connection has little else.
+    silent: u64,
     /// Whether a Ping was sent in this silence.
     pinged: bool,
     /// Time waited since the message under way began.
-    message: Duration,
+    message: u64,
     /// What has passed since our Close was written. In a box, since it is not needed until the end.
     closing: Option<Box<ClosingTimer>>,
     /// Time waited since the last byte of a message, but for the first read behind it; Pings and
     /// Pongs do not count.
-    idle: Duration,
+    idle: u64,
     /// Whether part of a message has come since the last read.
     fresh: bool,
 }
@@ -101,24 +102,26 @@ impl ReadTimers {
         now: Instant,
         is_writing: impl FnOnce() -> bool,
     ) -> Result<Next, Deadline> {
-        if self.silent >= timeouts.ping_interval && !self.pinged {
+        let mut silent = Duration::from_nanos(self.silent);
+        if silent >= timeouts.ping_interval && !self.pinged {
             // §5.5.2: a Ping asks whether the peer is still there.
             self.pinged = true;
             // Whatever made us late, the answer has its time.
-            self.silent = timeouts.ping_interval;
+            self.silent = nanos(timeouts.ping_interval);
             return Ok(Next::Ping);
         }
         let keep_alive = match self.pinged {
             true => timeouts.idle_timeout,
             false => timeouts.ping_interval.min(timeouts.idle_timeout),
         };
-        if self.silent >= keep_alive && is_writing() {
+        if silent >= keep_alive && is_writing() {
             // Our Ping may wait behind it.
-            self.silent = Duration::ZERO;
+            (self.silent, silent) = (0, Duration::ZERO);
         }
-        let mut wait = left(keep_alive, self.silent).ok_or(Deadline::Idle)?;
+        let mut wait = left(keep_alive, silent).ok_or(Deadline::Idle)?;
         if let Some(received) = pending.message {
-            let message = left(allowance(timeouts.message, received), self.message);
+            let message =
+                left(allowance(timeouts.message, received), Duration::from_nanos(self.message));
             wait = wait.min(message.ok_or(Deadline::Message)?);
         }
         if pending.closing {
@@ -140,7 +143,7 @@ impl ReadTimers {
     ) {
         let fresh = mem::take(&mut self.fresh);
         if received.is_some() {
-            self.silent = Duration::ZERO;
+            self.silent = 0;
             self.pinged = false;
             // Mostly another message has come, and nobody has to know how long that took. If it was
             // something else, the next read counts.
@@ -149,14 +152,14 @@ impl ReadTimers {
             }
         }
         let waited = waited();
-        self.idle += waited;
+        self.idle = self.idle.saturating_add(nanos(waited));
         self.add_wait(pending, waited);
         if pending.closing {
             let closing = self.closing.get_or_insert_default();
             closing.received += received.unwrap_or(0) as u64;
         }
         if received.is_none() {
-            self.silent += waited;
+            self.silent = self.silent.saturating_add(nanos(waited));
         }
     }
 
@@ -164,7 +167,7 @@ impl ReadTimers {
     /// Pongs, say, or to call back for them.
     pub fn add_wait(&mut self, pending: Pending, waited: Duration) {
         if pending.message.is_some() {
-            self.message += waited;
+            self.message = self.message.saturating_add(nanos(waited));
         }
         if pending.closing {
             self.closing.get_or_insert_default().waited += waited;
@@ -173,20 +176,20 @@ impl ReadTimers {
 
     /// Part of a message has come.
     pub fn message_received(&mut self) {
-        self.idle = Duration::ZERO;
+        self.idle = 0;
         self.fresh = true;
     }
 
     /// Nothing is under way any more: the next message has all its time.
     pub fn message_ended(&mut self) {
-        self.message = Duration::ZERO;
+        self.message = 0;
     }
 
     /// Whether no message has come for [`MEMORY_KEEPALIVE`]; asked again, only after another while.
     pub fn is_idle(&mut self) -> bool {
-        let is_idle = self.idle >= MEMORY_KEEPALIVE;
+        let is_idle = self.idle >= nanos(MEMORY_KEEPALIVE);
         if is_idle {
-            self.idle = Duration::ZERO;
+            self.idle = 0;
         }
         is_idle
     }
@@ -230,6 +233,11 @@ pub fn allowance(base: Duration, len: u64) -> Duration {
     base.saturating_add(Duration::from_secs(len >> 16))
 }
 
+/// At most as many as there can be, 584 years.
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
 /// What is left of `whole`, if anything is.
 fn left(whole: Duration, spent: Duration) -> Option<Duration> {
     whole.checked_sub(spent).filter(|left| !left.is_zero())
@@ -267,7 +275,7 @@ mod tests {
             read(&mut timers, Some(1), (pending, is_timed), Some(LONG));
             assert_eq!(
                 timers.message,
-                if pending.message.is_some() { LONG } else { Duration::ZERO }
+                if pending.message.is_some() { nanos(LONG) } else { 0 }
             );
             assert!(timers.is_idle());
             timers.message_ended();
@@ -276,7 +284,7 @@ mod tests {
         assert_eq!((closing.waited, closing.received), (LONG, 1));
         timers.message_received();
         read(&mut timers, None, (NOTHING, false), Some(LONG));
-        assert_eq!(timers.silent, LONG);
+        assert_eq!(timers.silent, nanos(LONG));
     }
 
     /// Else a peer could keep memory from being given back.
@@ -287,7 +295,7 @@ mod tests {
         read(&mut timers, Some(1), (NOTHING, false), None);
         read(&mut timers, Some(1), (NOTHING, false), Some(LONG));
         assert!(timers.is_idle());
-        assert_eq!(timers.silent, Duration::ZERO);
+        assert_eq!(timers.silent, 0);
         assert!(!timers.is_idle(), "until another while has passed");
     }
 
