@@ -15,8 +15,6 @@
 //!                           State::Failed
 //! ```
 
-use std::ops::Range;
-
 use super::close::CloseFrame;
 use super::error::ProtocolError;
 use super::event::{Event, MessageType};
@@ -26,6 +24,10 @@ use super::message_state::{DecoderLimits, MessageState};
 #[cfg(feature = "deflate")]
 use super::rsv1::Rsv1;
 use super::utf8::is_text;
+
+mod payload;
+
+use payload::{Frame, Unfragmented};
 
 /// The receiving half of a server's connection, without any I/O.
 #[derive(Debug)]
@@ -58,25 +60,6 @@ enum State {
     Failed(ProtocolError),
 }
 
-/// The frame whose payload is arriving.
-#[derive(Debug, Clone, Copy)]
-struct Frame {
-    fin: bool,
-    opcode: OpCode,
-    /// The masking key, turned so that it begins with the next byte.
-    key: [u8; 4],
-    /// Payload bytes yet to come.
-    left: u64,
-}
-
-/// An unfragmented message that lies complete in the input.
-struct Unfragmented {
-    kind: MessageType,
-    key: [u8; 4],
-    /// Where in the input it lies, behind its header.
-    payload: Range<usize>,
-}
-
 impl Decoder {
     /// The state of a connection that was just opened.
     #[must_use]
@@ -84,7 +67,7 @@ impl Decoder {
         Self {
             limits: limits.in_bounds(),
             state: State::Header,
-            frame: Frame { fin: true, opcode: OpCode::Close, key: [0; 4], left: 0 },
+            frame: Frame::NONE,
             header: [0; MAX_HEADER],
             header_len: 0,
             message: MessageState::NONE,
@@ -112,6 +95,23 @@ impl Decoder {
     #[inline]
     pub fn feed(&mut self, input: &mut [u8]) -> Result<(usize, Event), ProtocolError> {
         self.decode_next(input).inspect_err(|&error| self.state = State::Failed(error))
+    }
+
+    /// Takes payload that was read behind a gap: from byte `gap` of `input` to its end lie the next bytes
+    /// of a message's payload. Unmasks them into the start of `input`; else as [`feed`](Self::feed).
+    ///
+    /// # Errors
+    ///
+    /// As for [`feed`](Self::feed).
+    ///
+    /// # Panics
+    ///
+    /// If there are none, or more than [`payload_left`](Self::payload_left).
+    pub fn feed_behind(&mut self, input: &mut [u8], gap: usize) -> Result<Event, ProtocolError> {
+        let len = (input.len() - gap) as u64;
+        assert!(0 < len && len <= self.payload_left(), "it is no payload");
+        let fed = self.decode_data(input, gap);
+        Ok(fed.inspect_err(|&error| self.state = State::Failed(error))?.1)
     }
 
     /// Decodes an unfragmented message of at most `most` bytes that lies complete at the start of
@@ -257,7 +257,7 @@ impl Decoder {
         let rest = &mut input[used..];
         let (len, event) = match self.frame.opcode.is_control() {
             true => self.decode_control(rest)?,
-            false => self.decode_data(rest)?,
+            false => self.decode_data(rest, 0)?,
         };
         Ok((used + len, event))
     }
@@ -351,24 +351,26 @@ impl Decoder {
         Ok(())
     }
 
-    /// Decodes as much of a message's payload as is there.
-    #[inline]
-    fn decode_data(&mut self, input: &mut [u8]) -> Result<(usize, Event), ProtocolError> {
+    /// Decodes as much of a message's payload as is there, behind a gap that is closed.
+    #[inline(always)]
+    fn decode_data(
+        &mut self,
+        input: &mut [u8],
+        gap: usize,
+    ) -> Result<(usize, Event), ProtocolError> {
         let Self { frame, message, .. } = self;
         let Some(kind) = message.kind else {
             unreachable!("a data frame begins within a message");
         };
-        let len = usize::try_from(frame.left).map_or(input.len(), |left| left.min(input.len()));
+        let len = frame.within(input.len() - gap);
+        mask::apply_behind(&mut input[..gap + len], gap, frame.key);
         let payload = &mut input[..len];
-        mask::apply(payload, frame.key, 0);
         let is_plain_text = kind == MessageType::Text && !message.is_compressed();
         if is_plain_text {
             // §8.1: the first byte that no UTF-8 text could have here ends the connection.
             message.utf8.feed(payload).map_err(|_| ProtocolError::TextNotUtf8)?;
         }
-        frame.left -= len as u64;
-        if frame.left > 0 {
-            frame.key.rotate_left(len % 4);
+        if !frame.advance(len) {
             let event = match len {
                 0 => Event::NeedMore,
                 _ => message.event(kind, len, false),
@@ -391,16 +393,14 @@ impl Decoder {
     #[inline(never)]
     fn decode_control(&mut self, input: &[u8]) -> Result<(usize, Event), ProtocolError> {
         let frame = &mut self.frame;
-        let len = usize::try_from(frame.left).map_or(input.len(), |left| left.min(input.len()));
+        let len = frame.within(input.len());
         let had = self.control.len();
         if len > 0 {
             self.control.reserve_exact(MAX_CONTROL - had);
         }
         self.control.extend_from_slice(&input[..len]);
         mask::apply(&mut self.control[had..], frame.key, 0);
-        frame.key.rotate_left(len % 4);
-        frame.left -= len as u64;
-        if frame.left > 0 {
+        if !frame.advance(len) {
             return Ok((len, Event::NeedMore));
         }
         self.state = State::Header;

@@ -31,6 +31,27 @@ pub fn apply(data: &mut [u8], key: [u8; 4], offset: usize) {
     }
 }
 
+/// Unmasks the bytes of `data` from byte `gap` on, and moves them to its start.
+#[inline]
+pub(crate) fn apply_behind(data: &mut [u8], gap: usize, key: [u8; 4]) {
+    if gap == 0 {
+        return apply(data, key, 0);
+    }
+    // A stretch may be as long as the gap before it reaches what it is yet to read, and a whole
+    // number of keys, so that each begins with the first byte of one.
+    let stretch = gap & !7;
+    if stretch == 0 {
+        apply(&mut data[gap..], key, 0);
+        return data.copy_within(gap.., 0);
+    }
+    let len = data.len() - gap;
+    for start in (0..len).step_by(stretch) {
+        let (to, from) = data[start..].split_at_mut(gap);
+        let len = stretch.min(len - start);
+        copy(&from[..len], &mut to[..len], key);
+    }
+}
+
 /// Unmasks a whole payload from one place to another, of the same length.
 #[inline]
 pub(crate) fn copy(from: &[u8], to: &mut [u8], key: [u8; 4]) {
@@ -52,7 +73,7 @@ pub(crate) fn copy(from: &[u8], to: &mut [u8], key: [u8; 4]) {
 
 #[cfg(test)]
 mod tests {
-    use super::{apply, copy};
+    use super::{apply, apply_behind, copy};
 
     const KEY: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 
@@ -101,6 +122,20 @@ mod tests {
                 copy(from, &mut to, KEY);
                 naive(&mut want, KEY, 0);
                 assert_eq!(to, want, "{len} bytes at {align}");
+            }
+        }
+    }
+
+    #[test]
+    fn payload_behind_a_gap_equals_naive_for_every_gap_and_length() {
+        let plain = sample(400);
+        for gap in (0..=70).chain([100, 255, 256, 257]) {
+            for len in (0..=300).take_while(|len| gap + len <= plain.len()) {
+                let (mut data, mut want) = (plain.clone(), plain[gap..gap + len].to_vec());
+                apply_behind(&mut data[..gap + len], gap, KEY);
+                naive(&mut want, KEY, 0);
+                assert_eq!(data[..len], want, "{len} bytes behind {gap}");
+                assert_eq!(data[gap + len..], plain[gap + len..], "what lies behind them");
             }
         }
     }

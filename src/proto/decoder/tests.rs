@@ -39,7 +39,19 @@ enum Got {
     Part(MessageType, Vec<u8>),
 }
 
-fn receive<'a>(limits: DecoderLimits, pieces: impl Iterator<Item = &'a [u8]>) -> Vec<Got> {
+/// Feeds what comes next, behind a gap if it is payload and there is to be one.
+fn feed(core: &mut Decoder, rest: &mut [u8], gap: Option<usize>) -> Fed {
+    let len = rest.len().min(core.payload_left() as usize);
+    let Some(gap) = gap.filter(|_| len > 0) else { return core.feed(rest) };
+    let mut memory = [&vec![0xee; gap], &rest[..len]].concat();
+    let event = core.feed_behind(&mut memory, gap);
+    rest[..len].copy_from_slice(&memory[..len]);
+    event.map(|event| (len, event))
+}
+
+type Fed = Result<(usize, Event), ProtocolError>;
+
+fn receive(limits: DecoderLimits, pieces: &[&[u8]], gap: Option<usize>) -> Vec<Got> {
     let mut core = Decoder::new(limits);
     let mut got = Vec::new();
     let mut part: Option<(MessageType, Vec<u8>)> = None;
@@ -51,7 +63,7 @@ fn receive<'a>(limits: DecoderLimits, pieces: impl Iterator<Item = &'a [u8]>) ->
             let taken = core.decode_message(rest, usize::MAX, &mut whole);
             let is_between = !core.is_unfinished();
             let is_last = rest.first().is_some_and(|first| first & 0x80 != 0);
-            let (used, event) = match core.feed(rest) {
+            let (used, event) = match feed(&mut core, rest, gap) {
                 Ok(fed) => fed,
                 Err(error) => {
                     assert_eq!(taken, None);
@@ -103,12 +115,18 @@ fn receive<'a>(limits: DecoderLimits, pieces: impl Iterator<Item = &'a [u8]>) ->
 /// Receives `bytes` whole, byte by byte, and in every two pieces, and finds no difference.
 #[track_caller]
 fn received_with(limits: DecoderLimits, bytes: &[u8]) -> Vec<Got> {
-    let whole = receive(limits, [bytes].into_iter());
-    assert_eq!(receive(limits, bytes.chunks(1)), whole, "byte by byte");
+    let whole = receive(limits, &[bytes], None);
     let cuts = bytes.len().min(200);
-    for cut in (0..cuts).chain(bytes.len() - cuts..=bytes.len()) {
-        let (left, right) = bytes.split_at(cut);
-        assert_eq!(receive(limits, [left, right].into_iter()), whole, "cut at {cut}");
+    for gap in [None, Some(0), Some(7), Some(8), Some(1025)] {
+        if bytes.len() > 1000 && gap.is_some_and(|gap| gap < 1000) {
+            continue;
+        }
+        let single: Vec<_> = bytes.chunks(1).collect();
+        assert_eq!(receive(limits, &single, gap), whole, "byte by byte, {gap:?}");
+        for cut in (0..cuts).chain(bytes.len() - cuts..=bytes.len()) {
+            let (left, right) = bytes.split_at(cut);
+            assert_eq!(receive(limits, &[left, right], gap), whole, "cut at {cut}, {gap:?}");
+        }
     }
     whole
 }
@@ -296,6 +314,15 @@ fn a_bad_byte_fails_before_its_frame_has_ended() {
     let (header, _) = core.feed(&mut good).unwrap();
     assert_eq!(header, 8);
     assert_eq!(core.feed(&mut bad), Err(ProtocolError::TextNotUtf8));
+}
+
+/// More would be another header's.
+#[test]
+#[should_panic(expected = "it is no payload")]
+fn only_payload_is_taken_behind_a_gap() {
+    let mut core = Decoder::new(LIMITS);
+    core.feed(&mut frame(0x82, b"ab")[..6].to_vec()).unwrap();
+    let _ = core.feed_behind(&mut b"-???".to_vec(), 1);
 }
 
 #[test]
