@@ -125,7 +125,7 @@ impl FrameReader {
     ) -> Result<Option<Part>, Error> {
         let left = self.receiving.payload_left();
         // Once begun, it goes on so to the end of the payload.
-        self.direct = left > 0 && (self.direct || left >= self.buffer.min_direct);
+        self.direct = left > 0 && (self.direct || self.buffer.is_long(left));
         target.before_wait(if self.direct { left } else { 0 });
         self.send_queue()?;
         debug_assert!(self.queue.is_empty());
@@ -168,22 +168,24 @@ impl FrameReader {
     }
 
     /// Reads once into `target`, while a payload goes on for `left` bytes; `None` if nothing came.
+    #[inline(never)]
     fn read_direct(
         &mut self,
         target: &mut Target<'_>,
         left: u64,
         call: &mut CallExpiry,
     ) -> Result<Option<Part>, Error> {
-        let out = target.room(left)?;
+        let (out, gap) = target.room_behind(left, self.buffer.from_kernel)?;
         self.buffer.bypassed();
         let bounds = self.bounds(0);
         let (timers, timeouts) = (&mut self.receiving.timers, &self.limits.timeouts);
-        let len = match self.shared.read(timers, timeouts, out, bounds, call)? {
+        let room = &mut out[gap..];
+        let len = match self.shared.read(timers, timeouts, room, bounds, call)? {
             None => return Ok(None),
             Some(0) => return Err(Error::Io(ErrorKind::UnexpectedEof.into())),
             Some(len) => len,
         };
-        let (kind, fin) = self.receiving.take_direct(&mut out[..len])?;
+        let (kind, fin) = self.receiving.take_direct(&mut out[..gap + len], gap)?;
         target.add(len)?;
         Ok(Some(Part::Data(Chunk { kind, len, fin })))
     }

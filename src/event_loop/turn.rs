@@ -103,12 +103,12 @@ impl<H: EventHandler> Engine<H> {
         let left = receiving.payload_left();
         let target = &mut Target::Message(assembler, buf);
         target.before_wait(left);
-        let room = match target.room(left) {
+        let (room, gap) = match target.room_behind(left, !conn.is_wrapped) {
             Ok(room) => room,
             Err(error) => return self.fail(conn, error.into()),
         };
-        let size = room.len();
-        let len = match conn.output.shared.stream().read(room, Duration::MAX) {
+        let size = room.len() - gap;
+        let len = match conn.output.shared.stream().read(&mut room[gap..], Duration::MAX) {
             Ok(Some(len @ 1..)) => len,
             read => {
                 open.receiver = Some(receiver);
@@ -116,7 +116,7 @@ impl<H: EventHandler> Engine<H> {
             }
         };
         mem::swap(&mut receiving.timers, &mut open.timers);
-        let taken = receiving.take_direct(&mut room[..len]).map_err(Error::from);
+        let taken = receiving.take_direct(&mut room[..gap + len], gap).map_err(Error::from);
         mem::swap(&mut receiving.timers, &mut open.timers);
         let taken = taken.and_then(|taken| target.add(len).map(|()| taken).map_err(Error::from));
         *direct = len as u64 != left;

@@ -6,6 +6,9 @@
 //! while nothing comes, and until bytes have come for it. So a mere header costs nothing. A first
 //! stretch is free.
 //!
+//! What the kernel copies here may lie behind a gap at first ([`read_offset`]). That is room like any
+//! other, and charged as such; a message that may have no more of it does without.
+//!
 //! ```text
 //!   begin ──▶ append, or room and add ──▶ finish ──▶ the caller has it ──▶ release ──▶ rest
 //!   borrows the       charges what              it stays charged      gives    keeps memory for
@@ -15,8 +18,9 @@
 use std::mem;
 use std::sync::Arc;
 
+use crate::proto::frame::MAX_HEADER;
 use crate::session::budget::{Budget, Charge};
-use crate::session::memory::grow;
+use crate::session::memory::{MAX_OFFSET, grow, read_offset};
 
 /// A message up to this length is not charged, in bytes.
 const MAX_UNCHARGED: usize = 16 << 10;
@@ -34,6 +38,9 @@ const MIN_READ: usize = 4 << 10;
 /// The most that is read straight into a message at once, in bytes: what is unmasked next should
 /// still be in the processor's cache.
 const MAX_READ: usize = 256 << 10;
+
+/// The least room that is worth a gap, in bytes.
+const MIN_BEHIND: usize = 16 << 10;
 
 /// The budget or the memory is used up: the message is to be refused with 1013.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,16 +94,43 @@ impl MessageAssembler {
     ///
     /// [`Overloaded`].
     pub fn room(&mut self, left: u64) -> Result<&mut [u8], Overloaded> {
+        self.room_behind(left, false).map(|(room, _)| room)
+    }
+
+    /// The same, and behind how many bytes of it to read: none, unless the kernel copies. What is read
+    /// is to be moved to the start.
+    ///
+    /// # Errors
+    ///
+    /// [`Overloaded`].
+    pub fn room_behind(
+        &mut self,
+        left: u64,
+        from_kernel: bool,
+    ) -> Result<(&mut [u8], usize), Overloaded> {
         let left = usize::try_from(left).unwrap_or(usize::MAX);
-        let there = self.bytes.len() - self.filled;
-        let end = self.filled + there.max(self.filled).clamp(MIN_READ, MAX_READ).min(left);
-        if end > self.bytes.len() && end > MAX_RETAINED_FREE {
+        let had = self.bytes.len();
+        let there = had - self.filled;
+        let mut end = self.filled + there.max(self.filled).clamp(MIN_READ, MAX_READ).min(left);
+        if end > had && end > MAX_RETAINED_FREE {
             self.charge(end)?;
         }
-        match grow(&mut self.bytes, end, self.filled.saturating_add(left)) {
-            true => Ok(&mut self.bytes[self.filled..end]),
-            false => Err(Overloaded),
+        let most = self.filled.saturating_add(left);
+        // With a gap beside, a message that is just free would no longer be.
+        let beside = if from_kernel && most > MAX_RETAINED_FREE { MAX_OFFSET } else { 0 };
+        if !grow(&mut self.bytes, end, most.saturating_add(beside)) {
+            return Err(Overloaded);
         }
+        let mut gap = 0;
+        if from_kernel && end - self.filled >= MIN_BEHIND {
+            // Of a message in fragments, headers have come before; few bytes, or no more than chance.
+            gap = read_offset(self.bytes.as_ptr().addr(), MAX_HEADER);
+            // Where all that is there is too little for the rest, a gap beyond would follow on each read.
+            if end != had || end - self.filled == left {
+                end = self.extend(end, gap);
+            }
+        }
+        Ok((&mut self.bytes[self.filled..end], gap))
     }
 
     /// The first `len` bytes of [`room`](Self::room) are the message's.
@@ -195,6 +229,18 @@ impl MessageAssembler {
         }
     }
 
+    /// Goes up to `more` bytes beyond `end`, as far as there is memory that may be charged; how far.
+    fn extend(&mut self, end: usize, more: usize) -> usize {
+        let wanted = self.bytes.capacity().min(end + more);
+        if wanted > self.bytes.len() {
+            if wanted > MAX_RETAINED_FREE && self.charge(wanted).is_err() {
+                return end;
+            }
+            self.bytes.resize(wanted, 0);
+        }
+        wanted
+    }
+
     // 20 bytes in a batch of 64: 316 instructions a message, 323 with it inlined.
     #[cold]
     fn release_charge(&mut self) {
@@ -269,6 +315,23 @@ impl Target<'_> {
                 let len = usize::try_from(left).map_or(out.len(), |left| left.min(out.len()));
                 Ok(&mut out[..len])
             }
+        }
+    }
+
+    /// The same, and behind how many bytes of it to read: none, unless it is for a message and the
+    /// kernel copies. What is read is to be moved to the start.
+    ///
+    /// # Errors
+    ///
+    /// [`Overloaded`].
+    pub fn room_behind(
+        &mut self,
+        left: u64,
+        from_kernel: bool,
+    ) -> Result<(&mut [u8], usize), Overloaded> {
+        match self {
+            Self::Message(assembler, _) => assembler.room_behind(left, from_kernel),
+            Self::Slice(..) => self.room(left).map(|out| (out, 0)),
         }
     }
 

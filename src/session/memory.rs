@@ -4,6 +4,9 @@
 //! more asks the [`headroom`] first. A refusal is an answer, not the end of the process.
 
 pub(crate) mod headroom;
+mod read_offset;
+
+pub(crate) use read_offset::{MAX_OFFSET, read_offset};
 
 use headroom::SMALL;
 

@@ -208,14 +208,21 @@ impl Receiving {
         self.decoder.set_limits(limits);
     }
 
-    /// Takes bytes of the payload under way that were read to where they belong; whether the message
-    /// ends with them. There are no more of them than [`payload_left`](Self::payload_left), and some.
+    /// Takes bytes of the payload under way that were read to where they belong, or `gap` bytes behind
+    /// that, and are moved there; the type of the message, and whether it ends with them. There are no
+    /// more of them than [`payload_left`](Self::payload_left), and some.
     ///
     /// # Errors
     ///
     /// As for [`feed`](Self::feed).
-    pub fn take_direct(&mut self, bytes: &mut [u8]) -> Result<(MessageType, bool), ReceiveError> {
-        match self.decode(bytes)? {
+    pub fn take_direct(
+        &mut self,
+        bytes: &mut [u8],
+        gap: usize,
+    ) -> Result<(MessageType, bool), ReceiveError> {
+        let len = bytes.len() - gap;
+        let event = self.decoder.feed_behind(bytes, gap)?;
+        match self.count((len, event)) {
             (_, Decoded::Part(Ready { kind, fin, .. })) => Ok((kind, fin)),
             (_, Decoded::Other(_)) => unreachable!("inside a payload"),
         }
@@ -265,20 +272,26 @@ impl Receiving {
         }
     }
 
-    /// Decodes the next bytes, and counts what has come.
+    /// Decodes the next bytes.
     #[inline(always)]
     fn decode(&mut self, input: &mut [u8]) -> Result<(usize, Decoded), ReceiveError> {
-        let (used, event) = self.decoder.feed(input)?;
+        let fed = self.decoder.feed(input)?;
+        Ok(self.count(fed))
+    }
+
+    /// Counts what has come.
+    #[inline(always)]
+    fn count(&mut self, (used, event): (usize, Event)) -> (usize, Decoded) {
         let ready = match event {
             Event::Data { kind, len, fin } => Ready::plain(kind, len, fin),
             #[cfg(feature = "deflate")]
             Event::Compressed { kind, len, fin } => Ready::compressed(kind, len, fin),
-            Event::NeedMore | Event::Close(_) => return Ok((used, Decoded::Other(event))),
+            Event::NeedMore | Event::Close(_) => return (used, Decoded::Other(event)),
             Event::Ping | Event::Pong => {
                 if self.decoder.message_kind().is_none() {
                     self.timers.message_ended();
                 }
-                return Ok((used, Decoded::Other(event)));
+                return (used, Decoded::Other(event));
             }
         };
         self.timers.message_received();
@@ -287,7 +300,7 @@ impl Receiving {
             self.received = 0;
             self.timers.message_ended();
         }
-        Ok((used, Decoded::Part(ready)))
+        (used, Decoded::Part(ready))
     }
 
     /// Puts a part into the target, as far as there is room for it.

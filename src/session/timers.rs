@@ -273,10 +273,7 @@ mod tests {
         for (pending, is_timed) in [(MESSAGE, false), (NOTHING, true), (CLOSING, true)] {
             timers.message_received();
             read(&mut timers, Some(1), (pending, is_timed), Some(LONG));
-            assert_eq!(
-                timers.message,
-                if pending.message.is_some() { nanos(LONG) } else { 0 }
-            );
+            assert_eq!(timers.message, if pending.message.is_some() { nanos(LONG) } else { 0 });
             assert!(timers.is_idle());
             timers.message_ended();
         }

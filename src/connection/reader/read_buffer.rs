@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use crate::session::Charge;
 use crate::session::assembler::MAX_RETAINED_FREE;
-use crate::session::memory::grow;
+use crate::session::memory::{MAX_OFFSET, grow, read_offset};
 
 /// The smallest read buffer, in bytes: enough for a message of a chat, next to nothing for an idle
 /// connection.
@@ -16,6 +16,9 @@ const SMALLEST: usize = 256;
 
 /// The largest, in bytes. More does not make reads faster.
 const LARGEST: usize = 256 << 10;
+
+/// What is charged for that, in bytes.
+const CHARGED: u64 = (LARGEST + MAX_OFFSET) as u64;
 
 /// The shortest rest of a payload that is worth a read of its own, in bytes. A shorter one costs
 /// less to copy than a system call takes.
@@ -27,6 +30,10 @@ const MIN_DIRECT: u64 = 64 << 10;
 #[cfg(feature = "tls")]
 const OVER_TLS: (usize, u64) = (20 << 10, 16 << 10);
 
+/// The smallest that begins where the kernel copies quickly to ([`read_offset`]), in bytes. The memory for
+/// that is beside its size: of the largest it is charged, of others as free as they are.
+const MIN_OFFSET_SIZE: usize = 4 << 10;
+
 /// How many reads in a row must leave room in the buffer before its size is judged anew.
 const CALM: u8 = 64;
 
@@ -36,17 +43,19 @@ pub(crate) struct ReadBuffer {
     bytes: Vec<u8>,
     /// What has been read and not yet used.
     unread: Range<usize>,
-    /// How large the buffer is to be at the next read, and may ever be.
+    /// How much the next read is to have room for at least, and how much memory that takes, in bytes.
     size: usize,
-    largest: usize,
-    /// The shortest rest of a payload that is to be read elsewhere, in bytes.
-    pub(crate) min_direct: u64,
+    whole: usize,
     /// Reads that filled it, since it was last judged.
     full: u8,
     /// Reads in a row that did not.
     calm: u8,
     /// The longest read since it was last judged, in bytes.
     longest: usize,
+    /// Where room begins in it, in bytes: 0 to [`MAX_OFFSET`].
+    start: usize,
+    /// Whether the kernel copies here, and not TLS.
+    pub(crate) from_kernel: bool,
     /// For a buffer that is larger than what is free.
     charge: Charge,
 }
@@ -55,15 +64,30 @@ impl ReadBuffer {
     /// A buffer that holds `rest`.
     pub(crate) fn new(rest: Vec<u8>, charge: Charge) -> Self {
         let unread = 0..rest.len();
-        let (size, largest, min_direct) = (SMALLEST, LARGEST, MIN_DIRECT);
+        let (size, whole, start, from_kernel) = (SMALLEST, SMALLEST, 0, true);
         let (full, calm, longest) = (0, 0, 0);
-        Self { bytes: rest, unread, size, largest, min_direct, full, calm, longest, charge }
+        Self { bytes: rest, unread, size, whole, full, calm, longest, start, from_kernel, charge }
     }
 
     /// What is read comes in records of TLS.
     #[cfg(feature = "tls")]
     pub(crate) fn expect_records(&mut self) {
-        (self.largest, self.min_direct) = OVER_TLS;
+        self.from_kernel = false;
+    }
+
+    /// The largest size, and the shortest rest of a payload that is to be read elsewhere, in bytes.
+    const fn most(&self) -> (usize, u64) {
+        #[cfg(feature = "tls")]
+        if !self.from_kernel {
+            return OVER_TLS;
+        }
+        (LARGEST, MIN_DIRECT)
+    }
+
+    /// Whether such a rest of a payload is to be read elsewhere.
+    #[inline]
+    pub(crate) const fn is_long(&self, left: u64) -> bool {
+        left >= self.most().1
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -93,38 +117,47 @@ impl ReadBuffer {
     fn wanted(&self) -> usize {
         // A read may fill it because we were late, and then a larger one would be held for nothing;
         // two are a stream.
-        if self.full >= 2 { (self.size * 4).min(self.largest) } else { self.size }
+        if self.full >= 2 { (self.size * 4).min(self.most().0) } else { self.size }
     }
 
     /// Room for the next read, as much as it would like if the budget allows; the buffer must be used
     /// up.
     pub(crate) fn room(&mut self) -> &mut [u8] {
         debug_assert!(self.is_empty());
-        // The read may fail, and the place where the last one ended may soon be no more.
-        self.unread = 0..0;
         let mut size = self.wanted();
         if size <= MAX_RETAINED_FREE {
             self.charge.clear();
-        } else if !self.charge.retain(LARGEST as u64) {
+        } else if !self.charge.retain(CHARGED) {
             size = MAX_RETAINED_FREE;
         }
         if self.full >= 2 || self.size != size {
             self.resize(size);
         }
-        if self.bytes.len() != self.size || self.bytes.capacity() > self.size {
-            if !grow(&mut self.bytes, self.size, self.size) {
-                // What there is will do.
-                self.resize(self.bytes.len().max(SMALLEST));
-            }
-            self.bytes.resize(self.size, 0);
-            self.bytes.shrink_to(self.size);
+        if self.bytes.len() != self.whole || self.bytes.capacity() > self.whole {
+            self.reallocate();
         }
-        &mut self.bytes
+        // The read may fail, and the place where the last one ended may be no more.
+        self.unread = self.start..self.start;
+        &mut self.bytes[self.start..]
+    }
+
+    /// Gets memory for its size.
+    #[cold]
+    fn reallocate(&mut self) {
+        if !grow(&mut self.bytes, self.whole, self.whole) {
+            // What there is will do.
+            self.resize(self.bytes.len().max(SMALLEST));
+            self.whole = self.size;
+        }
+        self.bytes.resize(self.whole, 0);
+        self.bytes.shrink_to(self.whole);
+        let offset = read_offset(self.bytes.as_ptr().addr(), 0);
+        self.start = offset.min(self.whole - self.size);
     }
 
     /// Takes note that the next read has put `len` bytes into [`room`](Self::room).
     pub(crate) fn filled(&mut self, len: usize) {
-        self.unread = 0..len;
+        self.unread.end += len;
         self.longest = self.longest.max(len);
         // Nearly will do: TLS takes a part of each read for itself.
         if len >= self.size - self.size / 32 {
@@ -151,7 +184,8 @@ impl ReadBuffer {
 
     /// Takes another size from the next read on, to be judged anew.
     fn resize(&mut self, size: usize) {
-        self.size = size;
+        let has_offset = self.from_kernel && size >= MIN_OFFSET_SIZE;
+        (self.size, self.whole) = (size, if has_offset { size + MAX_OFFSET } else { size });
         (self.full, self.calm, self.longest) = (0, 0, 0);
     }
 
@@ -173,7 +207,7 @@ mod tests {
 
     /// One whose budget lets it be as large as it likes, and nobody beside it.
     fn buffer(rest: &[u8]) -> ReadBuffer {
-        let budget = Arc::new(Budget::new(16 * LARGEST as u64));
+        let budget = Arc::new(Budget::new(16 * CHARGED));
         ReadBuffer::new(rest.to_vec(), Charge::new(&budget))
     }
 
@@ -206,7 +240,40 @@ mod tests {
         buffer.charge.clear();
         assert!(other.retain(1));
         assert_eq!(fill(&mut buffer, 4), SIZES[4..5]);
-        assert!(buffer.excess() < 65_536);
+        assert!(buffer.excess() < 65_536 + MAX_OFFSET);
+    }
+
+    #[test]
+    fn begins_where_the_kernel_copies_quickly_to_once_it_is_large() {
+        for (from_kernel, most) in [(true, 6), (false, 4)] {
+            let mut buffer = buffer(b"");
+            buffer.from_kernel = from_kernel;
+            for (size, least) in SIZES.into_iter().take(most).zip([0, 0, 3, 3, 3, 3]) {
+                let beside = if from_kernel { least << 10 } else { 0 };
+                for round in 0..3 {
+                    let room = buffer.room();
+                    assert!((size..=size + beside).contains(&room.len()));
+                    assert!(beside == 0 || read_offset(room.as_ptr().addr(), 0) == 0, "{size}");
+                    assert_eq!(buffer.bytes.capacity(), size + beside);
+                    // Two that fill it have it grow.
+                    let len = if round == 0 { size / 2 } else { size };
+                    let last = &mut buffer.room()[len - 2..len];
+                    last.copy_from_slice(&[round, 7]);
+                    buffer.filled(len);
+                    let at = buffer.consume(len - 2);
+                    assert_eq!((at.len(), buffer.unread()), (len - 2, &mut [round, 7][..]));
+                    let at = buffer.consume(1);
+                    assert_eq!(buffer[at], [round]);
+                    buffer.consume(1);
+                    assert!(buffer.is_empty());
+                }
+            }
+            buffer.room()[..3].copy_from_slice(b"abc");
+            buffer.filled(3);
+            buffer.consume(1);
+            assert_eq!(buffer.take(), b"bc");
+            assert_eq!((buffer.room().len(), buffer.bytes.capacity()), (SMALLEST, SMALLEST));
+        }
     }
 
     const SIZES: [usize; 6] = [256, 1024, 4096, 16_384, 65_536, 262_144];
@@ -216,7 +283,7 @@ mod tests {
         let mut sizes = Vec::new();
         for _ in 0..times {
             let len = buffer.room().len();
-            sizes.push(len);
+            sizes.push(buffer.size);
             buffer.filled(len);
             buffer.consume(len);
         }
