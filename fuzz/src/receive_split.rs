@@ -1,6 +1,6 @@
-//! A stream in any split gives what a naive model makes of it as a whole.
+//! A stream in any split gives what a naive model makes of it as a whole, wherever payload is read.
 //!
-//! The first byte chooses limits, the next two a split; the stream is the rest.
+//! The first byte chooses limits, the next two a split and a gap; the stream is the rest.
 
 use barews::proto::DecoderLimits;
 
@@ -27,4 +27,9 @@ pub fn check(data: &[u8]) {
         }
         watch.assert_is(&verdict);
     }
+    let mut watch = Watch::behind(limits, usize::from(seed >> 8) * 9);
+    for piece in pieces(seed, stream) {
+        watch.feed(piece, |_, _| ());
+    }
+    watch.assert_is(&verdict);
 }

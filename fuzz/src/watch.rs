@@ -16,6 +16,8 @@ pub struct Watch {
     /// Bytes used, as reported.
     used: usize,
     closed: bool,
+    /// How far behind the place where it belongs payload is read, when no header can come with it.
+    gap: Option<usize>,
     /// The violation; the call that reported it had bytes from the first number up to the second.
     failed: Option<(ProtocolError, usize, usize)>,
 }
@@ -31,8 +33,14 @@ impl Watch {
             fed: 0,
             used: 0,
             closed: false,
+            gap: None,
             failed: None,
         }
+    }
+
+    /// One that has payload read behind a gap of so many bytes.
+    pub fn behind(limits: DecoderLimits, gap: usize) -> Self {
+        Self { gap: Some(gap), ..Self::new(limits) }
     }
 
     /// Feeds a piece. `on` is told each event but data that do not end a message, and with it the
@@ -48,7 +56,7 @@ impl Watch {
             let taken = self.receive.decode_message(input, usize::MAX, &mut whole);
             let is_last = input.first().is_some_and(|first| first & 0x80 != 0);
             let may_be_whole = is_last && !self.receive.is_unfinished();
-            let (used, event) = match self.receive.feed(input) {
+            let (used, event) = match feed(&mut self.receive, input, left, self.gap) {
                 Ok(answer) => answer,
                 Err(violation) => {
                     assert_eq!(taken, None, "taken, but not allowed");
@@ -162,4 +170,19 @@ impl Watch {
             (end, failed) => panic!("wanted {end:?}, got {failed:?}"),
         }
     }
+}
+
+/// Feeds what comes next: `left` bytes of payload, behind a gap if there is to be one, or anything.
+fn feed(
+    receive: &mut Decoder,
+    input: &mut [u8],
+    left: u64,
+    gap: Option<usize>,
+) -> Result<(usize, Event), ProtocolError> {
+    let len = input.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+    let Some(gap) = gap.filter(|_| len > 0) else { return receive.feed(input) };
+    let mut memory = [&vec![0xee; gap], &input[..len]].concat();
+    let event = receive.feed_behind(&mut memory, gap)?;
+    input[..len].copy_from_slice(&memory[..len]);
+    Ok((len, event))
 }

@@ -155,3 +155,47 @@ fn characters_cut_anywhere() {
     }
     client.finish();
 }
+
+/// What is long is read to another place than where it belongs: each byte must come to its own.
+#[test]
+fn long_texts_arrive_as_they_were_sent() {
+    let server = TestServer::start();
+    let mut client = server.open();
+    for len in [65_535, 65_540, 70_000, 262_144, 300_001, 1_500_000] {
+        let text = numbered(len);
+        // Once with memory that is new, once with what is there.
+        for _ in 0..2 {
+            client.send(frame(TEXT, &text));
+            client.expect(&Frame::text(&text));
+        }
+        let (first, rest) = text.as_bytes().split_at(len / 3);
+        client.send([frame(TEXT_PART, first), frame(PING, "?"), frame(CONT, rest)].concat());
+        client.expect(&Frame::pong("?"));
+        client.expect(&Frame::text(&text));
+    }
+    client.finish();
+}
+
+#[test]
+fn one_bad_byte_in_a_text_that_is_longer_than_a_read() {
+    let server = TestServer::start();
+    let text = numbered(600_000).into_bytes();
+    for at in [241, 242, 4095, 65_536, 262_143, 262_144, 300_000, 599_990] {
+        let mut text = text.clone();
+        text[at] = 0xff;
+        let mut client = server.open();
+        // Nothing after it is waited for.
+        let _ = client.try_send(frame(TEXT, text));
+        client.expect_close(INVALID_DATA);
+    }
+}
+
+/// A text that says everywhere where it is.
+fn numbered(len: usize) -> String {
+    let mut text = String::new();
+    while text.len() < len {
+        text += &format!("{}\u{2603}", text.len());
+    }
+    text.truncate(text.floor_char_boundary(len));
+    text
+}
