@@ -15,6 +15,8 @@
 //!                           State::Failed
 //! ```
 
+use std::ops::Range;
+
 use super::close::CloseFrame;
 use super::error::ProtocolError;
 use super::event::{Event, MessageType};

@@ -7,6 +7,7 @@
 mod outcome;
 mod machine;
 mod tls;
+mod copy_rate;
 mod results;
 mod contestants;
 mod work;
@@ -87,9 +88,12 @@ fn run(options: &Options) -> Outcome<()> {
     let open_files = machine::raise_open_files((wanted + SPARE_FILES) as u64)?;
     let cores = Cores::choose()?;
     cores.pin_this_thread()?;
+    // First, before anything else is sent.
+    let copy_rates = copy_rate::measure()?;
     let identity = Identity::new()?;
     let mut results =
         Results::new(machine::describe(&cores, options.sleep), options.rounds, options.seconds);
+    results.copy_rates = copy_rates;
     let fits = |row: &Row| (row.work.connections() + SPARE_FILES) as u64 <= open_files;
     let (rows, too_large): (Vec<&Row>, Vec<&Row>) =
         options.rows.iter().copied().partition(|row| fits(row));

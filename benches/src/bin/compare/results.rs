@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::copy_rate::CopyRate;
+
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Results {
     /// Where, with what, and when.
@@ -15,6 +17,9 @@ pub(crate) struct Results {
     /// Servers that are not installed, and rows for which there are too few descriptors.
     #[serde(default)]
     pub(crate) left_out: Vec<String>,
+    /// What the kernel copies to a reader; files of before have none.
+    #[serde(default)]
+    pub(crate) copy_rates: Vec<CopyRate>,
     pub(crate) runs: Vec<Run>,
 }
 
@@ -60,6 +65,7 @@ impl Results {
             rounds,
             seconds,
             peers: peer_versions(),
+            copy_rates: Vec::new(),
             left_out: Vec::new(),
             runs: Vec::new(),
         }

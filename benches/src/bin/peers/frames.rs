@@ -9,6 +9,7 @@ use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::thread;
 
+use crate::offset::Memory;
 use crate::raw::BUFFER;
 
 pub(crate) fn serve(addr: &str) -> io::Result<()> {
@@ -25,7 +26,8 @@ pub(crate) fn serve(addr: &str) -> io::Result<()> {
 }
 
 fn echo(mut stream: TcpStream) -> io::Result<()> {
-    let mut frames = Frames { buf: vec![0; BUFFER], len: 0, left: 0, key: [0; 4] };
+    let mut memory = Memory::new(BUFFER);
+    let mut frames = Frames { buf: memory.get(), len: 0, left: 0, key: [0; 4] };
     loop {
         match stream.read(&mut frames.buf[frames.len..])? {
             0 => return Ok(()),
@@ -37,8 +39,8 @@ fn echo(mut stream: TcpStream) -> io::Result<()> {
     }
 }
 
-struct Frames {
-    buf: Vec<u8>,
+struct Frames<'a> {
+    buf: &'a mut [u8],
     /// How much of `buf` has come.
     len: usize,
     /// Bytes of the payload under way that are still to come, and their key.
@@ -46,7 +48,7 @@ struct Frames {
     key: [u8; 4],
 }
 
-impl Frames {
+impl Frames<'_> {
     /// Turns what has come into its echo and sends it; all but the start of a header is used.
     fn answer(&mut self, stream: &mut TcpStream) -> io::Result<usize> {
         // An answer has no key, so its end never overtakes what is still to be read.

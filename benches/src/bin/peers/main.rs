@@ -5,6 +5,7 @@
 //! them together, a second server does that. All set `TCP_NODELAY`.
 
 mod tls;
+mod offset;
 mod raw;
 mod frames;
 mod raw_epoll;

@@ -4,6 +4,8 @@ use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::thread;
 
+use crate::offset::Memory;
+
 /// For each connection, in bytes.
 pub(crate) const BUFFER: usize = 256 << 10;
 
@@ -17,9 +19,10 @@ pub(crate) fn serve(addr: &str) -> io::Result<()> {
 
 fn echo(mut stream: TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
-    let mut buf = vec![0; BUFFER];
+    let mut memory = Memory::new(BUFFER);
+    let buf = memory.get();
     loop {
-        match stream.read(&mut buf)? {
+        match stream.read(buf)? {
             0 => return Ok(()),
             n => stream.write_all(&buf[..n])?,
         }

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use crate::contestants::{CONTESTANTS, Contestant};
+use crate::copy_rate;
 use crate::report::{bounds, multiples};
 use crate::results::{Figures, Results};
 use crate::work::{ROWS, Row, Work};
@@ -15,6 +16,7 @@ pub(crate) fn all(results: &Results) -> String {
         results.seconds,
         results.peers.join(", "),
     );
+    out.push_str(&copy_rate::markdown(&results.copy_rates));
     if !results.left_out.is_empty() {
         let _ = writeln!(out, "\nLeft out here: {}.", results.left_out.join("; "));
     }
