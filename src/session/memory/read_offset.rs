@@ -1,10 +1,10 @@
 //! Where the kernel copies to what it has received.
 //!
-//! On some processors the instruction that it copies with, `rep movsb`, is twenty times slower when
-//! the destination lies 1 to 31 bytes ahead of the source, modulo the size of a page. What has come
-//! from the same machine begins near the start of a page, and so does memory of a large allocation:
-//! glibc hands it out 16 bytes behind one, and a payload lies 14 bytes behind its header. So what is
-//! large is read half a page away from there.
+//! On some processors the instruction that it copies with, `rep movsb`, is seven to twenty times slower
+//! when the destination lies a few bytes ahead of the source, modulo the size of a page: 1 to 15 on an
+//! AMD EPYC, 1 to 31 elsewhere. What has come from the same machine begins near the start of a page, and
+//! so does the memory of a large allocation: glibc hands it out 16 bytes behind one, and a payload lies
+//! 14 bytes behind its header. So what is large is read half a page away from there.
 //!
 //! ```text
 //!   a page:           0    31        1024                 2048                 3072        4095
