@@ -6,8 +6,8 @@
 //! while nothing comes, and until bytes have come for it. So a mere header costs nothing. A first
 //! stretch is free.
 //!
-//! What the kernel copies here may lie behind a gap at first ([`read_offset`]). That is room like any
-//! other, and charged as such; a message that may have no more of it does without.
+//! What the kernel copies here may lie behind a gap at first, since not every place is quick to copy to.
+//! A gap is room like any other, and charged as such; a message that may have no more does without.
 //!
 //! ```text
 //!   begin ──▶ append, or room and add ──▶ finish ──▶ the caller has it ──▶ release ──▶ rest
@@ -39,7 +39,7 @@ const MIN_READ: usize = 4 << 10;
 /// still be in the processor's cache.
 const MAX_READ: usize = 256 << 10;
 
-/// The least room that is worth a gap, in bytes.
+/// The least room that is worth a gap ([`read_offset`]), in bytes.
 const MIN_BEHIND: usize = 16 << 10;
 
 /// The budget or the memory is used up: the message is to be refused with 1013.
@@ -123,7 +123,7 @@ impl MessageAssembler {
         }
         let mut gap = 0;
         if from_kernel && end - self.filled >= MIN_BEHIND {
-            // Of a message in fragments, headers have come before; few bytes, or no more than chance.
+            // A message in fragments has had more headers than this: few bytes, or a place left to chance.
             gap = read_offset(self.bytes.as_ptr().addr(), MAX_HEADER);
             // Where all that is there is too little for the rest, a gap beyond would follow on each read.
             if end != had || end - self.filled == left {

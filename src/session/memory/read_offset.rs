@@ -7,9 +7,11 @@
 //! 14 bytes behind its header. So what is large is read half a page away from there.
 //!
 //! ```text
-//!   a page:           0    31        1024                 2048                 3072        4095
-//!   destination less  |slow|  too near |  as far away as can be, and near that  | too near  |
-//!   source:                       └──── moved here ────────▶ ◀─ and to here, in the next page
+//!   how far the destination is ahead of the source, modulo a page:
+//!
+//!   0  16..32          1024                2048                3072                  4095
+//!   |slow|   near it    |         far enough: it stays          |       near it        |
+//!     └─────────────────────── it is moved here ──▲ ◀── or, in the next page ──────┘
 //! ```
 
 /// The size of a page; where pages are larger, this is as good.
