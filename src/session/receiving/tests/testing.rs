@@ -197,7 +197,7 @@ impl Receiver {
             };
             let len = room.len().min(piece.len());
             room[..len].copy_from_slice(&piece[..len]);
-            let (kind, fin) = match self.receiving.take_direct(&mut room[..len]) {
+            let (kind, fin) = match self.receiving.take_direct(&mut room[..len], 0) {
                 Ok(taken) => taken,
                 Err(error) => return self.failed(error),
             };
