@@ -31,6 +31,7 @@ impl<H: EventHandler> Engine<H> {
             if let Stage::Open(open) = &mut conn.stage {
                 open.discards = conn.output.discards;
             }
+            conn.output.is_closing = true;
             conn.output.shared.try_close(*action);
             conn.is_posted = !conn.output.shared.writer.retry();
         } else {

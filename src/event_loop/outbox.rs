@@ -138,7 +138,8 @@ impl Outbox<'_> {
     /// Whether nothing can be sent any more. It may be so a moment later.
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        self.output.close.is_some() || self.output.shared.writer.is_closed()
+        let is_due = self.output.close.is_some() || self.output.is_closing;
+        is_due || self.output.shared.writer.is_closed()
     }
 
     /// The request that opened the connection.

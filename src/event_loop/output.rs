@@ -49,6 +49,8 @@ pub(super) struct Output {
     pub(super) failed: Option<Box<Error>>,
     /// The Close that the handler wants, behind all that it has sent.
     pub(super) close: Option<Box<CloseAction>>,
+    /// Whether one has been due, whether or not others still write ahead of it.
+    pub(super) is_closing: bool,
     /// Whether messages are thrown away behind that.
     pub(super) discards: bool,
     /// When the handler wants to be called.
@@ -114,6 +116,7 @@ impl Output {
             backpressure: None,
             failed: None,
             close: None,
+            is_closing: false,
             discards: false,
             timer: None,
             paused: None,

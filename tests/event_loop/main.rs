@@ -16,5 +16,7 @@ mod backpressure;
 mod closing;
 /// Messages in, messages out.
 mod messages;
+/// Senders on other threads.
+mod senders;
 /// When the handler wants to be called.
 mod timers;
