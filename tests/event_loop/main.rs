@@ -14,9 +14,17 @@ mod server;
 mod backpressure;
 /// Ends that a handler wants, and those that it does not.
 mod closing;
+/// Limits and deadlines.
+mod limits;
+/// Where streams come from, and how many loops there are.
+mod listening;
 /// Messages in, messages out.
 mod messages;
 /// Senders on other threads.
 mod senders;
+/// The end of them all.
+mod shutdown;
+/// Connections that have a thread.
+mod threads;
 /// When the handler wants to be called.
 mod timers;

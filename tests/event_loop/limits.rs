@@ -1,0 +1,219 @@
+use std::time::{Duration, Instant};
+
+use barews::{Deadline, Error};
+
+use super::common::*;
+use super::server::{Hooks, LoopServer, Told, config};
+
+/// One more is answered with 503, and told of; who leaves makes room.
+#[test]
+fn connections_and_those_of_one_source() {
+    for of_one_source in [false, true] {
+        let config = config(|config| match of_one_source {
+            true => config.limits.max_connections_per_ip = 2,
+            false => config.limits.max_connections = 2,
+        });
+        let server = LoopServer::start(config, Hooks::echo());
+        let mut first = server.open();
+        let _silent = server.connect();
+        // It says nothing, so it is known to have been accepted by those behind it.
+        for _ in 0..5 {
+            let mut more = server.connect();
+            more.expect_turned_away();
+            assert!(server.error(&more).contains("too many"), "{of_one_source}");
+        }
+        first.finish();
+        server.expect_clean_end(&first, 1000);
+        drop(first);
+        // Its descriptor is closed once the end of its stream is noticed.
+        let start = Instant::now();
+        loop {
+            let mut next = server.connect();
+            next.send(r0().bytes());
+            match next.read_response().status {
+                101 => break next.finish(),
+                status => assert_eq!(status, 503),
+            }
+            assert!(start.elapsed() < PROMPT);
+        }
+    }
+}
+
+/// However the bytes dribble in, and if none do.
+#[test]
+fn a_request_that_takes_too_long() {
+    let config = config(|config| config.timeouts.handshake = ms(200));
+    let server = LoopServer::start(config, Hooks::echo());
+    for sent in [&r0().bytes()[..60], b"G", b""] {
+        let mut client = server.connect();
+        let start = Instant::now();
+        client.send(sent);
+        // Time goes on while bytes come.
+        while !sent.is_empty() && start.elapsed() < ms(150) {
+            let _ = client.try_send(b"");
+            if client.heard_within(ms(20)) {
+                break;
+            }
+        }
+        client.expect_refusal(408);
+        assert!(start.elapsed() >= ms(200), "{:?}", start.elapsed());
+        assert!(start.elapsed() < ms(200) + PROMPT, "{:?}", start.elapsed());
+        assert!(matches!(server.next(&client), Told::Error(_)));
+    }
+    // Who was quick has no such limit.
+    let mut client = server.open();
+    assert!(!client.heard_within(ms(300)));
+    client.finish();
+}
+
+#[test]
+fn a_silent_peer_is_asked_and_then_closed() {
+    let config = config(|config| {
+        config.timeouts.ping_interval = ms(100);
+        config.timeouts.idle_timeout = ms(250);
+    });
+    let server = LoopServer::start(config, Hooks::echo());
+    let mut client = server.open();
+    let mut start = Instant::now();
+    for _ in 0..3 {
+        client.expect(&Frame::new(PING, ""));
+        let asked = start.elapsed();
+        assert!(asked >= ms(100) && asked < ms(100) + PROMPT, "{asked:?}");
+        client.send(frame(PONG, ""));
+        start = Instant::now();
+    }
+    client.expect(&Frame::new(PING, ""));
+    client.expect_close(1008);
+    assert!(start.elapsed() >= ms(250) && start.elapsed() < ms(250) + PROMPT);
+    let (calls, closed) = server.until_closed(&client);
+    assert!(matches!(closed.error, Some(Error::DeadlineExceeded(Deadline::Idle))), "{closed:?}");
+    let wanted = ["opened", "pong ", "pong ", "pong "];
+    assert_eq!(calls[..4], wanted);
+}
+
+/// Pings do not prolong it, nor does a byte now and then.
+#[test]
+fn a_message_that_takes_too_long() {
+    let config = config(|config| config.timeouts.message = ms(200));
+    let server = LoopServer::start(config, Hooks::echo());
+    for pings in [false, true] {
+        let mut client = server.open();
+        let start = Instant::now();
+        client.send(&frame(0x02, [0; 1000])[..100]);
+        if pings {
+            client.send(&frame(0x02, [0; 1000])[100..]);
+            while start.elapsed() < ms(150) {
+                client.send(frame(PING, "?"));
+                client.expect(&Frame::pong("?"));
+            }
+        }
+        client.expect_close(1008);
+        assert!(start.elapsed() >= ms(200) && start.elapsed() < ms(200) + PROMPT);
+        let (_, closed) = server.until_closed(&client);
+        let error = closed.error;
+        assert!(matches!(error, Some(Error::DeadlineExceeded(Deadline::Message))), "{error:?}");
+    }
+}
+
+/// Many that are received at once are too much for the budget: 1013, for those that are longest.
+#[test]
+fn a_budget_for_all() {
+    let config = config(|config| config.limits.max_buffered_bytes = 1 << 20);
+    let server = LoopServer::start(config, Hooks::echo());
+    let mut others: Vec<_> = (0..3)
+        .map(|_| {
+            let mut client = server.open();
+            client.send(&frame(BINARY, vec![0; 400 << 10])[..100 << 10]);
+            client
+        })
+        .collect();
+    let mut client = server.open();
+    client.send(frame(BINARY, vec![0; 900 << 10]));
+    client.expect_close(1013);
+    let (_, closed) = server.until_closed(&client);
+    assert!(matches!(closed.error, Some(Error::Overloaded)), "{closed:?}");
+    // What the others have is theirs.
+    for other in &mut others {
+        assert!(!other.heard_within(ms(20)));
+    }
+    drop(others);
+    let mut client = server.open();
+    let start = Instant::now();
+    loop {
+        client.send(frame(BINARY, vec![1; 900 << 10]));
+        match client.read_frame().expect("an answer") {
+            frame if frame.opcode == 2 => break,
+            // Those that have left are yet to be noticed.
+            frame => assert_eq!(frame.close_parts().0, 1013),
+        }
+        assert!(start.elapsed() < PATIENCE);
+        client = server.open();
+    }
+}
+
+/// Without descriptors for more, nobody who has one is the worse for it, and once there are some all is
+/// well again.
+#[cfg(target_os = "linux")]
+#[test]
+fn out_of_descriptors() {
+    use std::process::{Command, Stdio};
+    let test = std::env::current_exe().expect("the path of this test");
+    let example = test.parent().and_then(|deps| deps.parent()).expect("a folder");
+    let example = example.join("examples/event_loop");
+    assert!(example.exists(), "it has to be built: cargo build --examples --features event-loop");
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("bind");
+    let addr = listener.local_addr().expect("local_addr");
+    drop(listener);
+    let started = Command::new("prlimit")
+        .args(["--nofile=40", "--"])
+        .arg(&example)
+        .arg(addr.to_string())
+        .stdout(Stdio::null())
+        .spawn();
+    let Ok(mut child) = started else { return println!("SKIPPED: there is no prlimit") };
+    let start = Instant::now();
+    while std::net::TcpStream::connect(addr).is_err() {
+        assert!(start.elapsed() < PATIENCE, "it does not listen");
+        std::thread::yield_now();
+    }
+    let mut first = RawClient::open(addr);
+    let mut clients: Vec<_> = (0..60).map(|_| RawClient::connect(addr)).collect();
+    for client in &mut clients {
+        client.send(r0().bytes());
+    }
+    let mut echo = |wait: Duration| {
+        first.send(frame(TEXT, "still here"));
+        assert!(first.heard_within(wait));
+        first.expect(&Frame::text("still here"));
+    };
+    echo(PROMPT);
+    let opened = clients.iter_mut().filter_map(|client| client.heard_within(ms(20)).then_some(()));
+    let opened = opened.count();
+    assert!(opened > 5 && opened < 40, "{opened} were opened");
+    // Nobody runs in a circle meanwhile.
+    let before = cpu_time(child.id());
+    assert!(!clients[59].heard_within(ms(500)));
+    let spent = cpu_time(child.id()) - before;
+    assert!(spent < ms(250), "{spent:?} of processor time");
+    echo(PROMPT);
+    // The first ones make room for the last.
+    let mut rest = clients.split_off(opened);
+    drop(clients);
+    for client in &mut rest[..5] {
+        client.expect_upgrade();
+        client.finish();
+    }
+    echo(PROMPT);
+    drop(rest);
+    child.kill().expect("it runs");
+    let _ = child.wait();
+}
+
+/// What a process has used so far; in hundredths of a second, as Linux has it.
+#[cfg(target_os = "linux")]
+fn cpu_time(id: u32) -> Duration {
+    let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).expect("a process");
+    let (_, fields) = stat.rsplit_once(") ").expect("its name in brackets");
+    let ticks = fields.split(' ').skip(11).take(2).map(|ticks| ticks.parse::<u64>().unwrap());
+    ms(10 * ticks.sum::<u64>())
+}

@@ -1,0 +1,122 @@
+use std::io::{Read, Write};
+use std::sync::mpsc::channel;
+
+use barews::{Accept, Response};
+
+use super::common::*;
+use super::server::{Hooks, LoopServer, config};
+
+fn echo_on_thread(server: impl FnOnce(barews::Server) -> barews::Server) -> LoopServer {
+    let hooks = Hooks::echo().thread(|mut conn| {
+        assert_eq!(conn.request().target(), "/thread");
+        let mut buf = Vec::new();
+        while let Some(message) = conn.recv(&mut buf)? {
+            conn.send(message)?;
+            if message.as_bytes() == b"fail" {
+                return Err("it has failed".into());
+            }
+        }
+        Ok(())
+    });
+    LoopServer::with(|it| server(it.config(config(|_| ()))), hooks)
+}
+
+fn open(server: &LoopServer, behind: &[u8]) -> RawClient {
+    let mut client = server.connect();
+    client.send([&r0().target("/thread").bytes()[..], behind].concat());
+    client.expect_upgrade();
+    client
+}
+
+/// It may block, and the loop serves others meanwhile; what came behind the request is not lost.
+#[test]
+fn a_connection_that_needs_a_thread() {
+    let server = echo_on_thread(|server| server);
+    let mut other = server.open();
+    let mut client = open(&server, &frame(TEXT, "behind the request"));
+    client.expect(&Frame::text("behind the request"));
+    let payload: Vec<u8> = noise(5).take(1 << 20).collect();
+    client.send(frame(BINARY, &payload));
+    client.expect(&Frame::binary(&payload));
+    other.send(frame(TEXT, "on the loop"));
+    other.expect(&Frame::text("on the loop"));
+    client.finish();
+    let mut client = open(&server, &[]);
+    client.send(frame(TEXT, "fail"));
+    client.expect(&Frame::text("fail"));
+    client.expect_close(1011);
+    assert_eq!(server.error(&client), "it has failed");
+    other.finish();
+    assert!(server.next_within(client.addr, ms(20)).is_none(), "it has no other calls");
+}
+
+/// It counts as the others do, and a shutdown waits for it.
+#[test]
+fn a_thread_is_waited_for_at_shutdown() {
+    let server = echo_on_thread(|server| server);
+    let mut client = open(&server, &[]);
+    client.send(frame(TEXT, "there"));
+    client.expect(&Frame::text("there"));
+    let handle = server.running.shutdown_handle();
+    assert_eq!(handle.connections(), 1);
+    handle.start();
+    assert!(!handle.wait(ms(50)));
+    client.expect(&Frame::close(1001, "the server is shutting down"));
+    client.send(close(1001, ""));
+    client.expect_eof();
+    assert!(handle.wait(PATIENCE));
+    assert_eq!(handle.connections(), 0);
+}
+
+/// On a loop nobody could take the stream out; on a thread somebody does.
+#[test]
+fn hijacking_needs_a_thread() {
+    let (tell, ended) = channel();
+    let hooks = Hooks::echo().thread(move |conn| {
+        let mut stream = conn.into_stream()?;
+        stream.write_all(b"HTTP/1.1 101 \r\n\r\nhello")?;
+        let mut rest = Vec::new();
+        stream.read_to_end(&mut rest)?;
+        tell.send(rest)?;
+        Ok(())
+    });
+    let server = LoopServer::with(
+        |server| {
+            let server = server.config(config(|_| ()));
+            server.on_upgrade(|_| Ok::<_, Response>(Accept::new().hijack()))
+        },
+        hooks,
+    );
+    let mut client = server.connect();
+    client.send(r0().bytes());
+    client.expect_refusal(500);
+    assert!(server.error(&client).contains("needs_thread"));
+    let mut client = server.connect();
+    client.send(r0().target("/thread").bytes());
+    assert_eq!(client.read_bytes(21), b"HTTP/1.1 101 \r\n\r\nhello"[..21]);
+    client.send("not a frame");
+    client.send_eof();
+    assert_eq!(ended.recv_timeout(PATIENCE).expect("an end"), b"not a frame");
+}
+
+/// The handshake deadline, limits and callbacks are those of the server.
+#[test]
+fn a_thread_has_the_same_limits() {
+    let server = echo_on_thread(|server| {
+        let config = config(|config| {
+            config.timeouts.message = ms(200);
+            config.limits.max_message_size = 1000;
+        });
+        server.config(config).on_upgrade(|request| match request.header("Origin") {
+            Some(_) => Err(Response::new(barews::Status::FORBIDDEN, "not you\n")),
+            None => Ok(Accept::new()),
+        })
+    });
+    let mut client = server.connect();
+    client.send(r0().target("/thread").add("Origin: https://example.com").bytes());
+    client.expect_refusal(403);
+    let mut client = open(&server, &frame(0x01, "half"));
+    client.expect_close(1008);
+    let mut client = open(&server, &head(BINARY, 1001));
+    client.expect_close(1009);
+}
