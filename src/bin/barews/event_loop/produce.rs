@@ -13,7 +13,7 @@ use crate::routes::stream::{Block, Numbers, block};
 
 /// How much is sent in one call, in messages and in bytes.
 const MAX_MESSAGES: usize = 1024;
-const MAX_BYTES: usize = 256 << 10;
+const MAX_BYTES: usize = 1 << 20;
 
 /// Sends `1` to `n`, and closes behind the last if there is one.
 pub struct Counting {
