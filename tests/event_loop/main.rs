@@ -26,5 +26,7 @@ mod senders;
 mod shutdown;
 /// Connections that have a thread.
 mod threads;
+/// Peers that are not read for a while.
+mod pausing;
 /// When the handler wants to be called.
 mod timers;

@@ -1,0 +1,178 @@
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use barews::{BoxError, CloseCode, Outbox, Sender};
+
+use super::common::*;
+use super::server::{Call, Conn, Hooks, LoopServer, config, fill, read_fill};
+
+/// An echo that at `pause` reads nothing for 300 ms. It looks every 50 ms whether it is closed.
+fn pausing(call: Call<'_>, conn: &mut Conn, out: &mut Outbox<'_>) -> Result<(), BoxError> {
+    match call {
+        Call::Message(message) => {
+            if message.as_text() == Some("pause") {
+                conn.messages = 0;
+                out.pause_reading();
+                out.set_timer(Some(ms(50)));
+            }
+            out.send(message)?;
+        }
+        // How often it has looked.
+        Call::Timer if conn.messages < 5 && !out.is_closed() => {
+            conn.messages += 1;
+            out.set_timer(Some(ms(50)));
+        }
+        Call::Timer => out.resume_reading(),
+        _ => {}
+    }
+    Ok(())
+}
+
+/// What came in the same segment waits too, and the end of the peer.
+#[test]
+fn nothing_is_read_meanwhile() {
+    let server = LoopServer::start(config(|_| ()), Hooks::new(pausing));
+    let mut client = server.open();
+    let start = Instant::now();
+    let together = [frame(TEXT, "a"), frame(TEXT, "pause"), frame(TEXT, "b"), frame(PING, "c")];
+    client.send(together.concat());
+    client.expect(&Frame::text("a"));
+    client.expect(&Frame::text("pause"));
+    client.send([frame(TEXT, "d"), close(1000, "")].concat());
+    client.send_eof();
+    client.expect(&Frame::text("b"));
+    assert!(start.elapsed() >= ms(300), "{:?}", start.elapsed());
+    client.expect(&Frame::pong("c"));
+    client.expect(&Frame::text("d"));
+    client.expect_close(1000);
+    server.expect_clean_end(&client, 1000);
+}
+
+/// Others have their turn, and no deadline of what is received passes.
+#[test]
+fn it_costs_nobody_anything() {
+    let patient = config(|config| {
+        config.timeouts.idle_timeout = ms(200);
+        config.timeouts.ping_interval = ms(100);
+        config.timeouts.message = ms(100);
+    });
+    let server = LoopServer::start(patient, Hooks::new(pausing));
+    let (mut client, mut other) = (server.open(), server.open());
+    // The beginning of a message is behind it.
+    client.send([frame(TEXT, "pause"), vec![0x81]].concat());
+    client.expect(&Frame::text("pause"));
+    let start = Instant::now();
+    for at in 0..10 {
+        other.send(frame(TEXT, at.to_string()));
+        other.expect(&Frame::text(&at.to_string()));
+    }
+    assert!(start.elapsed() < ms(200), "{:?}", start.elapsed());
+    client.send(&frame(TEXT, "x")[1..]);
+    client.expect(&Frame::text("x"));
+    client.finish();
+}
+
+/// One that ends in the same call was none, and a Close of ours ends one.
+#[test]
+fn what_ends_a_pause() {
+    let server = LoopServer::start(
+        config(|_| ()),
+        Hooks::new(|call, _, out| {
+            if let Call::Message(message) = call {
+                out.pause_reading();
+                match message.as_text() {
+                    Some("close") => out.close(CloseCode(4000), "")?,
+                    _ => out.resume_reading(),
+                }
+                out.send(message).or_else(|_| Ok::<_, BoxError>(()))?;
+            }
+            Ok(())
+        }),
+    );
+    let mut client = server.open();
+    let many = frame(TEXT, "x").repeat(10_000);
+    client.send([&many[..], &frame(TEXT, "close"), &close(4000, "")].concat());
+    for _ in 0..10_000 {
+        client.expect(&Frame::text("x"));
+    }
+    client.expect(&Frame::close(4000, ""));
+    client.expect_eof();
+    server.expect_clean_end(&client, 4000);
+}
+
+/// A shutdown, or another thread's Close, is noticed by who looks.
+#[test]
+fn a_close_from_elsewhere_ends_it() {
+    let senders = Arc::new(Mutex::new(Vec::<Sender>::new()));
+    let hooks = Hooks::new(pausing).open({
+        let senders = Arc::clone(&senders);
+        move |_, sender| {
+            senders.lock().unwrap().push(sender);
+            Ok(())
+        }
+    });
+    let server = LoopServer::start(config(|_| ()), hooks);
+    let mut client = server.open();
+    client.send(frame(TEXT, "pause"));
+    client.expect(&Frame::text("pause"));
+    senders.lock().unwrap()[0].close(CloseCode(4001), "enough").unwrap();
+    client.expect(&Frame::close(4001, "enough"));
+    let start = Instant::now();
+    client.send(close(4001, ""));
+    client.expect_eof();
+    assert!(start.elapsed() < ms(250), "{:?}", start.elapsed());
+    server.expect_clean_end(&client, 4001);
+}
+
+/// A peer that takes nothing either: the pause outlasts that, and what came first is first.
+#[test]
+fn beside_backpressure() {
+    let server = LoopServer::start(
+        config(|_| ()),
+        Hooks::new(|call, _, out| match call {
+            Call::Message(message) if message.as_text() == Some("fill") => {
+                out.pause_reading();
+                fill(out)
+            }
+            Call::Message(message) => Ok(out.send(message)?),
+            Call::Drained => {
+                out.set_timer(Some(ms(100)));
+                Ok(())
+            }
+            Call::Timer => {
+                out.resume_reading();
+                Ok(())
+            }
+            _ => Ok(()),
+        }),
+    );
+    let mut client = server.open();
+    client.send([frame(TEXT, "fill"), frame(TEXT, "a"), frame(TEXT, "b")].concat());
+    assert_eq!(read_fill(&mut client), Some(Frame::text("a")));
+    client.expect(&Frame::text("b"));
+    client.finish();
+}
+
+/// A Close that is only started: what still comes is delivered, and nothing more is sent.
+#[test]
+fn messages_behind_a_close_that_was_started() {
+    let server = LoopServer::start(
+        config(|_| ()),
+        Hooks::new(|call, _, out| {
+            if let Call::Opened = call {
+                out.send("first")?;
+                out.start_close(CloseCode(4000), "enough")?;
+                assert!(out.is_closed() && out.send("late").is_err());
+            }
+            Ok(())
+        }),
+    );
+    let mut client = server.open();
+    client.expect(&Frame::text("first"));
+    client.expect(&Frame::close(4000, "enough"));
+    client.send([frame(TEXT, "a"), frame(TEXT, "b"), close(4000, "")].concat());
+    client.expect_eof();
+    let (calls, closed) = server.until_closed(&client);
+    assert_eq!(calls, ["opened", "message a", "message b"]);
+    assert!(closed.error.is_none() && closed.code == Some(4000), "{closed:?}");
+}
