@@ -110,6 +110,13 @@ impl<H: EventHandler> Engine<H> {
         });
         #[cfg(not(feature = "deflate"))]
         let receiver = None;
+        conn.since = self.clock;
+        let (timeouts, handshake) =
+            (&limits.timeouts, self.threads.server.config.timeouts.handshake);
+        if timeouts.ping_interval.min(timeouts.idle_timeout) < handshake {
+            // Else the wheel looks at it soon enough, at the end of the time for the handshake.
+            conn.due = 0;
+        }
         conn.stage = Stage::Open(Open {
             timers: ReadTimers::default(),
             limits,
@@ -118,7 +125,6 @@ impl<H: EventHandler> Engine<H> {
             discards: false,
             state,
         });
-        conn.since = self.clock;
         // From the 101 on the client may count on a Close, so it is open before.
         if let Some(guard) = &conn.guard {
             guard.set_open();
