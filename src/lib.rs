@@ -1,5 +1,6 @@
 //! A strict RFC 6455 WebSocket server on blocking sockets: a thread for each connection, `std` and
-//! two small crates, no `unsafe`.
+//! two small crates, no `unsafe`. With the feature `event-loop` it has a second engine, for many
+//! connections on a few threads.
 //!
 //! ```no_run
 //! use barews::{Connection, Server};
@@ -20,9 +21,10 @@
 //! A [`Server`] accepts streams and gives each a thread. An [`Upgrade`] reads the request and
 //! answers it; with a listener of your own, start there, with any [`Transport`]. The result is a
 //! [`Connection`], which can be [split](Connection::split) into a [`Receiver`] and any number of
-//! thread-safe [`Sender`]s. [`Config`] holds every limit and deadline.
+//! thread-safe [`Sender`]s. [`Config`] holds every limit and deadline. `Server::run_event_loop` has an
+//! `EventHandler` called for many connections on one thread.
 //!
-//! Inside, the crate has six rooms. Each uses only those above it in this table. The first three
+//! Inside, the crate has seven rooms. Each uses only those above it in this table. The first three
 //! have no socket, no thread and no clock in them; they are public, to be tested and to be read.
 //!
 //! | Room | What it is |
@@ -33,6 +35,7 @@
 //! | `io` | a blocking stream with deadlines, and where streams come from |
 //! | `connection` | an open connection as a handler has it |
 //! | `server` | from a listener to a handler on a thread, and the way to stop |
+//! | `event_loop` | the second engine: many connections on a thread, driving the same `session` |
 //!
 //! The binary in `src/bin/barews` is built on what these give. SIGTERM is its own: `os/signals.rs`
 //! waits for it, `shutdown.rs` calls [`ShutdownHandle::shutdown`] with the grace, and the process
@@ -53,6 +56,7 @@
 //! |---|---|---|
 //! | `backplane` | nothing here: the binary's rooms across processes, through Redis; [`Backplane`] needs no feature | `redis` |
 //! | `deflate` | compression of messages, permessage-deflate (RFC 7692): `Config::compression`, and `Deflate` has an example | `zlib-rs` |
+//! | `event-loop` | a second engine, one thread for each core: `Server::run_event_loop`, `EventHandler` | `mio` |
 //! | `tls` | TLS: `Server::tls`, `TlsStream`, `SelfSigned` for tests and development | `rustls` with `ring`, `rcgen` |
 //!
 //! A section sign means a section of RFC 6455 unless it names another.

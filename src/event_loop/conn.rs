@@ -20,6 +20,9 @@ use crate::session::opening::Opening;
 use crate::session::timers::Next;
 use crate::session::{Deadline, MessageAssembler, Pending, ReadTimers, Receiving};
 
+/// The shortest rest of a payload that is read straight to where it belongs, in bytes.
+const MIN_DIRECT: u64 = 64 << 10;
+
 /// See the [module](self).
 pub(super) struct Conn<S> {
     pub(super) stream: Arc<LoopStream>,
@@ -157,6 +160,55 @@ impl<S> Conn<S> {
             let pending = open.pending(&self.output);
             open.timers.read_done(received, pending, received.is_none(), || waited);
         }
+    }
+}
+
+impl<S> Conn<S> {
+    /// Whether the handler is to have what comes.
+    #[inline]
+    pub(super) fn is_heard(&self) -> bool {
+        matches!(&self.stage, Stage::Open(open) if !open.discards)
+    }
+
+    pub(super) fn is_draining(&self) -> bool {
+        matches!(self.stage, Stage::Draining(_))
+    }
+
+    /// Whether there may be something to read, and it is to be read.
+    #[inline]
+    pub(super) fn may_be_read(&self) -> bool {
+        self.readable && (!self.output.reads_nothing() || self.is_draining())
+    }
+
+    /// A read has left room in the buffer, or filled it. Sockets tell of changes only, so all must be
+    /// read that there is.
+    #[inline]
+    pub(super) fn was_read(&mut self, left_room: bool) {
+        // Who has read less than it could has read all there was. Windows wants to hear of it.
+        self.readable = !left_room || self.read_closed || self.is_wrapped || cfg!(windows);
+    }
+
+    /// Whether the next read goes straight to where it belongs.
+    #[inline]
+    pub(super) fn is_direct(&self) -> bool {
+        let Stage::Open(Open { receiver: Some(receiver), discards: false, .. }) = &self.stage
+        else {
+            return false;
+        };
+        let left = receiver.receiving.payload_left();
+        left > 0 && (receiver.direct || left >= MIN_DIRECT)
+    }
+
+    /// Whether a deadline may be nearer than the wheel knows.
+    pub(super) fn is_hurried(&self) -> bool {
+        self.output.is_congested()
+            || self.output.timer.is_some()
+            || self.output.shared.writer.is_closed()
+            || match &self.stage {
+                Stage::Open(open) => open.unfinished().is_some(),
+                Stage::Opening(_) => false,
+                Stage::Draining(_) => true,
+            }
     }
 }
 

@@ -12,7 +12,6 @@
 
 use std::io::{self, ErrorKind};
 use std::mem;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -20,40 +19,25 @@ use mio::event::Event;
 use mio::{Events, Poll, Token};
 
 use crate::connection::Connection;
-use crate::connection::lifecycle::ConnectionShared;
-use crate::error::UpgradeError;
-use crate::event_loop::conn::{Conn, Request, Stage};
+use crate::event_loop::conn::Conn;
 use crate::event_loop::handler::EventHandler;
-use crate::event_loop::output::{Output, Scratch};
+use crate::event_loop::listening::Listening;
+use crate::event_loop::output::Scratch;
 use crate::event_loop::pool::{Pool, ReadBuffer};
 use crate::event_loop::wheel::{Entry, Tick, Wheel};
-use crate::http::{Response, Status};
-use crate::io::any_stream::Stream;
 use crate::io::listener::MAX_ACCEPT_TIMEOUT;
-use crate::io::loop_listener::LoopListener;
-use crate::io::loop_stream::{LoopStream, Socket};
 use crate::io::timed_listener::TimedListener;
-use crate::io::transport::Transport;
 use crate::server::BoxError;
-use crate::server::acceptor::AcceptTimer;
-use crate::server::upgrade;
 use crate::server::worker::Workers;
-use crate::session::opening::Opening;
 
 /// How many sockets one poll tells of.
 const MAX_EVENTS: usize = 1024;
-
-/// How many streams are accepted before connections have their turn.
-const MAX_ACCEPTED: usize = 256;
 
 /// How often, at the most, it is looked for those whose peers have not answered our Close, in
 /// nanoseconds.
 const EXPIRE_INTERVAL: u64 = 50 * NANOS_A_TICK;
 
 const NANOS_A_TICK: u64 = 1_000_000;
-
-/// How many streams that were turned away are waited for, so that the answer is not lost to a reset.
-const MAX_TURNED_AWAY: usize = 256;
 
 /// The threads for connections that need one, and what is one for all loops of a server.
 pub(super) type Threads = Workers<Box<dyn Fn(Connection) -> Result<(), BoxError> + Send + Sync>>;
@@ -63,13 +47,13 @@ pub(super) struct Engine<H: EventHandler> {
     pub(super) handler: Arc<H>,
     pub(super) threads: Arc<Threads>,
     pub(super) poll: Poll,
-    listeners: Vec<Listening>,
-    conns: Vec<Option<Box<Conn<H::State>>>>,
+    pub(super) listeners: Vec<Listening>,
+    pub(super) conns: Vec<Option<Box<Conn<H::State>>>>,
     /// Slots of `conns` to be used again, and those that events of this turn may still name.
-    free: Vec<usize>,
+    pub(super) free: Vec<usize>,
     freed: Vec<usize>,
-    generation: u32,
-    turned_away: usize,
+    pub(super) generation: u32,
+    pub(super) turned_away: usize,
     wheel: Wheel,
     /// Those who may have more to read.
     pub(super) again: Vec<usize>,
@@ -82,15 +66,6 @@ pub(super) struct Engine<H: EventHandler> {
     pub(super) pool: Pool,
     /// Room to read into, from an offset on.
     pub(super) buffer: ReadBuffer,
-}
-
-struct Listening {
-    listener: LoopListener,
-    timed: Arc<TimedListener>,
-    timer: AcceptTimer,
-    /// Whether a stream may wait, and from when on it is worth a try.
-    ready: bool,
-    rests_until: Option<Instant>,
 }
 
 /// What becomes of a connection after its turn.
@@ -114,14 +89,12 @@ impl Sockets {
     /// If a listener is of a kind that no loop can wait for, or there are no descriptors.
     pub(super) fn new(listeners: &[Arc<TimedListener>]) -> io::Result<Self> {
         let poll = Poll::new()?;
-        let mut listening = Vec::new();
-        for (index, timed) in listeners.iter().enumerate() {
-            let mut listener = timed.for_loop()?;
-            listener.register(poll.registry(), Token(index))?;
-            let (timed, timer) = (Arc::clone(timed), AcceptTimer::new());
-            listening.push(Listening { listener, timed, timer, ready: true, rests_until: None });
-        }
-        Ok(Self { poll, listeners: listening })
+        let listeners: io::Result<Vec<_>> = listeners
+            .iter()
+            .enumerate()
+            .map(|(index, timed)| Listening::new(timed, poll.registry(), Token(index)))
+            .collect();
+        Ok(Self { listeners: listeners?, poll })
     }
 }
 
@@ -240,7 +213,7 @@ impl<H: EventHandler> Engine<H> {
         self.put_back(slot, conn, fate);
     }
 
-    fn put_back(&mut self, slot: usize, mut conn: Box<Conn<H::State>>, fate: Fate) {
+    pub(super) fn put_back(&mut self, slot: usize, mut conn: Box<Conn<H::State>>, fate: Fate) {
         if fate == Fate::Live {
             self.schedule(&mut conn, slot);
             self.conns[slot] = Some(conn);
@@ -284,126 +257,5 @@ impl<H: EventHandler> Engine<H> {
         }
         conn.due = 0;
         self.turn(slot, |conn, engine| engine.time_passed(conn));
-    }
-
-    fn accept_all(&mut self) {
-        for index in 0..self.listeners.len() {
-            for _ in 0..MAX_ACCEPTED {
-                let listening = &mut self.listeners[index];
-                if !listening.is_ready_at(self.now) {
-                    break;
-                }
-                match listening.listener.accept() {
-                    Ok((socket, peer)) => {
-                        listening.timer = AcceptTimer::new();
-                        let timed = Arc::clone(&listening.timed);
-                        self.admit(socket, peer, &timed);
-                    }
-                    Err(error) => self.accept_failed(index, error),
-                }
-            }
-        }
-    }
-
-    #[cold]
-    fn accept_failed(&mut self, index: usize, error: io::Error) {
-        let listening = &mut self.listeners[index];
-        match error.kind() {
-            ErrorKind::WouldBlock => listening.ready = false,
-            // The peer gave up while it waited; the next one may not have.
-            ErrorKind::Interrupted | ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset => {}
-            ErrorKind::InvalidInput => {
-                self.listeners[index].ready = false;
-                self.threads.fail(error);
-            }
-            // Out of descriptors or memory: what ends meanwhile gives some back.
-            _ => {
-                listening.rests_until = Some(self.now + listening.timer.next_backoff());
-                self.threads.callbacks.on_error(None, None, UpgradeError::Accept(error));
-            }
-        }
-    }
-
-    /// Registers a stream, or turns it away.
-    fn admit(&mut self, socket: Socket, peer: Option<SocketAddr>, timed: &TimedListener) {
-        let slot = self.free.pop().unwrap_or(self.conns.len());
-        if slot == self.conns.len() {
-            self.conns.push(None);
-        }
-        self.generation = self.generation.wrapping_add(1);
-        let registry = self.poll.registry();
-        let stream = LoopStream::register(socket, registry, Token(slot)).and_then(|stream| {
-            let stream = Arc::new(stream);
-            Ok((timed.stream(Stream::Loop(Arc::clone(&stream)), peer)?, stream))
-        });
-        let (transport, stream) = match stream {
-            Ok(stream) => stream,
-            Err(error) => {
-                self.free.push(slot);
-                return self.threads.callbacks.on_error(peer, None, UpgradeError::Io(error));
-            }
-        };
-        let server = &self.threads.server;
-        let shared = Arc::new(ConnectionShared::new(transport, Arc::clone(server)));
-        shared.is_read_always();
-        let guard = self.threads.registry.register(&shared);
-        let opening = Opening::new(server.config.limits.for_head());
-        // Until it is open, nobody writes but the loop.
-        let _ = Transport::set_nonblocking(&*stream, true);
-        let is_turned_away = guard.is_none();
-        let mut conn = Box::new(Conn {
-            is_wrapped: timed.is_wrapped(),
-            stream,
-            output: Output::new(shared),
-            stage: Stage::Opening(Box::new(Request { opening, silent: true })),
-            guard,
-            generation: self.generation,
-            due: 0,
-            since: self.clock,
-            // It is told if something has come already.
-            readable: false,
-            read_closed: false,
-            is_posted: false,
-            is_turned_away,
-        });
-        let fate = match is_turned_away {
-            true => self.turn_away(&mut conn),
-            false => Fate::Live,
-        };
-        self.put_back(slot, conn, fate);
-    }
-
-    /// Answers 503: there are too many, or the server shuts down.
-    #[cold]
-    fn turn_away(&mut self, conn: &mut Conn<H::State>) -> Fate {
-        let (reason, error) = match self.threads.registry.is_closed() {
-            true => {
-                let error = UpgradeError::Rejected(Status::SERVICE_UNAVAILABLE);
-                ("the server is shutting down\n", error)
-            }
-            false => ("too many connections\n", UpgradeError::TooManyConnections),
-        };
-        let response = Response::new(Status::SERVICE_UNAVAILABLE, reason);
-        let reply = upgrade::encoded(&response.header("Retry-After", "1"));
-        let peer = conn.output.shared.stream().peer_addr();
-        self.threads.callbacks.on_error(peer, None, error);
-        self.turned_away += 1;
-        match self.answer(conn, reply) {
-            Fate::Live if self.turned_away > MAX_TURNED_AWAY => Fate::Gone,
-            fate => fate,
-        }
-    }
-}
-
-impl Listening {
-    fn is_ready(&self) -> bool {
-        self.ready && self.rests_until.is_none()
-    }
-
-    fn is_ready_at(&mut self, now: Instant) -> bool {
-        if self.rests_until.is_some_and(|until| until <= now) {
-            self.rests_until = None;
-        }
-        self.is_ready()
     }
 }

@@ -2,10 +2,13 @@
 
 use crate::connection::{Connection, Message, Request, Sender};
 use crate::error::Error;
-use crate::event_loop::outbox::Outbox;
 use crate::http::Reject;
 use crate::proto::CloseFrame;
 use crate::server::BoxError;
+
+mod outbox;
+
+pub use outbox::Outbox;
 
 /// What to do with the connections of a server on event loops
 /// ([`Server::run_event_loop`](crate::Server::run_event_loop)).

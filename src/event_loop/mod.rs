@@ -14,11 +14,12 @@
 
 mod wheel;
 mod output;
-mod outbox;
 mod handler;
 mod conn;
 mod pool;
+mod listening;
 mod engine;
+mod accepting;
 mod ending;
 mod turn;
 mod opening;
@@ -33,8 +34,7 @@ use crate::event_loop::engine::{Engine, Sockets, Threads};
 use crate::server::worker::Workers;
 use crate::server::{RunningServer, Server};
 
-pub use handler::{CloseInfo, EventHandler};
-pub use outbox::Outbox;
+pub use handler::{CloseInfo, EventHandler, Outbox};
 
 impl Server {
     /// Serves as [`run`](Self::run) does, but on event loops: one thread for each core, which serves many

@@ -15,14 +15,10 @@ use std::mem;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-#[cfg(feature = "deflate")]
-use crate::connection::Message;
 use crate::connection::lifecycle::ConnectionShared;
 use crate::connection::writer::{Progress, TryAcquire, Unsent};
 use crate::error::Error;
 use crate::proto::encoder::FrameHeader;
-#[cfg(feature = "deflate")]
-use crate::proto::{MessageType, OpCode};
 use crate::session::{Charge, CloseAction, Deadline};
 
 /// Payloads up to this length are copied to be written together, in bytes.
@@ -37,9 +33,11 @@ pub(super) const MAX_BACKPRESSURE: usize = 1 << 20;
 /// How long until a connection on which others write is tried again, at first and at most.
 const BLOCKED_PAUSE: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(16));
 
-/// On a frame that waits: it is not to be compressed. Where RSV3 would be, which is never sent.
+mod frames;
+
 #[cfg(feature = "deflate")]
-const PLAIN: u8 = 0x10;
+use frames::PLAIN;
+use frames::to_send;
 
 /// The sending side of a connection.
 pub(super) struct Output {
@@ -365,55 +363,4 @@ fn attempt(
     let count = if payload.is_empty() { 1 } else { 3 };
     let timeout = shared.writer.timeout(len as u64);
     Attempt::Sent(guard.send_now(&bufs[..count], unsent, timeout))
-}
-
-/// The frames as they are to be sent. Whoever calls this has the right to write.
-#[cfg(not(feature = "deflate"))]
-fn to_send<'a>(_: &ConnectionShared, frames: &'a mut [u8], _: &'a mut Vec<u8>) -> &'a [u8] {
-    frames
-}
-
-#[cfg(feature = "deflate")]
-fn to_send<'a>(
-    shared: &ConnectionShared,
-    frames: &'a mut [u8],
-    deflated: &'a mut Vec<u8>,
-) -> &'a [u8] {
-    if shared.compression().is_none() {
-        return frames;
-    }
-    deflated.clear();
-    let mut rest = frames;
-    while !rest.is_empty() {
-        let is_plain = rest[0] & PLAIN != 0;
-        rest[0] &= !PLAIN;
-        let Some((opcode, header_len, len)) = frame(rest) else { break };
-        let (frame, behind) = rest.split_at_mut(header_len + len);
-        rest = behind;
-        let kind = match opcode {
-            OpCode::Text => Some(MessageType::Text),
-            OpCode::Binary => Some(MessageType::Binary),
-            _ => None,
-        };
-        let compressed = kind.filter(|_| !is_plain).and_then(|kind| {
-            let (compression, buffers) = shared.compression_of(len)?;
-            let message = Message::new(kind, &frame[header_len..]);
-            compression.deflated(message, buffers, |header, payload| {
-                deflated.extend_from_slice(header.as_bytes());
-                deflated.extend_from_slice(payload);
-                Ok(())
-            })
-        });
-        if compressed.is_none() {
-            deflated.extend_from_slice(frame);
-        }
-    }
-    deflated
-}
-
-/// The first of some whole frames of ours: opcode, length of the header, and of the payload.
-#[cfg(feature = "deflate")]
-fn frame(frames: &[u8]) -> Option<(OpCode, usize, usize)> {
-    let (header, header_len) = crate::proto::Header::decode(frames).ok()??;
-    Some((header.opcode, header_len, usize::try_from(header.len).ok()?))
 }

@@ -8,8 +8,7 @@ use crate::connection::Message;
 use crate::error::Error;
 use crate::event_loop::conn::{Conn, Open, Receiver, Stage};
 use crate::event_loop::engine::{Engine, Fate};
-use crate::event_loop::handler::EventHandler;
-use crate::event_loop::outbox::Outbox;
+use crate::event_loop::handler::{EventHandler, Outbox};
 use crate::proto::encoder::FrameHeader;
 use crate::proto::{CloseCode, CloseFrame, MessageType, OpCode, encoder};
 use crate::server::BoxError;
@@ -20,9 +19,6 @@ use crate::session::receiving::Next;
 
 /// How often a connection is read in one turn, before others have theirs.
 const MAX_READS: usize = 4;
-
-/// The shortest rest of a payload that is read straight to where it belongs, in bytes.
-const MIN_DIRECT: u64 = 64 << 10;
 
 impl<H: EventHandler> Engine<H> {
     /// Reads a connection as often as there is something, and it may be.
@@ -358,54 +354,5 @@ impl<H: EventHandler> Engine<H> {
             Ok(_) => Fate::Live,
             Err(deadline) => self.fail(conn, deadline.into()),
         }
-    }
-}
-
-impl<S> Conn<S> {
-    /// Whether the handler is to have what comes.
-    #[inline]
-    fn is_heard(&self) -> bool {
-        matches!(&self.stage, Stage::Open(open) if !open.discards)
-    }
-
-    pub(super) fn is_draining(&self) -> bool {
-        matches!(self.stage, Stage::Draining(_))
-    }
-
-    /// Whether there may be something to read, and it is to be read.
-    #[inline]
-    fn may_be_read(&self) -> bool {
-        self.readable && (!self.output.reads_nothing() || self.is_draining())
-    }
-
-    /// A read has left room in the buffer, or filled it. Sockets tell of changes only, so all must be
-    /// read that there is.
-    #[inline]
-    fn was_read(&mut self, left_room: bool) {
-        // Who has read less than it could has read all there was. Windows wants to hear of it.
-        self.readable = !left_room || self.read_closed || self.is_wrapped || cfg!(windows);
-    }
-
-    /// Whether the next read goes straight to where it belongs.
-    #[inline]
-    fn is_direct(&self) -> bool {
-        let Stage::Open(Open { receiver: Some(receiver), discards: false, .. }) = &self.stage
-        else {
-            return false;
-        };
-        let left = receiver.receiving.payload_left();
-        left > 0 && (receiver.direct || left >= MIN_DIRECT)
-    }
-
-    /// Whether a deadline may be nearer than the wheel knows.
-    pub(super) fn is_hurried(&self) -> bool {
-        self.output.is_congested()
-            || self.output.timer.is_some()
-            || self.output.shared.writer.is_closed()
-            || match &self.stage {
-                Stage::Open(open) => open.unfinished().is_some(),
-                Stage::Opening(_) => false,
-                Stage::Draining(_) => true,
-            }
     }
 }

@@ -6,6 +6,8 @@
 //!   listener ─▶ timed_listener: accept, at most 200 ms ─▶ stream: TimedStream over a transport:
 //!                 the socket itself, or tls over it, or wrapped, an application's own over it
 //!
+//!   loop_listener, loop_stream: the same for an event loop, which waits for all its sockets at once
+//!
 //!   read    how long the timers let it wait ─▶ read timeout of the socket ─▶ read
 //!             ─▶ Some(bytes), Some(0) at the end of the stream, None if nothing came in time
 //!   write   buffers and their expiry ─▶ writes of at most 1 s each, until all is written

@@ -130,31 +130,15 @@ impl Decoder {
         out: &mut Vec<u8>,
     ) -> Option<(usize, MessageType)> {
         let message = self.unfragmented(input).filter(|message| message.payload.len() <= most)?;
-        let payload = &input[message.payload.clone()];
-        if out.len() != payload.len() {
-            out.resize(payload.len(), 0);
-        }
-        mask::copy(payload, out, message.key);
-        if message.kind == MessageType::Text && !is_text(out) {
-            out.clear();
-            return None;
-        }
-        Some((message.payload.end, message.kind))
+        message.copy(input, out).then_some((message.payload.end, message.kind))
     }
 
     /// The same in place: unmasks it where it lies, and returns where that is, which ends with what it
     /// took of `input`.
     #[inline(always)]
     pub fn decode_message_in_place(&self, input: &mut [u8]) -> Option<(Range<usize>, MessageType)> {
-        let Unfragmented { kind, key, payload } = self.unfragmented(input)?;
-        let bytes = &mut input[payload.clone()];
-        mask::apply(bytes, key, 0);
-        if kind == MessageType::Text && !is_text(bytes) {
-            // As it was.
-            mask::apply(bytes, key, 0);
-            return None;
-        }
-        Some((payload, kind))
+        let message = self.unfragmented(input)?;
+        message.unmask(input).then_some((message.payload, message.kind))
     }
 
     /// Whether it stands between two messages, as at the start of a connection: another one could go on
@@ -173,22 +157,8 @@ impl Decoder {
     /// The unfragmented message that lies complete at the start of `input`, if there is one.
     #[inline(always)]
     fn unfragmented(&self, input: &[u8]) -> Option<Unfragmented> {
-        let is_between = matches!(self.state, State::Header) && self.header_len == 0;
-        if !is_between || self.message.kind.is_some() || self.limits.max_fragments == 0 {
-            return None;
-        }
-        let (header, start) = Header::decode(input).ok()??;
-        let kind = match header.opcode {
-            OpCode::Text => MessageType::Text,
-            OpCode::Binary => MessageType::Binary,
-            _ => return None,
-        };
-        let rest = (input.len() - start) as u64;
-        if !header.fin || header.len > self.limits.max_message_size || header.len > rest {
-            return None;
-        }
-        let payload = start..start + header.len as usize;
-        Some(Unfragmented { kind, key: header.mask?, payload })
+        let may_be = self.is_vacant() && self.limits.max_fragments > 0;
+        if may_be { Unfragmented::decode(input, self.limits.max_message_size) } else { None }
     }
 
     /// The payload of the control frame that was last reported.

@@ -2,14 +2,14 @@
 //! next deadline come out.
 //!
 //! Each file is a small state machine whose states hold their data. None of them knows who waits. An
-//! *engine* does: here that is the room `connection`, whose threads block in a read, with
-//! [`closing`] under the lock of those who write and the rest in the half that reads. An event loop
-//! could hold all of them in one value. It
+//! *engine* does, and there are two: the room `connection`, whose threads block in a read, and the
+//! room `event_loop`, where one thread waits for many. Both have [`closing`] under the lock of those
+//! who write, and the rest with whoever reads. It
 //! may import [`proto`](crate::proto), [`http`](crate::http) and the settings, and nothing that does
 //! I/O, starts threads or reads a clock.
 //!
 //! ```text
-//!   bytes ──▶ opening ──▶ proto::Decoder ──▶ assembler ──▶ message
+//!   bytes ──▶ opening ──▶ receiving: proto::Decoder ──▶ assembler ──▶ message
 //!                │              │                │ charged to the budget, or 1013
 //!                │              ├─▶ Ping ──▶ Pong, while closing may_send
 //!              4xx, 5xx         └─▶ Close, ProtocolError ──▶ closing ──▶ one Close frame

@@ -15,13 +15,15 @@
 
 use std::ops::Range;
 
-use crate::proto::{
-    CloseCode, CloseFrame, Decoder, DecoderLimits, Event, MessageType, ProtocolError,
-};
-use crate::session::assembler::{MessageAssembler, Overloaded, Target};
+use crate::proto::{CloseFrame, Decoder, DecoderLimits, Event, MessageType};
+use crate::session::assembler::{MessageAssembler, Target};
 #[cfg(feature = "deflate")]
-use crate::session::inflation::{InflateError, Inflated, Inflation};
+use crate::session::inflation::{Inflated, Inflation};
 use crate::session::timers::ReadTimers;
+
+mod error;
+
+pub use error::ReceiveError;
 
 /// See the [module](self).
 #[derive(Debug)]
@@ -62,15 +64,6 @@ pub enum Next {
     Pong,
     /// A Close; nothing that follows counts (§5.5.1).
     Close(CloseFrame),
-}
-
-/// Why nothing more can be received.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ReceiveError {
-    /// The peer broke a rule.
-    Protocol(ProtocolError),
-    /// There is no memory for its message.
-    Overloaded,
 }
 
 impl Receiving {
@@ -370,39 +363,6 @@ impl Next {
             Event::Pong => Self::Pong,
             Event::Close(frame) => Self::Close(frame),
             _ => Self::NeedMore,
-        }
-    }
-}
-
-impl ReceiveError {
-    /// The code that the peer is told (§7.4.1).
-    #[must_use]
-    pub const fn close_code(self) -> CloseCode {
-        match self {
-            Self::Protocol(error) => error.close_code(),
-            Self::Overloaded => CloseCode::TRY_AGAIN_LATER,
-        }
-    }
-}
-
-impl From<ProtocolError> for ReceiveError {
-    fn from(error: ProtocolError) -> Self {
-        Self::Protocol(error)
-    }
-}
-
-impl From<Overloaded> for ReceiveError {
-    fn from(_: Overloaded) -> Self {
-        Self::Overloaded
-    }
-}
-
-#[cfg(feature = "deflate")]
-impl From<InflateError> for ReceiveError {
-    fn from(error: InflateError) -> Self {
-        match error {
-            InflateError::Protocol(error) => Self::Protocol(error),
-            InflateError::Overloaded => Self::Overloaded,
         }
     }
 }

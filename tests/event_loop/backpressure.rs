@@ -131,7 +131,7 @@ struct HeldUp {
     echoed: Receiver<()>,
 }
 
-fn held_up() -> HeldUp {
+fn kept_waiting() -> HeldUp {
     let (tell, senders) = channel();
     let (tell_echoed, echoed) = channel();
     let hooks = Hooks::new(move |call, conn, out| {
@@ -163,7 +163,7 @@ fn begin<'a>(sender: &'a Sender, client: &mut RawClient) -> MessageWriter<'a> {
 /// Our Close does away with what was held up. What had come of the peer by then still counts: its answer.
 #[test]
 fn what_was_not_looked_at_counts_behind_our_close() {
-    let HeldUp { server, mut client, sender, echoed } = held_up();
+    let HeldUp { server, mut client, sender, echoed } = kept_waiting();
     let writer = begin(&sender, &mut client);
     // Too long to be gathered with others, it has to wait at once.
     client.send([frame(BINARY, [0; 20 << 10]), close(1001, "")].concat());
@@ -177,7 +177,7 @@ fn what_was_not_looked_at_counts_behind_our_close() {
 /// What was sent before the peer's Close came goes out before the answer, also if others write.
 #[test]
 fn an_echo_before_a_close_goes_out_first() {
-    let HeldUp { server, mut client, sender, echoed } = held_up();
+    let HeldUp { server, mut client, sender, echoed } = kept_waiting();
     let writer = begin(&sender, &mut client);
     // In one batch with its Close, the echo is yet to be written when that is found.
     client.send([frame(TEXT, "echo"), close(1001, ""), frame(TEXT, "late")].concat());
@@ -191,7 +191,7 @@ fn an_echo_before_a_close_goes_out_first() {
 
 /// How long an echo takes while others have the loop keep what they do not read.
 #[test]
-fn others_are_not_held_up() {
+fn others_are_not_kept_waiting() {
     let hooks = Hooks::new(|call, conn, out| match call {
         Call::Message(message) if message.as_bytes() == b"fill" => fill(out),
         call => echo(call, conn, out),

@@ -211,11 +211,13 @@ impl Unsent {
     }
 }
 
-#[cfg(all(test, feature = "event-loop"))]
+#[cfg(test)]
 mod tests {
+    #[cfg(feature = "event-loop")]
     use super::*;
 
     /// Wherever a write stops, the rest is what it has not taken.
+    #[cfg(feature = "event-loop")]
     #[test]
     fn the_rest_of_a_write() {
         let parts: [&[u8]; 3] = [b"frames", b"head", b"payload"];

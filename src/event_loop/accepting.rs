@@ -1,0 +1,138 @@
+//! Where the connections of a loop come from: streams are accepted, and counted under the caps.
+
+use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use mio::Token;
+
+use crate::connection::lifecycle::ConnectionShared;
+use crate::error::UpgradeError;
+use crate::event_loop::conn::{Conn, Request, Stage};
+use crate::event_loop::engine::{Engine, Fate};
+use crate::event_loop::handler::EventHandler;
+use crate::event_loop::output::Output;
+use crate::http::{Response, Status};
+use crate::io::any_stream::Stream;
+use crate::io::loop_stream::{LoopStream, Socket};
+use crate::io::timed_listener::TimedListener;
+use crate::io::transport::Transport;
+use crate::server::acceptor::AcceptTimer;
+use crate::server::upgrade;
+use crate::session::opening::Opening;
+
+/// How many streams are accepted before connections have their turn.
+const MAX_ACCEPTED: usize = 256;
+
+/// How many streams that were turned away are waited for, so that the answer is not lost to a reset.
+const MAX_TURNED_AWAY: usize = 256;
+
+impl<H: EventHandler> Engine<H> {
+    pub(super) fn accept_all(&mut self) {
+        for index in 0..self.listeners.len() {
+            for _ in 0..MAX_ACCEPTED {
+                let listening = &mut self.listeners[index];
+                if !listening.is_ready_at(self.now) {
+                    break;
+                }
+                match listening.listener.accept() {
+                    Ok((socket, peer)) => {
+                        listening.timer = AcceptTimer::new();
+                        let timed = Arc::clone(&listening.timed);
+                        self.admit(socket, peer, &timed);
+                    }
+                    Err(error) => self.accept_failed(index, error),
+                }
+            }
+        }
+    }
+
+    #[cold]
+    fn accept_failed(&mut self, index: usize, error: io::Error) {
+        let listening = &mut self.listeners[index];
+        match error.kind() {
+            ErrorKind::WouldBlock => listening.ready = false,
+            // The peer gave up while it waited; the next one may not have.
+            ErrorKind::Interrupted | ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset => {}
+            ErrorKind::InvalidInput => {
+                self.listeners[index].ready = false;
+                self.threads.fail(error);
+            }
+            // Out of descriptors or memory: what ends meanwhile gives some back.
+            _ => {
+                listening.rests_until = Some(self.now + listening.timer.next_backoff());
+                self.threads.callbacks.on_error(None, None, UpgradeError::Accept(error));
+            }
+        }
+    }
+
+    /// Registers a stream, or turns it away.
+    fn admit(&mut self, socket: Socket, peer: Option<SocketAddr>, timed: &TimedListener) {
+        let slot = self.free.pop().unwrap_or(self.conns.len());
+        if slot == self.conns.len() {
+            self.conns.push(None);
+        }
+        self.generation = self.generation.wrapping_add(1);
+        let registry = self.poll.registry();
+        let stream = LoopStream::register(socket, registry, Token(slot)).and_then(|stream| {
+            let stream = Arc::new(stream);
+            Ok((timed.stream(Stream::Loop(Arc::clone(&stream)), peer)?, stream))
+        });
+        let (transport, stream) = match stream {
+            Ok(stream) => stream,
+            Err(error) => {
+                self.free.push(slot);
+                return self.threads.callbacks.on_error(peer, None, UpgradeError::Io(error));
+            }
+        };
+        let server = &self.threads.server;
+        let shared = Arc::new(ConnectionShared::new(transport, Arc::clone(server)));
+        shared.is_read_always();
+        let guard = self.threads.registry.register(&shared);
+        let opening = Opening::new(server.config.limits.for_head());
+        // Until it is open, nobody writes but the loop.
+        let _ = Transport::set_nonblocking(&*stream, true);
+        let is_turned_away = guard.is_none();
+        let mut conn = Box::new(Conn {
+            is_wrapped: timed.is_wrapped(),
+            stream,
+            output: Output::new(shared),
+            stage: Stage::Opening(Box::new(Request { opening, silent: true })),
+            guard,
+            generation: self.generation,
+            due: 0,
+            since: self.clock,
+            // It is told if something has come already.
+            readable: false,
+            read_closed: false,
+            is_posted: false,
+            is_turned_away,
+        });
+        let fate = match is_turned_away {
+            true => self.turn_away(&mut conn),
+            false => Fate::Live,
+        };
+        self.put_back(slot, conn, fate);
+    }
+
+    /// Answers 503: there are too many, or the server shuts down.
+    #[cold]
+    fn turn_away(&mut self, conn: &mut Conn<H::State>) -> Fate {
+        let (reason, error) = match self.threads.registry.is_closed() {
+            true => {
+                let error = UpgradeError::Rejected(Status::SERVICE_UNAVAILABLE);
+                ("the server is shutting down\n", error)
+            }
+            false => ("too many connections\n", UpgradeError::TooManyConnections),
+        };
+        let response = Response::new(Status::SERVICE_UNAVAILABLE, reason);
+        let reply = upgrade::encoded(&response.header("Retry-After", "1"));
+        let peer = conn.output.shared.stream().peer_addr();
+        self.threads.callbacks.on_error(peer, None, error);
+        self.turned_away += 1;
+        match self.answer(conn, reply) {
+            Fate::Live if self.turned_away > MAX_TURNED_AWAY => Fate::Gone,
+            fate => fate,
+        }
+    }
+}
