@@ -40,7 +40,7 @@ use frames::PLAIN;
 use frames::to_send;
 
 /// The sending side of a connection.
-pub(super) struct Output {
+pub(crate) struct Output {
     pub(super) shared: Arc<ConnectionShared>,
     pub(super) backpressure: Option<Box<Backpressure>>,
     /// Why nothing more can be sent, if that has come to light.
@@ -80,7 +80,7 @@ pub(super) struct Backpressure {
 }
 
 /// Memory of a loop, for the connection whose turn it is.
-pub(super) struct Scratch {
+pub(crate) struct Scratch {
     /// Whole frames that go out at the end of the turn.
     frames: Vec<u8>,
     /// The same, deflated.

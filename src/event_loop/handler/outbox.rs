@@ -19,8 +19,8 @@ use crate::session::CloseAction;
 /// What the peer has no room for is queued, and nothing of that peer's is received until it has taken it
 /// ([`drained`](crate::EventHandler::drained)); it has the write timeout for that.
 pub struct Outbox<'a> {
-    pub(in crate::event_loop) output: &'a mut Output,
-    pub(in crate::event_loop) scratch: &'a mut Scratch,
+    pub(crate) output: &'a mut Output,
+    pub(crate) scratch: &'a mut Scratch,
 }
 
 impl Outbox<'_> {
