@@ -88,17 +88,8 @@ impl MessageAssembler {
     }
 
     /// Room to read into, of `left` bytes that are to come before any others: what is there, or as
-    /// much as has arrived.
-    ///
-    /// # Errors
-    ///
-    /// [`Overloaded`].
-    pub fn room(&mut self, left: u64) -> Result<&mut [u8], Overloaded> {
-        self.room_behind(left, false).map(|(room, _)| room)
-    }
-
-    /// The same, and behind how many bytes of it to read: none, unless the kernel copies. What is read
-    /// is to be moved to the start.
+    /// much as has arrived. And behind how many bytes of it to read: none, unless the kernel copies.
+    /// What is read is to be moved to the start.
     ///
     /// # Errors
     ///
@@ -109,13 +100,17 @@ impl MessageAssembler {
         from_kernel: bool,
     ) -> Result<(&mut [u8], usize), Overloaded> {
         let left = usize::try_from(left).unwrap_or(usize::MAX);
-        let had = self.bytes.len();
-        let there = had - self.filled;
-        let mut end = self.filled + there.max(self.filled).clamp(MIN_READ, MAX_READ).min(left);
-        if end > had && end > MAX_RETAINED_FREE {
-            self.charge(end)?;
+        let (had, filled) = (self.bytes.len(), self.filled);
+        let (mut room, mut most) = ((had - filled).max(filled).clamp(MIN_READ, MAX_READ), left);
+        while self.charge_room(filled + room.min(left)).is_err() {
+            if room == MIN_READ {
+                return Err(Overloaded);
+            }
+            room = (room / 2).max(MIN_READ);
+            most = room.min(left);
         }
-        let most = self.filled.saturating_add(left);
+        let mut end = filled + room.min(left);
+        let most = filled.saturating_add(most);
         // With a gap beside, a message that is just free would no longer be.
         let beside = if from_kernel && most > MAX_RETAINED_FREE { MAX_OFFSET } else { 0 };
         if !grow(&mut self.bytes, end, most.saturating_add(beside)) {
@@ -256,6 +251,12 @@ impl MessageAssembler {
         self.charge.clear();
     }
 
+    /// Charges room that is new, beyond the free stretch.
+    fn charge_room(&mut self, end: usize) -> Result<(), Overloaded> {
+        let is_new = end > self.bytes.len() && end > MAX_RETAINED_FREE;
+        if is_new { self.charge(end) } else { Ok(()) }
+    }
+
     fn charge(&mut self, len: usize) -> Result<(), Overloaded> {
         let is_free = len <= MAX_UNCHARGED;
         let granted = is_free || self.charge.grow(len.next_multiple_of(CHARGE_STEP) as u64);
@@ -310,7 +311,7 @@ impl Target<'_> {
     /// [`Overloaded`].
     pub fn room(&mut self, left: u64) -> Result<&mut [u8], Overloaded> {
         match self {
-            Self::Message(assembler, _) => assembler.room(left),
+            Self::Message(assembler, _) => assembler.room_behind(left, false).map(|(room, _)| room),
             Self::Slice(_, out) => {
                 let len = usize::try_from(left).map_or(out.len(), |left| left.min(out.len()));
                 Ok(&mut out[..len])

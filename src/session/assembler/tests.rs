@@ -17,7 +17,7 @@ fn add(message: &mut MessageAssembler, bytes: &[u8]) {
 fn read(one: &mut MessageAssembler, len: usize, at_hand: usize) -> Result<usize, Overloaded> {
     let mut reads = 0;
     while one.filled < len {
-        let room = one.room((len - one.filled) as u64)?;
+        let room = one.room_behind((len - one.filled) as u64, false)?.0;
         let len = room.len().min(at_hand);
         room[..len].fill(7);
         one.add(len)?;
@@ -156,12 +156,12 @@ fn edge_i_a_mere_header_leaves_the_budget_to_others() {
     }
     for one in &mut idle {
         one.begin(&mut Vec::with_capacity(64 << 10), 16 << 20);
-        assert!(one.room(16 << 20).is_ok());
+        assert!(one.room_behind(16 << 20, false).is_ok());
     }
     let mut other = beside(&idle[0]);
     add(&mut other, &[7; 1 << 20]);
     // What has come in vain is refused when it comes.
-    idle[0].room(16 << 20).unwrap();
+    idle[0].room_behind(16 << 20, false).unwrap();
     assert!(matches!(read(&mut idle[0], 64 << 10, usize::MAX), Err(Overloaded)));
 }
 
@@ -329,4 +329,15 @@ fn memory_stays_charged_when_the_message_goes_on_in_parts() {
     message.release();
     Target::Slice(&mut message, &mut [0; 10]).before_wait(700 << 10);
     assert_eq!((message.capacity() as u64, budget.charged()), (600 << 10, 600 << 10));
+}
+
+/// Where the budget has too little for as much again, a message that needs less goes on.
+#[test]
+fn a_message_takes_the_room_that_there_is() {
+    let mut one = assembler(160 << 10);
+    add(&mut one, &[1; 128 << 10]);
+    assert_eq!(one.room_behind(u64::MAX, false).unwrap().0.len(), 32 << 10);
+    assert_eq!((one.charged(), one.capacity()), (160 << 10, 160 << 10));
+    one.add(32 << 10).unwrap();
+    assert!(matches!(one.room_behind(1, false), Err(Overloaded)));
 }

@@ -4,6 +4,7 @@ use super::super::testing::*;
 use super::super::*;
 use crate::config::Deflate;
 use crate::http::DeflateOffer;
+use crate::proto::{CloseCode, ProtocolError};
 use crate::session::codecs::Codecs;
 use crate::session::compression::{Agreed, agree};
 use crate::session::deflation::Deflation;
