@@ -89,7 +89,9 @@ impl<H: EventHandler> Engine<H> {
     fn report(&mut self, conn: &mut Conn<H::State>, error: Option<Error>) {
         let stage = mem::replace(&mut conn.stage, Stage::Draining(Box::default()));
         let Stage::Open(open) = stage else { return };
-        let Open { state, close_frame, .. } = open;
+        let Open { state, close_frame, receiver, .. } = open;
+        // Whoever hears of the end may count on the memory.
+        drop(receiver);
         let shared = &conn.output.shared;
         let (peer, request) = (shared.stream().peer_addr(), shared.request());
         let close_frame = close_frame.map(|frame| *frame);

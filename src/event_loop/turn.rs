@@ -101,7 +101,10 @@ impl<H: EventHandler> Engine<H> {
         target.before_wait(left);
         let (room, gap) = match target.room_behind(left, !conn.is_wrapped) {
             Ok(room) => room,
-            Err(error) => return self.fail(conn, error.into()),
+            Err(error) => {
+                drop(receiver);
+                return self.fail(conn, error.into());
+            }
         };
         let size = room.len() - gap;
         let len = match conn.output.shared.stream().read(&mut room[gap..], Duration::MAX) {
@@ -129,7 +132,10 @@ impl<H: EventHandler> Engine<H> {
                 self.put(conn, receiver);
                 Fate::Live
             }
-            Err(error) => self.fail(conn, error),
+            Err(error) => {
+                drop(receiver);
+                self.fail(conn, error)
+            }
         }
     }
 
@@ -198,6 +204,9 @@ impl<H: EventHandler> Engine<H> {
                     Ok(next) => next,
                     Err(error) => {
                         conn.output.flush(&mut self.scratch);
+                        // Who reads our answer may count on the memory.
+                        assembler.clear();
+                        *buf = Vec::new();
                         return self.fail(conn, error.into());
                     }
                 };
