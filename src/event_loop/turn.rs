@@ -79,7 +79,8 @@ impl<H: EventHandler> Engine<H> {
     fn nothing_read(&mut self, conn: &mut Conn<H::State>, read: io::Result<Option<usize>>) -> Fate {
         match (read, &conn.stage) {
             (Ok(None), _) => {
-                conn.readable = false;
+                // A record of TLS that is not whole, or not for us, is no news of an empty socket.
+                conn.readable = conn.stream.take_more();
                 Fate::Live
             }
             (_, Stage::Draining(_)) => Fate::Gone,

@@ -28,6 +28,8 @@ use crate::io::transport::Transport;
 /// See the [module](self).
 pub(crate) struct LoopStream {
     socket: Socket,
+    /// Whether the last read found something, so that there may be more.
+    has_more: AtomicBool,
     /// Whether a write waits for room.
     waits: AtomicBool,
     /// How long one call waits at most, in milliseconds.
@@ -88,6 +90,7 @@ impl LoopStream {
         with!(&mut socket, stream => stream.register(registry, token, interest))?;
         Ok(Self {
             socket,
+            has_more: AtomicBool::new(false),
             waits: AtomicBool::new(false),
             write_timeout: AtomicU32::new(u32::MAX),
             is_awaited: AtomicBool::new(false),
@@ -95,6 +98,12 @@ impl LoopStream {
             has_room: Condvar::new(),
             detached: OnceLock::new(),
         })
+    }
+
+    /// Whether the socket may have more, as far as reads have shown since this was asked. What wraps
+    /// it may give nothing for what it has read.
+    pub(crate) fn take_more(&self) -> bool {
+        self.has_more.swap(false, Ordering::Relaxed)
     }
 
     /// There is room to write.
@@ -162,7 +171,11 @@ impl Transport for LoopStream {
     #[inline]
     fn read(&self, buf: &mut [u8]) -> io::Result<usize> {
         match self.detached.get() {
-            None => with!(&self.socket, stream => (&*stream).read(buf)),
+            None => {
+                let read = with!(&self.socket, stream => (&*stream).read(buf));
+                self.has_more.store(read.is_ok(), Ordering::Relaxed);
+                read
+            }
             Some(stream) => stream.read(buf),
         }
     }
