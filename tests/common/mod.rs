@@ -17,6 +17,7 @@ pub mod compressed;
 #[cfg(feature = "deflate")]
 #[allow(unused, reason = "for the tests of compression")]
 pub mod deflate;
+mod engine;
 mod frame;
 mod request;
 mod script;
@@ -33,6 +34,8 @@ use barews::{Config, Limits, Timeouts};
 pub use binary::{Binary, command};
 pub use client::RawClient;
 pub use conversation::{Case, closes, converse, echoes, fails};
+#[allow(unused, reason = "for those that have a server of their own")]
+pub use engine::{on_event_loop, run, run_echo, spawn, spawn_echo};
 #[cfg(feature = "deflate")]
 #[allow(unused, reason = "for the tests of compression")]
 pub use frame::RSV1;

@@ -7,6 +7,8 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+#[cfg(feature = "event-loop")]
+use barews::EventHandler;
 use barews::http::{HandshakeError, InvalidResponse};
 use barews::{
     Accept, BoxError, CloseFrame, Config, Connection, Error, Server, ShutdownHandle, Upgrade,
@@ -15,7 +17,7 @@ use barews::{
 
 #[cfg(feature = "tls")]
 use super::over_tls;
-use super::{PATIENCE, RawClient, r0};
+use super::{PATIENCE, RawClient, engine, r0};
 
 /// A server on a free port, shut down when it is dropped.
 pub struct TestServer {
@@ -104,21 +106,15 @@ impl TestServer {
     /// An echo server with callbacks.
     pub fn echo_with(set_up: impl FnOnce(Server) -> Server) -> Self {
         let (sender, reports) = channel();
-        let handler = {
+        let told = {
             let sender = sender.clone();
-            move |mut conn: Connection| {
-                let peer = conn.peer_addr().expect("TCP has addresses");
-                let ended = echo(&mut conn);
-                let result = match &ended.result {
-                    Ok(()) => Ok(()),
-                    Err(error) => Err(BoxError::from(error.to_string())),
-                };
+            move |peer: Option<SocketAddr>, ended| {
+                let peer = peer.expect("TCP has addresses");
                 // The test may have seen enough already.
                 let _ = sender.send((peer, Report::Ended(ended)));
-                result
             }
         };
-        Self::spawn(set_up, handler, sender, reports)
+        Self::spawn(set_up, |server| engine::run_echo(server, told), sender, reports)
     }
 
     /// A server with a handler of the test's own; only what was not opened is reported.
@@ -127,18 +123,26 @@ impl TestServer {
         H: Fn(Connection) -> Result<(), BoxError> + Send + Sync + 'static,
     {
         let (sender, reports) = channel();
-        Self::spawn(set_up, handler, sender, reports)
+        Self::spawn(set_up, |server| engine::run(server, handler), sender, reports)
     }
 
-    fn spawn<H>(
+    /// The same on event loops.
+    #[cfg(feature = "event-loop")]
+    #[allow(unused, reason = "for the tests of event loops")]
+    pub fn with_event_handler<H: EventHandler>(
         set_up: impl FnOnce(Server) -> Server,
         handler: H,
+    ) -> Self {
+        let (sender, reports) = channel();
+        Self::spawn(set_up, |server| server.run_event_loop(handler), sender, reports)
+    }
+
+    fn spawn(
+        set_up: impl FnOnce(Server) -> Server,
+        run: impl FnOnce(Server) -> io::Result<()> + Send + 'static,
         sender: Sender<(SocketAddr, Report)>,
         reports: Receiver<(SocketAddr, Report)>,
-    ) -> Self
-    where
-        H: Fn(Connection) -> Result<(), BoxError> + Send + Sync + 'static,
-    {
+    ) -> Self {
         let server = Server::bind("127.0.0.1:0").expect("bind");
         #[cfg(feature = "tls")]
         let server = match over_tls() {
@@ -152,7 +156,7 @@ impl TestServer {
             }
         }));
         let (addr, handle) = (server.local_addr().unwrap(), server.shutdown_handle());
-        let thread = thread::spawn(move || server.run(handler));
+        let thread = thread::spawn(move || run(server));
         Self { addr, handle, thread: Some(thread), reports, early: RefCell::default() }
     }
 

@@ -6,7 +6,7 @@ use std::thread;
 
 use barews::Server;
 
-use crate::common::{Frame, PATIENCE, RawClient, TEXT, close, echo, frame, is_unheard, r0};
+use crate::common::{Frame, PATIENCE, RawClient, TEXT, close, frame, is_unheard, r0, run_echo};
 
 /// Two TCP listeners of one server: both accept, and one shutdown ends both.
 #[test]
@@ -17,7 +17,7 @@ fn several_listeners() {
     let server = Server::from_listener(first).unwrap().with_listener(second).unwrap();
     assert_eq!(server.local_addr(), Some(addrs[0]));
     let handle = server.shutdown_handle();
-    let thread = thread::spawn(move || server.run(|mut conn| Ok(echo(&mut conn).result?)));
+    let thread = thread::spawn(move || run_echo(server, |_, _| ()));
     let mut clients = addrs.map(RawClient::open);
     for client in &mut clients {
         client.send(frame(TEXT, "a"));
@@ -47,12 +47,7 @@ fn a_unix_listener() {
     let server = Server::from_listener(listener).unwrap();
     assert_eq!(server.local_addr(), None);
     let handle = server.shutdown_handle();
-    let thread = thread::spawn(move || {
-        server.run(|mut conn| {
-            assert_eq!(conn.peer_addr(), None);
-            Ok(echo(&mut conn).result?)
-        })
-    });
+    let thread = thread::spawn(move || run_echo(server, |peer, _| assert_eq!(peer, None)));
     let mut client = UnixStream::connect(&path).unwrap();
     client.set_read_timeout(Some(PATIENCE)).unwrap();
     client.write_all(&[r0().bytes(), frame(TEXT, "a")].concat()).unwrap();
@@ -78,7 +73,7 @@ fn a_listener_that_is_broken_ends_the_server() {
     let same = broken.try_clone().unwrap();
     let server = Server::bind("127.0.0.1:0").unwrap().with_listener(broken).unwrap();
     let addrs = [server.local_addr().unwrap(), same.local_addr().unwrap()];
-    let thread = thread::spawn(move || server.run(|mut conn| Ok(echo(&mut conn).result?)));
+    let thread = thread::spawn(move || run_echo(server, |_, _| ()));
     let clients = addrs.map(RawClient::open);
     // It listens no more.
     socket2::SockRef::from(&same).shutdown(std::net::Shutdown::Read).unwrap();

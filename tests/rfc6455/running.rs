@@ -9,19 +9,18 @@ use std::time::{Duration, Instant};
 use barews::{Accept, Config, Connection, Reject, Request, RunningServer, Server};
 
 use crate::common::{
-    Frame, PATIENCE, RawClient, TEXT, TestServer, close, echo, frame, is_unheard, ms, r0,
-    with_timeouts,
+    Frame, PATIENCE, RawClient, TEXT, TestServer, close, echo, frame, is_unheard, ms, r0, spawn,
+    spawn_echo, with_timeouts,
 };
 
-fn spawn() -> RunningServer {
-    let server = Server::bind("127.0.0.1:0").unwrap();
-    server.spawn(|mut conn| Ok(echo(&mut conn).result?)).unwrap()
+fn spawned() -> RunningServer {
+    spawn_echo(Server::bind("127.0.0.1:0").unwrap()).unwrap()
 }
 
 /// It is served when `spawn` returns, and its end is that of `run`.
 #[test]
 fn a_server_in_the_background() {
-    let server = spawn();
+    let server = spawned();
     let addr = server.addr();
     assert_eq!(server.local_addr(), Some(addr));
     let mut client = RawClient::open(addr);
@@ -52,7 +51,7 @@ fn a_wrong_configuration_is_no_server() {
     let mut config = Config::default();
     config.limits.max_connections = 0;
     let server = Server::bind("127.0.0.1:0").unwrap().config(config);
-    let error = server.spawn(|_| Ok(())).unwrap_err();
+    let error = spawn(server, |_| Ok(())).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
 }
 
@@ -62,7 +61,7 @@ fn a_wrong_configuration_is_no_server() {
 fn a_server_that_is_dropped() {
     let config = with_timeouts(|timeouts| timeouts.close = ms(300));
     let server = Server::bind("127.0.0.1:0").unwrap().config(config);
-    let server = server.spawn(|mut conn| Ok(echo(&mut conn).result?)).unwrap();
+    let server = spawn_echo(server).unwrap();
     let addr = server.local_addr().unwrap();
     let mut silent = RawClient::open(addr);
     let start = Instant::now();
@@ -92,7 +91,7 @@ fn a_server_that_is_dropped_in_its_handler() {
     };
     // The handler looks for it when somebody connects.
     let mut held = slot.lock().unwrap();
-    let server = server.spawn(handler).unwrap();
+    let server = spawn(server, handler).unwrap();
     let addr = server.local_addr().unwrap();
     let stopper = server.shutdown_handle();
     *held = Some(server);
@@ -123,7 +122,7 @@ fn a_server_that_is_joined_in_its_handler() {
     };
     // The handler looks for it when somebody connects.
     let mut held = slot.lock().unwrap();
-    let server = Server::bind("127.0.0.1:0").unwrap().spawn(handler).unwrap();
+    let server = spawn(Server::bind("127.0.0.1:0").unwrap(), handler).unwrap();
     let addr = server.addr();
     *held = Some(server);
     drop(held);
@@ -151,7 +150,7 @@ fn a_server_that_is_joined_in_its_callback() {
     };
     let mut held = slot.lock().unwrap();
     let server = Server::bind("127.0.0.1:0").unwrap().on_upgrade(callback);
-    let server = server.spawn(|_| Ok(())).unwrap();
+    let server = spawn(server, |_| Ok(())).unwrap();
     let (addr, stopper) = (server.addr(), server.shutdown_handle());
     *held = Some(server);
     drop(held);
@@ -226,7 +225,7 @@ fn a_started_shutdown_reaches_who_reads_late() {
 fn a_server_that_was_stopped_before() {
     let server = Server::bind("127.0.0.1:0").unwrap();
     server.shutdown_handle().start();
-    server.spawn(|_| Ok(())).unwrap().join().unwrap();
+    spawn(server, |_| Ok(())).unwrap().join().unwrap();
 }
 
 /// A Unix-domain socket has all of this too.
@@ -242,7 +241,8 @@ fn a_unix_server_in_the_background() {
 
     let path = std::env::temp_dir().join(format!("barews-running-{}.sock", std::process::id()));
     let server = Server::from_listener(UnixListener::bind(&path).unwrap()).unwrap();
-    let server = server.on_upgrade(|_| Ok(Accept::new().attach(7_u8))).spawn(|mut conn| {
+    let server = server.on_upgrade(|_| Ok(Accept::new().attach(7_u8)));
+    let server = spawn(server, |mut conn| {
         let sender = conn.sender();
         assert_eq!((conn.attached(), sender.attached()), (Some(&7_u8), Some(&7_u8)));
         assert_eq!(sender.peer_addr(), None);

@@ -349,8 +349,7 @@ fn a_listener_from_elsewhere() {
     listener.set_nonblocking(true).unwrap();
     let server = Server::from_listener(listener).unwrap();
     let (addr, handle) = (server.local_addr().unwrap(), server.shutdown_handle());
-    let thread =
-        thread::spawn(move || server.run(|mut conn| Ok(crate::common::echo(&mut conn).result?)));
+    let thread = thread::spawn(move || crate::common::run_echo(server, |_, _| ()));
     let mut client = RawClient::open(addr);
     client.send(frame(TEXT, "a"));
     client.expect(&Frame::text("a"));

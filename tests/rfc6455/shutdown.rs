@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use barews::{Connection, Server};
 
 use crate::common::{
-    Frame, PATIENCE, RawClient, TEXT, TestServer, close, frame, ms, r0, with_timeouts,
+    Frame, PATIENCE, RawClient, TEXT, TestServer, close, frame, ms, r0, run, with_timeouts,
 };
 
 /// §7.4.1: 1001 to everyone, and `run` returns when all handlers have ended.
@@ -56,7 +56,7 @@ fn shutdown_leaves_an_inherited_listener_as_it_was() {
         let server = Server::from_listener(ours).expect("a listener");
         let handle = server.shutdown_handle();
         let server = thread::spawn(move || {
-            server.run(|mut conn| {
+            run(server, |mut conn| {
                 conn.recv(&mut Vec::new())?;
                 Ok(())
             })
@@ -172,7 +172,7 @@ fn shutdown_at_odd_times() {
     let handle = server.shutdown_handle();
     handle.shutdown(Duration::ZERO);
     let start = Instant::now();
-    server.run(|_| Ok(())).unwrap();
+    run(server, |_| Ok(())).unwrap();
     handle.shutdown(Duration::ZERO);
     assert!(start.elapsed() < ms(5000), "{:?}", start.elapsed());
 }
