@@ -14,6 +14,9 @@ mod server;
 mod backpressure;
 /// Ends that a handler wants, and those that it does not.
 mod closing;
+/// Compression, with several who send.
+#[cfg(feature = "deflate")]
+mod compression;
 /// Limits and deadlines.
 mod limits;
 /// Where streams come from, and how many loops there are.
@@ -30,3 +33,6 @@ mod threads;
 mod pausing;
 /// When the handler wants to be called.
 mod timers;
+/// Encrypted streams.
+#[cfg(feature = "tls")]
+mod tls;

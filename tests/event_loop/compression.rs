@@ -1,0 +1,198 @@
+use std::collections::HashMap;
+use std::io::Write;
+use std::sync::mpsc::channel;
+use std::thread;
+
+use barews::{Deflate, Message, MessageType, OwnedMessage};
+
+use super::common::compressed::{OFFER, read_message};
+use super::common::deflate::Inflater;
+use super::common::*;
+use super::server::{Call, Hooks, LoopServer, config, echo, fill, two_handles};
+
+fn compressing(hooks: Hooks) -> LoopServer {
+    let deflate = Deflate { threshold: 0, threshold_no_context: 0, ..Deflate::default() };
+    LoopServer::start(config(|config| config.compression = Some(deflate)), hooks)
+}
+
+fn open(server: &LoopServer, offer: &str) -> (RawClient, Inflater) {
+    let client = compressed::open_compressed(server.addr, offer);
+    (client, Inflater::new(15, true))
+}
+
+/// What many say over and over.
+fn text(who: &str, at: usize) -> String {
+    format!("{who} {at};{}", "the same words, and the same words again; ".repeat(1 + at % 40))
+}
+
+/// Each message may refer to those that went out before, whoever has sent them: the loop, threads, queues,
+/// in one frame and in many, compressed and not.
+#[test]
+fn the_order_of_history_is_that_on_the_wire() {
+    const COUNT: usize = 200;
+    let (tell, senders) = channel();
+    let hooks = Hooks::new(move |call, conn, out| match call {
+        Call::Opened => Ok(tell.send(out.sender())?),
+        Call::Message(message) if conn.messages % 5 == 0 => Ok(out.send_uncompressed(message)?),
+        call => echo(call, conn, out),
+    });
+    let server = compressing(hooks);
+    let (client, mut inflater) = open(&server, OFFER);
+    let (mut client, mut other) = two_handles(client);
+    let sender = senders.recv_timeout(PATIENCE).expect("a sender");
+    let mut numbers: HashMap<String, usize> = HashMap::new();
+    let mut compressed = 0;
+    thread::scope(|scope| {
+        let sender = &sender;
+        scope.spawn(move || {
+            for at in 0..COUNT {
+                sender.send(text("send", at).as_str()).unwrap();
+            }
+        });
+        scope.spawn(move || {
+            for at in (0..COUNT).step_by(4) {
+                let texts: Vec<_> = (at..at + 4).map(|at| text("send_all", at)).collect();
+                sender.send_all(texts.iter().map(|text| Message::from(text.as_str()))).unwrap();
+            }
+        });
+        scope.spawn(move || {
+            for at in 0..COUNT {
+                let mut writer = sender.writer(MessageType::Text);
+                for part in text("writer", at).as_bytes().chunks(300) {
+                    writer.write_all(part).unwrap();
+                    writer.flush().unwrap();
+                }
+                writer.finish().unwrap();
+            }
+        });
+        scope.spawn(move || {
+            let queue = sender.queued(64 << 10).unwrap();
+            for at in 0..COUNT {
+                queue.send(&OwnedMessage::from(text("queue", at)), PATIENCE).unwrap();
+            }
+        });
+        scope.spawn(move || {
+            for at in 0..COUNT {
+                other.send(frame(TEXT, text("echo", at)));
+            }
+        });
+        for _ in 0..5 * COUNT {
+            let (is_compressed, _, message) = read_message(&mut client, &mut inflater);
+            compressed += usize::from(is_compressed);
+            let message = String::from_utf8(message.payload).expect("text");
+            let (start, _) = message.split_once(';').expect("a number");
+            let (who, number) = start.split_once(' ').expect("a number");
+            let next = numbers.entry(who.to_owned()).or_default();
+            assert_eq!(number.parse(), Ok(*next), "of {who}");
+            assert!(message == text(who, *next), "{who} {next}");
+            *next += 1;
+        }
+    });
+    assert!(compressed > 4 * COUNT - 20 && compressed < 5 * COUNT, "{compressed}");
+    client.finish();
+}
+
+/// What waits for room is compressed in its turn, also where it was held up by others.
+#[test]
+fn what_waits_is_compressed_too() {
+    let hooks = Hooks::new(|call, conn, out| match call {
+        Call::Message(message) if message.as_bytes() == b"fill" => {
+            // Without a pattern, or it would never fill anything.
+            let payload: Vec<u8> = noise(9).take(1 << 20).collect();
+            while out.queued_bytes() < 64 << 10 {
+                out.send_uncompressed(&payload[..])?;
+            }
+            for at in 0..100 {
+                match at % 3 {
+                    0 => out.send_uncompressed(text("fill", at).as_str())?,
+                    _ => out.send(text("fill", at).as_str())?,
+                }
+            }
+            Ok(())
+        }
+        call => echo(call, conn, out),
+    });
+    let server = compressing(hooks);
+    let (mut client, mut inflater) = open(&server, OFFER);
+    client.send(frame(TEXT, "fill"));
+    server.expect_calls(&client, &["opened", "message fill"]);
+    client.send((0..100).flat_map(|at| frame(TEXT, text("echo", at))).collect::<Vec<_>>());
+    let (mut fills, mut echoes) = (0, 0);
+    while echoes < 100 {
+        let (is_compressed, _, message) = read_message(&mut client, &mut inflater);
+        if message.payload.len() == 1 << 20 {
+            assert!(!is_compressed && message.payload.iter().copied().eq(noise(9).take(1 << 20)));
+        } else if fills < 100 {
+            assert_eq!(message, Frame::text(text("fill", fills)));
+            assert_eq!(is_compressed, fills % 3 != 0, "{fills}");
+            fills += 1;
+        } else {
+            assert_eq!(message, Frame::text(text("echo", echoes)));
+            echoes += 1;
+        }
+    }
+    client.finish();
+}
+
+/// Compressed both ways, long and short, in fragments, with a history and without.
+#[test]
+fn compressed_messages_are_echoed() {
+    let server = compressing(Hooks::echo());
+    let offers = [
+        OFFER,
+        "permessage-deflate; server_no_context_takeover",
+        "permessage-deflate; \
+        client_no_context_takeover; server_max_window_bits=9",
+    ];
+    for offer in offers {
+        let (mut client, _) = open(&server, offer);
+        let takeover = !offer.contains("server_no");
+        let mut inflater = Inflater::new(15, takeover);
+        // Hello, as RFC 7692 §7.2.3.1 has it, whole and in two.
+        let hello = hex("f2 48 cd c9 c9 07 00");
+        for sent in [
+            frame(TEXT | RSV1, &hello),
+            [frame(0x01 | RSV1, &hello[..3]), frame(PONG, ""), frame(CONT, &hello[3..])].concat(),
+        ] {
+            for size in [1, usize::MAX] {
+                for piece in sent.chunks(size.min(sent.len())) {
+                    client.send(piece);
+                }
+                let (_, _, message) = read_message(&mut client, &mut inflater);
+                assert_eq!(message, Frame::text("Hello"), "{offer}");
+            }
+        }
+        let long = "long and longer ".repeat(200_000);
+        client.send(frame(TEXT, &long));
+        let (is_compressed, _, message) = read_message(&mut client, &mut inflater);
+        assert!(is_compressed && message == Frame::text(&long));
+        client.finish();
+    }
+}
+
+/// A peer that does not read has what it is to get queued, compressed or not.
+#[test]
+fn a_peer_that_does_not_read() {
+    let hooks = Hooks::new(|call, conn, out| match call {
+        Call::Message(message) if message.as_bytes() == b"fill" => {
+            let payload: Vec<u8> = noise(3).take(100 << 10).collect();
+            while out.queued_bytes() < 1 << 20 {
+                out.send(&payload[..])?;
+            }
+            assert!(fill(out).is_ok());
+            Ok(())
+        }
+        call => echo(call, conn, out),
+    });
+    let server = compressing(hooks);
+    let (mut client, mut inflater) = open(&server, OFFER);
+    client.send([frame(TEXT, "fill"), frame(TEXT, "echo")].concat());
+    loop {
+        let (_, _, message) = read_message(&mut client, &mut inflater);
+        match message.payload.len() {
+            4 => break assert_eq!(message, Frame::text("echo")),
+            _ => assert!(message.payload.iter().copied().eq(noise(3).take(100 << 10))),
+        }
+    }
+    client.finish();
+}

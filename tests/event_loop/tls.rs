@@ -1,0 +1,185 @@
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::sync::mpsc::channel;
+use std::thread;
+
+use super::common::stream::Stream;
+use super::common::tls::{CLIENT, SERVER, TlsClient, session};
+use super::common::*;
+use super::server::{Call, Hooks, LoopServer, config, echo};
+
+fn server(hooks: Hooks) -> LoopServer {
+    LoopServer::with(|server| server.config(config(|_| ())).tls(Arc::clone(&SERVER)), hooks)
+}
+
+fn dial(server: &LoopServer) -> TcpStream {
+    let tcp = TcpStream::connect(server.addr).expect("connect");
+    tcp.set_nodelay(true).unwrap();
+    tcp.set_read_timeout(Some(PATIENCE)).unwrap();
+    tcp.set_write_timeout(Some(PATIENCE)).unwrap();
+    tcp
+}
+
+fn connect(server: &LoopServer) -> RawClient {
+    RawClient::over(Stream::Tls(Box::new(TlsClient::connect(dial(server)))))
+}
+
+#[test]
+fn an_echo() {
+    let server = server(Hooks::echo());
+    let mut client = connect(&server).opened();
+    for len in [0, 1, 1000, 16 << 10, 100 << 10, 1 << 20, 300 << 10] {
+        let payload: Vec<u8> = noise(1).take(len).collect();
+        client.send(frame(BINARY, &payload));
+        client.expect(&Frame::binary(&payload));
+    }
+    let many: Vec<u8> = (0..2000).flat_map(|at| frame(TEXT, at.to_string())).collect();
+    client.send(many);
+    for at in 0..2000 {
+        client.expect(&Frame::text(at.to_string()));
+    }
+    client.finish();
+    server.expect_clean_end(&client, 1000);
+}
+
+/// The handshake of TLS, the request and a message, a byte at a time; others are served meanwhile.
+#[test]
+fn a_byte_at_a_time() {
+    let server = server(Hooks::echo());
+    let (mut tcp, mut conn) = (dial(&server), session(&CLIENT));
+    let mut other = connect(&server).opened();
+    let mut step = |tcp: &mut TcpStream, bytes: &[u8]| {
+        for byte in bytes.chunks(1) {
+            tcp.write_all(byte).expect("it is read");
+        }
+        other.send(frame(TEXT, "meanwhile"));
+        other.expect(&Frame::text("meanwhile"));
+    };
+    let mut sent = false;
+    let mut received = Vec::new();
+    loop {
+        let mut bytes = Vec::new();
+        while conn.wants_write() {
+            conn.write_tls(&mut bytes).unwrap();
+        }
+        step(&mut tcp, &bytes);
+        if !conn.is_handshaking() && !sent {
+            let request = [r0().bytes(), frame(TEXT, "hello"), close(1000, "")].concat();
+            conn.writer().write_all(&request).unwrap();
+            sent = true;
+            continue;
+        }
+        if conn.read_tls(&mut tcp).expect("ciphertext") == 0 {
+            break;
+        }
+        conn.process_new_packets().expect("records");
+        let mut piece = vec![0; 4096];
+        while let Ok(len @ 1..) = conn.reader().read(&mut piece) {
+            received.extend_from_slice(&piece[..len]);
+        }
+    }
+    let wanted = [Frame::text("hello").encode(), Frame::close(1000, "").encode()].concat();
+    assert!(received.ends_with(&wanted), "{}", received.escape_ascii());
+}
+
+/// Its own end is a close_notify, and the peer's is taken for the end.
+#[test]
+fn close_notify() {
+    let server = server(Hooks::echo());
+    let mut client = connect(&server).opened();
+    client.send(close(1000, ""));
+    client.expect(&Frame::close(1000, ""));
+    let Stream::Tls(mut tls) = client.into_stream() else { panic!("it is TLS") };
+    // Without a close_notify, there would be an error.
+    assert_eq!(tls.conn.reader().read(&mut [0]).ok().unwrap_or(0), 0);
+    loop {
+        let state = tls.conn.process_new_packets().expect("records");
+        if state.peer_has_closed() {
+            break;
+        }
+        assert!(tls.conn.read_tls(&mut tls.tcp).expect("ciphertext") > 0, "cut without a word");
+    }
+    let mut client = connect(&server).opened();
+    client.send(frame(TEXT, "last"));
+    client.expect(&Frame::text("last"));
+    client.send_eof();
+    client.expect_eof();
+    let (_, closed) = server.until_closed(&client);
+    assert!(closed.error.is_some() && closed.code.is_none(), "{closed:?}");
+}
+
+/// More than any socket has room for, from the loop and from a thread at once, and a peer that reads late.
+#[test]
+fn both_directions_and_a_thread() {
+    let (tell, senders) = channel();
+    let hooks = Hooks::new(move |call, conn, out| {
+        if let Call::Opened = call {
+            tell.send(out.sender())?;
+        }
+        echo(call, conn, out)
+    });
+    let server = server(hooks);
+    let mut client = connect(&server).opened();
+    let sender = senders.recv_timeout(PATIENCE).expect("a sender");
+    let (tell, done) = channel();
+    thread::scope(|scope| {
+        let sender = &sender;
+        scope.spawn(move || {
+            for at in 0..20_u8 {
+                sender.send(&vec![at; 512 << 10][..]).unwrap();
+            }
+            tell.send(()).unwrap();
+        });
+        // It is blocked in the middle; the echoes wait behind it.
+        for at in 0..10 {
+            client.send(frame(TEXT, at.to_string()));
+        }
+        assert!(done.recv_timeout(ms(100)).is_err());
+        let (mut from_thread, mut echoes) = (0, 0);
+        while from_thread < 20 || echoes < 10 {
+            let frame = client.read_frame().expect("more to come");
+            if frame.opcode == 1 {
+                assert_eq!(frame, Frame::text(echoes.to_string()));
+                echoes += 1;
+            } else {
+                assert!(frame.payload.len() == 512 << 10);
+                assert!(frame.payload.iter().all(|byte| *byte == from_thread));
+                from_thread += 1;
+            }
+        }
+    });
+    client.finish();
+    server.expect_clean_end(&client, 1000);
+}
+
+/// What is no TLS at all is told of, and ends.
+#[test]
+fn plain_text() {
+    let server = server(Hooks::echo());
+    let mut client = server.connect();
+    client.send(r0().bytes());
+    client.read_rest();
+    assert!(matches!(server.next(&client), super::server::Told::Error(_)));
+    connect(&server).opened().finish();
+}
+
+/// A connection that is handed to a thread goes on in the middle of its session.
+#[test]
+fn a_connection_that_needs_a_thread() {
+    let server = server(Hooks::echo().thread(|mut conn| {
+        let mut buf = Vec::new();
+        while let Some(message) = conn.recv(&mut buf)? {
+            conn.send(message)?;
+        }
+        Ok(())
+    }));
+    let mut client = connect(&server);
+    client.send([r0().target("/thread").bytes(), frame(TEXT, "behind")].concat());
+    client.expect_upgrade();
+    client.expect(&Frame::text("behind"));
+    let payload: Vec<u8> = noise(5).take(1 << 20).collect();
+    client.send(frame(BINARY, &payload));
+    client.expect(&Frame::binary(&payload));
+    client.finish();
+}
