@@ -195,6 +195,7 @@ impl Output {
         let at = frames.len();
         header.append(payload, frames);
         frames[at] |= PLAIN;
+        self.charge();
         self.flush(scratch);
     }
 

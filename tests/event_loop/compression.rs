@@ -3,7 +3,7 @@ use std::io::Write;
 use std::sync::mpsc::channel;
 use std::thread;
 
-use barews::{Deflate, Message, MessageType, OwnedMessage};
+use barews::{Deflate, Error, Message, MessageType, OwnedMessage};
 
 use super::common::compressed::{OFFER, read_message};
 use super::common::deflate::Inflater;
@@ -195,4 +195,34 @@ fn a_peer_that_does_not_read() {
         }
     }
     client.finish();
+}
+
+/// What waits is charged, whether it is to be compressed or not.
+#[test]
+fn what_waits_is_charged() {
+    for plain in [false, true] {
+        let hooks = Hooks::new(move |call, _, out| {
+            let Call::Message(_) = call else { return Ok(()) };
+            let payload: Vec<u8> = noise(3).take(4 << 20).collect();
+            while out.queued_bytes() == 0 {
+                out.send_uncompressed(&payload[..100 << 10])?;
+            }
+            match plain {
+                true => out.send_uncompressed(&payload[..])?,
+                false => out.send(&payload[..])?,
+            }
+            Ok(())
+        });
+        let server = LoopServer::start(
+            config(|config| {
+                config.compression = Some(Deflate::default());
+                config.limits.max_buffered_bytes = 2 << 20;
+            }),
+            hooks,
+        );
+        let (mut client, _) = open(&server, OFFER);
+        client.send(frame(TEXT, "fill"));
+        let (_, closed) = server.until_closed(&client);
+        assert!(matches!(closed.error, Some(Error::Overloaded)), "plain {plain}: {closed:?}");
+    }
 }
