@@ -30,6 +30,10 @@ const MAX_BATCH: usize = 64 << 10;
 /// How much may be queued before the handler is told that there is no room, in bytes.
 pub(super) const MAX_BACKPRESSURE: usize = 1 << 20;
 
+/// How often it is tried whether there is room. Linux tells of it only when a third of a full socket
+/// buffer is free, which a slow peer may take longer for than it has.
+const ROOM_INTERVAL: Duration = Duration::from_secs(1);
+
 /// How long until a connection on which others write is tried again, at first and at most.
 const BLOCKED_PAUSE: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(16));
 
@@ -328,7 +332,10 @@ impl Output {
     pub(super) fn look_at(&self, now: Instant) -> Option<Instant> {
         let queued = self.backpressure.as_ref()?;
         match queued.blocked {
-            _ if queued.is_begun => queued.unsent.expiry().at(),
+            _ if queued.is_begun => {
+                let soon = now + ROOM_INTERVAL;
+                Some(queued.unsent.expiry().at().map_or(soon, |at| at.min(soon)))
+            }
             Some((_, pause)) => Some(now + pause),
             None => Some(now + BLOCKED_PAUSE.0),
         }

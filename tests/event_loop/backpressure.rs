@@ -63,8 +63,9 @@ fn a_flood_without_reading() {
 fn a_peer_that_never_reads() {
     let config = config(|config| config.timeouts.write = ms(200));
     let hooks = Hooks::new(|call, _, out| match call {
-        // Nothing is longer than 64 KiB, which would have a second more.
-        Call::Message(_) => {
+        // Nothing is longer than 64 KiB, which would have a second more. A system may find some room
+        // later that it did not have at first.
+        Call::Message(_) | Call::Drained => {
             while out.queued_bytes() < 64 << 10 {
                 out.send(&vec![0; 60 << 10][..])?;
             }
@@ -78,8 +79,9 @@ fn a_peer_that_never_reads() {
     client.send(frame(TEXT, "fill"));
     let (calls, closed) = server.until_closed(&client);
     assert!(matches!(closed.error, Some(Error::DeadlineExceeded(Deadline::Write))), "{closed:?}");
-    assert_eq!(calls.len(), 3, "{calls:?}");
-    assert!(calls[2].starts_with("error"), "{calls:?}");
+    let (last, calls) = calls.split_last().expect("some calls");
+    assert!(last.starts_with("error"), "{last}");
+    assert!(calls[2..].iter().all(|call| call == "drained"), "{calls:?}");
     assert!(start.elapsed() >= ms(200) && start.elapsed() < Duration::from_secs(5));
     // What it reads now ends, in the middle of a frame perhaps.
     client.read_rest();
