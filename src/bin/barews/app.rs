@@ -166,7 +166,7 @@ impl App {
     /// Counts and logs an answer in place of a connection.
     #[cold]
     #[inline(never)]
-    fn reject(&self, request: &Request, response: Reject, why: &str) -> Reject {
+    pub fn reject(&self, request: &Request, response: Reject, why: &str) -> Reject {
         self.shared.metrics.count_refused(&UpgradeError::Rejected(response.status()));
         self.shared.log.log_refused(request.peer_addr(), Some(request), why);
         response

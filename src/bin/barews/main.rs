@@ -146,6 +146,9 @@ fn listen_and_run(
     if !admin.is_empty() {
         others += admin::MAX_CONNECTIONS;
     }
+    if engine == Engine::EventLoop {
+        others += descriptors_of_loops(&config, listeners.len());
+    }
     warnings.extend(descriptors.and_then(|limit| too_few(limit, &config, others)));
     for warning in warnings {
         log.log_text("warning", warning);
@@ -213,6 +216,16 @@ fn open(
     Ok(listeners)
 }
 
+/// How many event loops have: each one to wait with, and its own of each listener.
+fn descriptors_of_loops(config: &Config, listeners: usize) -> usize {
+    #[cfg(feature = "event-loop")]
+    let count = config.event_loops;
+    #[cfg(not(feature = "event-loop"))]
+    let (count, _) = (None, config);
+    let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+    count.unwrap_or_else(cores) * (1 + listeners)
+}
+
 /// What to say if a limit of descriptors does not hold all connections.
 fn too_few(limit: u64, config: &Config, others: usize) -> Option<String> {
     let most = config.limits.max_connections;
@@ -262,7 +275,7 @@ fn run(
     let result = match app.engine() {
         Engine::Threads => server.run(move |conn| handler.handle(conn)),
         #[cfg(feature = "event-loop")]
-        Engine::EventLoop => server.run_event_loop(event_loop::Handler(handler)),
+        Engine::EventLoop => server.run_event_loop(event_loop::Handler::new(handler)),
         // No option says so.
         #[cfg(not(feature = "event-loop"))]
         Engine::EventLoop => Err(io::ErrorKind::Unsupported.into()),

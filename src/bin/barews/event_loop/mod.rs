@@ -25,9 +25,10 @@ mod ping;
 mod room;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use barews::{
-    BoxError, CloseInfo, Connection, EventHandler, Message, Outbox, Reject, Request, Sender,
+    BoxError, CloseInfo, Connection, EventHandler, Message, Outbox, Reject, Request, Sender, Status,
 };
 
 use self::turn::{Plan, Turn};
@@ -38,8 +39,16 @@ use crate::session::{End, Opened, Session};
 /// The longest message of `/flood` that a loop sends, in bytes.
 const MAX_FLOOD: usize = 256 << 10;
 
+/// How many connections may have a thread, a little more in a rush: as many as there may be by default
+/// where each has one. Loops may have more connections than a process may have threads.
+const MAX_THREADS: usize = 8192;
+
 /// Serves as `App` says, on event loops.
-pub struct Handler(pub Arc<App>);
+pub struct Handler {
+    app: Arc<App>,
+    /// How many connections have a thread.
+    threads: AtomicUsize,
+}
 
 /// A connection.
 pub struct Client {
@@ -51,12 +60,16 @@ pub struct Client {
 }
 
 impl Handler {
+    pub fn new(app: Arc<App>) -> Self {
+        Self { app, threads: AtomicUsize::new(0) }
+    }
+
     /// Whether a path waits for its peer, or holds the stream on purpose.
     fn blocks(&self, route: &Route) -> bool {
         match route {
             Route::Fragment(_) | Route::Drop(_) | Route::Reset(_) | Route::Stall => true,
             Route::Flood(len) => *len > MAX_FLOOD,
-            Route::Broadcast(_) => self.0.has_backplane(),
+            Route::Broadcast(_) => self.app.has_backplane(),
             Route::Close { .. } | Route::Slow(_) | Route::Handshake(..) | Route::Invalid(_) => {
                 route.is_by_hand()
             }
@@ -82,13 +95,13 @@ impl Handler {
             Route::Close { code, reason, after, .. } => {
                 Box::new(echo::Closing { code, reason, left: after.unwrap_or(0) })
             }
-            Route::Headers => Box::new(echo::Headers(self.0.paths().show_credentials)),
+            Route::Headers => Box::new(echo::Headers(self.app.paths().show_credentials)),
             Route::Ping(interval) => Box::new(ping::Pinging::new(interval)),
             Route::Count { n, every } => Box::new(produce::Counting::to(n, every)),
             Route::Tick(every) => Box::new(produce::Counting::for_ever(every)),
             Route::Flood(len) => Box::new(produce::Flooding::new(len)),
             Route::Broadcast(name) => {
-                Box::new(room::Member::new(self.0.paths().rooms.clone(), name))
+                Box::new(room::Member::new(self.app.paths().rooms.clone(), name))
             }
             // Nobody gets here with the others: they are answered, or have a thread.
             _ => Box::new(echo::Echo),
@@ -100,22 +113,30 @@ impl EventHandler for Handler {
     type State = Client;
 
     fn needs_thread(&self, request: &Request) -> bool {
-        Route::parse(request.path(), request.query()).is_ok_and(|route| self.blocks(&route))
+        let route = Route::parse(request.path(), request.query());
+        route.is_ok_and(|route| self.blocks(&route))
+            && self.threads.load(Ordering::Relaxed) < MAX_THREADS
     }
 
     fn handle(&self, conn: Connection) -> Result<(), BoxError> {
-        self.0.handle(conn)
+        let _thread = Counted::new(&self.threads);
+        self.app.handle(conn)
     }
 
     fn open(&self, request: &Request, _: Sender) -> Result<Client, Reject> {
         // It was parsed once before, or it would not have been accepted.
         let route = Route::parse(request.path(), request.query());
         let route = route.map_err(|wrong| wrong.response())?;
+        if self.blocks(&route) {
+            let why = "too many connections need a thread";
+            let response = Reject::new(Status::SERVICE_UNAVAILABLE, format!("{why}\n"));
+            return Err(self.app.reject(request, response.header("Retry-After", "1"), why));
+        }
         Ok(Client { plan: self.plan(route), session: None, is_called: false })
     }
 
     fn opened(&self, client: &mut Client, out: &mut Outbox<'_>) -> Result<(), BoxError> {
-        let session = Session::open(self.0.shared(), Opened::from(&out.sender()));
+        let session = Session::open(self.app.shared(), Opened::from(&out.sender()));
         session.log_open(out.request());
         client.session = Some(session);
         client.call(out, |plan, turn| plan.opened(turn));
@@ -165,6 +186,22 @@ impl EventHandler for Handler {
             let result = how.error.map_or(Ok(()), Err);
             session.end = Some(End { result, received: how.close_frame });
         }
+    }
+}
+
+/// Counts as one for as long as it is there.
+struct Counted<'a>(&'a AtomicUsize);
+
+impl<'a> Counted<'a> {
+    fn new(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
