@@ -177,62 +177,72 @@ impl<H: EventHandler> Engine<H> {
         input: &mut [u8],
         receiver: &mut Receiver,
     ) -> Fate {
-        let Receiver { receiving, assembler, buf, .. } = receiver;
         let mut at = 0;
         loop {
             // Before anything else is delivered, also where another call than `message` wants it.
             if conn.output.close.is_some() {
                 self.close_if_wanted(conn);
             }
-            if !matches!(conn.stage, Stage::Open(_)) {
+            if !matches!(conn.stage, Stage::Open(_)) || conn.output.failed.is_some() {
                 return Fate::Live;
             }
             if let Some(waiting) = conn.waiting_input() {
                 waiting.extend_from_slice(&input[at..]);
                 return Fate::Live;
             }
-            if at == input.len() && !receiving.has_part() {
+            if at == input.len() && !receiver.receiving.has_part() {
                 return Fate::Live;
             }
             // Most messages come whole: 60 instructions less for one of 20 bytes.
-            if let Some((payload, kind)) = receiving.take_in_place(&mut input[at..]) {
+            if let Some((payload, kind)) = receiver.receiving.take_in_place(&mut input[at..]) {
                 let payload = at + payload.start..at + payload.end;
                 at = payload.end;
                 self.deliver(conn, kind, &input[payload]);
-            } else {
-                let next = receiving.next_message(&mut input[at..], assembler, buf);
-                let (used, next) = match next {
-                    Ok(next) => next,
-                    Err(error) => {
-                        conn.output.flush(&mut self.scratch);
-                        // Who reads our answer may count on the memory.
-                        assembler.clear();
-                        *buf = Vec::new();
-                        return self.fail(conn, error.into());
-                    }
-                };
-                let from = at;
-                at += used;
-                match next {
-                    Next::NeedMore => return Fate::Live,
-                    Next::Message(kind, Some(place)) => {
-                        self.deliver(conn, kind, &input[from + place.start..from + place.end]);
-                    }
-                    Next::Message(kind, None) => {
-                        self.deliver(conn, kind, buf);
-                        assembler.release();
-                    }
-                    Next::Ping => self.pinged(conn, receiving.control()),
-                    Next::Pong => self.call(conn, |handler, open, out| {
-                        handler.pong(&mut open.state, receiving.control(), out)
-                    }),
-                    Next::Close(frame) => return self.close_received(conn, frame),
-                }
+                continue;
             }
-            if conn.output.failed.is_some() {
-                return Fate::Live;
+            match self.take_next(conn, &mut input[at..], receiver) {
+                Ok(used) => at += used,
+                Err(fate) => return fate,
             }
         }
+    }
+
+    /// Takes what is no whole message; how many bytes that was.
+    ///
+    /// # Errors
+    ///
+    /// Where there is nothing more to take.
+    fn take_next(
+        &mut self,
+        conn: &mut Conn<H::State>,
+        input: &mut [u8],
+        receiver: &mut Receiver,
+    ) -> Result<usize, Fate> {
+        let Receiver { receiving, assembler, buf, .. } = receiver;
+        let (used, next) = match receiving.next_message(input, assembler, buf) {
+            Ok(next) => next,
+            Err(error) => {
+                conn.output.flush(&mut self.scratch);
+                // Who reads our answer may count on the memory.
+                assembler.clear();
+                *buf = Vec::new();
+                return Err(self.fail(conn, error.into()));
+            }
+        };
+        match next {
+            Next::NeedMore => return Err(Fate::Live),
+            Next::Message(kind, Some(place)) => self.deliver(conn, kind, &input[place]),
+            Next::Message(kind, None) => {
+                self.deliver(conn, kind, buf);
+                assembler.release();
+            }
+            Next::Ping => self.pinged(conn, receiving.control()),
+            Next::Pong => self.call(conn, |handler, open, out| {
+                handler.pong(&mut open.state, receiving.control(), out)
+            }),
+            Next::Close(frame) => return Err(self.close_received(conn, frame)),
+        }
+        Ok(used)
     }
 
     /// §5.5.1: a Close is answered with one, behind the answers to what came before it.
