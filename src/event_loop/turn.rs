@@ -13,9 +13,9 @@ use crate::proto::encoder::FrameHeader;
 use crate::proto::{CloseCode, CloseFrame, MessageType, OpCode, encoder};
 use crate::server::BoxError;
 use crate::server::callbacks::catch_panic;
-use crate::session::CloseAction;
 use crate::session::assembler::Target;
 use crate::session::receiving::Next;
+use crate::session::{CloseAction, Pending};
 
 /// How often a connection is read in one turn, before others have theirs.
 const MAX_READS: usize = 4;
@@ -116,12 +116,16 @@ impl<H: EventHandler> Engine<H> {
             }
         };
         mem::swap(&mut receiving.timers, &mut open.timers);
+        let waited = Duration::from_nanos(self.clock.saturating_sub(conn.since));
+        let closing = conn.output.shared.writer.is_closed();
+        let pending = Pending { message: receiving.unfinished(), closing };
+        receiving.timers.read_done(Some(len), pending, false, || waited);
         let taken = receiving.take_direct(&mut room[..gap + len], gap).map_err(Error::from);
         mem::swap(&mut receiving.timers, &mut open.timers);
         let taken = taken.and_then(|taken| target.add(len).map(|()| taken).map_err(Error::from));
         *direct = len as u64 != left;
         conn.was_read(len < size);
-        conn.account(Some(len), self.clock);
+        conn.since = self.clock;
         match taken {
             Ok((kind, true)) => {
                 receiver.assembler.finish(&mut receiver.buf);
