@@ -133,6 +133,8 @@ impl<H: EventHandler> Engine<H> {
         let _ = Transport::set_nonblocking(&*conn.stream, false);
         conn.output.begin(&mut self.scratch, &reply);
         self.call(conn, |handler, open, out| handler.opened(&mut open.state, out));
+        // Before the peer's own, if that came behind the request.
+        self.close_if_wanted(conn);
         self.take_frames(conn, rest)
     }
 

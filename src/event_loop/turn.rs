@@ -344,6 +344,8 @@ impl<H: EventHandler> Engine<H> {
         conn.since = self.clock;
         self.close_if_wanted(conn);
         self.call(conn, |handler, open, out| handler.drained(&mut open.state, out));
+        // Before the peer's own, if that has come meanwhile.
+        self.close_if_wanted(conn);
         self.take_frames(conn, &mut rest)
     }
 
