@@ -48,13 +48,16 @@ where
     server.run(on_thread(told))
 }
 
-/// The same in the background, and without a word.
-pub fn spawn_echo(server: Server) -> io::Result<RunningServer> {
+/// The same in the background.
+pub fn spawn_echo<F>(server: Server, told: F) -> io::Result<RunningServer>
+where
+    F: Fn(Option<SocketAddr>, Ended) + Send + Sync + 'static,
+{
     #[cfg(feature = "event-loop")]
     if on_event_loop() {
-        return server.spawn_event_loop(event_loop::Echo(|_, _| ()));
+        return server.spawn_event_loop(event_loop::Echo(told));
     }
-    server.spawn(on_thread(|_, _| ()))
+    server.spawn(on_thread(told))
 }
 
 /// The echo as a handler that blocks.

@@ -14,7 +14,7 @@ use crate::common::{
 };
 
 fn spawned() -> RunningServer {
-    spawn_echo(Server::bind("127.0.0.1:0").unwrap()).unwrap()
+    spawn_echo(Server::bind("127.0.0.1:0").unwrap(), |_, _| ()).unwrap()
 }
 
 /// It is served when `spawn` returns, and its end is that of `run`.
@@ -61,7 +61,7 @@ fn a_wrong_configuration_is_no_server() {
 fn a_server_that_is_dropped() {
     let config = with_timeouts(|timeouts| timeouts.close = ms(300));
     let server = Server::bind("127.0.0.1:0").unwrap().config(config);
-    let server = spawn_echo(server).unwrap();
+    let server = spawn_echo(server, |_, _| ()).unwrap();
     let addr = server.local_addr().unwrap();
     let mut silent = RawClient::open(addr);
     let start = Instant::now();

@@ -29,6 +29,8 @@ mod endings;
 mod framing;
 #[path = "../rfc6455/halves.rs"]
 mod halves;
+/// What an `EventHandler` does and hears.
+mod handlers;
 #[path = "../rfc6455/hostile.rs"]
 mod hostile;
 #[path = "../rfc6455/http_edges.rs"]
@@ -53,12 +55,17 @@ mod request;
 mod resets;
 #[path = "../rfc6455/running.rs"]
 mod running;
+/// Senders beside a loop.
+mod senders;
 #[path = "../rfc6455/serving.rs"]
 mod serving;
 #[path = "../rfc6455/shutdown.rs"]
 mod shutdown;
 #[path = "../rfc6455/text.rs"]
 mod text;
+/// Unix-domain sockets.
+#[cfg(unix)]
+mod unix;
 
 /// What is tested on threads is tested on event loops.
 #[test]

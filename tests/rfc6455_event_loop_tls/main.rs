@@ -24,6 +24,8 @@ mod endings;
 mod framing;
 #[path = "../rfc6455/halves.rs"]
 mod halves;
+#[path = "../rfc6455_event_loop/handlers.rs"]
+mod handlers;
 #[path = "../rfc6455/hostile.rs"]
 mod hostile;
 #[path = "../rfc6455/http_edges.rs"]
@@ -48,6 +50,8 @@ mod request;
 mod resets;
 #[path = "../rfc6455/running.rs"]
 mod running;
+#[path = "../rfc6455_event_loop/senders.rs"]
+mod senders;
 #[path = "../rfc6455/serving.rs"]
 mod serving;
 #[path = "../rfc6455/shutdown.rs"]
@@ -60,7 +64,7 @@ mod text;
 fn no_file_is_left_out() {
     let modules = |text: &'static str| {
         let names = text.lines().filter_map(|line| line.strip_prefix("mod ")?.strip_suffix(';'));
-        names.collect::<Vec<_>>()
+        names.filter(|name| *name != "unix").collect::<Vec<_>>()
     };
     let all = modules(include_str!("../rfc6455_event_loop/main.rs"));
     assert!(all.len() > 20, "{all:?}");
