@@ -44,6 +44,7 @@ impl ReadBuffer {
 /// it is still in the cache.
 #[derive(Default)]
 pub(super) struct Pool {
+    #[expect(clippy::vec_box, reason = "it moves to a connection and back, and stays where it is")]
     receivers: Vec<Box<Receiver>>,
     /// Since when nothing has happened.
     idle_since: Option<Instant>,

@@ -59,7 +59,7 @@ impl Wheel {
     pub(super) fn advance(&mut self, now: Tick, due: &mut Vec<Entry>) {
         while self.now < now {
             self.now += 1;
-            if self.now % SLOTS == 0 {
+            if self.now.is_multiple_of(SLOTS) {
                 let entries = self.far.take(self.now / SLOTS);
                 for entry in entries {
                     self.add_at_once(entry, due);

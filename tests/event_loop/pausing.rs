@@ -64,7 +64,7 @@ fn it_costs_nobody_anything() {
     let start = Instant::now();
     for at in 0..10 {
         other.send(frame(TEXT, at.to_string()));
-        other.expect(&Frame::text(&at.to_string()));
+        other.expect(&Frame::text(at.to_string()));
     }
     assert!(start.elapsed() < ms(200), "{:?}", start.elapsed());
     client.send(&frame(TEXT, "x")[1..]);
