@@ -16,6 +16,7 @@ use crate::event_loop::wheel::Tick;
 use crate::io::loop_stream::LoopStream;
 use crate::proto::CloseFrame;
 use crate::server::registry::HandlerGuard;
+use crate::session::assembler::Target;
 use crate::session::opening::Opening;
 use crate::session::timers::Next;
 use crate::session::{Deadline, MessageAssembler, Pending, ReadTimers, Receiving};
@@ -159,6 +160,15 @@ impl<S> Conn<S> {
         if let Stage::Open(open) = &mut self.stage {
             let pending = open.pending(&self.output);
             open.timers.read_done(received, pending, received.is_none(), || waited);
+        }
+    }
+
+    /// Gives memory back, but for what has come of a message, if no other has come for a while.
+    pub(super) fn give_back(&mut self) {
+        if let Stage::Open(Open { receiver: Some(receiver), timers, .. }) = &mut self.stage
+            && timers.is_idle()
+        {
+            Target::Message(&mut receiver.assembler, &mut receiver.buf).give_back();
         }
     }
 }

@@ -70,14 +70,10 @@ impl Pool {
             return;
         }
         receiver.direct = false;
-        let Receiver { assembler, buf, .. } = &mut *receiver;
-        if buf.capacity() + assembler.capacity() > 0 {
-            if !assembler.is_empty() {
-                assembler.clear();
-            }
-            assembler.release();
-            assembler.rest(buf);
+        if receiver.held() > 0 && !receiver.assembler.is_empty() {
+            receiver.assembler.clear();
         }
+        receiver.rest();
         self.receivers.push(receiver);
     }
 
@@ -98,5 +94,19 @@ impl Receiver {
     pub(super) fn new(budget: &Arc<Budget>, receiving: Receiving) -> Box<Self> {
         let assembler = MessageAssembler::new(budget);
         Box::new(Self { receiving, assembler, buf: Vec::new(), direct: false })
+    }
+
+    /// More may be long in coming: memory between messages is kept as far as the budget allows.
+    #[inline]
+    pub(super) fn rest(&mut self) {
+        if self.held() > 0 {
+            self.assembler.release();
+            self.assembler.rest(&mut self.buf);
+        }
+    }
+
+    /// How much memory is held, in bytes.
+    fn held(&self) -> usize {
+        self.buf.capacity() + self.assembler.capacity()
     }
 }

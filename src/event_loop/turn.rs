@@ -166,10 +166,13 @@ impl<H: EventHandler> Engine<H> {
 
     /// Puts what has received where it belongs until more comes.
     #[inline]
-    fn put(&mut self, conn: &mut Conn<H::State>, receiver: Box<Receiver>) {
+    fn put(&mut self, conn: &mut Conn<H::State>, mut receiver: Box<Receiver>) {
         match &mut conn.stage {
             _ if receiver.receiving.is_vacant() => self.pool.put(receiver),
-            Stage::Open(open) => open.receiver = Some(receiver),
+            Stage::Open(open) => {
+                receiver.rest();
+                open.receiver = Some(receiver);
+            }
             // What it is in the middle of will never end.
             Stage::Opening(_) | Stage::Draining(_) => {}
         }
@@ -366,6 +369,7 @@ impl<H: EventHandler> Engine<H> {
             return Fate::Live;
         }
         conn.account(None, self.clock);
+        conn.give_back();
         match conn.deadline(self.now) {
             Ok((_, true)) => {
                 conn.output.push(&mut self.scratch, FrameHeader::new(true, OpCode::Ping, 0), &[]);

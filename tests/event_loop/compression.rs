@@ -226,3 +226,46 @@ fn what_waits_is_charged() {
         assert!(matches!(closed.error, Some(Error::Overloaded)), "plain {plain}: {closed:?}");
     }
 }
+
+/// What long messages have left behind is not kept for each connection, whatever it is in between.
+#[cfg(target_os = "linux")]
+#[test]
+fn memory_of_long_messages_is_not_kept() {
+    const CLIENTS: usize = 20;
+    const LEN: usize = 15 << 20;
+    fn resident() -> usize {
+        let pages = std::fs::read_to_string("/proc/self/statm").expect("statm");
+        pages.split(' ').nth(1).and_then(|pages| pages.parse().ok()).map_or(0, |n: usize| n * 4096)
+    }
+    let hooks = Hooks::new(|_, _, _| Ok(()));
+    let server = LoopServer::start(
+        config(|config| {
+            config.compression = Some(Deflate::default());
+            config.limits.max_buffered_bytes = 64 << 20;
+        }),
+        hooks,
+    );
+    let bomb = frame(BINARY | RSV1, deflate::bomb(LEN >> 20));
+    // In fragments that are too short to be read to where they belong, and a byte of what comes next.
+    let mut parts = frame(0x01, [b'a'; 60_000]);
+    (0..LEN / 60_000).for_each(|_| parts.extend(frame(0x00, [b'a'; 60_000])));
+    parts.extend(frame(0x80, ""));
+    parts.push(0x82);
+    let told =
+        [format!("message of {}", LEN), format!("message of {}", (LEN / 60_000 + 1) * 60_000)];
+    let before = resident();
+    let clients: Vec<_> = (0..CLIENTS)
+        .map(|at| {
+            let mut client = match at % 2 {
+                0 => open(&server, OFFER).0,
+                _ => server.open(),
+            };
+            client.send([&bomb, &parts][at % 2]);
+            server.expect_calls(&client, &["opened", &told[at % 2]]);
+            client
+        })
+        .collect();
+    // Others that run beside this need some, too.
+    let kept = resident().saturating_sub(before);
+    assert!(kept < CLIENTS * LEN / 3, "{kept} bytes for {} connections", clients.len());
+}
