@@ -10,6 +10,8 @@ mod common;
 /// A server on event loops whose handler is a closure.
 mod server;
 
+/// Many that mean no good, and a few that do.
+mod attack;
 /// Peers that do not read.
 mod backpressure;
 /// Ends that a handler wants, and those that it does not.

@@ -1,0 +1,141 @@
+use std::io::{Read, Write};
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use barews::{
+    BoxError, EventHandler, Message, Outbox, Reject, Request, RunningServer, Sender, Server,
+};
+
+use super::common::*;
+use super::server::config;
+
+/// The handler of the documentation, which tells nobody of anything.
+struct Echo;
+
+impl EventHandler for Echo {
+    type State = ();
+
+    fn open(&self, _: &Request, _: Sender) -> Result<(), Reject> {
+        Ok(())
+    }
+
+    fn message(
+        &self,
+        _: &mut (),
+        message: Message<'_>,
+        out: &mut Outbox<'_>,
+    ) -> Result<(), BoxError> {
+        Ok(out.send(message)?)
+    }
+}
+
+fn server() -> RunningServer {
+    let server = Server::bind("127.0.0.1:0").expect("bind").config(config(|_| ()));
+    server.spawn_event_loop(Echo).expect("a server")
+}
+
+/// How long ten healthy clients wait for their echoes, one after the other.
+fn healthy(addr: SocketAddr, rounds: usize) -> Vec<Duration> {
+    let mut clients: Vec<_> = (0..10).map(|_| RawClient::open(addr)).collect();
+    let mut times = Vec::new();
+    for round in 0..rounds {
+        for client in &mut clients {
+            let start = Instant::now();
+            let text = format!("round {round}");
+            client.send(frame(TEXT, &text));
+            client.expect(&Frame::text(&text));
+            times.push(start.elapsed());
+        }
+    }
+    for client in &mut clients {
+        client.finish();
+    }
+    times.sort();
+    times
+}
+
+fn assert_quick(what: &str, times: &[Duration], most: Duration) {
+    let (median, p99) = (times[times.len() / 2], times[times.len() * 99 / 100]);
+    println!("{what}: median {median:?}, p99 {p99:?}, most {:?}", times[times.len() - 1]);
+    assert!(p99 < most, "{what}: p99 {p99:?}");
+}
+
+/// They hold a descriptor each, and no more.
+#[test]
+fn two_hundred_slow_handshakes() {
+    let server = server();
+    let request = r0().bytes();
+    let mut slow: Vec<_> = (0..200).map(|_| RawClient::connect(server.addr())).collect();
+    for byte in request[..40].chunks(1) {
+        for client in &mut slow {
+            client.send(byte);
+        }
+    }
+    assert_quick("slow handshakes", &healthy(server.addr(), 30), ms(100));
+    // They are served, should they ever come to their end.
+    for mut client in slow.drain(..5) {
+        client.send(&request[40..]);
+        client.expect_upgrade();
+        client.finish();
+    }
+}
+
+/// Fifty clients send what takes the most of a loop for each byte; ten others have their turns.
+#[test]
+#[ignore = "a turn is bounded by bytes, of which a mebibyte may be 170,000 frames; in release it tells how long that is"]
+fn floods() {
+    let floods: [(&str, Vec<u8>); 4] = [
+        ("empty fragments", {
+            let mut bytes = frame(0x01, "");
+            bytes.extend(frame(0x00, "").repeat(4000));
+            bytes.extend(frame(CONT, ""));
+            bytes
+        }),
+        ("Pings", frame(PING, "").repeat(4000)),
+        ("tiny messages", frame(TEXT, "x").repeat(4000)),
+        ("Pongs", frame(PONG, [7; 125]).repeat(200)),
+    ];
+    for (what, bytes) in floods {
+        let server = server();
+        let addr = server.addr();
+        let (over, sent) = (AtomicBool::new(false), AtomicU64::new(0));
+        thread::scope(|scope| {
+            scope.spawn(|| sent.store(flood(addr, &bytes, &over), Ordering::Relaxed));
+            let times = healthy(addr, 100);
+            over.store(true, Ordering::Relaxed);
+            assert_quick(what, &times, ms(1000));
+        });
+        println!("{} MiB of {what}", sent.load(Ordering::Relaxed) >> 20);
+        RawClient::open(addr).finish();
+    }
+}
+
+/// Fifty connections of one thread: as many threads would show how the system shares its processors out.
+/// How many bytes were taken of all of them.
+fn flood(addr: SocketAddr, bytes: &[u8], over: &AtomicBool) -> u64 {
+    let mut clients: Vec<_> = (0..50)
+        .map(|_| {
+            let stream = RawClient::open(addr).into_stream();
+            stream.tcp().set_nonblocking(true).expect("a mode");
+            (stream, 0)
+        })
+        .collect();
+    let (mut sent, mut answers) = (0, vec![0; 256 << 10]);
+    let start = Instant::now();
+    while !over.load(Ordering::Relaxed) && start.elapsed() < PATIENCE {
+        let before = sent;
+        for (stream, at) in &mut clients {
+            while stream.read(&mut answers).is_ok_and(|len| len > 0) {}
+            if let Ok(len) = stream.write(&bytes[*at..]) {
+                sent += len as u64;
+                *at = (*at + len) % bytes.len();
+            }
+        }
+        if sent == before {
+            thread::sleep(ms(1));
+        }
+    }
+    sent
+}
