@@ -22,7 +22,7 @@ use crate::server::upgrade;
 use crate::session::opening::Opening;
 
 /// How many streams are accepted before connections have their turn.
-const MAX_ACCEPTED: usize = 256;
+const MAX_ACCEPTED: usize = 32;
 
 /// How many streams that were turned away are waited for, so that the answer is not lost to a reset.
 const MAX_TURNED_AWAY: usize = 256;
@@ -106,6 +106,7 @@ impl<H: EventHandler> Engine<H> {
             readable: false,
             read_closed: false,
             is_posted: false,
+            reads_much: false,
             is_turned_away,
         });
         let fate = match is_turned_away {

@@ -44,6 +44,8 @@ pub(super) struct Conn<S> {
     pub(super) is_wrapped: bool,
     /// Whether a control frame or a Close waits for room.
     pub(super) is_posted: bool,
+    /// Whether much is read at once.
+    pub(super) reads_much: bool,
     /// Whether it was more than there may be.
     pub(super) is_turned_away: bool,
 }

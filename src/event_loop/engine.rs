@@ -10,6 +10,7 @@
 //! thread has to wake a loop: a [`Sender`](crate::Sender) writes by itself, and what it changes for the
 //! reader, our Close, is looked for as often as listeners are.
 
+use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
 use std::mem;
 use std::sync::Arc;
@@ -33,6 +34,10 @@ use crate::server::worker::Workers;
 /// How many sockets one poll tells of.
 const MAX_EVENTS: usize = 1024;
 
+/// How many connections whose time has come have their turn before others: thousands that came together
+/// may have the same deadline.
+const MAX_EXPIRED: usize = 32;
+
 /// How often, at the most, it is looked for those whose peers have not answered our Close, in
 /// nanoseconds.
 const EXPIRE_INTERVAL: u64 = 50 * NANOS_A_TICK;
@@ -55,6 +60,8 @@ pub(super) struct Engine<H: EventHandler> {
     pub(super) generation: u32,
     pub(super) turned_away: usize,
     wheel: Wheel,
+    /// Whose time has come.
+    due: VecDeque<Entry>,
     /// Those who may have more to read.
     pub(super) again: Vec<usize>,
     start: Instant,
@@ -113,6 +120,7 @@ impl<H: EventHandler> Engine<H> {
             generation: 0,
             turned_away: 0,
             wheel: Wheel::new(),
+            due: VecDeque::new(),
             again: Vec::new(),
             start: Instant::now(),
             now: Instant::now(),
@@ -126,7 +134,6 @@ impl<H: EventHandler> Engine<H> {
     /// Serves until the server is shut down and every connection has ended.
     pub(super) fn run(mut self) {
         let mut events = Events::with_capacity(MAX_EVENTS);
-        let mut due = Vec::new();
         let mut expired = 0;
         let registry = Arc::clone(&self.threads.registry);
         registry.runs_here();
@@ -145,9 +152,9 @@ impl<H: EventHandler> Engine<H> {
                 self.heard(event);
             }
             self.accept_all();
-            self.wheel.advance(self.clock / NANOS_A_TICK, &mut due);
-            for entry in due.drain(..) {
-                self.expire(entry);
+            self.wheel.advance(self.clock / NANOS_A_TICK, &mut self.due);
+            for _ in 0..self.due.len().min(MAX_EXPIRED) {
+                self.expire_next();
             }
             if self.clock - expired >= EXPIRE_INTERVAL {
                 expired = self.clock;
@@ -169,7 +176,10 @@ impl<H: EventHandler> Engine<H> {
 
     /// How long to wait for sockets.
     fn wait(&self) -> Duration {
-        if !self.again.is_empty() || self.listeners.iter().any(Listening::is_ready) {
+        if !self.again.is_empty()
+            || !self.due.is_empty()
+            || self.listeners.iter().any(Listening::is_ready)
+        {
             return Duration::ZERO;
         }
         let next = self.wheel.until_next().map_or(MAX_ACCEPT_TIMEOUT, Duration::from_millis);
@@ -249,7 +259,8 @@ impl<H: EventHandler> Engine<H> {
         }
     }
 
-    fn expire(&mut self, entry: Entry) {
+    fn expire_next(&mut self) {
+        let Some(entry) = self.due.pop_front() else { return };
         let slot = entry.slot as usize;
         let Some(conn) = self.conns.get_mut(slot).and_then(Option::as_mut) else { return };
         if conn.generation != entry.generation || conn.due != entry.at {

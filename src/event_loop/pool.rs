@@ -10,7 +10,7 @@ use crate::session::timers::MEMORY_KEEPALIVE;
 use crate::session::{Budget, MessageAssembler, Receiving};
 
 /// How much is read at once, in bytes.
-const READ_SIZE: usize = 256 << 10;
+const READ_SIZE: usize = 128 << 10;
 
 /// How far into a page the read buffer begins, in bytes. On some processors the kernel's copy to it is
 /// slow, if it lies a little ahead of the source modulo the size of a page, and that is mostly at the

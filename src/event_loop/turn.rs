@@ -18,7 +18,13 @@ use crate::session::receiving::Next;
 use crate::session::{CloseAction, Pending};
 
 /// How often a connection is read in one turn, before others have theirs.
-const MAX_READS: usize = 4;
+const MAX_READS: usize = 2;
+
+/// How much is read at once of a peer that has not sent more yet, in bytes; and in how many frames it may
+/// be for it to be read more at once. So those who flood us with tiny frames, one and all, take no more
+/// than their share of the time.
+const FIRST_READ_SIZE: usize = 8 << 10;
+const MAX_FRAMES: usize = 1024;
 
 impl<H: EventHandler> Engine<H> {
     /// Reads a connection as often as there is something, and it may be.
@@ -38,6 +44,9 @@ impl<H: EventHandler> Engine<H> {
             if fate != Fate::Live {
                 return fate;
             }
+            if !conn.reads_much && !conn.is_wrapped {
+                break;
+            }
         }
         if conn.output.failed.is_some() {
             return self.output_failed(conn);
@@ -50,10 +59,12 @@ impl<H: EventHandler> Engine<H> {
 
     fn read_to_buffer(&mut self, conn: &mut Conn<H::State>) -> Fate {
         let room = self.buffer.room();
-        let size = room.len();
+        let size = if conn.reads_much { room.len() } else { FIRST_READ_SIZE };
+        let room = &mut room[..size];
         match conn.output.shared.stream().read(room, Duration::MAX) {
             Ok(Some(len @ 1..)) => {
                 conn.was_read(len < size);
+                conn.reads_much |= len == size;
                 let mut buffer = mem::take(&mut self.buffer);
                 let fate = self.received(conn, &mut buffer.room()[..len]);
                 self.buffer = buffer;
@@ -184,8 +195,12 @@ impl<H: EventHandler> Engine<H> {
         input: &mut [u8],
         receiver: &mut Receiver,
     ) -> Fate {
-        let mut at = 0;
+        let (mut at, mut frames) = (0, 0);
         loop {
+            frames += 1;
+            if frames == MAX_FRAMES {
+                conn.reads_much = false;
+            }
             // Before anything else is delivered, also where another call than `message` wants it.
             if conn.output.close.is_some() {
                 self.close_if_wanted(conn);

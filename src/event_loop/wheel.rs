@@ -9,6 +9,7 @@
 //!   near  │ 1 ms │ 1 ms │ …            each slot is due when its time is over
 //! ```
 
+use std::collections::VecDeque;
 use std::mem;
 
 /// Milliseconds since the loop began.
@@ -56,7 +57,7 @@ impl Wheel {
     }
 
     /// Goes on to this tick; what is due by then is in `due`.
-    pub(super) fn advance(&mut self, now: Tick, due: &mut Vec<Entry>) {
+    pub(super) fn advance(&mut self, now: Tick, due: &mut VecDeque<Entry>) {
         while self.now < now {
             self.now += 1;
             if self.now.is_multiple_of(SLOTS) {
@@ -65,7 +66,7 @@ impl Wheel {
                     self.add_at_once(entry, due);
                 }
             }
-            due.append(&mut self.near.take(self.now));
+            due.extend(self.near.take(self.now));
         }
     }
 
@@ -78,9 +79,9 @@ impl Wheel {
         }
     }
 
-    fn add_at_once(&mut self, entry: Entry, due: &mut Vec<Entry>) {
+    fn add_at_once(&mut self, entry: Entry, due: &mut VecDeque<Entry>) {
         match entry.at <= self.now {
-            true => due.push(entry),
+            true => due.push_back(entry),
             false => self.add(entry),
         }
     }
@@ -138,7 +139,7 @@ mod tests {
         let times = [1, 2, 63, 64, 65, 255, 256, 257, 300, 511, 512, 65_535, 65_536, 200_000];
         for start in [0, 1, 100, 255, 256, 1000] {
             let mut wheel = Wheel::new();
-            let mut due = Vec::new();
+            let mut due = VecDeque::new();
             wheel.advance(start, &mut due);
             times.iter().for_each(|time| wheel.add(entry(start + time)));
             for time in times {
@@ -158,7 +159,7 @@ mod tests {
     #[test]
     fn what_has_passed_is_due_next() {
         let mut wheel = Wheel::new();
-        let mut due = Vec::new();
+        let mut due = VecDeque::new();
         wheel.advance(1000, &mut due);
         wheel.add(entry(5));
         assert_eq!(wheel.until_next(), Some(1));
