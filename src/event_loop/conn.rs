@@ -92,6 +92,8 @@ pub(super) struct Receiver {
     pub(super) buf: Vec<u8>,
     /// Whether the payload under way is read straight to where it belongs.
     pub(super) direct: bool,
+    /// How many whole messages were in what was read last.
+    pub(super) messages: u32,
 }
 
 impl<S> Conn<S> {

@@ -93,7 +93,7 @@ impl Pool {
 impl Receiver {
     pub(super) fn new(budget: &Arc<Budget>, receiving: Receiving) -> Box<Self> {
         let assembler = MessageAssembler::new(budget);
-        Box::new(Self { receiving, assembler, buf: Vec::new(), direct: false })
+        Box::new(Self { receiving, assembler, buf: Vec::new(), direct: false, messages: 0 })
     }
 
     /// More may be long in coming: memory between messages is kept as far as the budget allows.

@@ -20,11 +20,12 @@ use crate::session::{CloseAction, Pending};
 /// How often a connection is read in one turn, before others have theirs.
 const MAX_READS: usize = 2;
 
-/// How much is read at once of a peer that has not sent more yet, in bytes; and in how many frames it may
-/// be for it to be read more at once. So those who flood us with tiny frames, one and all, take no more
-/// than their share of the time.
+/// How much is read at once, in bytes, of a peer that has not just filled it with long messages: with the
+/// middle of one, of which so much more is to come, or with so few. So those who flood us with tiny
+/// frames, one and all, take no more than their share of the time.
 const FIRST_READ_SIZE: usize = 8 << 10;
-const MAX_FRAMES: usize = 1024;
+const LONG_REST: u64 = 2 << 10;
+const MAX_LONG: u32 = 256;
 
 impl<H: EventHandler> Engine<H> {
     /// Reads a connection as often as there is something, and it may be.
@@ -64,7 +65,6 @@ impl<H: EventHandler> Engine<H> {
         match conn.output.shared.stream().read(room, Duration::MAX) {
             Ok(Some(len @ 1..)) => {
                 conn.was_read(len < size);
-                conn.reads_much |= len == size;
                 let mut buffer = mem::take(&mut self.buffer);
                 let fate = self.received(conn, &mut buffer.room()[..len]);
                 self.buffer = buffer;
@@ -107,7 +107,7 @@ impl<H: EventHandler> Engine<H> {
     fn read_direct(&mut self, conn: &mut Conn<H::State>) -> Fate {
         let Stage::Open(open) = &mut conn.stage else { return Fate::Live };
         let Some(mut receiver) = open.receiver.take() else { return Fate::Live };
-        let Receiver { receiving, assembler, buf, direct } = &mut *receiver;
+        let Receiver { receiving, assembler, buf, direct, .. } = &mut *receiver;
         let left = receiving.payload_left();
         let target = &mut Target::Message(assembler, buf);
         target.before_wait(left);
@@ -164,7 +164,11 @@ impl<H: EventHandler> Engine<H> {
             None => self.pool.get(budget, open.limits.decoder),
         };
         mem::swap(&mut receiver.receiving.timers, &mut open.timers);
+        receiver.messages = 0;
         let fate = self.take_all(conn, input, &mut receiver);
+        conn.reads_much = input.len() >= FIRST_READ_SIZE
+            && (receiver.receiving.payload_left() >= LONG_REST
+                || (1..=MAX_LONG).contains(&receiver.messages));
         if let Stage::Open(open) = &mut conn.stage {
             mem::swap(&mut receiver.receiving.timers, &mut open.timers);
         }
@@ -195,12 +199,8 @@ impl<H: EventHandler> Engine<H> {
         input: &mut [u8],
         receiver: &mut Receiver,
     ) -> Fate {
-        let (mut at, mut frames) = (0, 0);
+        let mut at = 0;
         loop {
-            frames += 1;
-            if frames == MAX_FRAMES {
-                conn.reads_much = false;
-            }
             // Before anything else is delivered, also where another call than `message` wants it.
             if conn.output.close.is_some() {
                 self.close_if_wanted(conn);
@@ -219,6 +219,7 @@ impl<H: EventHandler> Engine<H> {
             if let Some((payload, kind)) = receiver.receiving.take_in_place(&mut input[at..]) {
                 let payload = at + payload.start..at + payload.end;
                 at = payload.end;
+                receiver.messages += 1;
                 self.deliver(conn, kind, &input[payload]);
                 continue;
             }
