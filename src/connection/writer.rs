@@ -27,6 +27,8 @@ mod write_lock;
 mod unsent;
 #[cfg(all(test, loom))]
 mod models;
+#[cfg(all(test, not(loom), feature = "event-loop"))]
+mod tests;
 
 use base::Base;
 pub(crate) use unsent::{Progress, Unsent};
@@ -141,9 +143,13 @@ impl<S: Sink> Writer<S> {
     /// If it is not and `claims`, no other message begins before the caller has come back for it.
     pub(crate) fn try_acquire(&self, claims: bool) -> TryAcquire<'_, S> {
         let mut state = self.lock.lock();
+        if state.is_half_sent() {
+            self.lock.flush(state, FlushLimit::NonBlocking);
+            state = self.lock.lock();
+        }
         if !state.closing.may_send() {
             TryAcquire::Over
-        } else if state.writing || state.held & FRAGMENTED != 0 {
+        } else if state.writing || state.held & FRAGMENTED != 0 || state.is_half_sent() {
             if claims {
                 state.held |= CLAIMED;
             }
@@ -360,19 +366,30 @@ impl<S: Sink> Writer<S> {
     #[cold]
     fn wait_to_write<'a>(
         &'a self,
-        state: StateGuard<'a>,
+        mut state: StateGuard<'a>,
         unit: Unit,
         within: Duration,
     ) -> Result<StateGuard<'a>, Error> {
-        let busy = |state: &WriteState| state.closing.may_send() && unit.is_held_up(state);
-        let (state, is_free) = self.lock.wait_while(state, within, busy);
-        is_free.then_some(state).ok_or(Error::DeadlineExceeded(Deadline::Write))
+        let busy = |state: &WriteState| {
+            state.closing.may_send() && !state.is_half_sent() && unit.is_held_up(state)
+        };
+        loop {
+            let (waited, is_free) = self.lock.wait_while(state, within, busy);
+            if !is_free {
+                return Err(Error::DeadlineExceeded(Deadline::Write));
+            }
+            if !waited.is_half_sent() {
+                return Ok(waited);
+            }
+            self.lock.flush(waited, FlushLimit::Within(self.timeout.get()));
+            state = self.lock.lock();
+        }
     }
 }
 
 impl Unit {
     /// Whether this has to wait for others.
     fn is_held_up(self, state: &WriteState) -> bool {
-        state.writing || (self == Self::Messages && state.held != 0)
+        state.writing || (self == Self::Messages && state.held != 0) || state.is_half_sent()
     }
 }

@@ -183,3 +183,51 @@ fn a_connection_that_needs_a_thread() {
     client.expect(&Frame::binary(&payload));
     client.finish();
 }
+
+/// A message in fragments pauses while the peer takes no Pong: what a Pong has begun to be comes before
+/// the next fragment, whole.
+#[test]
+fn pongs_that_nobody_reads_between_fragments() {
+    const PINGS: usize = 100_000;
+    let (tell, senders) = channel();
+    let hooks = Hooks::new(move |call, _, out| match call {
+        Call::Opened => Ok(tell.send(out.sender())?),
+        _ => Ok(()),
+    });
+    let server = LoopServer::with(
+        |server| {
+            let server = server.config(config(|_| ())).tls(Arc::clone(&SERVER));
+            server.on_error(|_, _| ())
+        },
+        hooks,
+    );
+    let mut client = connect(&server).opened();
+    let sender = senders.recv_timeout(PATIENCE).expect("a sender");
+    let mut writer = sender.writer(barews::MessageType::Binary);
+    writer.write_all(b"first").unwrap();
+    writer.flush().unwrap();
+    let payload = [b'p'; 120];
+    let pings: Vec<u8> = (0..100).flat_map(|_| frame(PING, payload)).collect();
+    (0..PINGS / 100).for_each(|_| client.send(&pings));
+    let mut message = Vec::new();
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            for _ in 0..100 {
+                writer.write_all(&[b'x'; 1000]).unwrap();
+                writer.flush().unwrap();
+            }
+            writer.finish().unwrap();
+        });
+        let mut is_whole = false;
+        while !is_whole {
+            let frame = client.read_frame().expect("more to come");
+            is_whole = frame.opcode < 8 && frame.fin;
+            match frame.opcode {
+                10 => assert_eq!(frame.payload, payload),
+                _ => message.extend(frame.payload),
+            }
+        }
+    });
+    assert!(message == [&b"first"[..], &[b'x'; 100_000]].concat(), "{}", message.len());
+    client.finish();
+}

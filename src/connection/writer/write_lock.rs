@@ -185,6 +185,14 @@ impl WriteState {
         self.outbox.get_or_insert_default()
     }
 
+    /// Whether a frame is out in part that nobody is at, so that it comes before all else. TLS may have
+    /// it whole, and counts on the same bytes.
+    pub(super) fn is_half_sent(&self) -> bool {
+        !self.writing
+            && self.outbox.as_ref().is_some_and(|outbox| !outbox.unsent.is_empty())
+            && self.closing.may_send()
+    }
+
     /// Whether nothing waits.
     pub(super) fn is_flushed(&self) -> bool {
         self.outbox.is_none()
@@ -193,6 +201,12 @@ impl WriteState {
     #[cfg(all(test, loom))]
     pub(super) fn is_at_rest(&self) -> bool {
         !self.writing && self.outbox.is_none() && self.waiting == 0
+    }
+}
+
+impl Outbox {
+    fn is_empty(&self) -> bool {
+        self.unsent.is_empty() && self.control.is_empty() && self.close.is_empty()
     }
 }
 
@@ -240,7 +254,7 @@ impl<S: Sink> WriteGuard<'_, S> {
             FlushLimit::NonBlocking => Expiry::NEVER,
         };
         let mut again = false;
-        while let Some(outbox) = state.outbox.take() {
+        while let Some(mut outbox) = state.outbox.take() {
             let left = expiry.left();
             if again && left.is_none() && outbox.close.is_empty() {
                 // Nobody but an attacker has so many Pings, and this thread has its own to do. A
@@ -252,8 +266,15 @@ impl<S: Sink> WriteGuard<'_, S> {
             if !state.closing.may_send() {
                 self.0.set_closed();
             }
+            let mut bytes = mem::take(&mut outbox.unsent);
+            if bytes.is_empty() || matches!(limit, FlushLimit::Within(_)) {
+                bytes = [bytes, outbox.control, outbox.close].concat();
+            } else {
+                // What the stream was given before comes first, and alone: what waits behind it has a
+                // bound.
+                state.outbox = Some(outbox).filter(|outbox| !outbox.is_empty());
+            }
             drop(state);
-            let bytes = [outbox.unsent, outbox.control, outbox.close].concat();
             let written = match limit {
                 FlushLimit::Within(_) => {
                     let left = left.unwrap_or_default();

@@ -1,0 +1,82 @@
+//! Frames that are out in part, and nobody waits for the peer to take the rest.
+
+use std::sync::Mutex;
+
+use super::*;
+use crate::proto::encoder;
+
+/// Takes as much as there is room for; whoever waits finds room.
+#[derive(Default)]
+struct Tape {
+    taken: Mutex<Vec<u8>>,
+    room: Mutex<usize>,
+}
+
+impl Sink for Tape {
+    fn write_all(&self, bufs: &mut [IoSlice<'_>], _: Duration) -> io::Result<()> {
+        self.taken.lock().unwrap().extend(bufs.iter().flat_map(|buf| buf.iter()));
+        Ok(())
+    }
+
+    fn try_write(&self, bufs: &mut [IoSlice<'_>]) -> io::Result<usize> {
+        let room = mem::take(&mut *self.room.lock().unwrap());
+        let bytes: Vec<u8> = bufs.iter().flat_map(|buf| buf.iter().copied()).collect();
+        let len = bytes.len().min(room);
+        self.taken.lock().unwrap().extend(&bytes[..len]);
+        Ok(len)
+    }
+
+    fn shutdown(&self, _: Shutdown) {}
+}
+
+fn opened() -> Writer<Tape> {
+    let writer = Writer::new(Tape::default(), &Timeouts::default());
+    writer.open(b"").unwrap();
+    writer
+}
+
+fn pong(payload: &str) -> Vec<u8> {
+    let mut frame = Vec::new();
+    encoder::pong(payload.as_bytes(), &mut frame);
+    frame
+}
+
+/// While a message in fragments is under way, a Pong goes out between them, and half of it may.
+#[test]
+fn nothing_comes_between_the_halves_of_a_pong() {
+    for room in 0..=6 {
+        for unit in [Unit::Fragment, Unit::Messages] {
+            let writer = opened();
+            writer.begin_message().unwrap();
+            *writer.stream().room.lock().unwrap() = room;
+            writer.try_push_control(&pong("half")).unwrap();
+            if unit == Unit::Messages {
+                writer.end_message();
+                assert_eq!(matches!(writer.try_acquire(false), TryAcquire::Busy), room < 6);
+            }
+            if unit == Unit::Fragment || room < 6 {
+                let frame = &mut [IoSlice::new(b"frame")];
+                writer.send_within(frame, unit, Duration::from_secs(1)).unwrap();
+                let taken = writer.stream().taken.lock().unwrap();
+                assert_eq!(*taken, [&pong("half")[..], b"frame"].concat(), "room for {room}");
+            }
+        }
+    }
+}
+
+/// However many a peer asks for that takes none of them.
+#[test]
+fn pongs_behind_half_of_one_have_a_bound() {
+    let writer = opened();
+    writer.begin_message().unwrap();
+    *writer.stream().room.lock().unwrap() = 1;
+    let frame = pong(&"p".repeat(100));
+    for _ in 0..1000 {
+        writer.try_push_control(&frame).unwrap();
+    }
+    writer.send_within(&mut [IoSlice::new(b"frame")], Unit::Fragment, Duration::MAX).unwrap();
+    let taken = writer.stream().taken.lock().unwrap();
+    assert!(taken.ends_with(b"frame") && taken.len() < 3 * MAX_CONTROL_QUEUED, "{}", taken.len());
+    let (frames, rest) = taken.as_chunks::<102>();
+    assert!(rest == b"frame" && frames.iter().all(|taken| taken[..] == frame));
+}
