@@ -265,7 +265,15 @@ fn memory_of_long_messages_is_not_kept() {
             client
         })
         .collect();
-    // Others that run beside this need some, too.
-    let kept = resident().saturating_sub(before);
-    assert!(kept < CLIENTS * LEN / 3, "{kept} bytes for {} connections", clients.len());
+    // Others that run beside this need some for a while, too.
+    let (start, most) = (std::time::Instant::now(), CLIENTS * LEN / 3);
+    while resident().saturating_sub(before) > most {
+        assert!(
+            start.elapsed() < PATIENCE,
+            "{} bytes for {} connections",
+            resident(),
+            clients.len()
+        );
+        thread::sleep(ms(50));
+    }
 }
