@@ -202,6 +202,10 @@ impl<H: EventHandler> Engine<H> {
         self.turn(slot, |conn, engine| {
             conn.readable |= event.is_readable() || ended;
             conn.read_closed |= ended;
+            if ended && conn.output.shared.writer.is_over() {
+                // We have cut it, and what comes of a pause would be for nobody.
+                conn.output.paused = None;
+            }
             if !event.is_writable() {
                 return Fate::Live;
             }

@@ -1,10 +1,11 @@
+use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use barews::{BoxError, CloseCode, Outbox, Sender};
 
 use super::common::*;
-use super::server::{Call, Conn, Hooks, LoopServer, config, fill, read_fill};
+use super::server::{Call, Conn, Hooks, LoopServer, Told, config, fill, read_fill};
 
 /// An echo that at `pause` reads nothing for 300 ms. It looks every 50 ms whether it is closed.
 fn pausing(call: Call<'_>, conn: &mut Conn, out: &mut Outbox<'_>) -> Result<(), BoxError> {
@@ -175,4 +176,29 @@ fn messages_behind_a_close_that_was_started() {
     let (calls, closed) = server.until_closed(&client);
     assert_eq!(calls, ["opened", "message a", "message b"]);
     assert!(closed.error.is_none() && closed.code == Some(4000), "{closed:?}");
+}
+
+/// Who is not read is cut all the same, by a shutdown or another thread, and its handler hears of it.
+#[test]
+fn a_pause_does_not_outlive_the_stream() {
+    for is_shutdown in [false, true] {
+        let (tell, senders) = channel();
+        let hooks = Hooks::new(move |call, _, out| {
+            if let Call::Opened = call {
+                out.pause_reading();
+                tell.send(out.sender())?;
+            }
+            Ok(())
+        });
+        let server = LoopServer::start(config(|config| config.timeouts.close = ms(200)), hooks);
+        let client = server.open();
+        let sender = senders.recv_timeout(PATIENCE).expect("a sender");
+        server.expect_calls(&client, &["opened"]);
+        match is_shutdown {
+            true => server.running.shutdown_handle().start(),
+            false => sender.abort(),
+        }
+        let told = server.next_within(client.addr, PROMPT + ms(200));
+        assert!(matches!(told, Some(Told::Error(_) | Told::Closed(_))), "{is_shutdown}: {told:?}");
+    }
 }
