@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use zlib_rs::{Deflate, DeflateFlush, Inflate, InflateFlush, Status};
 
+use crate::common::deflate::bomb;
 use crate::common::{
     BINARY, Binary, CLOSE, CONT, Frame, PATIENCE, PING, PONG, RawClient, TEXT, close, command,
     frame, hex, r0,
@@ -531,4 +532,28 @@ fn an_option_without_the_first_is_warned_about() {
     let (_, features) =
         version.trim_end().trim_end_matches(')').split_once(" (").expect("features");
     assert!(features.split(", ").any(|feature| feature == "deflate"), "{version}");
+}
+
+/// What a long message has left behind is not kept for as long as its connection is there, compressed or in
+/// fragments with a byte of the next frame behind it.
+#[cfg(target_os = "linux")]
+#[test]
+fn long_messages_leave_nothing_behind() {
+    const CLIENTS: usize = 20;
+    const LEN: usize = 15 << 20;
+    let binary = Binary::serve(&["--deflate"]);
+    let compressed = [frame(BINARY | RSV1, bomb(LEN >> 20)), frame(PING, "?")].concat();
+    let mut parts = frame(0x02, [0; 60_000]);
+    (0..LEN / 60_000).for_each(|_| parts.extend(frame(0x00, [0; 60_000])));
+    parts.extend([frame(CONT, ""), frame(PING, "?"), vec![BINARY]].concat());
+    let before = binary.memory();
+    let mut clients: Vec<RawClient> = Vec::new();
+    for at in 0..CLIENTS {
+        let (mut client, _) = offer(&binary, "/tick/60000", if at % 2 == 0 { OFFER } else { "x" });
+        client.send(if at % 2 == 0 { &compressed } else { &parts });
+        while client.read_frame().expect("an answer").opcode != PONG & 15 {}
+        clients.push(client);
+    }
+    let kept = binary.memory() - before;
+    assert!(kept < 100 << 20, "{kept} bytes for {} connections", clients.len());
 }
