@@ -65,6 +65,7 @@ pub(crate) struct Output {
 #[derive(Default)]
 pub(super) struct Paused {
     pub(super) rest: Vec<u8>,
+    charge: Option<Charge>,
     /// Whether reading goes on once the handler has returned.
     pub(super) is_over: bool,
 }
@@ -255,12 +256,23 @@ impl Output {
 
     /// Charges what is queued, or fails.
     fn charge(&mut self) {
-        let len = self.queued_bytes() as u64;
-        if let Some(queued) = &mut self.backpressure
-            && !queued.charge.grow(len.next_multiple_of(MAX_BATCH as u64))
-        {
+        if !self.charge_waiting() {
             self.failed = Some(Box::new(Error::Overloaded));
         }
+    }
+
+    /// Charges what is queued, and the input that waits; whether it may.
+    pub(super) fn charge_waiting(&mut self) -> bool {
+        let queued_bytes = self.queued_bytes();
+        if let Some(queued) = &mut self.backpressure {
+            let len = (queued_bytes + queued.rest.len()) as u64;
+            return queued.charge.grow(len.next_multiple_of(MAX_BATCH as u64));
+        }
+        let budget = &self.shared.server.budget;
+        self.paused.as_mut().is_none_or(|paused| {
+            let charge = paused.charge.get_or_insert_with(|| Charge::new(budget));
+            charge.grow(paused.rest.len() as u64)
+        })
     }
 
     /// Goes on with what is queued: there may be room. Whether nothing is any more; the input that

@@ -210,7 +210,10 @@ impl<H: EventHandler> Engine<H> {
             }
             if let Some(waiting) = conn.waiting_input() {
                 waiting.extend_from_slice(&input[at..]);
-                return Fate::Live;
+                return match conn.output.charge_waiting() {
+                    true => Fate::Live,
+                    false => self.fail(conn, Error::Overloaded),
+                };
             }
             if at == input.len() && !receiver.receiving.has_part() {
                 return Fate::Live;

@@ -3,7 +3,7 @@ use std::time::{Duration, Instant};
 use barews::{Deadline, Error};
 
 use super::common::*;
-use super::server::{Hooks, LoopServer, Told, config};
+use super::server::{Call, Hooks, LoopServer, Told, config};
 
 /// One more is answered with 503, and told of; who leaves makes room.
 #[test]
@@ -216,4 +216,42 @@ fn cpu_time(id: u32) -> Duration {
     let (_, fields) = stat.rsplit_once(") ").expect("its name in brackets");
     let ticks = fields.split(' ').skip(11).take(2).map(|ticks| ticks.parse::<u64>().unwrap());
     ms(10 * ticks.sum::<u64>())
+}
+
+/// What has come of peers that are not read is charged, too: not all of them get what they want.
+#[test]
+fn what_is_not_read_is_charged() {
+    const CLIENTS: usize = 20;
+    for pauses in [false, true] {
+        let hooks = Hooks::new(move |call, _, out| match call {
+            Call::Message(message) if message.as_bytes() == b"wait" => {
+                // So that all has come that the others send.
+                std::thread::sleep(ms(500));
+                Ok(())
+            }
+            Call::Message(_) if pauses => Ok(out.pause_reading()),
+            Call::Message(_) => {
+                while out.queued_bytes() == 0 {
+                    out.send(&[0; 60_000][..])?;
+                }
+                Ok(())
+            }
+            _ => Ok(()),
+        });
+        let config = config(|config| {
+            config.limits.max_buffered_bytes = if pauses { 512 << 10 } else { 1536 << 10 };
+        });
+        let server = LoopServer::start(config, hooks);
+        let mut first = server.open();
+        let mut clients: Vec<_> = (0..CLIENTS).map(|_| server.open()).collect();
+        first.send(frame(TEXT, "wait"));
+        let many: Vec<u8> = (0..2000).flat_map(|_| frame(TEXT, [b'm'; 100])).collect();
+        clients.iter_mut().for_each(|client| client.send(&many));
+        let ends = clients.iter().map(|client| {
+            let ended = |told: &Told| matches!(told, Told::Closed(_));
+            std::iter::from_fn(|| server.next_within(client.addr, ms(100))).any(|told| ended(&told))
+        });
+        let ended = ends.filter(|ended| *ended).count();
+        assert!(ended > CLIENTS / 4 && ended < CLIENTS, "{ended} ended, pauses {pauses}");
+    }
 }
