@@ -42,6 +42,9 @@ const MAX_EXPIRED: usize = 32;
 /// nanoseconds.
 const EXPIRE_INTERVAL: u64 = 50 * NANOS_A_TICK;
 
+/// How many deadlines that count no more are kept, beside as many as there are connections.
+const MAX_STALE: usize = 4096;
+
 const NANOS_A_TICK: u64 = 1_000_000;
 
 /// The threads for connections that need one, and what is one for all loops of a server.
@@ -162,6 +165,7 @@ impl<H: EventHandler> Engine<H> {
                 self.pool.trim(self.now, events.is_empty());
             }
             self.free.append(&mut self.freed);
+            self.sweep();
         }
     }
 
@@ -260,6 +264,17 @@ impl<H: EventHandler> Engine<H> {
         if conn.due == 0 || at < conn.due {
             conn.due = at;
             self.wheel.add(Entry { slot: slot as u32, generation: conn.generation, at });
+        }
+    }
+
+    /// A nearer deadline leaves the one before it in the wheel, as a timer does at each call.
+    #[inline]
+    fn sweep(&mut self) {
+        if self.wheel.len() > MAX_STALE + 2 * self.conns.len() {
+            self.wheel.retain(|entry| {
+                let conn = self.conns.get(entry.slot as usize).and_then(Option::as_ref);
+                conn.is_some_and(|conn| conn.generation == entry.generation && conn.due == entry.at)
+            });
         }
     }
 

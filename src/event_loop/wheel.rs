@@ -23,6 +23,8 @@ pub(super) struct Wheel {
     near: Ring,
     far: Ring,
     now: Tick,
+    /// How many entries there are, also of those that count no more.
+    len: usize,
 }
 
 /// Who is to be asked at this time.
@@ -42,11 +44,16 @@ struct Ring {
 
 impl Wheel {
     pub(super) fn new() -> Self {
-        Self { near: Ring::new(), far: Ring::new(), now: 0 }
+        Self { near: Ring::new(), far: Ring::new(), now: 0, len: 0 }
     }
 
     /// Adds a deadline; one that has passed is due at the next tick.
     pub(super) fn add(&mut self, entry: Entry) {
+        self.len += 1;
+        self.insert(entry);
+    }
+
+    fn insert(&mut self, entry: Entry) {
         let at = entry.at.max(self.now + 1);
         if at - self.now < SLOTS {
             self.near.push(at, entry);
@@ -58,6 +65,7 @@ impl Wheel {
 
     /// Goes on to this tick; what is due by then is in `due`.
     pub(super) fn advance(&mut self, now: Tick, due: &mut VecDeque<Entry>) {
+        let before = due.len();
         while self.now < now {
             self.now += 1;
             if self.now.is_multiple_of(SLOTS) {
@@ -67,6 +75,21 @@ impl Wheel {
                 }
             }
             due.extend(self.near.take(self.now));
+        }
+        self.len -= due.len() - before;
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Takes out those that count no more.
+    pub(super) fn retain(&mut self, counts: impl Fn(&Entry) -> bool) {
+        self.len = 0;
+        for slot in self.near.slots.iter_mut().chain(&mut self.far.slots) {
+            slot.retain(&counts);
+            slot.shrink_to_fit();
+            self.len += slot.len();
         }
     }
 
@@ -82,7 +105,7 @@ impl Wheel {
     fn add_at_once(&mut self, entry: Entry, due: &mut VecDeque<Entry>) {
         match entry.at <= self.now {
             true => due.push_back(entry),
-            false => self.add(entry),
+            false => self.insert(entry),
         }
     }
 }
@@ -154,6 +177,21 @@ mod tests {
             }
             assert_eq!(wheel.until_next(), None);
         }
+    }
+
+    #[test]
+    fn those_that_count_no_more_are_taken_out() {
+        let mut wheel = Wheel::new();
+        let mut due = Vec::new();
+        (1..=1000).for_each(|time| wheel.add(entry(time)));
+        wheel.advance(100, &mut due);
+        assert_eq!((due.len(), wheel.len()), (100, 900));
+        wheel.retain(|entry| entry.at % 10 == 0);
+        assert_eq!(wheel.len(), 90);
+        due.clear();
+        wheel.advance(1000, &mut due);
+        assert!(due.iter().map(|entry| entry.at).eq((110..=1000).step_by(10)), "{due:?}");
+        assert_eq!((wheel.len(), wheel.until_next()), (0, None));
     }
 
     #[test]
