@@ -364,6 +364,12 @@ impl ConnectionShared {
         self.reading.store(READING, Ordering::Relaxed);
     }
 
+    /// From now on it is read by a handler, when that comes to it.
+    #[cfg(feature = "event-loop")]
+    pub(crate) fn is_read_at_times(&self) {
+        self.reading.store(NOT_READING, Ordering::Relaxed);
+    }
+
     fn fail(&self, failure: Failure) {
         self.shut_queues();
         self.writer.fail(failure);

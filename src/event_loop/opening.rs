@@ -145,6 +145,7 @@ impl<H: EventHandler> Engine<H> {
             return Fate::Gone;
         };
         let shared = Arc::clone(&conn.output.shared);
+        shared.is_read_at_times();
         let peer = request.peer_addr();
         let started = conn.stream.detach(self.poll.registry()).and_then(|()| {
             let exchange =

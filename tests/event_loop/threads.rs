@@ -120,3 +120,27 @@ fn a_thread_has_the_same_limits() {
     let mut client = open(&server, &head(BINARY, 1001));
     client.expect_close(1009);
 }
+
+/// As on the other engine, one that is busy is not cut before it has had what came before our Close.
+#[test]
+fn a_busy_handler_is_not_cut_at_a_shutdown() {
+    let hooks = Hooks::echo().thread(|mut conn| {
+        std::thread::sleep(ms(1000));
+        let mut buf = Vec::new();
+        let message = conn.recv(&mut buf)?.map(|message| message.len());
+        assert_eq!(message, Some(4));
+        Ok(())
+    });
+    let server = LoopServer::start(config(|config| config.timeouts.close = ms(200)), hooks);
+    let mut client = server.connect();
+    client.send(r0().target("/thread").bytes());
+    client.expect_upgrade();
+    let handle = server.running.shutdown_handle();
+    handle.start();
+    assert_eq!(client.read_frame().map(|frame| frame.close_parts().0), Some(1001));
+    std::thread::sleep(ms(500));
+    client.send(frame(TEXT, "last"));
+    assert!(handle.wait(PATIENCE));
+    let told = server.next_within(client.addr, ms(100));
+    assert!(told.is_none(), "{told:?}");
+}
