@@ -182,7 +182,7 @@ mod tests {
     #[test]
     fn those_that_count_no_more_are_taken_out() {
         let mut wheel = Wheel::new();
-        let mut due = Vec::new();
+        let mut due = VecDeque::new();
         (1..=1000).for_each(|time| wheel.add(entry(time)));
         wheel.advance(100, &mut due);
         assert_eq!((due.len(), wheel.len()), (100, 900));
