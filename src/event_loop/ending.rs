@@ -5,6 +5,7 @@
 //!   broken: nothing more can be said ──▶ the handler is told ──▶ gone
 //! ```
 
+use std::io::{self, ErrorKind};
 use std::mem;
 
 use crate::error::Error;
@@ -36,6 +37,27 @@ impl<H: EventHandler> Engine<H> {
             conn.is_posted = !conn.output.shared.writer.retry();
         } else {
             self.finish(conn, *action, None);
+        }
+    }
+
+    /// A read gave nothing: there is nothing yet, or never again.
+    pub(super) fn nothing_read(
+        &mut self,
+        conn: &mut Conn<H::State>,
+        read: io::Result<Option<usize>>,
+    ) -> Fate {
+        match (read, &conn.stage) {
+            (Ok(None), _) => {
+                // A record of TLS that is not whole, or not for us, is no news of an empty socket.
+                conn.readable = conn.stream.take_more();
+                Fate::Live
+            }
+            (_, Stage::Draining(_)) => Fate::Gone,
+            (Ok(Some(_)), Stage::Open(_)) => {
+                self.broken(conn, Error::Io(ErrorKind::UnexpectedEof.into()))
+            }
+            (Err(error), Stage::Open(_)) => self.broken(conn, Error::Io(error)),
+            (read, Stage::Opening(_)) => self.request_broken(conn, read),
         }
     }
 

@@ -1,6 +1,5 @@
 //! What a connection does in its turn: what is read, and what its bytes and its time call for.
 
-use std::io::{self, ErrorKind};
 use std::mem;
 use std::time::Duration;
 
@@ -84,22 +83,6 @@ impl<H: EventHandler> Engine<H> {
             Stage::Opening(_) => self.take_request(conn, input),
             // What is thrown away.
             Stage::Draining(_) => Fate::Live,
-        }
-    }
-
-    fn nothing_read(&mut self, conn: &mut Conn<H::State>, read: io::Result<Option<usize>>) -> Fate {
-        match (read, &conn.stage) {
-            (Ok(None), _) => {
-                // A record of TLS that is not whole, or not for us, is no news of an empty socket.
-                conn.readable = conn.stream.take_more();
-                Fate::Live
-            }
-            (_, Stage::Draining(_)) => Fate::Gone,
-            (Ok(Some(_)), Stage::Open(_)) => {
-                self.broken(conn, Error::Io(ErrorKind::UnexpectedEof.into()))
-            }
-            (Err(error), Stage::Open(_)) => self.broken(conn, Error::Io(error)),
-            (read, Stage::Opening(_)) => self.request_broken(conn, read),
         }
     }
 

@@ -229,7 +229,10 @@ fn what_is_not_read_is_charged() {
                 std::thread::sleep(ms(500));
                 Ok(())
             }
-            Call::Message(_) if pauses => Ok(out.pause_reading()),
+            Call::Message(_) if pauses => {
+                out.pause_reading();
+                Ok(())
+            }
             Call::Message(_) => {
                 while out.queued_bytes() == 0 {
                     out.send(&[0; 60_000][..])?;
