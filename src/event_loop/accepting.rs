@@ -104,6 +104,7 @@ impl<H: EventHandler> Engine<H> {
             since: self.clock,
             // It is told if something has come already.
             readable: false,
+            is_again: false,
             read_closed: false,
             is_posted: false,
             reads_much: false,

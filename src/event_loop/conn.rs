@@ -38,6 +38,8 @@ pub(super) struct Conn<S> {
     pub(super) since: u64,
     /// Whether there may be something to read.
     pub(super) readable: bool,
+    /// Whether it is among those that are read again.
+    pub(super) is_again: bool,
     /// Whether the end of the peer's side is to be read, so that reads go on until it is.
     pub(super) read_closed: bool,
     /// Whether what was read may hold more than the socket says, as that of TLS may.

@@ -149,7 +149,10 @@ impl<H: EventHandler> Engine<H> {
             self.now = Instant::now();
             self.clock = self.now.saturating_duration_since(self.start).as_nanos() as u64;
             for slot in mem::take(&mut self.again) {
-                self.turn(slot, |_, _| Fate::Live);
+                self.turn(slot, |conn, _| {
+                    conn.is_again = false;
+                    Fate::Live
+                });
             }
             for event in &events {
                 self.heard(event);

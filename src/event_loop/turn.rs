@@ -51,7 +51,8 @@ impl<H: EventHandler> Engine<H> {
         if conn.output.failed.is_some() {
             return self.output_failed(conn);
         }
-        if conn.may_be_read() {
+        // Once, whatever else it has a turn for meanwhile.
+        if conn.may_be_read() && !mem::replace(&mut conn.is_again, true) {
             self.again.push(slot);
         }
         Fate::Live
