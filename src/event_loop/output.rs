@@ -241,7 +241,11 @@ impl Output {
                 let unsent = mem::replace(&mut scratch.unsent, Unsent::new(Vec::new()));
                 self.keep(unsent, true, Vec::new());
             }
-            Err(error) => self.failed = Some(Box::new(error)),
+            Err(error) => {
+                // What was left of it goes nowhere.
+                scratch.unsent = Unsent::new(Vec::new());
+                self.failed = Some(Box::new(error));
+            }
         }
     }
 

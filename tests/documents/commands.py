@@ -79,6 +79,7 @@ HOW = {
         "-H 'Sec-WebSocket-Version: 13' -H 'Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==' "
         "-H 'Sec-WebSocket-Extensions: permessage-deflate' http://127.0.0.1:9001/ | grep -a '^Sec-WebSocket-Extensions: permessage-deflate'"),
     (README, "barews --help deflate"): How(),
+    (README, "barews --engine event-loop"): How(beside=ECHO),
     (README, "benches/compare --seconds 0.5 --rounds 9"): How(reason=IDLE),
 
     # Deployment.
@@ -90,6 +91,7 @@ HOW = {
     (DEPLOY, "mkdir /srv/barews && cp target/x86_64-unknown-linux-musl/release/barews /srv/barews/"): How(beside=ECHO),
     (DEPLOY, "docker build --file deploy/Dockerfile --tag barews ."): How(ci="tests/deploy/image"),
     (DEPLOY, "barews healthcheck"): How(before=SERVER),
+    (DEPLOY, "barews --help engine"): How(),
     (DEPLOY, "tests/deploy/image"): How(ci="tests/deploy/image"),
     (DEPLOY, "tests/deploy/package"): How(ci="tests/deploy/package"),
     (DEPLOY, "cargo install --locked cargo-deb"): How(ci="tests/deploy/package"),

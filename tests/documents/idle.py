@@ -1,7 +1,10 @@
-"""What an idle connection takes: KiB resident of the server, KiB of the kernel, memory maps. Prints these three."""
+"""What an idle connection takes: KiB resident of the server, KiB of the kernel, memory maps. Prints these three.
+
+The arguments are more options of the server."""
 
 import socket
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -33,7 +36,7 @@ def connect(count):
 
 
 def main():
-    with subprocess.Popen(["barews", "--log", "off", "--ping-after", "off"], stderr=subprocess.DEVNULL) as server:
+    with subprocess.Popen(["barews", "--log", "off", "--ping-after", "off", *sys.argv[1:]], stderr=subprocess.DEVNULL) as server:
         for _ in range(100):
             with socket.socket() as probe:
                 if probe.connect_ex(("127.0.0.1", 9001)) == 0:

@@ -115,7 +115,7 @@ def defaults():
 def bounds(default, number, of):
     """How many connections one process can have."""
     seconds = int(one(r"const MAX_SENDING_THREADS: usize = (\d+)", "src/bin/barews/limits.rs"))
-    yield DEPLOY, "| `--max-connections` {} | up to about {:,}; {:,} with more memory maps |", (
+    yield DEPLOY, "| `--max-connections` {} | up to about {:,}; {:,} with more memory maps; with", (
         number["--max-connections"], (MAX_MAP_COUNT // MAPS - seconds) // 1000 * 1000, MAX_MAP_COUNT // MAPS // 1000 * 1000)
     yield DEPLOY, "{:,} of these at most (then 1013). Each has {} memory maps, so `vm.max_map_count`, {:,}, is reached at {:,} |", (
         seconds, MAPS, MAX_MAP_COUNT, MAX_MAP_COUNT // MAPS // 10 * 10)
@@ -192,6 +192,12 @@ def measured(machine):
         print("documents: what is not linked as a whole takes more, so that says nothing")
         resident = 11
     yield README, "An idle connection takes about {} KiB", (about(resident, 11),)
+    result = machine.run("python3 tests/documents/idle.py --engine event-loop", timeout=120)
+    assert result.status == 0, result.text
+    looped = float(result.text.split()[-3])
+    print(f"documents: on an event loop, it takes {looped:.2f} KiB")
+    yield README, "and about {} KiB a connection", (about(looped, 1.5),)
+    yield DEPLOY, "`--engine event-loop`: about {} KiB, and the socket", (about(looped, 1.5),)
     yield DEPLOY, "about {} KiB resident for an idle connection, and {} KiB of the kernel's", (about(resident, 11), about(kernel, 25))
 
 
