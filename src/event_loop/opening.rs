@@ -1,5 +1,5 @@
 //! The opening handshake on a loop: what is said to which bytes is decided by
-//! [`Opening`](crate::session::opening::Opening), as it is for a thread.
+//! [`Opening`], as it is for a thread.
 
 use std::io::{self, ErrorKind, IoSlice};
 use std::mem;

@@ -128,7 +128,7 @@ impl MessageAssembler {
         Ok((&mut self.bytes[self.filled..end], gap))
     }
 
-    /// The first `len` bytes of [`room`](Self::room) are the message's.
+    /// The first `len` bytes of [`room_behind`](Self::room_behind) are the message's.
     ///
     /// # Errors
     ///
