@@ -75,7 +75,12 @@ impl Server {
         for sockets in sockets? {
             let (handler, threads) = (Arc::clone(&handler), Arc::clone(&threads));
             let thread = thread::Builder::new().name("barews-loop".to_owned());
-            thread.spawn(move || Engine::new(handler, threads, sockets).run())?;
+            let spawned = thread.spawn(move || Engine::new(handler, threads, sockets).run());
+            if let Err(error) = spawned {
+                // Those that serve already end, too.
+                parts.handle.shutdown(close_timeout);
+                return Err(error);
+            }
         }
         drop(threads);
         parts.handle.run_until_over(&heard, close_timeout)

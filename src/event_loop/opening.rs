@@ -53,11 +53,13 @@ impl<H: EventHandler> Engine<H> {
 
     fn upgrade(&mut self, conn: &mut Conn<H::State>, head: RequestHead, rest: &mut [u8]) -> Fate {
         let request = upgrade::request(head, conn.output.shared.stream());
-        if catch_panic(|| self.handler.needs_thread(&request)).unwrap_or(false) {
+        let needs_thread = catch_panic(|| self.handler.needs_thread(&request));
+        if let Ok(true) = needs_thread {
             return self.give_away(conn, request, rest);
         }
         let Stage::Opening(stage) = &mut conn.stage else { return Fate::Live };
-        let opened = match self.threads.callbacks.on_upgrade(&request) {
+        let asked = needs_thread.map_err(UpgradeError::Panicked);
+        let opened = match asked.and_then(|_| self.threads.callbacks.on_upgrade(&request)) {
             Ok(Ok(accept)) => {
                 let sender = Sender { shared: Arc::clone(&conn.output.shared) };
                 self.accept(&mut stage.opening, &request, &accept, sender)

@@ -1,7 +1,9 @@
 use std::io::{Read, Write};
 use std::sync::mpsc::channel;
 
-use barews::{Accept, Response};
+use barews::{
+    Accept, BoxError, EventHandler, Message, Outbox, Reject, Request, Response, Sender, Server,
+};
 
 use super::common::*;
 use super::server::{Hooks, LoopServer, config};
@@ -143,4 +145,44 @@ fn a_busy_handler_is_not_cut_at_a_shutdown() {
     assert!(handle.wait(PATIENCE));
     let told = server.next_within(client.addr, ms(100));
     assert!(told.is_none(), "{told:?}");
+}
+
+/// Nothing but that request is lost to it.
+#[test]
+fn a_panic_when_it_is_asked_for() {
+    struct Asked;
+
+    impl EventHandler for Asked {
+        type State = ();
+
+        fn open(&self, _: &Request, _: Sender) -> Result<(), Reject> {
+            Ok(())
+        }
+
+        fn message(
+            &self,
+            (): &mut (),
+            message: Message<'_>,
+            out: &mut Outbox<'_>,
+        ) -> Result<(), BoxError> {
+            Ok(out.send(message)?)
+        }
+
+        fn needs_thread(&self, request: &Request) -> bool {
+            assert_ne!(request.path(), "/panic", "a panic that is wanted");
+            false
+        }
+    }
+
+    let (tell, told) = channel();
+    let server = Server::bind("127.0.0.1:0").unwrap();
+    let server = server.on_error(move |_, error| drop(tell.send(error.to_string())));
+    let server = server.spawn_event_loop(Asked).unwrap();
+    let mut other = RawClient::open(server.addr());
+    let mut client = RawClient::connect(server.addr());
+    client.send(r0().target("/panic").bytes());
+    client.expect_refusal(500);
+    assert!(told.recv_timeout(PATIENCE).unwrap().contains("a panic that is wanted"));
+    other.send(frame(TEXT, "hello"));
+    other.expect(&Frame::text("hello"));
 }
