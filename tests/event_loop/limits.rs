@@ -242,7 +242,7 @@ fn what_is_not_read_is_charged() {
             _ => Ok(()),
         });
         let config = config(|config| {
-            config.limits.max_buffered_bytes = if pauses { 512 << 10 } else { 1536 << 10 };
+            config.limits.max_buffered_bytes = if pauses { 80 << 10 } else { 768 << 10 };
         });
         let server = LoopServer::start(config, hooks);
         let mut first = server.open();
