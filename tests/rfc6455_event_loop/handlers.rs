@@ -477,7 +477,7 @@ fn a_shutdown() {
 }
 
 /// Some have a thread of their own beside those on the loop, from the first byte behind the request on;
-/// a panic in the choice is a no.
+/// a panic in the choice costs its request.
 #[test]
 fn some_have_a_thread() {
     let (server, _calls) = serve(|server| server);
