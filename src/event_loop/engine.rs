@@ -67,7 +67,7 @@ pub(super) struct Engine<H: EventHandler> {
     due: VecDeque<Entry>,
     /// Those who may have more to read.
     pub(super) again: Vec<usize>,
-    start: Instant,
+    pub(super) start: Instant,
     /// When this turn began, and in nanoseconds since the start.
     pub(super) now: Instant,
     pub(super) clock: u64,

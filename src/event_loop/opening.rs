@@ -112,7 +112,8 @@ impl<H: EventHandler> Engine<H> {
         });
         #[cfg(not(feature = "deflate"))]
         let receiver = None;
-        conn.since = self.clock;
+        // The turn may have begun long ago, and the peer is silent from the 101 on.
+        conn.since = self.start.elapsed().as_nanos() as u64;
         let (timeouts, handshake) =
             (&limits.timeouts, self.threads.server.config.timeouts.handshake);
         if timeouts.ping_interval.min(timeouts.idle_timeout) < handshake {
