@@ -173,20 +173,23 @@ fn compressed_messages_are_echoed() {
 /// A peer that does not read has what it is to get queued, compressed or not.
 #[test]
 fn a_peer_that_does_not_read() {
-    let hooks = Hooks::new(|call, conn, out| match call {
+    let (tell, filled) = channel();
+    let hooks = Hooks::new(move |call, conn, out| match call {
         Call::Message(message) if message.as_bytes() == b"fill" => {
             let payload: Vec<u8> = noise(3).take(100 << 10).collect();
             while out.queued_bytes() < 1 << 20 {
                 out.send(&payload[..])?;
             }
             assert!(fill(out).is_ok());
-            Ok(())
+            Ok(tell.send(())?)
         }
         call => echo(call, conn, out),
     });
     let server = compressing(hooks);
     let (mut client, mut inflater) = open(&server, OFFER);
     client.send([frame(TEXT, "fill"), frame(TEXT, "echo")].concat());
+    // Else one that reads faster than is compressed would have it go on for ever.
+    filled.recv_timeout(PATIENCE).expect("it is full");
     loop {
         let (_, _, message) = read_message(&mut client, &mut inflater);
         match message.payload.len() {
