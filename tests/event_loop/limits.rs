@@ -73,14 +73,15 @@ fn a_silent_peer_is_asked_and_then_closed() {
         config.timeouts.idle_timeout = ms(250);
     });
     let server = LoopServer::start(config, Hooks::echo());
-    let mut client = server.open();
+    // Before what the silence follows: how late that is heard of is this side's.
     let mut start = Instant::now();
+    let mut client = server.open();
     for _ in 0..3 {
         client.expect(&Frame::new(PING, ""));
         let asked = start.elapsed();
         assert!(asked >= ms(100) && asked < ms(100) + PROMPT, "{asked:?}");
-        client.send(frame(PONG, ""));
         start = Instant::now();
+        client.send(frame(PONG, ""));
     }
     client.expect(&Frame::new(PING, ""));
     client.expect_close(1008);
