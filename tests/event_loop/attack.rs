@@ -84,7 +84,7 @@ fn two_hundred_slow_handshakes() {
 
 /// Fifty clients send what takes the most of a loop for each byte; ten others have their turns.
 #[test]
-#[ignore = "a turn is bounded by bytes, of which a mebibyte may be 170,000 frames; in release it tells how long that is"]
+#[ignore = "it takes the processors from the tests beside it; .ci/run runs it alone"]
 fn floods() {
     let floods: [(&str, Vec<u8>); 4] = [
         ("empty fragments", {
@@ -103,7 +103,7 @@ fn floods() {
         let (over, sent) = (AtomicBool::new(false), AtomicU64::new(0));
         thread::scope(|scope| {
             scope.spawn(|| sent.store(flood(addr, &bytes, &over), Ordering::Relaxed));
-            let times = healthy(addr, 100);
+            let times = healthy(addr, 30);
             over.store(true, Ordering::Relaxed);
             assert_quick(what, &times, ms(1000));
         });
