@@ -158,8 +158,15 @@ impl LoopStream {
         written
     }
 
+    /// Whether it is no loop's any more.
     #[inline]
-    fn write_now(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+    pub(crate) fn is_detached(&self) -> bool {
+        self.detached.get().is_some()
+    }
+
+    /// Writes what there is room for, in one call.
+    #[inline]
+    pub(crate) fn write_now(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
         with!(&self.socket, stream => match bufs {
             [buf] => (&*stream).write(buf),
             _ => (&*stream).write_vectored(bufs),

@@ -71,11 +71,12 @@ impl<S: Sink> WriteGuard<'_, S> {
         for (slice, frame) in slices.iter_mut().zip(frames) {
             *slice = IoSlice::new(frame);
         }
-        let written = match self.0.stream.try_write(&mut slices[..frames.len()]) {
-            Ok(written) => written,
+        let len: usize = frames.iter().map(|frame| frame.len()).sum();
+        match self.0.stream.try_write(&mut slices[..frames.len()]) {
+            Ok(written) if written == len => unsent.is_posted = false,
+            Ok(written) => unsent.keep(frames, written, timeout),
             Err(error) => return self.fail_unsent(error),
-        };
-        unsent.keep(frames, written, timeout);
+        }
         self.proceed(unsent, timeout)
     }
 
@@ -167,9 +168,7 @@ impl Unsent {
             written -= skipped;
             self.bytes.extend_from_slice(&frame[skipped..]);
         }
-        if !self.bytes.is_empty() {
-            self.expiry = Expiry::after(timeout);
-        }
+        self.expiry = Expiry::after(timeout);
     }
 
     /// When all of it must be written.
