@@ -9,6 +9,7 @@ use super::reference::{End, Item, Verdict};
 /// Feeds a [`Decoder`] and keeps what comes out of it.
 pub struct Watch {
     receive: Decoder,
+    limits: DecoderLimits,
     items: Vec<Item>,
     partial: Vec<u8>,
     /// Bytes of all pieces so far.
@@ -28,6 +29,7 @@ impl Watch {
         const { assert!(size_of::<Decoder>() <= 272) };
         Self {
             receive: Decoder::new(limits),
+            limits,
             items: Vec::new(),
             partial: Vec::new(),
             fed: 0,
@@ -56,6 +58,12 @@ impl Watch {
             let taken = self.receive.decode_message(input, usize::MAX, &mut whole);
             let is_last = input.first().is_some_and(|first| first & 0x80 != 0);
             let may_be_whole = is_last && !self.receive.is_unfinished();
+            if self.receive.is_vacant() {
+                let mut copy = input.to_vec();
+                let placed = self.limits.message_in_place(&mut copy);
+                assert_eq!(placed.clone().map(|(place, kind)| (place.end, kind)), taken);
+                assert!(placed.is_none_or(|(place, _)| copy[place] == whole));
+            }
             let (used, event) = match feed(&mut self.receive, input, left, self.gap) {
                 Ok(answer) => answer,
                 Err(violation) => {

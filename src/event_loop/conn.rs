@@ -7,6 +7,7 @@
 //!      └──▶ a thread of its own: no more of the loop's
 //! ```
 
+use std::mem;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -94,8 +95,6 @@ pub(super) struct Receiver {
     pub(super) buf: Vec<u8>,
     /// Whether the payload under way is read straight to where it belongs.
     pub(super) direct: bool,
-    /// How many whole messages were in what was read last.
-    pub(super) messages: u32,
 }
 
 impl<S> Conn<S> {
@@ -161,11 +160,11 @@ impl<S> Conn<S> {
 
     /// Time has passed, in which so many bytes have come, or none.
     pub(super) fn account(&mut self, received: Option<usize>, clock: u64) {
-        let waited = Duration::from_nanos(clock.saturating_sub(self.since));
-        self.since = clock;
+        let since = mem::replace(&mut self.since, clock);
+        let waited = || Duration::from_nanos(clock.saturating_sub(since));
         if let Stage::Open(open) = &mut self.stage {
             let pending = open.pending(&self.output);
-            open.timers.read_done(received, pending, received.is_none(), || waited);
+            open.timers.read_done(received, pending, received.is_none(), waited);
         }
     }
 
@@ -184,6 +183,13 @@ impl<S> Conn<S> {
     #[inline]
     pub(super) fn is_heard(&self) -> bool {
         matches!(&self.stage, Stage::Open(open) if !open.discards)
+    }
+
+    /// Whether it has something that receives: it is in the middle of a message, or compression was
+    /// agreed on.
+    #[inline]
+    pub(super) fn has_receiver(&self) -> bool {
+        matches!(&self.stage, Stage::Open(open) if open.receiver.is_some())
     }
 
     pub(super) fn is_draining(&self) -> bool {

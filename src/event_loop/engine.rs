@@ -74,8 +74,8 @@ pub(super) struct Engine<H: EventHandler> {
     pub(super) scratch: Scratch,
     /// Memory for messages in parts.
     pub(super) pool: Pool,
-    /// Room to read into, from an offset on.
-    pub(super) buffer: ReadBuffer,
+    /// Room to read into; `None` while what was read is dealt with.
+    pub(super) buffer: Option<Box<ReadBuffer>>,
 }
 
 /// What becomes of a connection after its turn.
@@ -130,7 +130,7 @@ impl<H: EventHandler> Engine<H> {
             clock: 0,
             scratch: Scratch::new(),
             pool: Pool::default(),
-            buffer: ReadBuffer::new(),
+            buffer: Some(Box::new(ReadBuffer::new())),
         }
     }
 

@@ -18,7 +18,8 @@ use std::time::{Duration, Instant};
 use crate::connection::lifecycle::ConnectionShared;
 use crate::connection::writer::{Progress, TryAcquire, Unsent};
 use crate::error::Error;
-use crate::proto::encoder::FrameHeader;
+use crate::proto::OpCode;
+use crate::proto::encoder::{self, FrameHeader};
 use crate::session::{Charge, CloseAction, Deadline};
 
 /// Payloads up to this length are copied to be written together, in bytes.
@@ -131,6 +132,12 @@ impl Output {
         self.backpressure.is_some()
     }
 
+    /// Whether there is something else to do than to take the next message.
+    #[inline]
+    pub(super) fn is_disturbed(&self) -> bool {
+        self.reads_nothing() || self.close.is_some() || self.failed.is_some()
+    }
+
     /// Whether something waits for others to have written, and nothing of it has begun.
     pub(super) fn is_held(&self) -> bool {
         self.backpressure.as_ref().is_some_and(|queued| !queued.is_begun)
@@ -157,40 +164,37 @@ impl Output {
     }
 
     /// Has a frame go out.
-    #[inline]
-    pub(super) fn push(&mut self, scratch: &mut Scratch, header: FrameHeader, payload: &[u8]) {
+    #[inline(always)]
+    pub(super) fn push(&mut self, scratch: &mut Scratch, opcode: OpCode, payload: &[u8]) {
         if self.backpressure.is_some() || payload.len() > MAX_COPIED {
-            return self.push_later(scratch, header, payload);
+            return self.push_later(scratch, opcode, payload);
         }
-        header.append(payload, &mut scratch.frames);
+        encoder::frame(opcode, payload, &mut scratch.frames);
         if scratch.frames.len() >= MAX_BATCH {
             self.flush(scratch);
         }
     }
 
     /// The same for one that waits, or is worth no copy.
-    fn push_later(&mut self, scratch: &mut Scratch, header: FrameHeader, payload: &[u8]) {
+    #[inline(never)]
+    fn push_later(&mut self, scratch: &mut Scratch, opcode: OpCode, payload: &[u8]) {
         if let Some(queued) = &mut self.backpressure {
-            header.append(payload, &mut queued.held);
+            encoder::frame(opcode, payload, &mut queued.held);
             self.charge();
         } else if self.is_compressed() {
-            header.append(payload, &mut scratch.frames);
+            encoder::frame(opcode, payload, &mut scratch.frames);
             self.flush(scratch);
         } else {
+            let header = FrameHeader::new(true, opcode, payload.len());
             self.flush_with(scratch, header.as_bytes(), payload);
         }
     }
 
     /// The same for one that is not to be compressed.
     #[cfg(feature = "deflate")]
-    pub(super) fn push_plain(
-        &mut self,
-        scratch: &mut Scratch,
-        header: FrameHeader,
-        payload: &[u8],
-    ) {
+    pub(super) fn push_plain(&mut self, scratch: &mut Scratch, opcode: OpCode, payload: &[u8]) {
         if !self.is_compressed() {
-            return self.push(scratch, header, payload);
+            return self.push(scratch, opcode, payload);
         }
         self.flush(scratch);
         let frames = match &mut self.backpressure {
@@ -198,14 +202,13 @@ impl Output {
             None => &mut scratch.frames,
         };
         let at = frames.len();
-        header.append(payload, frames);
+        encoder::frame(opcode, payload, frames);
         frames[at] |= PLAIN;
         self.charge();
         self.flush(scratch);
     }
 
     /// Sends what was pushed.
-    #[inline]
     pub(super) fn flush(&mut self, scratch: &mut Scratch) {
         if !scratch.frames.is_empty() {
             self.flush_with(scratch, &[], &[]);
@@ -228,7 +231,7 @@ impl Output {
     }
 
     /// A write has come so far.
-    #[inline]
+    #[inline(always)]
     fn sent(&mut self, scratch: &mut Scratch, mut progress: Result<Progress, Error>) {
         // No news of room comes before a write that finds none.
         while let Ok(Progress::More { moved: true }) = progress {
@@ -368,6 +371,7 @@ impl Output {
 }
 
 /// Sends frames, and one more behind them, if we may write.
+#[inline(always)]
 fn attempt(
     shared: &ConnectionShared,
     claims: bool,

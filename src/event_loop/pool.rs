@@ -9,6 +9,9 @@ use crate::proto::DecoderLimits;
 use crate::session::timers::MEMORY_KEEPALIVE;
 use crate::session::{Budget, MessageAssembler, Receiving};
 
+/// How much is read at once, in bytes, of a peer that has not just filled it with long messages.
+pub(super) const FIRST_READ_SIZE: usize = 8 << 10;
+
 /// How much is read at once, in bytes.
 const READ_SIZE: usize = 128 << 10;
 
@@ -21,7 +24,6 @@ const READ_OFFSET: usize = 2048;
 const MAX_POOLED: usize = 16;
 
 /// Memory to read into.
-#[derive(Default)]
 pub(super) struct ReadBuffer {
     bytes: Vec<u8>,
     start: usize,
@@ -93,7 +95,7 @@ impl Pool {
 impl Receiver {
     pub(super) fn new(budget: &Arc<Budget>, receiving: Receiving) -> Box<Self> {
         let assembler = MessageAssembler::new(budget);
-        Box::new(Self { receiving, assembler, buf: Vec::new(), direct: false, messages: 0 })
+        Box::new(Self { receiving, assembler, buf: Vec::new(), direct: false })
     }
 
     /// More may be long in coming: memory between messages is kept as far as the budget allows.

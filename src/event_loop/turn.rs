@@ -8,23 +8,17 @@ use crate::error::Error;
 use crate::event_loop::conn::{Conn, Open, Receiver, Stage};
 use crate::event_loop::engine::{Engine, Fate};
 use crate::event_loop::handler::{EventHandler, Outbox};
-use crate::proto::encoder::FrameHeader;
-use crate::proto::{CloseCode, CloseFrame, MessageType, OpCode, encoder};
+use crate::event_loop::pool::FIRST_READ_SIZE;
+use crate::proto::{CloseCode, MessageType, OpCode, encoder};
 use crate::server::BoxError;
 use crate::server::callbacks::catch_panic;
 use crate::session::assembler::Target;
-use crate::session::receiving::Next;
 use crate::session::{CloseAction, Pending};
 
 /// How often a connection is read in one turn, before others have theirs.
 const MAX_READS: usize = 2;
 
-/// How much is read at once, in bytes, of a peer that has not just filled it with long messages: with the
-/// middle of one, of which so much more is to come, or with so few. So those who flood us with tiny
-/// frames, one and all, take no more than their share of the time.
-const FIRST_READ_SIZE: usize = 8 << 10;
-const LONG_REST: u64 = 2 << 10;
-const MAX_LONG: u32 = 256;
+mod frames;
 
 impl<H: EventHandler> Engine<H> {
     /// Reads a connection as often as there is something, and it may be.
@@ -59,19 +53,19 @@ impl<H: EventHandler> Engine<H> {
     }
 
     fn read_to_buffer(&mut self, conn: &mut Conn<H::State>) -> Fate {
-        let room = self.buffer.room();
+        let Some(mut buffer) = self.buffer.take() else { return Fate::Live };
+        let room = buffer.room();
         let size = if conn.reads_much { room.len() } else { FIRST_READ_SIZE };
         let room = &mut room[..size];
-        match conn.output.shared.stream().read(room, Duration::MAX) {
+        let fate = match conn.output.shared.stream().try_read(room) {
             Ok(Some(len @ 1..)) => {
                 conn.was_read(len < size);
-                let mut buffer = mem::take(&mut self.buffer);
-                let fate = self.received(conn, &mut buffer.room()[..len]);
-                self.buffer = buffer;
-                fate
+                self.received(conn, &mut room[..len])
             }
             read => self.nothing_read(conn, read),
-        }
+        };
+        self.buffer = Some(buffer);
+        fate
     }
 
     /// Bytes have come.
@@ -103,7 +97,7 @@ impl<H: EventHandler> Engine<H> {
             }
         };
         let size = room.len() - gap;
-        let len = match conn.output.shared.stream().read(&mut room[gap..], Duration::MAX) {
+        let len = match conn.output.shared.stream().try_read(&mut room[gap..]) {
             Ok(Some(len @ 1..)) => len,
             read => {
                 open.receiver = Some(receiver);
@@ -139,135 +133,6 @@ impl<H: EventHandler> Engine<H> {
         }
     }
 
-    /// Takes frames, as far as the peer takes what they call for.
-    pub(super) fn take_frames(&mut self, conn: &mut Conn<H::State>, input: &mut [u8]) -> Fate {
-        let Stage::Open(open) = &mut conn.stage else { return Fate::Live };
-        let budget = &self.threads.server.budget;
-        let mut receiver = match open.receiver.take() {
-            Some(receiver) => receiver,
-            None => self.pool.get(budget, open.limits.decoder),
-        };
-        mem::swap(&mut receiver.receiving.timers, &mut open.timers);
-        receiver.messages = 0;
-        let fate = self.take_all(conn, input, &mut receiver);
-        conn.reads_much = input.len() >= FIRST_READ_SIZE
-            && (receiver.receiving.payload_left() >= LONG_REST
-                || (1..=MAX_LONG).contains(&receiver.messages));
-        if let Stage::Open(open) = &mut conn.stage {
-            mem::swap(&mut receiver.receiving.timers, &mut open.timers);
-        }
-        self.put(conn, receiver);
-        match fate {
-            Fate::Live => self.batch_ended(conn),
-            fate => fate,
-        }
-    }
-
-    /// Puts what has received where it belongs until more comes.
-    #[inline]
-    fn put(&mut self, conn: &mut Conn<H::State>, mut receiver: Box<Receiver>) {
-        match &mut conn.stage {
-            _ if receiver.receiving.is_vacant() => self.pool.put(receiver),
-            Stage::Open(open) => {
-                receiver.rest();
-                open.receiver = Some(receiver);
-            }
-            // What it is in the middle of will never end.
-            Stage::Opening(_) | Stage::Draining(_) => {}
-        }
-    }
-
-    fn take_all(
-        &mut self,
-        conn: &mut Conn<H::State>,
-        input: &mut [u8],
-        receiver: &mut Receiver,
-    ) -> Fate {
-        let mut at = 0;
-        loop {
-            // Before anything else is delivered, also where another call than `message` wants it.
-            if conn.output.close.is_some() {
-                self.close_if_wanted(conn);
-            }
-            if !matches!(conn.stage, Stage::Open(_)) || conn.output.failed.is_some() {
-                return Fate::Live;
-            }
-            if let Some(waiting) = conn.waiting_input() {
-                waiting.extend_from_slice(&input[at..]);
-                return match conn.output.charge_waiting() {
-                    true => Fate::Live,
-                    false => self.fail(conn, Error::Overloaded),
-                };
-            }
-            if at == input.len() && !receiver.receiving.has_part() {
-                return Fate::Live;
-            }
-            // Most messages come whole: 60 instructions less for one of 20 bytes.
-            if let Some((payload, kind)) = receiver.receiving.take_in_place(&mut input[at..]) {
-                let payload = at + payload.start..at + payload.end;
-                at = payload.end;
-                receiver.messages += 1;
-                self.deliver(conn, kind, &input[payload]);
-                continue;
-            }
-            match self.take_next(conn, &mut input[at..], receiver) {
-                Ok(used) => at += used,
-                Err(fate) => return fate,
-            }
-        }
-    }
-
-    /// Takes what is no whole message; how many bytes that was.
-    ///
-    /// # Errors
-    ///
-    /// Where there is nothing more to take.
-    fn take_next(
-        &mut self,
-        conn: &mut Conn<H::State>,
-        input: &mut [u8],
-        receiver: &mut Receiver,
-    ) -> Result<usize, Fate> {
-        let Receiver { receiving, assembler, buf, .. } = receiver;
-        let (used, next) = match receiving.next_message(input, assembler, buf) {
-            Ok(next) => next,
-            Err(error) => {
-                conn.output.flush(&mut self.scratch);
-                // Who reads our answer may count on the memory.
-                assembler.clear();
-                *buf = Vec::new();
-                return Err(self.fail(conn, error.into()));
-            }
-        };
-        match next {
-            Next::NeedMore => return Err(Fate::Live),
-            Next::Message(kind, Some(place)) => self.deliver(conn, kind, &input[place]),
-            Next::Message(kind, None) => {
-                self.deliver(conn, kind, buf);
-                assembler.release();
-            }
-            Next::Ping => self.pinged(conn, receiving.control()),
-            Next::Pong => self.call(conn, |handler, open, out| {
-                handler.pong(&mut open.state, receiving.control(), out)
-            }),
-            Next::Close(frame) => return Err(self.close_received(conn, frame)),
-        }
-        Ok(used)
-    }
-
-    /// §5.5.1: a Close is answered with one, behind the answers to what came before it.
-    fn close_received(&mut self, conn: &mut Conn<H::State>, frame: CloseFrame) -> Fate {
-        conn.output.flush(&mut self.scratch);
-        if let Stage::Open(open) = &mut conn.stage {
-            open.close_frame = Some(Box::new(frame.clone()));
-        }
-        if conn.output.is_held() {
-            conn.output.close = Some(Box::new(CloseAction::Reply(frame)));
-            return Fate::Live;
-        }
-        self.finish(conn, CloseAction::Reply(frame), None)
-    }
-
     /// What was sent in this turn goes out, and then the Close that the handler wants.
     pub(super) fn batch_ended(&mut self, conn: &mut Conn<H::State>) -> Fate {
         if conn.output.backpressure.is_none() {
@@ -299,11 +164,23 @@ impl<H: EventHandler> Engine<H> {
         let Stage::Open(open) = &mut conn.stage else { return };
         let mut out = Outbox { output: &mut conn.output, scratch: &mut self.scratch };
         let result = catch_panic(|| f(&self.handler, open, &mut out));
-        let error = match result {
-            Ok(Ok(())) => return,
-            Ok(Err(error)) => error,
-            Err(text) => format!("the handler panicked: {text}").into(),
-        };
+        self.called(conn, result);
+    }
+
+    /// The handler has returned.
+    #[inline(always)]
+    fn called(&mut self, conn: &mut Conn<H::State>, result: Result<Result<(), BoxError>, String>) {
+        match result {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => self.handler_failed(conn, error),
+            Err(text) => {
+                self.handler_failed(conn, format!("the handler panicked: {text}").into());
+            }
+        }
+    }
+
+    #[cold]
+    fn handler_failed(&mut self, conn: &mut Conn<H::State>, error: BoxError) {
         let action = CloseAction::Abort(CloseCode::INTERNAL_ERROR, String::new());
         conn.output.close = Some(Box::new(action));
         // It is not called again, however long that takes to go out.
@@ -325,14 +202,21 @@ impl<H: EventHandler> Engine<H> {
             let _ = writer.try_push_control(&frame);
             conn.is_posted = true;
         } else {
-            let header = FrameHeader::new(true, OpCode::Pong, payload.len());
-            conn.output.push(&mut self.scratch, header, payload);
+            conn.output.push(&mut self.scratch, OpCode::Pong, payload);
         }
         self.call(conn, |handler, open, out| handler.ping(&mut open.state, payload, out));
     }
 
     /// There may be room to write.
+    #[inline]
     pub(super) fn resume(&mut self, conn: &mut Conn<H::State>) -> Fate {
+        match conn.is_posted || conn.output.is_congested() || conn.is_draining() {
+            true => self.write_more(conn),
+            false => Fate::Live,
+        }
+    }
+
+    fn write_more(&mut self, conn: &mut Conn<H::State>) -> Fate {
         if conn.is_posted {
             conn.is_posted = !conn.output.shared.writer.retry();
         }
@@ -375,7 +259,7 @@ impl<H: EventHandler> Engine<H> {
         conn.give_back();
         match conn.deadline(self.now) {
             Ok((_, true)) => {
-                conn.output.push(&mut self.scratch, FrameHeader::new(true, OpCode::Ping, 0), &[]);
+                conn.output.push(&mut self.scratch, OpCode::Ping, &[]);
                 conn.output.flush(&mut self.scratch);
                 Fate::Live
             }

@@ -15,8 +15,6 @@
 //!                           State::Failed
 //! ```
 
-use std::ops::Range;
-
 use super::close::CloseFrame;
 use super::error::ProtocolError;
 use super::event::{Event, MessageType};
@@ -131,14 +129,6 @@ impl Decoder {
     ) -> Option<(usize, MessageType)> {
         let message = self.unfragmented(input).filter(|message| message.payload.len() <= most)?;
         message.copy(input, out).then_some((message.payload.end, message.kind))
-    }
-
-    /// The same in place: unmasks it where it lies, and returns where that is, which ends with what it
-    /// took of `input`.
-    #[inline(always)]
-    pub fn decode_message_in_place(&self, input: &mut [u8]) -> Option<(Range<usize>, MessageType)> {
-        let message = self.unfragmented(input)?;
-        message.unmask(input).then_some((message.payload, message.kind))
     }
 
     /// Whether it stands between two messages, as at the start of a connection: another one could go on

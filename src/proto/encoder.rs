@@ -10,6 +10,9 @@ use super::deflate::RSV1;
 use super::event::MessageType;
 use super::frame::{Header, MAX_CONTROL, MAX_HEADER, OpCode};
 
+/// The first bit of a header: it is of the last frame of a message, or the only one (§5.2).
+const FIN: u8 = 0x80;
+
 /// The header of an unmasked frame, ready to send.
 #[derive(Debug, Clone, Copy)]
 pub struct FrameHeader {
@@ -42,17 +45,6 @@ impl FrameHeader {
     pub const fn compressed(mut self) -> Self {
         self.bytes[0] |= RSV1;
         self
-    }
-
-    /// Appends it, and the payload behind it.
-    #[inline]
-    pub fn append(&self, payload: &[u8], out: &mut Vec<u8>) {
-        out.reserve(MAX_HEADER + payload.len());
-        // To copy as many bytes as ever is quicker than to copy as few as needed.
-        let end = out.len() + self.len;
-        out.extend_from_slice(&self.bytes);
-        out.truncate(end);
-        out.extend_from_slice(payload);
     }
 
     /// The header's bytes.
@@ -99,9 +91,23 @@ pub fn close(code: CloseCode, reason: &str, out: &mut Vec<u8>) {
     frame(OpCode::Close, &payload[..len], out);
 }
 
-#[inline]
-fn frame(opcode: OpCode, payload: &[u8], out: &mut Vec<u8>) {
-    FrameHeader::new(true, opcode, payload.len()).append(payload, out);
+/// Appends a whole frame.
+// Inlined: 25 instructions less for 20 bytes.
+#[inline(always)]
+pub(crate) fn frame(opcode: OpCode, payload: &[u8], out: &mut Vec<u8>) {
+    // Most are short, and their header is quickly made (§5.2).
+    match u8::try_from(payload.len()) {
+        Ok(len @ 0..=125) => {
+            out.reserve(2 + payload.len());
+            out.extend_from_slice(&[FIN | opcode as u8, len]);
+        }
+        _ => {
+            let header = FrameHeader::new(true, opcode, payload.len());
+            out.reserve(MAX_HEADER + payload.len());
+            out.extend_from_slice(header.as_bytes());
+        }
+    }
+    out.extend_from_slice(payload);
 }
 
 #[cfg(test)]

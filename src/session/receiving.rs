@@ -169,20 +169,6 @@ impl Receiving {
         Some(taken)
     }
 
-    /// Takes an unfragmented message that lies complete at the start of `input`, and leaves it there, as
-    /// [`Decoder::decode_message_in_place`] does. Any other is left to
-    /// [`next_message`](Self::next_message).
-    #[inline(always)]
-    pub fn take_in_place(&mut self, input: &mut [u8]) -> Option<(Range<usize>, MessageType)> {
-        if self.ready.is_some() {
-            return None;
-        }
-        let taken = self.decoder.decode_message_in_place(input)?;
-        debug_assert_eq!(self.received, 0);
-        self.timers.message_received();
-        Some(taken)
-    }
-
     /// Whether nothing of a frame or a message has come that is not over, so that another connection can
     /// go on with it: its [timers](Self::timers) and [limits](Self::set_limits) are all that it has of
     /// this one. Never, where compression was agreed on.

@@ -8,7 +8,6 @@ use crate::error::Error;
 use crate::event_loop::output::{MAX_BACKPRESSURE, Output, Scratch};
 use crate::proto::CloseCode;
 use crate::proto::OpCode;
-use crate::proto::encoder::FrameHeader;
 use crate::proto::frame::MAX_CONTROL;
 use crate::session::CloseAction;
 
@@ -34,8 +33,7 @@ impl Outbox<'_> {
     pub fn send<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), TrySendError> {
         let message = message.into();
         self.check()?;
-        let header = FrameHeader::new(true, message.kind().opcode(), message.len());
-        self.output.push(self.scratch, header, message.as_bytes());
+        self.output.push(self.scratch, message.kind().opcode(), message.as_bytes());
         Ok(())
     }
 
@@ -52,8 +50,7 @@ impl Outbox<'_> {
     ) -> Result<(), TrySendError> {
         let message = message.into();
         self.check()?;
-        let header = FrameHeader::new(true, message.kind().opcode(), message.len());
-        self.output.push_plain(self.scratch, header, message.as_bytes());
+        self.output.push_plain(self.scratch, message.kind().opcode(), message.as_bytes());
         Ok(())
     }
 
@@ -69,8 +66,7 @@ impl Outbox<'_> {
         if self.is_closed() {
             return Err(Error::Closed);
         }
-        let header = FrameHeader::new(true, OpCode::Ping, payload.len());
-        self.output.push(self.scratch, header, payload);
+        self.output.push(self.scratch, OpCode::Ping, payload);
         Ok(())
     }
 

@@ -1,0 +1,213 @@
+//! What comes of the bytes of an open connection: messages for the handler, and what frames call for.
+//!
+//! ```text
+//!   take_frames ─┬─▶ take_whole: one message behind the other ──────────▶ the handler
+//!                └─▶ take_others: parts, control frames ──▶ Receiving ──▶ the handler, a Pong, a Close
+//! ```
+
+use std::mem;
+
+use crate::connection::Message;
+use crate::error::Error;
+use crate::event_loop::conn::{Conn, Receiver, Stage};
+use crate::event_loop::engine::{Engine, Fate};
+use crate::event_loop::handler::{EventHandler, Outbox};
+use crate::event_loop::pool::FIRST_READ_SIZE;
+use crate::proto::CloseFrame;
+use crate::server::callbacks::catch_panic;
+use crate::session::CloseAction;
+use crate::session::receiving::Next;
+
+/// Whose messages are long, so that much is read at once: of whom so much more of one is to come, in bytes,
+/// or who has filled the first read with so few. So those who flood us with tiny frames, one and all,
+/// take no more than their share of the time.
+const LONG_REST: u64 = 2 << 10;
+const MAX_LONG: u32 = 256;
+
+impl<H: EventHandler> Engine<H> {
+    /// Takes frames, as far as the peer takes what they call for.
+    pub(crate) fn take_frames(&mut self, conn: &mut Conn<H::State>, input: &mut [u8]) -> Fate {
+        let (len, mut messages) = (input.len(), 0);
+        let used = self.take_whole(conn, input, &mut messages);
+        let (mut left, mut fate) = (0, Fate::Live);
+        if used < len || conn.has_receiver() {
+            (left, fate) = self.take_others(conn, &mut input[used..], &mut messages);
+        }
+        let has_long = left >= LONG_REST || (1..=MAX_LONG).contains(&messages);
+        conn.reads_much = len >= FIRST_READ_SIZE && has_long;
+        match fate {
+            Fate::Live => self.batch_ended(conn),
+            fate => fate,
+        }
+    }
+
+    /// Takes what is no whole message, and what follows it. How much is left of a payload that has
+    /// begun, in bytes.
+    #[inline(never)]
+    fn take_others(
+        &mut self,
+        conn: &mut Conn<H::State>,
+        input: &mut [u8],
+        messages: &mut u32,
+    ) -> (u64, Fate) {
+        let mut used = 0;
+        loop {
+            let Stage::Open(open) = &mut conn.stage else { return (0, Fate::Live) };
+            let budget = &self.threads.server.budget;
+            let mut receiver = match open.receiver.take() {
+                Some(receiver) => receiver,
+                None => self.pool.get(budget, open.limits.decoder),
+            };
+            mem::swap(&mut receiver.receiving.timers, &mut open.timers);
+            let taken = self.take_parts(conn, &mut input[used..], &mut receiver);
+            if let Stage::Open(open) = &mut conn.stage {
+                mem::swap(&mut receiver.receiving.timers, &mut open.timers);
+            }
+            let left = receiver.receiving.payload_left();
+            self.put(conn, receiver);
+            match taken {
+                Ok(len) => used += len,
+                Err(fate) => return (left, fate),
+            }
+            used += self.take_whole(conn, &mut input[used..], messages);
+        }
+    }
+
+    /// Takes messages that lie whole one behind the other, as most do, and counts them: between messages
+    /// a connection has nothing that receives, and these need nothing. How many bytes that was.
+    fn take_whole(
+        &mut self,
+        conn: &mut Conn<H::State>,
+        input: &mut [u8],
+        messages: &mut u32,
+    ) -> usize {
+        let mut used = 0;
+        let Stage::Open(open) = &mut conn.stage else { return 0 };
+        if open.receiver.is_some() || open.discards {
+            return 0;
+        }
+        let limits = open.limits.decoder;
+        let mut out = Outbox { output: &mut conn.output, scratch: &mut self.scratch };
+        let result = catch_panic(|| {
+            while !out.output.is_disturbed() {
+                let Some((place, kind)) = limits.message_in_place(&mut input[used..]) else {
+                    break;
+                };
+                let payload = used + place.start..used + place.end;
+                used = payload.end;
+                *messages += 1;
+                let message = Message::new(kind, &input[payload]);
+                self.handler.message(&mut open.state, message, &mut out)?;
+            }
+            Ok(())
+        });
+        if used > 0 {
+            open.timers.message_received();
+        }
+        self.called(conn, result);
+        used
+    }
+
+    /// Puts what has received where it belongs until more comes.
+    #[inline]
+    pub(super) fn put(&mut self, conn: &mut Conn<H::State>, mut receiver: Box<Receiver>) {
+        match &mut conn.stage {
+            _ if receiver.receiving.is_vacant() => self.pool.put(receiver),
+            Stage::Open(open) => {
+                receiver.rest();
+                open.receiver = Some(receiver);
+            }
+            // What it is in the middle of will never end.
+            Stage::Opening(_) | Stage::Draining(_) => {}
+        }
+    }
+
+    /// Takes what is no whole message, and what follows until the next one may begin; how many bytes
+    /// that was.
+    ///
+    /// # Errors
+    ///
+    /// Where there is nothing more to take.
+    fn take_parts(
+        &mut self,
+        conn: &mut Conn<H::State>,
+        input: &mut [u8],
+        receiver: &mut Receiver,
+    ) -> Result<usize, Fate> {
+        let mut at = 0;
+        loop {
+            // Before anything else is delivered, also where another call than `message` wants it.
+            if conn.output.close.is_some() {
+                self.close_if_wanted(conn);
+            }
+            if !matches!(conn.stage, Stage::Open(_)) || conn.output.failed.is_some() {
+                return Err(Fate::Live);
+            }
+            if let Some(waiting) = conn.waiting_input() {
+                waiting.extend_from_slice(&input[at..]);
+                return Err(match conn.output.charge_waiting() {
+                    true => Fate::Live,
+                    false => self.fail(conn, Error::Overloaded),
+                });
+            }
+            if at == input.len() && !receiver.receiving.has_part() {
+                return Err(Fate::Live);
+            }
+            if at > 0 && receiver.receiving.is_vacant() {
+                return Ok(at);
+            }
+            at += self.take_next(conn, &mut input[at..], receiver)?;
+        }
+    }
+
+    /// The same up to the end of one message or control frame.
+    ///
+    /// # Errors
+    ///
+    /// As for [`take_parts`](Self::take_parts).
+    fn take_next(
+        &mut self,
+        conn: &mut Conn<H::State>,
+        input: &mut [u8],
+        receiver: &mut Receiver,
+    ) -> Result<usize, Fate> {
+        let Receiver { receiving, assembler, buf, .. } = receiver;
+        let (used, next) = match receiving.next_message(input, assembler, buf) {
+            Ok(next) => next,
+            Err(error) => {
+                conn.output.flush(&mut self.scratch);
+                // Who reads our answer may count on the memory.
+                assembler.clear();
+                *buf = Vec::new();
+                return Err(self.fail(conn, error.into()));
+            }
+        };
+        match next {
+            Next::NeedMore => return Err(Fate::Live),
+            Next::Message(kind, Some(place)) => self.deliver(conn, kind, &input[place]),
+            Next::Message(kind, None) => {
+                self.deliver(conn, kind, buf);
+                assembler.release();
+            }
+            Next::Ping => self.pinged(conn, receiving.control()),
+            Next::Pong => self.call(conn, |handler, open, out| {
+                handler.pong(&mut open.state, receiving.control(), out)
+            }),
+            Next::Close(frame) => return Err(self.close_received(conn, frame)),
+        }
+        Ok(used)
+    }
+
+    /// §5.5.1: a Close is answered with one, behind the answers to what came before it.
+    fn close_received(&mut self, conn: &mut Conn<H::State>, frame: CloseFrame) -> Fate {
+        conn.output.flush(&mut self.scratch);
+        if let Stage::Open(open) = &mut conn.stage {
+            open.close_frame = Some(Box::new(frame.clone()));
+        }
+        if conn.output.is_held() {
+            conn.output.close = Some(Box::new(CloseAction::Reply(frame)));
+            return Fate::Live;
+        }
+        self.finish(conn, CloseAction::Reply(frame), None)
+    }
+}
