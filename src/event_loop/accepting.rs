@@ -7,7 +7,7 @@ use std::sync::Arc;
 use mio::Token;
 
 use crate::connection::lifecycle::ConnectionShared;
-use crate::error::UpgradeError;
+use crate::error::{Error, UpgradeError};
 use crate::event_loop::conn::{Conn, Request, Stage};
 use crate::event_loop::engine::{Engine, Fate};
 use crate::event_loop::handler::EventHandler;
@@ -17,12 +17,8 @@ use crate::io::any_stream::Stream;
 use crate::io::loop_stream::{LoopStream, Socket};
 use crate::io::timed_listener::TimedListener;
 use crate::io::transport::Transport;
-use crate::server::acceptor::AcceptTimer;
 use crate::server::upgrade;
 use crate::session::opening::Opening;
-
-/// How many streams are accepted before connections have their turn.
-const MAX_ACCEPTED: usize = 32;
 
 /// How many streams that were turned away are waited for, so that the answer is not lost to a reset.
 const MAX_TURNED_AWAY: usize = 256;
@@ -30,20 +26,26 @@ const MAX_TURNED_AWAY: usize = 256;
 impl<H: EventHandler> Engine<H> {
     pub(super) fn accept_all(&mut self) {
         for index in 0..self.listeners.len() {
-            for _ in 0..MAX_ACCEPTED {
+            let listening = &mut self.listeners[index];
+            if !listening.is_ready_at(self.now) {
+                listening.streak = 0;
+                continue;
+            }
+            for _ in 0..listening.share() {
                 let listening = &mut self.listeners[index];
-                if !listening.is_ready_at(self.now) {
-                    break;
-                }
                 match listening.listener.accept() {
                     Ok((socket, peer)) => {
-                        listening.timer = AcceptTimer::new();
+                        listening.timer.reset_backoff();
                         let timed = Arc::clone(&listening.timed);
                         self.admit(socket, peer, &timed);
                     }
                     Err(error) => self.accept_failed(index, error),
                 }
+                if !self.listeners[index].is_ready() {
+                    break;
+                }
             }
+            self.listeners[index].wait_for_more(&self.polled, Token(index));
         }
     }
 
@@ -51,7 +53,7 @@ impl<H: EventHandler> Engine<H> {
     fn accept_failed(&mut self, index: usize, error: io::Error) {
         let listening = &mut self.listeners[index];
         match error.kind() {
-            ErrorKind::WouldBlock => listening.ready = false,
+            ErrorKind::WouldBlock => listening.found_none(),
             // The peer gave up while it waited; the next one may not have.
             ErrorKind::Interrupted | ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset => {}
             ErrorKind::InvalidInput => {
@@ -73,8 +75,7 @@ impl<H: EventHandler> Engine<H> {
             self.conns.push(None);
         }
         self.generation = self.generation.wrapping_add(1);
-        let registry = self.poll.registry();
-        let stream = LoopStream::register(socket, registry, Token(slot)).and_then(|stream| {
+        let stream = LoopStream::new(socket, &self.polled, Token(slot)).and_then(|stream| {
             let stream = Arc::new(stream);
             Ok((timed.stream(Stream::Loop(Arc::clone(&stream)), peer)?, stream))
         });
@@ -93,7 +94,7 @@ impl<H: EventHandler> Engine<H> {
         // Until it is open, nobody writes but the loop.
         let _ = Transport::set_nonblocking(&*stream, true);
         let is_turned_away = guard.is_none();
-        let mut conn = Box::new(Conn {
+        let conn = Box::new(Conn {
             is_wrapped: timed.is_wrapped(),
             stream,
             output: Output::new(shared),
@@ -102,19 +103,34 @@ impl<H: EventHandler> Engine<H> {
             generation: self.generation,
             due: 0,
             since: self.clock,
-            // It is told if something has come already.
-            readable: false,
+            readable: true,
             is_again: false,
             read_closed: false,
             is_posted: false,
             reads_much: false,
             is_turned_away,
         });
-        let fate = match is_turned_away {
-            true => self.turn_away(&mut conn),
+        self.conns[slot] = Some(conn);
+        // Read before it is heard of: the request is mostly there.
+        self.turn(slot, |conn, engine| match conn.is_turned_away {
+            true => engine.turn_away(conn),
             false => Fate::Live,
-        };
-        self.put_back(slot, conn, fate);
+        });
+        let Some(conn) = &self.conns[slot] else { return };
+        if let Err(error) = conn.stream.join() {
+            self.turn(slot, |conn, engine| engine.unheard(conn, error));
+        }
+    }
+
+    /// No loop hears of a stream.
+    #[cold]
+    fn unheard(&mut self, conn: &mut Conn<H::State>, error: io::Error) -> Fate {
+        if let Stage::Open(_) = conn.stage {
+            return self.broken(conn, Error::Io(error));
+        }
+        let peer = conn.output.shared.stream().peer_addr();
+        self.threads.callbacks.on_error(peer, None, UpgradeError::Io(error));
+        Fate::Gone
     }
 
     /// Answers 503: there are too many, or the server shuts down.

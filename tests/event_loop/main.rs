@@ -10,6 +10,8 @@ mod common;
 /// A server on event loops whose handler is a closure.
 mod server;
 
+/// Streams that have waited.
+mod accepting;
 /// Many that mean no good, and a few that do.
 mod attack;
 /// Peers that do not read.

@@ -1,9 +1,10 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::sync::Arc;
 use std::sync::mpsc::channel;
+use std::sync::{Arc, Barrier};
 use std::thread;
 
+use super::accepting::{gated, while_held};
 use super::common::stream::Stream;
 use super::common::tls::{CLIENT, SERVER, TlsClient, session};
 use super::common::*;
@@ -81,6 +82,33 @@ fn a_byte_at_a_time() {
     }
     let wanted = [Frame::text("hello").encode(), Frame::close(1000, "").encode()].concat();
     assert!(received.ends_with(&wanted), "{}", received.escape_ascii());
+}
+
+/// A part of the client's first record is all there is when the stream is accepted.
+#[test]
+fn a_part_is_there() {
+    let gate = Arc::new(Barrier::new(2));
+    let server = server(gated(&gate));
+    for part in [1, 5, 100, usize::MAX] {
+        let mut conn = session(&CLIENT);
+        let mut hello = Vec::new();
+        conn.write_tls(&mut hello).unwrap();
+        let len = part.min(hello.len() - 1);
+        let mut tcp = while_held(&mut connect(&server).opened(), &gate, || {
+            let mut tcp = dial(&server);
+            tcp.write_all(&hello[..len]).unwrap();
+            tcp
+        });
+        // It has been accepted by the time that another is served.
+        connect(&server).opened().finish();
+        tcp.write_all(&hello[len..]).unwrap();
+        conn.complete_io(&mut tcp).expect("a handshake");
+        let tls = TlsClient { tcp, conn };
+        let mut client = RawClient::over(Stream::Tls(Box::new(tls))).opened();
+        client.send(frame(TEXT, "hello"));
+        client.expect(&Frame::text("hello"));
+        client.finish();
+    }
 }
 
 /// Its own end is a close_notify, and the peer's is taken for the end.
