@@ -9,11 +9,9 @@ use core::net::{Ipv4Addr, Ipv6Addr};
 use std::iter;
 
 pub(super) const TOKEN: u8 = 1;
-const VALUE: u8 = 2;
+pub(super) const VALUE: u8 = 2;
 pub(super) const TARGET: u8 = 4;
 const REG_NAME: u8 = 8;
-/// [`VALUE`], but for white space.
-pub(super) const VISIBLE: u8 = 16;
 
 /// Which of the classes each byte value belongs to.
 const CLASSES: [u8; 256] = {
@@ -27,7 +25,7 @@ const CLASSES: [u8; 256] = {
         }
         // RFC 9110 §5.5: visible characters, space, tab and obs-text; no other control.
         if byte.is_ascii_graphic() || byte >= 0x80 {
-            classes[value] |= VALUE | VISIBLE;
+            classes[value] |= VALUE;
         }
         if byte == b' ' || byte == b'\t' {
             classes[value] |= VALUE;

@@ -239,8 +239,9 @@ fn check_extensions(head: &RequestHead) -> Result<(), HandshakeError> {
 
 /// Is this one of the elements of the list, in upper or lower case?
 fn has_element(head: &RequestHead, name: &str, wanted: &str) -> bool {
-    let wanted = wanted.as_bytes();
-    head.header_list(name).any(|element| element.eq_ignore_ascii_case(wanted))
+    let is_wanted = |element: &[u8]| element.eq_ignore_ascii_case(wanted.as_bytes());
+    // Most lists are one element on one line, and not worth to be taken apart.
+    head.header_values(name).any(is_wanted) || head.header_list(name).any(is_wanted)
 }
 
 #[cfg(test)]

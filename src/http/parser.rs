@@ -131,25 +131,33 @@ impl HeadParser {
                 (grammar::TARGET, self.limits.max_request_line)
             }
             State::Field(FieldPart::Name) => (grammar::TOKEN, self.limits.max_header_line),
-            State::Field(FieldPart::Value) => (grammar::VISIBLE, self.limits.max_header_line),
+            State::Field(FieldPart::Value) => (grammar::VALUE, self.limits.max_header_line),
             _ => return 0,
         };
         let line = (self.position - self.line) as usize;
         let room = limit.saturating_sub(line);
         let room = room.min(self.limits.max_head_size.saturating_sub(self.position as usize));
-        let run = grammar::run(&input[..input.len().min(room)], class);
-        // It fits: the head's limit does.
-        let start = self.position;
-        self.position += run as u32;
-        if let State::Field(FieldPart::Value) = self.state
-            && run > 0
-        {
-            if self.field.value.is_empty() {
-                self.field.value.start = start;
-            }
-            self.field.value.end = self.position;
+        let input = &input[..input.len().min(room)];
+        let run = grammar::run(input, class);
+        if let State::Field(FieldPart::Value) = self.state {
+            self.extend_value(&input[..run]);
         }
+        // It fits: the head's limit does.
+        self.position += run as u32;
         run
+    }
+
+    /// RFC 9112 §5.1: white space around a value is no part of it.
+    fn extend_value(&mut self, run: &[u8]) {
+        let trimmed = run.trim_ascii_start();
+        if trimmed.is_empty() {
+            return;
+        }
+        let start = self.position + (run.len() - trimmed.len()) as u32;
+        if self.field.value.is_empty() {
+            self.field.value.start = start;
+        }
+        self.field.value.end = start + trimmed.trim_ascii_end().len() as u32;
     }
 
     /// Judges one byte and gives the state after it.
