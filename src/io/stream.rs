@@ -62,10 +62,24 @@ const MAX_WRITE_TIMEOUT: Duration = Duration::from_secs(1);
 const DRAIN_CHUNK: usize = 32 << 10;
 
 impl TimedStream {
+    /// Of a stream that anybody may have had before.
     pub(crate) fn new(transport: Stream, peer_addr: Option<SocketAddr>) -> Self {
-        transport.set_nodelay();
-        // A stream may have it from its listener, on some systems, or from an earlier owner.
         let _ = transport.set_nonblocking(false);
+        Self::blocking(transport, peer_addr)
+    }
+
+    /// Of one that was just accepted.
+    pub(crate) fn accepted(transport: Stream, peer_addr: Option<SocketAddr>) -> Self {
+        let is_linux = cfg!(any(target_os = "linux", target_os = "android"));
+        match transport {
+            // It has nothing of its listener's mode there, as it may elsewhere.
+            Stream::Tcp(_) if is_linux => Self::blocking(transport, peer_addr),
+            _ => Self::new(transport, peer_addr),
+        }
+    }
+
+    fn blocking(transport: Stream, peer_addr: Option<SocketAddr>) -> Self {
+        transport.set_nodelay();
         // An earlier owner may have set anything.
         let (read_timeout, write_timeout) = Default::default();
         Self { transport, peer_addr, accepted_at: Instant::now(), read_timeout, write_timeout }

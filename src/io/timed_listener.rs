@@ -117,7 +117,7 @@ impl TimedListener {
 
     fn accept_stream(&self) -> io::Result<TimedStream> {
         let (stream, peer) = self.listener.accept()?;
-        self.over_tls(stream).map(|stream| TimedStream::new(stream, peer))
+        self.over_tls(stream).map(|stream| TimedStream::accepted(stream, peer))
     }
 
     /// The stream as it is, or TLS over it.
