@@ -103,7 +103,10 @@ impl<H: EventHandler> Engine<H> {
     /// Waits for the peer's end, which the close timeout bounds.
     pub(super) fn drain(&mut self, conn: &mut Conn<H::State>) {
         let until = self.now.checked_add(conn.output.shared.server.config.timeouts.close);
-        conn.stage = Stage::Draining(Box::new(Draining { until, answer: Vec::new() }));
+        match &mut conn.stage {
+            Stage::Draining(draining) => **draining = Draining { until, answer: Vec::new() },
+            stage => *stage = Stage::Draining(Box::new(Draining { until, answer: Vec::new() })),
+        }
         conn.is_posted = !conn.output.shared.writer.retry();
     }
 
