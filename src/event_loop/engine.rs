@@ -251,9 +251,10 @@ impl<H: EventHandler> Engine<H> {
             self.conns[slot] = Some(conn);
             return;
         }
-        // Somebody may keep a sender, and with it the descriptor.
+        // Somebody may keep a sender, and with it the descriptor, whose token is another's soon.
         if fate == Fate::Gone && Arc::strong_count(&conn.output.shared) > 1 {
             conn.output.shared.abandon();
+            let _ = conn.stream.deregister(self.poll.registry());
         }
         self.turned_away -= usize::from(conn.is_turned_away);
         drop(conn);

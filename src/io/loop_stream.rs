@@ -188,9 +188,9 @@ impl LoopStream {
         }
     }
 
-    /// Has the loop hear of the socket no more, if it does.
+    /// Has the loop hear of the socket no more, if it does: somebody may keep it for long.
     #[cfg(unix)]
-    fn deregister(&self, registry: &Registry) -> io::Result<()> {
+    pub(crate) fn deregister(&self, registry: &Registry) -> io::Result<()> {
         if self.interest.fetch_and(!JOINED, Ordering::SeqCst) & JOINED == 0 {
             return Ok(());
         }
@@ -198,11 +198,18 @@ impl LoopStream {
         registry.deregister(&mut SourceFd(&fd))
     }
 
+    /// It stays registered. What is heard of it costs whoever has its token by then a read.
+    #[cfg(windows)]
+    #[expect(clippy::unused_self, clippy::unnecessary_wraps)]
+    pub(crate) fn deregister(&self, _: &Registry) -> io::Result<()> {
+        Ok(())
+    }
+
     /// Leaves the loop: from now on calls block, within their timeouts.
     pub(crate) fn detach(&self, registry: &Registry) -> io::Result<()> {
+        self.deregister(registry)?;
         #[cfg(unix)]
         let stream = {
-            self.deregister(registry)?;
             let fd = with!(&self.socket, stream => stream.as_fd());
             let fd = fd.try_clone_to_owned()?;
             match &self.socket {
@@ -213,8 +220,6 @@ impl LoopStream {
         #[cfg(windows)]
         let stream = {
             use std::os::windows::io::AsSocket;
-            // It stays registered, and nobody minds what is heard of it.
-            let _ = registry;
             let Socket::Tcp(stream) = &self.socket;
             Detached::Tcp(stream.as_socket().try_clone_to_owned()?.into())
         };

@@ -21,6 +21,8 @@ mod closing;
 /// Compression, with several who send.
 #[cfg(feature = "deflate")]
 mod compression;
+/// What must not be lost when a connection ends, and what must not be kept.
+mod ends;
 /// Limits and deadlines.
 mod limits;
 /// Where streams come from, and how many loops there are.
