@@ -12,6 +12,8 @@ use crate::error::Error;
 use crate::event_loop::conn::{Conn, Draining, Open, Stage};
 use crate::event_loop::engine::{Engine, Fate};
 use crate::event_loop::handler::{CloseInfo, EventHandler};
+use crate::event_loop::output::DueClose;
+use crate::proto::CloseCode;
 use crate::server::BoxError;
 use crate::server::callbacks::catch_panic;
 use crate::session::CloseAction;
@@ -22,21 +24,22 @@ impl<H: EventHandler> Engine<H> {
         if conn.output.backpressure.is_some() {
             return;
         }
-        let Some(action) = conn.output.close.take() else { return };
+        let Some(due) = conn.output.close.take() else { return };
         conn.output.flush(&mut self.scratch);
         if conn.output.backpressure.is_some() {
-            conn.output.close = Some(action);
+            conn.output.close = Some(due);
             return;
         }
-        if let CloseAction::Initiate(..) = *action {
+        let DueClose { action, error } = *due;
+        if let CloseAction::Initiate(..) = action {
             if let Stage::Open(open) = &mut conn.stage {
                 open.discards = conn.output.discards;
             }
             conn.output.is_closing = true;
-            conn.output.shared.try_close(*action);
+            conn.output.shared.try_close(action);
             conn.is_posted = !conn.output.shared.writer.retry();
         } else {
-            self.finish(conn, *action, None);
+            self.finish(conn, action, error);
         }
     }
 
@@ -65,6 +68,13 @@ impl<H: EventHandler> Engine<H> {
     pub(super) fn fail(&mut self, conn: &mut Conn<H::State>, error: Error) -> Fate {
         let Some(code) = error.close_code() else { return self.broken(conn, error) };
         let action = CloseAction::Abort(code, error.to_string());
+        self.finish_behind(conn, action, Some(error))
+    }
+
+    /// There is no memory for what would have to wait.
+    pub(super) fn overloaded(&mut self, conn: &mut Conn<H::State>) -> Fate {
+        let error = Error::Overloaded;
+        let action = CloseAction::Abort(CloseCode::TRY_AGAIN_LATER, error.to_string());
         self.finish(conn, action, Some(error))
     }
 
@@ -73,9 +83,12 @@ impl<H: EventHandler> Engine<H> {
         // If we have ended it ourselves, the reason for that is the news.
         let error = conn.output.shared.writer.cause_of(error);
         conn.output.shared.abandon();
-        // What the handler's own failure has led to is no news.
-        let has_failed = matches!(conn.output.close.as_deref(), Some(CloseAction::Abort(..)));
-        self.report(conn, Some(error).filter(|_| !has_failed));
+        let error = match conn.output.close.take().map(|due| *due) {
+            // What was wrong first is the news; of the handler's own failure it is none.
+            Some(DueClose { action: CloseAction::Abort(..), error }) => error,
+            _ => Some(error),
+        };
+        self.report(conn, error);
         Fate::Gone
     }
 
@@ -84,6 +97,23 @@ impl<H: EventHandler> Engine<H> {
             Some(error) if !conn.is_draining() => self.broken(conn, *error),
             _ => Fate::Gone,
         }
+    }
+
+    /// The same behind what was sent before, which the peer has the write timeout for: to answer what
+    /// was right, before what was wrong.
+    pub(super) fn finish_behind(
+        &mut self,
+        conn: &mut Conn<H::State>,
+        action: CloseAction,
+        error: Option<Error>,
+    ) -> Fate {
+        if conn.output.is_congested() {
+            conn.output.close = Some(Box::new(DueClose { action, error }));
+            // There is nothing left to call for.
+            conn.output.timer = None;
+            return Fate::Live;
+        }
+        self.finish(conn, action, error)
     }
 
     /// Says our last words; the peer's end is waited for.

@@ -16,17 +16,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::connection::lifecycle::ConnectionShared;
-use crate::connection::writer::{Progress, TryAcquire, Unsent};
+use crate::connection::writer::{Progress, Unsent};
 use crate::error::Error;
 use crate::proto::OpCode;
 use crate::proto::encoder::{self, FrameHeader};
 use crate::session::{Charge, CloseAction, Deadline};
-
-/// Payloads up to this length are copied to be written together, in bytes.
-const MAX_COPIED: usize = 16 << 10;
-
-/// How much is written together, in bytes.
-const MAX_BATCH: usize = 64 << 10;
 
 /// How much may be queued before the handler is told that there is no room, in bytes.
 pub(super) const MAX_BACKPRESSURE: usize = 1 << 20;
@@ -39,10 +33,14 @@ const ROOM_INTERVAL: Duration = Duration::from_secs(1);
 const BLOCKED_PAUSE: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(16));
 
 mod frames;
+mod attempt;
+mod scratch;
 
+use attempt::{Attempt, attempt};
 #[cfg(feature = "deflate")]
 use frames::PLAIN;
-use frames::to_send;
+pub(crate) use scratch::Scratch;
+use scratch::{MAX_BATCH, MAX_COPIED};
 
 /// The sending side of a connection.
 pub(crate) struct Output {
@@ -50,8 +48,8 @@ pub(crate) struct Output {
     pub(super) backpressure: Option<Box<Backpressure>>,
     /// Why nothing more can be sent, if that has come to light.
     pub(super) failed: Option<Box<Error>>,
-    /// The Close that the handler wants, behind all that it has sent.
-    pub(super) close: Option<Box<CloseAction>>,
+    /// The Close that is due behind all that was sent.
+    pub(super) close: Option<Box<DueClose>>,
     /// Whether one has been due, whether or not others still write ahead of it.
     pub(super) is_closing: bool,
     /// Whether messages are thrown away behind that.
@@ -60,6 +58,13 @@ pub(crate) struct Output {
     pub(super) timer: Option<Box<Instant>>,
     /// While the handler wants nothing to be read.
     pub(super) paused: Option<Box<Paused>>,
+}
+
+/// A Close that the handler wants, or that the peer has called for.
+pub(super) struct DueClose {
+    pub(super) action: CloseAction,
+    /// What was wrong with what the peer has sent, if that is the reason.
+    pub(super) error: Option<Error>,
 }
 
 /// What has come of a peer that is not read.
@@ -85,34 +90,6 @@ pub(super) struct Backpressure {
     blocked: Option<(Instant, Duration)>,
 }
 
-/// Memory of a loop, for the connection whose turn it is.
-pub(crate) struct Scratch {
-    /// Whole frames that go out at the end of the turn.
-    frames: Vec<u8>,
-    /// The same, deflated.
-    deflated: Vec<u8>,
-    unsent: Unsent,
-}
-
-/// What came of an attempt to send.
-enum Attempt {
-    Sent(Result<Progress, Error>),
-    /// Others write.
-    Busy,
-    /// §5.5.1: nothing follows a Close.
-    Over,
-}
-
-impl Scratch {
-    pub(super) fn new() -> Self {
-        Self {
-            frames: Vec::with_capacity(MAX_BATCH + MAX_COPIED),
-            deflated: Vec::new(),
-            unsent: Unsent::new(Vec::new()),
-        }
-    }
-}
-
 impl Output {
     pub(super) fn new(shared: Arc<ConnectionShared>) -> Self {
         Self {
@@ -136,11 +113,6 @@ impl Output {
     #[inline]
     pub(super) fn is_disturbed(&self) -> bool {
         self.reads_nothing() || self.close.is_some() || self.failed.is_some()
-    }
-
-    /// Whether something waits for others to have written, and nothing of it has begun.
-    pub(super) fn is_held(&self) -> bool {
-        self.backpressure.as_ref().is_some_and(|queued| !queued.is_begun)
     }
 
     /// Whether the peer is not read.
@@ -368,27 +340,4 @@ impl Output {
         #[cfg(not(feature = "deflate"))]
         false
     }
-}
-
-/// Sends frames, and one more behind them, if we may write.
-#[inline(always)]
-fn attempt(
-    shared: &ConnectionShared,
-    claims: bool,
-    (frames, deflated): (&mut [u8], &mut Vec<u8>),
-    [header, payload]: [&[u8]; 2],
-    unsent: &mut Unsent,
-) -> Attempt {
-    let guard = match shared.writer.try_acquire(claims) {
-        TryAcquire::Acquired(guard) => guard,
-        TryAcquire::Busy => return Attempt::Busy,
-        TryAcquire::Over => return Attempt::Over,
-    };
-    let frames = to_send(shared, frames, deflated);
-    let bufs = [frames, header, payload];
-    let len: usize = bufs.iter().map(|buf| buf.len()).sum();
-    // One buffer is quicker to write than one and two that are empty.
-    let count = if payload.is_empty() { 1 } else { 3 };
-    let timeout = shared.writer.timeout(len as u64);
-    Attempt::Sent(guard.send_now(&bufs[..count], unsent, timeout))
 }

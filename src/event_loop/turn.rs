@@ -8,6 +8,7 @@ use crate::error::Error;
 use crate::event_loop::conn::{Conn, Open, Receiver, Stage};
 use crate::event_loop::engine::{Engine, Fate};
 use crate::event_loop::handler::{EventHandler, Outbox};
+use crate::event_loop::output::DueClose;
 use crate::event_loop::pool::FIRST_READ_SIZE;
 use crate::proto::{CloseCode, MessageType, OpCode, encoder};
 use crate::server::BoxError;
@@ -182,7 +183,7 @@ impl<H: EventHandler> Engine<H> {
     #[cold]
     fn handler_failed(&mut self, conn: &mut Conn<H::State>, error: BoxError) {
         let action = CloseAction::Abort(CloseCode::INTERNAL_ERROR, String::new());
-        conn.output.close = Some(Box::new(action));
+        conn.output.close = Some(Box::new(DueClose { action, error: None }));
         // It is not called again, however long that takes to go out.
         conn.output.timer = None;
         let shared = &conn.output.shared;

@@ -3,7 +3,9 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use barews::{CloseCode, Deadline, Error, MessageType, MessageWriter, Sender, TrySendError};
+use barews::{
+    CloseCode, Deadline, Error, MessageType, MessageWriter, Sender, Timeouts, TrySendError,
+};
 
 use super::common::*;
 use super::server::{Call, Hooks, LoopServer, Told, config, echo, fill, read_fill};
@@ -134,6 +136,10 @@ struct HeldUp {
 }
 
 fn kept_waiting() -> HeldUp {
+    kept_waiting_with(|_| ())
+}
+
+fn kept_waiting_with(change: impl FnOnce(&mut Timeouts)) -> HeldUp {
     let (tell, senders) = channel();
     let (tell_echoed, echoed) = channel();
     let hooks = Hooks::new(move |call, conn, out| {
@@ -147,7 +153,7 @@ fn kept_waiting() -> HeldUp {
         }
         Ok(())
     });
-    let server = LoopServer::start(config(|_| ()), hooks);
+    let server = LoopServer::start(config(|config| change(&mut config.timeouts)), hooks);
     let client = server.open();
     let sender = senders.recv_timeout(PATIENCE).expect("a sender");
     HeldUp { server, client, sender, echoed }
@@ -189,6 +195,41 @@ fn an_echo_before_a_close_goes_out_first() {
     client.expect(&Frame::text("echo"));
     client.expect_close(1001);
     server.expect_clean_end(&client, 1001);
+}
+
+/// The same before something that is wrong.
+#[test]
+fn an_echo_before_an_error_goes_out_first() {
+    let HeldUp { server, mut client, sender, echoed } = kept_waiting();
+    let writer = begin(&sender, &mut client);
+    client.send([frame(TEXT, "echo"), frame(0x83, "?"), frame(TEXT, "late")].concat());
+    echoed.recv_timeout(PATIENCE).expect("an echo");
+    assert!(!client.heard_within(ms(50)), "its answer waits for the echo");
+    writer.finish().unwrap();
+    client.expect(&Frame::new(CONT, ""));
+    client.expect(&Frame::text("echo"));
+    client.expect_close(1002);
+    let (calls, closed) = server.until_closed(&client);
+    assert!(matches!(closed.error, Some(Error::Protocol(_))), "{closed:?}");
+    assert_eq!(calls.iter().filter(|call| call.starts_with("error")).count(), 1, "{calls:?}");
+    assert!(!calls.iter().any(|call| call.contains("late")), "{calls:?}");
+}
+
+/// The peer's Close has come, or what is wrong, and the writer never ends: the write timeout is over.
+#[test]
+fn an_echo_that_never_goes_out_before_the_end() {
+    for sent in [close(1001, ""), frame(0x83, "?")] {
+        let HeldUp { server, mut client, sender, echoed } =
+            kept_waiting_with(|timeouts| (timeouts.write, timeouts.close) = (ms(500), ms(100)));
+        let writer = begin(&sender, &mut client);
+        let start = Instant::now();
+        client.send([frame(TEXT, "echo"), sent].concat());
+        echoed.recv_timeout(PATIENCE).expect("an echo");
+        client.read_rest();
+        assert!(start.elapsed() >= ms(500) && start.elapsed() < PATIENCE / 4);
+        assert!(server.until_closed(&client).1.error.is_some());
+        drop(writer);
+    }
 }
 
 /// How long an echo takes while others have the loop keep what they do not read.

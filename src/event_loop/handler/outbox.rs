@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::connection::{Message, Request, Sender, TrySendError};
 use crate::error::Error;
-use crate::event_loop::output::{MAX_BACKPRESSURE, Output, Scratch};
+use crate::event_loop::output::{DueClose, MAX_BACKPRESSURE, Output, Scratch};
 use crate::proto::CloseCode;
 use crate::proto::OpCode;
 use crate::proto::frame::MAX_CONTROL;
@@ -94,7 +94,7 @@ impl Outbox<'_> {
         }
         if self.output.close.is_none() {
             let action = CloseAction::Initiate(code, reason.to_owned());
-            self.output.close = Some(Box::new(action));
+            self.output.close = Some(Box::new(DueClose { action, error: None }));
             self.resume_reading();
         }
         Ok(())

@@ -8,7 +8,6 @@
 use std::mem;
 
 use crate::connection::Message;
-use crate::error::Error;
 use crate::event_loop::conn::{Conn, Receiver, Stage};
 use crate::event_loop::engine::{Engine, Fate};
 use crate::event_loop::handler::{EventHandler, Outbox};
@@ -147,7 +146,7 @@ impl<H: EventHandler> Engine<H> {
                 waiting.extend_from_slice(&input[at..]);
                 return Err(match conn.output.charge_waiting() {
                     true => Fate::Live,
-                    false => self.fail(conn, Error::Overloaded),
+                    false => self.overloaded(conn),
                 });
             }
             if at == input.len() && !receiver.receiving.has_part() {
@@ -204,10 +203,6 @@ impl<H: EventHandler> Engine<H> {
         if let Stage::Open(open) = &mut conn.stage {
             open.close_frame = Some(Box::new(frame.clone()));
         }
-        if conn.output.is_held() {
-            conn.output.close = Some(Box::new(CloseAction::Reply(frame)));
-            return Fate::Live;
-        }
-        self.finish(conn, CloseAction::Reply(frame), None)
+        self.finish_behind(conn, CloseAction::Reply(frame), None)
     }
 }
