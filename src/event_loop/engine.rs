@@ -254,7 +254,7 @@ impl<H: EventHandler> Engine<H> {
         // Somebody may keep a sender, and with it the descriptor, whose token is another's soon.
         if fate == Fate::Gone && Arc::strong_count(&conn.output.shared) > 1 {
             conn.output.shared.abandon();
-            let _ = conn.stream.deregister(self.poll.registry());
+            let _ = conn.stream.deregister(&self.polled);
         }
         self.turned_away -= usize::from(conn.is_turned_away);
         drop(conn);

@@ -13,12 +13,13 @@ use crate::event_loop::conn::Receiver;
 use crate::event_loop::conn::{Conn, Draining, Open, Stage};
 use crate::event_loop::engine::{Engine, Fate};
 use crate::event_loop::handler::EventHandler;
-use crate::http::{Accept, RequestHead};
+use crate::http::{Accept, RequestHead, Response, Status};
 use crate::io::stream::Sink;
 use crate::io::transport::Transport;
 use crate::server::callbacks::catch_panic;
 use crate::server::terms::{Terms, today};
 use crate::server::upgrade::{self, Exchange, Incoming, Upgrade};
+use crate::server::worker::NO_THREAD;
 use crate::session::ReadTimers;
 #[cfg(feature = "deflate")]
 use crate::session::Receiving;
@@ -141,27 +142,29 @@ impl<H: EventHandler> Engine<H> {
         self.take_frames(conn, rest)
     }
 
-    /// Leaves a connection to a thread.
+    /// Leaves a connection to a thread, or answers that there is none.
     fn give_away(&mut self, conn: &mut Conn<H::State>, request: Arc<Request>, rest: &[u8]) -> Fate {
+        let started = self.threads.start_upgrade().and_then(|hand_over| {
+            conn.stream.detach(&self.polled)?;
+            Ok(hand_over)
+        });
         let stage = mem::replace(&mut conn.stage, Stage::Draining(Box::default()));
-        let (Stage::Opening(stage), Some(guard)) = (stage, conn.guard.take()) else {
-            return Fate::Gone;
+        let Stage::Opening(mut stage) = stage else { return Fate::Gone };
+        let hand_over = match started {
+            Ok(hand_over) => hand_over,
+            Err(error) => {
+                let response = Response::new(Status::SERVICE_UNAVAILABLE, NO_THREAD);
+                let answer = stage.opening.respond(&response.header("Retry-After", "1"), today());
+                return self.unopened(conn, answer, Some(&request), Some(error.into()));
+            }
         };
+        let Some(guard) = conn.guard.take() else { return Fate::Gone };
         let shared = Arc::clone(&conn.output.shared);
         shared.is_read_at_times();
-        let peer = request.peer_addr();
-        let started = conn.stream.detach(&self.polled).and_then(|()| {
-            let exchange =
-                Exchange { shared, opening: stage.opening, request, rest: rest.to_vec() };
-            self.threads.start_upgrade(Incoming::Upgrade(Upgrade { exchange }), guard)
-        });
-        match started {
-            Ok(()) => Fate::GivenAway,
-            Err(error) => {
-                self.threads.callbacks.on_error(peer, None, UpgradeError::Io(error));
-                Fate::Gone
-            }
-        }
+        let exchange = Exchange { shared, opening: stage.opening, request, rest: rest.to_vec() };
+        // The thread is there, and waits for it.
+        let _ = hand_over.send((Incoming::Upgrade(Upgrade { exchange }), guard));
+        Fate::GivenAway
     }
 
     fn answer_plain(&mut self, conn: &mut Conn<H::State>, request: &Request) -> Fate {

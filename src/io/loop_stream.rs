@@ -207,7 +207,6 @@ impl LoopStream {
 
     /// Leaves the loop: from now on calls block, within their timeouts.
     pub(crate) fn detach(&self, registry: &Registry) -> io::Result<()> {
-        self.deregister(registry)?;
         #[cfg(unix)]
         let stream = {
             let fd = with!(&self.socket, stream => stream.as_fd());
@@ -223,6 +222,8 @@ impl LoopStream {
             let Socket::Tcp(stream) = &self.socket;
             Detached::Tcp(stream.as_socket().try_clone_to_owned()?.into())
         };
+        // Nothing has changed if there is no descriptor.
+        self.deregister(registry)?;
         stream.set_nonblocking(false)?;
         // It leaves once.
         let _ = self.detached.set(stream);

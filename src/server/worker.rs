@@ -7,6 +7,8 @@
 use std::io::{self, IoSlice};
 use std::net::{Shutdown, SocketAddr};
 use std::sync::Arc;
+#[cfg(feature = "event-loop")]
+use std::sync::mpsc;
 use std::sync::mpsc::Sender;
 use std::thread;
 use std::time::Duration;
@@ -32,6 +34,9 @@ const MAX_DRAINING_THREADS: usize = 64;
 /// How long the 503 to a rejected stream may take to write. Nothing was sent before, so the socket
 /// has room for it.
 const REJECT_WRITE_TIMEOUT: Duration = Duration::from_millis(10);
+
+/// What is answered where a thread cannot be started.
+pub(crate) const NO_THREAD: &str = "no thread for a connection\n";
 
 /// What the threads of a server share.
 pub(crate) struct Workers<H> {
@@ -164,7 +169,7 @@ where
             return Some((shared, guard));
         }
         if let Err(error) = self.start(acceptor, Some((Arc::clone(&shared), guard))) {
-            self.reject(shared, "no thread for a connection\n", UpgradeError::Io(error));
+            self.reject(shared, NO_THREAD, UpgradeError::Io(error));
         }
         None
     }
@@ -205,23 +210,23 @@ where
         }
     }
 
-    /// Has a thread serve a connection whose request has been read elsewhere.
+    /// Has a thread wait for a connection whose request is read elsewhere, and serve it. It is handed
+    /// over once there is a thread; until then, it can be answered that there is none.
     ///
     /// # Errors
     ///
     /// If there is none.
     #[cfg(feature = "event-loop")]
-    pub(crate) fn start_upgrade(
-        self: &Arc<Self>,
-        incoming: Incoming,
-        guard: HandlerGuard,
-    ) -> io::Result<()> {
+    pub(crate) fn start_upgrade(self: &Arc<Self>) -> io::Result<Sender<(Incoming, HandlerGuard)>> {
         let workers = Arc::clone(self);
+        let (hand_over, handed_over) = mpsc::channel::<(Incoming, HandlerGuard)>();
         self.threads.start(move || {
+            let Ok((incoming, guard)) = handed_over.recv() else { return };
             guard.runs_here();
             let peer_addr = incoming.peer_addr();
             workers.handle_request(peer_addr, Ok(incoming), &guard);
-        })
+        })?;
+        Ok(hand_over)
     }
 
     /// The life of a connection.

@@ -11,8 +11,8 @@ fn socket_of(client: &RawClient) -> u64 {
     let table = std::fs::read_to_string("/proc/self/net/tcp").expect("a table");
     let [ours, theirs] =
         [client.server(), client.addr].map(|addr| format!("0100007F:{:04X}", addr.port()));
-    let rows = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
-    let row = rows.filter(|row| row[1] == ours && row[2] == theirs).next_back();
+    let mut rows = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let row = rows.find(|row| row[1] == ours && row[2] == theirs);
     row.expect("a row")[9].parse().expect("a number")
 }
 

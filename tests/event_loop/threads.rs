@@ -101,6 +101,25 @@ fn hijacking_needs_a_thread() {
     assert_eq!(ended.recv_timeout(PATIENCE).expect("an end"), b"not a frame");
 }
 
+/// As on the other engine, it is told so; and nothing but that request is lost to it.
+#[test]
+fn a_connection_for_which_there_is_no_thread() {
+    // No machine has memory for one.
+    let config = config(|config| config.stack_size = Some(usize::MAX / 2));
+    let server = LoopServer::start(config, Hooks::echo().thread(|_| unreachable!("on no thread")));
+    let mut other = server.open();
+    for behind in [&[][..], &frame(TEXT, "behind the request")] {
+        let mut client = server.connect();
+        client.send([&r0().target("/thread").bytes()[..], behind].concat());
+        let response = client.expect_turned_away().expect("an answer");
+        assert_eq!(response.body, b"no thread for a connection\n");
+        server.error(&client);
+    }
+    other.send(frame(TEXT, "on the loop"));
+    other.expect(&Frame::text("on the loop"));
+    other.finish();
+}
+
 /// The handshake deadline, limits and callbacks are those of the server.
 #[test]
 fn a_thread_has_the_same_limits() {
