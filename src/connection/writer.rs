@@ -144,7 +144,7 @@ impl<S: Sink> Writer<S> {
     pub(crate) fn try_acquire(&self, claims: bool) -> TryAcquire<'_, S> {
         let mut state = self.lock.lock();
         if state.is_half_sent() {
-            self.lock.flush(state, FlushLimit::NonBlocking);
+            self.lock.flush(state, FlushLimit::NonBlocking(self.timeout.get()));
             state = self.lock.lock();
         }
         if !state.closing.may_send() {
@@ -204,7 +204,7 @@ impl<S: Sink> Writer<S> {
     /// The same, without waiting for the peer either.
     #[cfg(feature = "event-loop")]
     pub(crate) fn try_push_control(&self, frames: &[u8]) -> Result<(), Error> {
-        self.post_control(frames, FlushLimit::NonBlocking)
+        self.post_control(frames, FlushLimit::NonBlocking(self.timeout.get()))
     }
 
     /// Sends a Close, unless one has passed, without waiting for a thread that is blocked.
@@ -215,12 +215,12 @@ impl<S: Sink> Writer<S> {
     /// The same, without waiting for the peer either: what it has no room for is left to
     /// [`retry`](Self::retry), or to whoever sends next.
     pub(crate) fn try_close(&self, action: CloseAction) {
-        self.post_close(action, FlushLimit::NonBlocking);
+        self.post_close(action, FlushLimit::NonBlocking(self.timeout.get()));
     }
 
     /// Sends what waits, as far as the peer has room for it now; whether nothing is left.
     pub(crate) fn retry(&self) -> bool {
-        self.lock.flush(self.lock.lock(), FlushLimit::NonBlocking);
+        self.lock.flush(self.lock.lock(), FlushLimit::NonBlocking(self.timeout.get()));
         self.lock.lock().is_flushed()
     }
 

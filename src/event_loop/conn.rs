@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::connection_limits::OpenLimits;
-use crate::event_loop::output::Output;
+use crate::event_loop::output::{Output, ROOM_INTERVAL};
 use crate::event_loop::wheel::Tick;
 use crate::io::loop_stream::LoopStream;
 use crate::proto::CloseFrame;
@@ -134,7 +134,9 @@ impl<S> Conn<S> {
         };
         let timer =
             self.output.timer.as_deref().copied().filter(|_| matches!(self.stage, Stage::Open(_)));
-        Ok((at.into_iter().chain(timer).min(), ping))
+        // Nothing else may tell that its time is over.
+        let posted = self.is_posted.then(|| now + ROOM_INTERVAL);
+        Ok((at.into_iter().chain(timer).chain(posted).min(), ping))
     }
 
     /// Where input waits while it is not looked at; `None` while it is.
@@ -165,6 +167,13 @@ impl<S> Conn<S> {
         if let Stage::Open(open) = &mut self.stage {
             let pending = open.pending(&self.output);
             open.timers.read_done(received, pending, received.is_none(), waited);
+        }
+    }
+
+    /// Sends a control frame or a Close that waits, if there is room by now.
+    pub(super) fn retry(&mut self) {
+        if self.is_posted {
+            self.is_posted = !self.output.shared.writer.retry();
         }
     }
 
@@ -224,6 +233,7 @@ impl<S> Conn<S> {
     /// Whether a deadline may be nearer than the wheel knows.
     pub(super) fn is_hurried(&self) -> bool {
         self.output.is_congested()
+            || self.is_posted
             || self.output.timer.is_some()
             || self.output.shared.writer.is_closed()
             || match &self.stage {

@@ -27,7 +27,7 @@ pub(super) const MAX_BACKPRESSURE: usize = 1 << 20;
 
 /// How often it is tried whether there is room. Linux tells of it only when a third of a full socket
 /// buffer is free, which a slow peer may take longer for than it has.
-const ROOM_INTERVAL: Duration = Duration::from_secs(1);
+pub(super) const ROOM_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How long until a connection on which others write is tried again, at first and at most.
 const BLOCKED_PAUSE: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(16));

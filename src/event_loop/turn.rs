@@ -218,9 +218,7 @@ impl<H: EventHandler> Engine<H> {
     }
 
     fn write_more(&mut self, conn: &mut Conn<H::State>) -> Fate {
-        if conn.is_posted {
-            conn.is_posted = !conn.output.shared.writer.retry();
-        }
+        conn.retry();
         if matches!(&conn.stage, Stage::Draining(draining) if !draining.answer.is_empty()) {
             return self.go_on_answering(conn);
         }
@@ -253,6 +251,7 @@ impl<H: EventHandler> Engine<H> {
         if conn.output.is_congested() && !conn.is_draining() {
             return self.resume(conn);
         }
+        conn.retry();
         if conn.output.reads_nothing() && !conn.is_draining() {
             return Fate::Live;
         }

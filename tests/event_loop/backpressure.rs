@@ -232,6 +232,32 @@ fn an_echo_that_never_goes_out_before_the_end() {
     }
 }
 
+/// A Pong that nobody is at any more has the write timeout, too, whether or not more is asked for.
+#[test]
+fn a_peer_that_never_reads_its_pongs() {
+    const ENOUGH: usize = 200_000;
+    for count in [ENOUGH, usize::MAX] {
+        let HeldUp { server, mut client, sender, .. } =
+            kept_waiting_with(|timeouts| timeouts.write = ms(300));
+        // So Pongs do not wait behind what the loop sends.
+        let writer = begin(&sender, &mut client);
+        let pings = frame(PING, [b'p'; 120]).repeat(100);
+        let start = Instant::now();
+        for _ in 0..count / 100 {
+            if client.try_send(&pings).is_err() {
+                break;
+            }
+            assert!(start.elapsed() < PATIENCE / 2, "it is kept");
+        }
+        let (_, closed) = server.until_closed(&client);
+        assert!(
+            matches!(closed.error, Some(Error::DeadlineExceeded(Deadline::Write))),
+            "{closed:?}"
+        );
+        drop(writer);
+    }
+}
+
 /// How long an echo takes while others have the loop keep what they do not read.
 #[test]
 fn others_are_not_kept_waiting() {

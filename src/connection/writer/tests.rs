@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 
 use super::*;
-use crate::proto::encoder;
+use crate::proto::{CloseCode, encoder};
 
 /// Takes as much as there is room for; whoever waits finds room.
 #[derive(Default)]
@@ -30,7 +30,11 @@ impl Sink for Tape {
 }
 
 fn opened() -> Writer<Tape> {
-    let writer = Writer::new(Tape::default(), &Timeouts::default());
+    opened_with(&Timeouts::default())
+}
+
+fn opened_with(timeouts: &Timeouts) -> Writer<Tape> {
+    let writer = Writer::new(Tape::default(), timeouts);
     writer.open(b"").unwrap();
     writer
 }
@@ -79,4 +83,26 @@ fn pongs_behind_half_of_one_have_a_bound() {
     assert!(taken.ends_with(b"frame") && taken.len() < 3 * MAX_CONTROL_QUEUED, "{}", taken.len());
     let (frames, rest) = taken.as_chunks::<102>();
     assert!(rest == b"frame" && frames.iter().all(|taken| taken[..] == frame));
+}
+
+/// Nobody waits for a peer that takes half of one, or none of a Close, and it has the write timeout.
+#[test]
+fn what_nobody_is_at_has_its_time() {
+    let write = Duration::from_millis(50);
+    for (room, closes) in [(1, false), (0, false), (0, true)] {
+        let writer = opened_with(&Timeouts { write, ..Timeouts::default() });
+        *writer.stream().room.lock().unwrap() = room;
+        match closes {
+            true => writer.try_close(CloseAction::Abort(CloseCode::NORMAL, String::new())),
+            false => writer.try_push_control(&pong("half")).unwrap(),
+        }
+        assert!(!writer.retry() && !writer.is_over());
+        std::thread::sleep(write);
+        // With a byte at a time it has no more.
+        *writer.stream().room.lock().unwrap() = 1;
+        writer.retry();
+        assert!(writer.is_over());
+        let cause = writer.cause_of(Error::Closed);
+        assert!(matches!(cause, Error::DeadlineExceeded(Deadline::Write)), "{cause}");
+    }
 }

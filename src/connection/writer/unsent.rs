@@ -142,7 +142,7 @@ impl<S: Sink> WriteGuard<'_, S> {
 
     /// The write has failed, perhaps part of the way.
     fn fail_unsent(self, error: io::Error) -> Result<Progress, Error> {
-        self.release(Err(error), FlushLimit::NonBlocking).map(|()| Progress::Done)
+        self.release(Err(error), FlushLimit::NonBlocking(Duration::MAX)).map(|()| Progress::Done)
     }
 }
 

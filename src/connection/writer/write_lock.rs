@@ -72,6 +72,8 @@ pub(crate) enum Failure {
 pub(super) struct Outbox {
     /// The rest of what was written in part.
     pub(super) unsent: Vec<u8>,
+    /// When the peer must have taken that.
+    expiry: Option<Expiry>,
     /// Whole Ping and Pong frames.
     pub(super) control: Vec<u8>,
     /// A Close frame.
@@ -83,8 +85,9 @@ pub(super) struct Outbox {
 pub(super) enum FlushLimit {
     /// All of it together.
     Within(Duration),
-    /// Not at all: what the peer has no room for stays there.
-    NonBlocking,
+    /// Not at all: what the peer has no room for stays there. If it is still there after so long, the
+    /// connection fails at the next attempt.
+    NonBlocking(Duration),
 }
 
 /// The right to write, to be [released](Self::release).
@@ -204,7 +207,18 @@ impl WriteState {
     }
 }
 
+impl FlushLimit {
+    fn expiry(self) -> Expiry {
+        let (Self::Within(time) | Self::NonBlocking(time)) = self;
+        Expiry::after(time)
+    }
+}
+
 impl Outbox {
+    fn keep(&mut self, unsent: &[u8], expiry: Expiry) {
+        (self.unsent, self.expiry) = (unsent.to_vec(), Some(expiry));
+    }
+
     fn is_empty(&self) -> bool {
         self.unsent.is_empty() && self.control.is_empty() && self.close.is_empty()
     }
@@ -250,8 +264,8 @@ impl<S: Sink> WriteGuard<'_, S> {
         Self: 'a,
     {
         let expiry = match limit {
-            FlushLimit::Within(within) => Expiry::after(within),
-            FlushLimit::NonBlocking => Expiry::NEVER,
+            FlushLimit::Within(_) => limit.expiry(),
+            FlushLimit::NonBlocking(_) => Expiry::NEVER,
         };
         let mut again = false;
         while let Some(mut outbox) = state.outbox.take() {
@@ -266,7 +280,7 @@ impl<S: Sink> WriteGuard<'_, S> {
             if !state.closing.may_send() {
                 self.0.set_closed();
             }
-            let mut bytes = mem::take(&mut outbox.unsent);
+            let (mut bytes, begun) = (mem::take(&mut outbox.unsent), outbox.expiry.take());
             if bytes.is_empty() || matches!(limit, FlushLimit::Within(_)) {
                 bytes = [bytes, outbox.control, outbox.close].concat();
             } else {
@@ -281,13 +295,17 @@ impl<S: Sink> WriteGuard<'_, S> {
                     let written = self.0.stream.write_all(&mut [IoSlice::new(&bytes)], left);
                     written.map(|()| bytes.len())
                 }
-                FlushLimit::NonBlocking => self.0.stream.try_write(&mut [IoSlice::new(&bytes)]),
+                FlushLimit::NonBlocking(_) => self.0.stream.try_write(&mut [IoSlice::new(&bytes)]),
             };
             state = self.0.lock();
             match written {
                 Ok(len) if len < bytes.len() => {
-                    // What was posted meanwhile comes behind it.
-                    state.outbox().unsent = bytes[len..].to_vec();
+                    let expiry = begun.unwrap_or_else(|| limit.expiry());
+                    match expiry.left() {
+                        // What was posted meanwhile comes behind it.
+                        Some(_) => state.outbox().keep(&bytes[len..], expiry),
+                        None => drop(self.fail(&mut state, ErrorKind::TimedOut.into())),
+                    }
                     break;
                 }
                 Ok(_) if state.outbox.is_some() => {}
