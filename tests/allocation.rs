@@ -1,4 +1,5 @@
-//! Once a connection is warm, a message allocates nothing, whatever its size.
+//! Once a connection is warm, a message allocates nothing, whatever its size; and what a long one has
+//! needed on a loop is not kept for all the others.
 
 #![cfg(unix)]
 
@@ -14,6 +15,8 @@ use barews::{Accept, Config, Upgrade};
 thread_local! {
     /// Calls of this thread that ask for memory.
     static CALLS: Cell<u64> = const { Cell::new(0) };
+    /// Bytes that this thread has asked for, but for those that it has given back.
+    static HELD: Cell<isize> = const { Cell::new(0) };
 }
 
 /// The system's allocator, with a count.
@@ -26,17 +29,20 @@ static ALLOCATOR: Counting = Counting;
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         CALLS.set(CALLS.get() + 1);
+        HELD.set(HELD.get() + layout.size() as isize);
         // SAFETY: the caller's promise.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
+        HELD.set(HELD.get() - layout.size() as isize);
         // SAFETY: the caller's promise.
         unsafe { System.dealloc(ptr, layout) }
     }
 
     unsafe fn realloc(&self, ptr: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         CALLS.set(CALLS.get() + 1);
+        HELD.set(HELD.get() + size as isize - layout.size() as isize);
         // SAFETY: the caller's promise.
         unsafe { System.realloc(ptr, layout, size) }
     }
@@ -126,4 +132,79 @@ fn what_allocates_is_counted() {
     let mut memory = vec![1; 10];
     memory.reserve(1000);
     assert_eq!(CALLS.get() - before, 2);
+}
+
+/// One connection sends much that is compressed; what was gathered for that is given back.
+#[cfg(all(feature = "event-loop", feature = "deflate"))]
+#[test]
+fn a_loop_keeps_no_more_than_most_messages_need() {
+    use barews::{
+        BoxError, Deflate, EventHandler, Message, Outbox, Reject, Request, Sender, Server,
+    };
+
+    /// Answers each message with a long one, or with how much memory is held.
+    struct Long;
+
+    impl EventHandler for Long {
+        type State = u32;
+
+        fn open(&self, _: &Request, _: Sender) -> Result<u32, Reject> {
+            Ok(1)
+        }
+
+        fn message(
+            &self,
+            seed: &mut u32,
+            message: Message<'_>,
+            out: &mut Outbox<'_>,
+        ) -> Result<(), BoxError> {
+            if message.as_bytes() == b"held" {
+                return Ok(out.send_uncompressed(HELD.get().to_string().as_str())?);
+            }
+            let noise = std::iter::repeat_with(|| {
+                *seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                (*seed >> 24) as u8
+            });
+            Ok(out.send(&noise.take(8 << 20).collect::<Vec<_>>()[..])?)
+        }
+    }
+
+    let compression = Some(Deflate::default());
+    let config = Config { event_loops: Some(1), compression, ..Config::default() };
+    let server = Server::bind("127.0.0.1:0").expect("bind").config(config);
+    let server = server.spawn_event_loop(Long).expect("a server");
+    let mut client = std::net::TcpStream::connect(server.addr()).expect("connect");
+    let request = "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+                   Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\
+                   Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n";
+    client.write_all(request.as_bytes()).expect("send");
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        client.read_exact(&mut byte).expect("the answer");
+        head.extend(byte);
+    }
+    let mut held = Vec::new();
+    for message in ["held", "long", "held"] {
+        let mask = [0; 4];
+        client.write_all(&[&[0x81, 0x84][..], &mask, message.as_bytes()].concat()).expect("send");
+        let mut start = [0; 2];
+        client.read_exact(&mut start).expect("a frame");
+        let len = match start[1] {
+            127 => {
+                let mut len = [0; 8];
+                client.read_exact(&mut len).expect("a length");
+                u64::from_be_bytes(len)
+            }
+            len => len.into(),
+        };
+        let mut payload = vec![0; len as usize];
+        client.read_exact(&mut payload).expect("a payload");
+        if message == "held" {
+            let text = String::from_utf8(payload).expect("text");
+            held.push(text.parse::<isize>().expect("a number"));
+        }
+    }
+    println!("{held:?} bytes");
+    assert!(held[1] - held[0] < 2 << 20, "{held:?} bytes");
 }

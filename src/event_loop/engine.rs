@@ -67,7 +67,7 @@ pub(super) struct Engine<H: EventHandler> {
     wheel: Wheel,
     /// Whose time has come.
     due: VecDeque<Entry>,
-    /// Those who may have more to read.
+    /// Those who may have more to read, or room for more.
     pub(super) again: Vec<usize>,
     pub(super) start: Instant,
     /// When this turn began, and in nanoseconds since the start.
@@ -154,9 +154,9 @@ impl<H: EventHandler> Engine<H> {
             self.now = Instant::now();
             self.clock = self.now.saturating_duration_since(self.start).as_nanos() as u64;
             for slot in mem::take(&mut self.again) {
-                self.turn(slot, |conn, _| {
+                self.turn(slot, |conn, engine| {
                     conn.is_again = false;
-                    Fate::Live
+                    if conn.output.goes_on() { engine.resume(conn) } else { Fate::Live }
                 });
             }
             for event in &events {
@@ -170,7 +170,9 @@ impl<H: EventHandler> Engine<H> {
             if self.clock - expired >= EXPIRE_INTERVAL {
                 expired = self.clock;
                 registry.expire();
-                self.pool.trim(self.now, events.is_empty());
+                if self.pool.trim(self.now, events.is_empty()) {
+                    self.scratch.trim();
+                }
             }
             self.free.append(&mut self.freed);
             self.sweep();
@@ -238,6 +240,7 @@ impl<H: EventHandler> Engine<H> {
     ) {
         // Out of its slot, so that it can be used together with all the rest.
         let Some(mut conn) = self.conns.get_mut(slot).and_then(Option::take) else { return };
+        self.scratch.begin_turn();
         let fate = match happened(&mut conn, self) {
             Fate::Live => self.read(&mut conn, slot),
             fate => fate,

@@ -36,11 +36,11 @@ mod frames;
 mod attempt;
 mod scratch;
 
-use attempt::{Attempt, attempt};
+use attempt::{Attempt, attempt, proceed};
 #[cfg(feature = "deflate")]
 use frames::PLAIN;
 pub(crate) use scratch::Scratch;
-use scratch::{MAX_BATCH, MAX_COPIED};
+use scratch::{MAX_BATCH, MAX_COPIED, MAX_WRITE};
 
 /// The sending side of a connection.
 pub(crate) struct Output {
@@ -83,6 +83,8 @@ pub(super) struct Backpressure {
     is_begun: bool,
     /// Whole frames behind it.
     held: Vec<u8>,
+    /// Whether there was still room when the turn was over, of which there is no other news.
+    goes_on: bool,
     /// What has come of the peer, and is not looked at meanwhile.
     pub(super) rest: Vec<u8>,
     charge: Charge,
@@ -115,6 +117,12 @@ impl Output {
         self.reads_nothing() || self.close.is_some() || self.failed.is_some()
     }
 
+    /// Whether something waits for nothing but the next turn.
+    #[inline]
+    pub(super) fn goes_on(&self) -> bool {
+        self.backpressure.as_ref().is_some_and(|queued| queued.goes_on)
+    }
+
     /// Whether the peer is not read.
     #[inline]
     pub(super) fn reads_nothing(&self) -> bool {
@@ -131,8 +139,9 @@ impl Output {
         let writer = &self.shared.writer;
         let timeout = writer.timeout(reply.len() as u64);
         // The right to write is ours from the start.
-        let progress = writer.resume().send_now(&[reply], &mut scratch.unsent, timeout);
-        self.sent(scratch, progress);
+        let unsent = &mut scratch.unsent;
+        let progress = writer.resume().send_now(&[reply], usize::MAX, unsent, timeout);
+        self.sent(scratch, progress, MAX_WRITE);
     }
 
     /// Has a frame go out.
@@ -156,6 +165,7 @@ impl Output {
         } else if self.is_compressed() {
             encoder::frame(opcode, payload, &mut scratch.frames);
             self.flush(scratch);
+            scratch.give_back();
         } else {
             let header = FrameHeader::new(true, opcode, payload.len());
             self.flush_with(scratch, header.as_bytes(), payload);
@@ -178,6 +188,7 @@ impl Output {
         frames[at] |= PLAIN;
         self.charge();
         self.flush(scratch);
+        scratch.give_back();
     }
 
     /// Sends what was pushed.
@@ -190,31 +201,46 @@ impl Output {
     /// The same, and a frame of this header and payload behind it.
     fn flush_with(&mut self, scratch: &mut Scratch, header: &[u8], payload: &[u8]) {
         debug_assert!(self.backpressure.is_none());
-        let Scratch { frames, deflated, unsent } = scratch;
-        match attempt(&self.shared, false, (frames, deflated), [header, payload], unsent) {
-            Attempt::Sent(progress) => self.sent(scratch, progress),
+        let Scratch { frames, deflated, unsent, left } = scratch;
+        let (frame, most) = ([header, payload], MAX_WRITE.min(*left));
+        let attempt = match most {
+            0 => Attempt::Busy,
+            _ => attempt(&self.shared, false, (frames, deflated), frame, most, unsent),
+        };
+        match attempt {
+            Attempt::Sent(progress) => {
+                let len = scratch.frames.len() + header.len() + payload.len();
+                scratch.left = scratch.left.saturating_sub(len);
+                self.sent(scratch, progress, most.saturating_sub(len));
+            }
             Attempt::Busy => {
                 let held = [&scratch.frames, header, payload].concat();
-                self.keep(Unsent::new(Vec::new()), false, held);
+                self.keep(Unsent::new(Vec::new()), false, held, most == 0);
             }
             Attempt::Over => {}
         }
         scratch.frames.clear();
     }
 
-    /// A write has come so far.
+    /// A write has come so far, and so much more may be written.
     #[inline(always)]
-    fn sent(&mut self, scratch: &mut Scratch, mut progress: Result<Progress, Error>) {
+    fn sent(
+        &mut self,
+        scratch: &mut Scratch,
+        mut progress: Result<Progress, Error>,
+        mut most: usize,
+    ) {
         // No news of room comes before a write that finds none.
-        while let Ok(Progress::More { moved: true }) = progress {
-            let writer = &self.shared.writer;
-            progress = writer.resume().proceed(&mut scratch.unsent, writer.timeout(0));
+        while let Ok(Progress::More { moved: true }) = progress
+            && most > 0
+        {
+            progress = proceed(&self.shared, &mut scratch.unsent, &mut most);
         }
         match progress {
             Ok(Progress::Done) => {}
-            Ok(Progress::More { .. }) => {
+            Ok(Progress::More { moved }) => {
                 let unsent = mem::replace(&mut scratch.unsent, Unsent::new(Vec::new()));
-                self.keep(unsent, true, Vec::new());
+                self.keep(unsent, true, Vec::new(), moved);
             }
             Err(error) => {
                 // What was left of it goes nowhere.
@@ -225,10 +251,10 @@ impl Output {
     }
 
     #[cold]
-    fn keep(&mut self, unsent: Unsent, is_begun: bool, held: Vec<u8>) {
+    fn keep(&mut self, unsent: Unsent, is_begun: bool, held: Vec<u8>, goes_on: bool) {
         let charge = Charge::new(&self.shared.server.budget);
-        let queued =
-            Backpressure { unsent, is_begun, held, rest: Vec::new(), charge, blocked: None };
+        let (rest, blocked) = (Vec::new(), None);
+        let queued = Backpressure { unsent, is_begun, held, goes_on, rest, charge, blocked };
         self.backpressure = Some(Box::new(queued));
         self.charge();
     }
@@ -262,15 +288,21 @@ impl Output {
         now: Instant,
         rest: &mut Vec<u8>,
     ) -> bool {
+        let mut most = MAX_WRITE;
         while let Some(queued) = &mut self.backpressure {
             let writer = &self.shared.writer;
+            queued.goes_on = most == 0 && (queued.is_begun || !queued.held.is_empty());
+            if queued.goes_on {
+                return false;
+            }
             if queued.is_begun {
-                match writer.resume().proceed(&mut queued.unsent, writer.timeout(0)) {
+                match proceed(&self.shared, &mut queued.unsent, &mut most) {
                     Ok(Progress::Done) => queued.is_begun = false,
-                    Ok(Progress::More { moved: true }) => continue,
+                    Ok(Progress::More { moved: true }) => {}
                     Ok(Progress::More { moved: false }) => return false,
                     Err(error) => return self.fail(error),
                 }
+                continue;
             }
             if queued.held.is_empty() {
                 *rest = mem::take(&mut queued.rest);
@@ -280,9 +312,11 @@ impl Output {
             let pause = queued.blocked.map_or(BLOCKED_PAUSE.0, |(_, pause)| pause);
             let frames = (&mut queued.held[..], &mut scratch.deflated);
             let claims = pause >= BLOCKED_PAUSE.1;
-            match attempt(&self.shared, claims, frames, [&[]; 2], &mut queued.unsent) {
+            match attempt(&self.shared, claims, frames, [&[]; 2], most, &mut queued.unsent) {
                 Attempt::Sent(Ok(progress)) => {
+                    most = most.saturating_sub(queued.held.len());
                     queued.held.clear();
+                    scratch.give_back();
                     (queued.blocked, queued.is_begun) = (None, progress != Progress::Done);
                 }
                 Attempt::Sent(Err(error)) => return self.fail(error),

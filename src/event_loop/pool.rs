@@ -79,16 +79,18 @@ impl Pool {
         self.receivers.push(receiver);
     }
 
-    /// Gives memory back, once nothing has happened for a while.
-    pub(super) fn trim(&mut self, now: Instant, is_idle: bool) {
+    /// Gives memory back, once nothing has happened for a while; whether that is so.
+    pub(super) fn trim(&mut self, now: Instant, is_idle: bool) -> bool {
         if !is_idle {
             self.idle_since = None;
-            return;
+            return false;
         }
         let since = *self.idle_since.get_or_insert(now);
-        if now.saturating_duration_since(since) >= MEMORY_KEEPALIVE {
+        let is_due = now.saturating_duration_since(since) >= MEMORY_KEEPALIVE;
+        if is_due {
             self.receivers = Vec::new();
         }
+        is_due
     }
 }
 

@@ -22,14 +22,14 @@ const MAX_READS: usize = 2;
 mod frames;
 
 impl<H: EventHandler> Engine<H> {
-    /// Reads a connection as often as there is something, and it may be.
+    /// Reads a connection as often as there is something, and it may be, within its turn.
     pub(super) fn read(&mut self, conn: &mut Conn<H::State>, slot: usize) -> Fate {
         for _ in 0..MAX_READS {
             if conn.output.failed.is_some() {
                 return self.output_failed(conn);
             }
             if !conn.may_be_read() {
-                return Fate::Live;
+                break;
             }
             let fate = match conn.is_direct() {
                 true => self.read_direct(conn),
@@ -47,7 +47,8 @@ impl<H: EventHandler> Engine<H> {
             return self.output_failed(conn);
         }
         // Once, whatever else it has a turn for meanwhile.
-        if conn.may_be_read() && !mem::replace(&mut conn.is_again, true) {
+        if (conn.may_be_read() || conn.output.goes_on()) && !mem::replace(&mut conn.is_again, true)
+        {
             self.again.push(slot);
         }
         Fate::Live

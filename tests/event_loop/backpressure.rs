@@ -7,6 +7,8 @@ use barews::{
     CloseCode, Deadline, Error, MessageType, MessageWriter, Sender, Timeouts, TrySendError,
 };
 
+use socket2::SockRef;
+
 use super::common::*;
 use super::server::{Call, Hooks, LoopServer, Told, config, echo, fill, read_fill};
 
@@ -235,10 +237,14 @@ fn an_echo_that_never_goes_out_before_the_end() {
 /// A Pong that nobody is at any more has the write timeout, too, whether or not more is asked for.
 #[test]
 fn a_peer_that_never_reads_its_pongs() {
-    const ENOUGH: usize = 200_000;
+    const ENOUGH: usize = 60_000;
     for count in [ENOUGH, usize::MAX] {
         let HeldUp { server, mut client, sender, .. } =
             kept_waiting_with(|timeouts| timeouts.write = ms(300));
+        let stream = client.into_stream();
+        // So that fewer fill it.
+        SockRef::from(stream.tcp()).set_recv_buffer_size(8 << 10).unwrap();
+        client = RawClient::over(stream);
         // So Pongs do not wait behind what the loop sends.
         let writer = begin(&sender, &mut client);
         let pings = frame(PING, [b'p'; 120]).repeat(100);
@@ -247,7 +253,7 @@ fn a_peer_that_never_reads_its_pongs() {
             if client.try_send(&pings).is_err() {
                 break;
             }
-            assert!(start.elapsed() < PATIENCE / 2, "it is kept");
+            assert!(start.elapsed() < PATIENCE, "it is kept");
         }
         let (_, closed) = server.until_closed(&client);
         assert!(
@@ -255,6 +261,41 @@ fn a_peer_that_never_reads_its_pongs() {
             "{closed:?}"
         );
         drop(writer);
+    }
+}
+
+/// However quick the peer is, others have their turn before all of a long message is written, or of many;
+/// what is left goes on, of which no socket tells.
+#[test]
+fn a_quick_reader_leaves_time_to_others() {
+    const MIB: usize = 1 << 20;
+    let hooks = Hooks::new(|call, _, out| {
+        match call {
+            Call::Message(message) if message.as_bytes() == b"long" => {
+                out.send(&vec![7; 64 * MIB][..])?;
+                let queued = out.queued_bytes();
+                assert!(queued >= 56 * MIB, "{queued} bytes are queued");
+            }
+            Call::Message(_) => {
+                let (mut sent, message) = (0, vec![7; MIB]);
+                while sent < 1024 && out.send(&message[..]).is_ok() {
+                    sent += 1;
+                }
+                assert!(sent <= 17, "{sent} MiB were sent");
+            }
+            Call::Drained => out.send("drained")?,
+            _ => {}
+        }
+        Ok(())
+    });
+    let server = LoopServer::start(config(|_| ()), hooks);
+    for what in ["long", "many"] {
+        let mut client = server.open();
+        client.send(frame(TEXT, what));
+        let mut frames = std::iter::repeat_with(|| client.read_frame().expect("more to come"));
+        let last = frames.find(|frame| frame.payload.len() < MIB);
+        assert_eq!(last, Some(Frame::text("drained")), "{what}");
+        client.finish();
     }
 }
 

@@ -106,3 +106,24 @@ fn what_nobody_is_at_has_its_time() {
         assert!(matches!(cause, Error::DeadlineExceeded(Deadline::Write)), "{cause}");
     }
 }
+
+/// However much room there is, others have their turn; nothing is lost or sent twice.
+#[test]
+fn a_write_has_a_bound() {
+    for most in 1..=12 {
+        let (writer, mut unsent) = (opened(), Unsent::new(Vec::new()));
+        let TryAcquire::Acquired(guard) = writer.try_acquire(false) else { panic!("it is free") };
+        *writer.stream().room.lock().unwrap() = 100;
+        let frames: [&[u8]; 3] = [b"0123", b"", b"456789"];
+        let progress = guard.send_now(&frames, most, &mut unsent, Duration::MAX).unwrap();
+        assert_eq!(progress == Progress::Done, most >= 10, "{most}");
+        assert_eq!(*writer.stream().taken.lock().unwrap(), b"0123456789"[..most.min(10)]);
+        assert!(most >= 10 || progress == Progress::More { moved: true });
+        if progress != Progress::Done {
+            *writer.stream().room.lock().unwrap() = 100;
+            let progress = writer.resume().proceed(&mut unsent, Duration::MAX).unwrap();
+            assert_eq!(progress, Progress::Done);
+        }
+        assert_eq!(*writer.stream().taken.lock().unwrap(), b"0123456789");
+    }
+}

@@ -25,8 +25,11 @@ use crate::io::expiry::Expiry;
 use crate::io::stream::Sink;
 use crate::session::Closing;
 
-/// The most that is written to one peer before others have their turn, in bytes.
+/// The most of a payload that is written to one peer before others have their turn, in bytes.
 const MAX_TURN: usize = 1 << 20;
+
+/// The same of what an event loop has copied, whose turns are longer.
+const MAX_COPIED: usize = 8 << 20;
 
 /// What is being written without waiting: whole frames, of which the first may be out in part.
 #[derive(Debug)]
@@ -52,8 +55,9 @@ pub(crate) enum Progress {
 }
 
 impl<S: Sink> WriteGuard<'_, S> {
-    /// Writes whole frames, in three slices at the most, as far as the peer has room for them; what is
-    /// left is in `unsent` then, and has this time. For one who goes on to do other things.
+    /// Writes whole frames, in three slices at the most, as far as the peer has room for them, and no
+    /// more than `most` bytes; what is left is in `unsent` then, and has this time. For one who goes on
+    /// to do other things.
     ///
     /// # Errors
     ///
@@ -62,19 +66,30 @@ impl<S: Sink> WriteGuard<'_, S> {
     pub(crate) fn send_now(
         self,
         frames: &[&[u8]],
+        most: usize,
         unsent: &mut Unsent,
         timeout: Duration,
     ) -> Result<Progress, Error> {
         debug_assert_eq!(unsent.left(), 0);
+        debug_assert!(most > 0);
         // What is written moves the slices on, and what is left is counted from the start of the frames.
         let mut slices = [IoSlice::new(&[]); 3];
+        let mut room = most;
         for (slice, frame) in slices.iter_mut().zip(frames) {
-            *slice = IoSlice::new(frame);
+            let part = &frame[..frame.len().min(room)];
+            room -= part.len();
+            *slice = IoSlice::new(part);
         }
         let len: usize = frames.iter().map(|frame| frame.len()).sum();
         match self.0.stream.try_write(&mut slices[..frames.len()]) {
             Ok(written) if written == len => unsent.is_posted = false,
-            Ok(written) => unsent.keep(frames, written, timeout),
+            Ok(written) => {
+                unsent.keep(frames, written, timeout);
+                if written == most {
+                    self.keep();
+                    return Ok(Progress::More { moved: true });
+                }
+            }
             Err(error) => return self.fail_unsent(error),
         }
         self.proceed(unsent, timeout)
@@ -182,7 +197,8 @@ impl Unsent {
         self.bytes.len() + self.payload.as_ref().map_or(0, OwnedMessage::len)
     }
 
-    fn left(&self) -> usize {
+    /// Of those that are not written, in bytes.
+    pub(crate) fn left(&self) -> usize {
         self.len() - self.written
     }
 
@@ -191,8 +207,11 @@ impl Unsent {
         let payload = self.payload.as_ref().map_or(&[][..], OwnedMessage::as_bytes);
         let from = self.written.min(self.bytes.len());
         let bytes = &self.bytes[from..];
+        let bytes = &bytes[..bytes.len().min(MAX_COPIED)];
         let payload = &payload[self.written - from..];
-        let payload = &payload[..payload.len().min(MAX_TURN)];
+        // Nothing of it before all of those.
+        let most = if from + bytes.len() == self.bytes.len() { MAX_TURN } else { 0 };
+        let payload = &payload[..payload.len().min(most)];
         [bytes, payload].map(IoSlice::new)
     }
 

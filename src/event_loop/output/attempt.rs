@@ -14,13 +14,14 @@ pub(super) enum Attempt {
     Over,
 }
 
-/// Sends frames, and one more behind them, if we may write.
+/// Sends frames, and one more behind them, if we may write: no more than so many bytes.
 #[inline(always)]
 pub(super) fn attempt(
     shared: &ConnectionShared,
     claims: bool,
     (frames, deflated): (&mut [u8], &mut Vec<u8>),
     [header, payload]: [&[u8]; 2],
+    most: usize,
     unsent: &mut Unsent,
 ) -> Attempt {
     let guard = match shared.writer.try_acquire(claims) {
@@ -34,5 +35,17 @@ pub(super) fn attempt(
     // One buffer is quicker to write than one and two that are empty.
     let count = if payload.is_empty() { 1 } else { 3 };
     let timeout = shared.writer.timeout(len as u64);
-    Attempt::Sent(guard.send_now(&bufs[..count], unsent, timeout))
+    Attempt::Sent(guard.send_now(&bufs[..count], most, unsent, timeout))
+}
+
+/// Goes on with what was begun, and counts what is written down from `most`.
+pub(super) fn proceed(
+    shared: &ConnectionShared,
+    unsent: &mut Unsent,
+    most: &mut usize,
+) -> Result<Progress, Error> {
+    let (writer, before) = (&shared.writer, unsent.left());
+    let progress = writer.resume().proceed(unsent, writer.timeout(0));
+    *most = most.saturating_sub(before.saturating_sub(unsent.left()));
+    progress
 }
