@@ -29,6 +29,7 @@ use crate::event_loop::wheel::{Entry, Tick, Wheel};
 use crate::io::listener::MAX_ACCEPT_TIMEOUT;
 use crate::io::timed_listener::TimedListener;
 use crate::server::BoxError;
+use crate::server::callbacks::catch_panic;
 use crate::server::worker::Workers;
 
 /// How many sockets one poll tells of.
@@ -260,7 +261,8 @@ impl<H: EventHandler> Engine<H> {
             let _ = conn.stream.deregister(&self.polled);
         }
         self.turned_away -= usize::from(conn.is_turned_away);
-        drop(conn);
+        // What was attached to its request is dropped with it, and may panic.
+        let _ = catch_panic(|| drop(conn));
         // The drop of a guard says that this thread runs nothing of the server's.
         self.threads.registry.runs_here();
         self.freed.push(slot);

@@ -93,7 +93,14 @@ impl<H: EventHandler> Engine<H> {
             Ok(Err(reject)) => return Err(answered(opening.respond(&reject, today()))),
             Err(text) => return Err((opening.fail(today()), UpgradeError::Panicked(text))),
         };
-        Ok((state, Terms::of(&shared, opening, request, accept)?))
+        match Terms::of(&shared, opening, request, accept) {
+            Ok(terms) => Ok((state, terms)),
+            Err(refused) => {
+                // It may panic, too.
+                let _ = catch_panic(|| drop(state));
+                Err(refused)
+            }
+        }
     }
 
     /// Answers 101, and takes what came behind the request.

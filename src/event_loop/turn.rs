@@ -189,7 +189,8 @@ impl<H: EventHandler> Engine<H> {
         conn.output.timer = None;
         let shared = &conn.output.shared;
         let (peer, request) = (shared.stream().peer_addr(), shared.request());
-        self.threads.callbacks.on_error(peer, Some(request), error);
+        // It is dropped in there, and may panic.
+        let _ = catch_panic(|| self.threads.callbacks.on_error(peer, Some(request), error));
     }
 
     /// §5.5.2: a Ping is answered, unless a Close is due; and not behind others that write.
