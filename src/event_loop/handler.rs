@@ -118,7 +118,7 @@ pub trait EventHandler: Send + Sync + 'static {
     }
 
     /// The peer has taken all that was sent to it, after a time in which it did not: backpressure is
-    /// over, and what [`Outbox::send`] found no room for may be sent now.
+    /// over, and what [`Outbox::send`] found no room for may be sent now. Not once a Close is due.
     ///
     /// # Errors
     ///

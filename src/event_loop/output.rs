@@ -134,6 +134,12 @@ impl Output {
         self.backpressure.as_ref().map_or(0, |queued| queued.unsent.len() + queued.held.len())
     }
 
+    /// Whether nothing can be sent any more.
+    #[inline]
+    pub(super) fn is_closed(&self) -> bool {
+        self.close.is_some() || self.is_closing || self.shared.writer.is_closed()
+    }
+
     /// Sends the 101, which lets frames follow it.
     pub(super) fn begin(&mut self, scratch: &mut Scratch, reply: &[u8]) {
         let writer = &self.shared.writer;

@@ -234,9 +234,11 @@ impl<H: EventHandler> Engine<H> {
         // The peer was not listened to meanwhile.
         conn.since = self.clock;
         self.close_if_wanted(conn);
-        self.call(conn, |handler, open, out| handler.drained(&mut open.state, out));
-        // Before the peer's own, if that has come meanwhile.
-        self.close_if_wanted(conn);
+        if !conn.output.is_closed() {
+            self.call(conn, |handler, open, out| handler.drained(&mut open.state, out));
+            // Before the peer's own, if that has come meanwhile.
+            self.close_if_wanted(conn);
+        }
         self.take_frames(conn, &mut rest)
     }
 

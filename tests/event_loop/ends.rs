@@ -1,9 +1,16 @@
+use std::error::Error;
+use std::fmt;
 use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Instant;
 
+use barews::{
+    Accept, BoxError, CloseCode, EventHandler, Message, Outbox, Reject, Request, Response, Sender,
+    Server,
+};
+
 use super::common::*;
-use super::server::{Call, Hooks, LoopServer, config, echo};
+use super::server::{Call, Hooks, LoopServer, config, echo, fill, read_fill};
 
 /// The number of the socket that a server of this process has for a client.
 #[cfg(target_os = "linux")]
@@ -50,4 +57,148 @@ fn a_loop_forgets_a_stream_that_has_ended() {
         thread::sleep(ms(5));
     }
     assert!(sender.is_closed());
+}
+
+/// What is told where nothing can be sent any more would be told in vain.
+#[test]
+fn nothing_is_drained_behind_a_close() {
+    for discards in [true, false] {
+        let hooks = Hooks::new(move |call, _, out| match call {
+            Call::Message(_) => {
+                fill(out)?;
+                match discards {
+                    true => out.close(CloseCode::NORMAL, "")?,
+                    false => out.start_close(CloseCode::NORMAL, "")?,
+                }
+                Ok(())
+            }
+            Call::Drained => Ok(out.send("more")?),
+            _ => Ok(()),
+        });
+        let server = LoopServer::start(config(|_| ()), hooks);
+        let mut client = server.open();
+        client.send(frame(TEXT, "fill"));
+        assert_eq!(read_fill(&mut client), Some(Frame::close(1000, "")));
+        client.send(close(1000, ""));
+        client.expect_eof();
+        let (calls, closed) = server.until_closed(&client);
+        assert_eq!(calls, ["opened", "message fill"]);
+        assert!(closed.error.is_none() && closed.code == Some(1000), "{closed:?}");
+    }
+}
+
+/// Something of the application's that panics when it is dropped.
+struct Trap;
+
+impl Drop for Trap {
+    fn drop(&mut self) {
+        if !thread::panicking() {
+            panic!("a panic that is wanted");
+        }
+    }
+}
+
+impl fmt::Debug for Trap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a trap")
+    }
+}
+
+impl fmt::Display for Trap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a trap")
+    }
+}
+
+impl Error for Trap {}
+
+/// As in a handler, it costs no other connection anything: what a request was accepted with, a state that
+/// was made in vain, an error.
+#[test]
+fn a_panic_when_something_is_dropped() {
+    struct Dropped;
+
+    impl EventHandler for Dropped {
+        type State = Option<Trap>;
+
+        fn open(&self, request: &Request, _: Sender) -> Result<Option<Trap>, Reject> {
+            Ok((request.path() == "/state").then(|| Trap))
+        }
+
+        fn message(
+            &self,
+            _: &mut Option<Trap>,
+            message: Message<'_>,
+            out: &mut Outbox<'_>,
+        ) -> Result<(), BoxError> {
+            match message.as_bytes() {
+                b"fail" => Err(Box::new(Trap)),
+                _ => Ok(out.send(message)?),
+            }
+        }
+    }
+
+    let server = Server::bind("127.0.0.1:0").unwrap().config(config(|_| ()));
+    let server = server.on_upgrade(|request| {
+        Ok::<_, Response>(match request.path() {
+            "/attached" => Accept::new().attach(Trap),
+            // A state is made before that turns out to be no answer.
+            "/state" => Accept::new().subprotocol("not offered"),
+            _ => Accept::new(),
+        })
+    });
+    let server = server.spawn_event_loop(Dropped).unwrap();
+    let mut other = RawClient::open(server.addr());
+    for path in ["/attached", "/state", "/fail"] {
+        let mut client = RawClient::connect(server.addr());
+        client.send(r0().target(path).bytes());
+        match path {
+            "/state" => drop(client.expect_refusal(500)),
+            "/fail" => {
+                client.expect_upgrade();
+                client.send(frame(TEXT, "fail"));
+                client.expect_close(1011);
+            }
+            _ => {
+                client.expect_upgrade();
+                client.finish();
+            }
+        }
+        drop(client);
+        for _ in 0..20 {
+            other.send(frame(TEXT, "hello"));
+            other.expect(&Frame::text("hello"));
+            thread::sleep(ms(2));
+        }
+    }
+    other.finish();
+}
+
+/// What a sender does before the 101 is out comes behind it, or is the end.
+#[test]
+fn a_sender_before_the_answer() {
+    for aborts in [true, false] {
+        let hooks = Hooks::new(|_, _, _| Ok(())).open(move |_, sender| {
+            match aborts {
+                true => sender.abort(),
+                false => sender.close(CloseCode(4000), "already").unwrap(),
+            }
+            assert!(sender.is_closed() || !aborts);
+            Ok(())
+        });
+        let server = LoopServer::start(config(|_| ()), hooks);
+        let mut client = server.connect();
+        client.send([r0().bytes(), frame(TEXT, "late")].concat());
+        if aborts {
+            assert!(client.read_rest().is_empty());
+            let (_, closed) = server.until_closed(&client);
+            assert!(closed.error.is_some(), "{closed:?}");
+        } else {
+            client.expect_upgrade();
+            client.expect(&Frame::close(4000, "already"));
+            client.send(close(4000, ""));
+            client.expect_eof();
+            server.expect_clean_end(&client, 4000);
+        }
+    }
 }

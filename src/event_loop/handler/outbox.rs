@@ -134,8 +134,7 @@ impl Outbox<'_> {
     /// Whether nothing can be sent any more. It may be so a moment later.
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        let is_due = self.output.close.is_some() || self.output.is_closing;
-        is_due || self.output.shared.writer.is_closed()
+        self.output.is_closed()
     }
 
     /// The request that opened the connection.
