@@ -195,19 +195,24 @@ impl<H: EventHandler> Engine<H> {
 
     /// §5.5.2: a Ping is answered, unless a Close is due; and not behind others that write.
     fn pinged(&mut self, conn: &mut Conn<H::State>, payload: &[u8]) {
-        let writer = &conn.output.shared.writer;
-        if writer.is_closed() {
+        if conn.output.shared.writer.is_closed() {
             return;
         }
+        self.push_control(conn, OpCode::Pong, payload);
+        self.call(conn, |handler, open, out| handler.ping(&mut open.state, payload, out));
+    }
+
+    /// Has a control frame go out, which waits for nobody: others may be in the middle of a long message.
+    fn push_control(&mut self, conn: &mut Conn<H::State>, opcode: OpCode, payload: &[u8]) {
+        let writer = &conn.output.shared.writer;
         if writer.is_busy() {
             let mut frame = Vec::new();
-            encoder::pong(payload, &mut frame);
+            encoder::frame(opcode, payload, &mut frame);
             let _ = writer.try_push_control(&frame);
             conn.is_posted = true;
         } else {
-            conn.output.push(&mut self.scratch, OpCode::Pong, payload);
+            conn.output.push(&mut self.scratch, opcode, payload);
         }
-        self.call(conn, |handler, open, out| handler.ping(&mut open.state, payload, out));
     }
 
     /// There may be room to write.
@@ -263,7 +268,7 @@ impl<H: EventHandler> Engine<H> {
         conn.give_back();
         match conn.deadline(self.now) {
             Ok((_, true)) => {
-                conn.output.push(&mut self.scratch, OpCode::Ping, &[]);
+                self.push_control(conn, OpCode::Ping, &[]);
                 conn.output.flush(&mut self.scratch);
                 Fate::Live
             }

@@ -369,3 +369,26 @@ fn a_sender_outlives_its_connection() {
     assert!(!sender.same_connection(&other_sender));
     other.finish();
 }
+
+/// A Ping that is due while a thread is in the middle of a long message waits with it, and not in its way
+/// for the time that a write has to begin.
+#[test]
+fn a_ping_that_comes_due_behind_a_long_message() {
+    const LEN: usize = 16 << 20;
+    let (server, senders) = server_with(|| {
+        config(|config| {
+            config.timeouts.ping_interval = ms(100);
+            config.timeouts.write = ms(100);
+        })
+    });
+    let (mut client, sender) = open(&server, &senders);
+    let sent = thread::spawn(move || sender.send(&vec![7; LEN]));
+    // The message has 256 seconds more.
+    thread::sleep(ms(1000));
+    let message = client.read_frame().expect("a message");
+    assert!(message.payload.len() == LEN, "{}", message.payload.len());
+    client.expect(&Frame::new(PING, ""));
+    client.send(frame(PONG, ""));
+    sent.join().expect("no panic").expect("sent");
+    client.finish();
+}
