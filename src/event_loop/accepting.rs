@@ -35,9 +35,9 @@ impl<H: EventHandler> Engine<H> {
                 let listening = &mut self.listeners[index];
                 match listening.listener.accept() {
                     Ok((socket, peer)) => {
-                        listening.timer.reset_backoff();
-                        let timed = Arc::clone(&listening.timed);
-                        self.admit(socket, peer, &timed);
+                        listening.accepted();
+                        let shared = Arc::clone(&listening.shared);
+                        self.admit(socket, peer, &shared.timed);
                     }
                     Err(error) => self.accept_failed(index, error),
                 }
@@ -62,8 +62,9 @@ impl<H: EventHandler> Engine<H> {
             }
             // Out of descriptors or memory: what ends meanwhile gives some back.
             _ => {
-                listening.rests_until = Some(self.now + listening.timer.next_backoff());
-                self.threads.callbacks.on_error(None, None, UpgradeError::Accept(error));
+                if listening.rest(self.now) {
+                    self.threads.callbacks.on_error(None, None, UpgradeError::Accept(error));
+                }
             }
         }
     }

@@ -22,12 +22,11 @@ use mio::{Events, Poll, Registry, Token};
 use crate::connection::Connection;
 use crate::event_loop::conn::Conn;
 use crate::event_loop::handler::EventHandler;
-use crate::event_loop::listening::Listening;
+use crate::event_loop::listening::{Listening, SharedListener};
 use crate::event_loop::output::Scratch;
 use crate::event_loop::pool::{Pool, ReadBuffer};
 use crate::event_loop::wheel::{Entry, Tick, Wheel};
 use crate::io::listener::MAX_ACCEPT_TIMEOUT;
-use crate::io::timed_listener::TimedListener;
 use crate::server::BoxError;
 use crate::server::callbacks::catch_panic;
 use crate::server::worker::Workers;
@@ -101,12 +100,12 @@ impl Sockets {
     /// # Errors
     ///
     /// If a listener is of a kind that no loop can wait for, or there are no descriptors.
-    pub(super) fn new(listeners: &[Arc<TimedListener>]) -> io::Result<Self> {
+    pub(super) fn new(listeners: &[Arc<SharedListener>]) -> io::Result<Self> {
         let poll = Poll::new()?;
         let listeners: io::Result<Vec<_>> = listeners
             .iter()
             .enumerate()
-            .map(|(index, timed)| Listening::new(timed, poll.registry(), Token(index)))
+            .map(|(index, shared)| Listening::new(shared, poll.registry(), Token(index)))
             .collect();
         let polled = Arc::new(poll.registry().try_clone()?);
         Ok(Self { listeners: listeners?, polled, poll })

@@ -4,7 +4,8 @@
 //! one. So streams are accepted one a turn; and more, the longer there was one at each.
 
 use std::io;
-use std::sync::Arc;
+use std::mem;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use mio::{Registry, Token};
@@ -23,13 +24,32 @@ const SINGLE_TURNS: u32 = 4;
 /// See the [module](self).
 pub(super) struct Listening {
     pub(super) listener: LoopListener,
-    pub(super) timed: Arc<TimedListener>,
-    pub(super) timer: AcceptTimer,
+    pub(super) shared: Arc<SharedListener>,
     /// Whether a stream may wait, and from when on it is worth a try.
     pub(super) ready: bool,
     pub(super) rests_until: Option<Instant>,
     /// At how many turns, one after the other, all that were accepted were not all there were.
     pub(super) streak: u32,
+    /// Whether accepting has failed since the last stream.
+    has_failed: bool,
+}
+
+/// What all loops have of a listener.
+pub(super) struct SharedListener {
+    pub(super) timed: TimedListener,
+    rest: Mutex<Rest>,
+}
+
+/// What one loop finds the system to be out of, all do: they rest together, and one of them says so.
+struct Rest {
+    timer: AcceptTimer,
+    until: Option<Instant>,
+}
+
+impl SharedListener {
+    pub(super) fn new(timed: TimedListener) -> Self {
+        Self { timed, rest: Mutex::new(Rest { timer: AcceptTimer::new(), until: None }) }
+    }
 }
 
 impl Listening {
@@ -37,14 +57,33 @@ impl Listening {
     ///
     /// If it is of a kind that no loop can wait for, or there are no descriptors.
     pub(super) fn new(
-        timed: &Arc<TimedListener>,
+        shared: &Arc<SharedListener>,
         registry: &Registry,
         token: Token,
     ) -> io::Result<Self> {
-        let mut listener = timed.for_loop()?;
+        let mut listener = shared.timed.for_loop()?;
         listener.register(registry, token)?;
-        let (timed, timer) = (Arc::clone(timed), AcceptTimer::new());
-        Ok(Self { listener, timed, timer, ready: true, rests_until: None, streak: 0 })
+        let (shared, has_failed) = (Arc::clone(shared), false);
+        Ok(Self { listener, shared, ready: true, rests_until: None, streak: 0, has_failed })
+    }
+
+    /// A stream has been accepted.
+    pub(super) fn accepted(&mut self) {
+        if mem::take(&mut self.has_failed) {
+            let mut rest = self.shared.rest.lock().unwrap_or_else(PoisonError::into_inner);
+            rest.timer.reset_backoff();
+        }
+    }
+
+    /// Accepting has failed, and may do so for a while; whether no other loop rests for that already.
+    pub(super) fn rest(&mut self, now: Instant) -> bool {
+        let mut rest = self.shared.rest.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_news = rest.until.is_none_or(|until| until <= now);
+        if is_news {
+            rest.until = Some(now + rest.timer.next_backoff());
+        }
+        (self.rests_until, self.has_failed) = (rest.until, true);
+        is_news
     }
 
     pub(super) fn is_ready(&self) -> bool {

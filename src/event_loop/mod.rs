@@ -31,6 +31,7 @@ use std::thread;
 use crate::connection::Connection;
 use crate::connection::lifecycle::ServerShared;
 use crate::event_loop::engine::{Engine, Sockets, Threads};
+use crate::event_loop::listening::SharedListener;
 use crate::server::worker::Workers;
 use crate::server::{RunningServer, Server};
 
@@ -66,7 +67,8 @@ impl Server {
         };
         let threads: Arc<Threads> =
             Workers::new(shared, parts.callbacks, on_thread, registry, events);
-        let listeners: Vec<_> = parts.listeners.into_iter().map(Arc::new).collect();
+        let listeners = parts.listeners.into_iter().map(SharedListener::new).map(Arc::new);
+        let listeners: Vec<_> = listeners.collect();
         let count = count.or_else(|| thread::available_parallelism().ok().map(usize::from));
         let sockets: io::Result<Vec<_>> =
             (0..count.unwrap_or(1)).map(|_| Sockets::new(&listeners)).collect();
