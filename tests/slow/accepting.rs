@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use barews::{Server, UpgradeError};
 
-use crate::common::{Frame, PATIENCE, PING, RawClient, TEXT, TestServer, echo, frame, ms};
+use crate::common::{Frame, PATIENCE, PING, RawClient, TEXT, TestServer, frame, ms, run_echo};
 
 /// Set for a process that is to be the server of the tests below.
 const POOR: &str = "A_SERVER_WITH_FEW_DESCRIPTORS";
@@ -37,7 +37,7 @@ fn a_server_with_few_descriptors() {
         handle.shutdown(ms(500));
         println!("\nshutdown {}", start.elapsed().as_millis());
     });
-    server.run(|mut conn| Ok(echo(&mut conn).result?)).expect("no error");
+    run_echo(server, |_, _| ()).expect("no error");
     println!("\nend");
 }
 

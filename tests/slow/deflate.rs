@@ -4,9 +4,7 @@ use std::time::{Duration, Instant};
 
 use barews::{Message, MessageType, OwnedMessage, Sender};
 
-use crate::common::compressed::{
-    OFFER, compressed_pair, compressing, inflating, open_compressed, read_message,
-};
+use crate::common::compressed::{OFFER, compressing, inflating, open_compressed, read_message};
 use crate::common::deflate::{Bits, Inflater, bomb};
 use crate::common::{BINARY, CONT, Frame, PING, RSV1, TEXT, TestServer, close, frame, noise};
 
@@ -97,39 +95,6 @@ fn row_71_two_senders_of_10_000_messages() {
     client.send([frame(TEXT, "go on"), close(1000, "")].concat());
     while let Some((_, frame)) = client.read_marked_frame() {
         assert!(frame.opcode >= 8, "{frame:?}");
-    }
-}
-
-/// Row 73: no distance is longer than the window allows, for any window, level and history.
-#[test]
-fn row_73_the_longest_distance() {
-    let words: Vec<String> = (0..3000).map(|n| format!("w{:x}", n * 7919 % 65_521)).collect();
-    let random: Vec<u8> = noise(1).take(60_000).collect();
-    let word =
-        |at: &[u8]| words[(usize::from(at[0]) << 8 | usize::from(at[1])) % words.len()].as_str();
-    let text = random.chunks(2).map(word).collect::<Vec<_>>();
-    let texts: Vec<String> =
-        [300, 1200, 60, 12_000, 5, 3000, 700].map(|len| text[..len].concat()).to_vec();
-    for bits in 8..=15 {
-        let most = (1_usize << bits).saturating_sub(262).max(250);
-        for level in 1..=9 {
-            for history in [0, 1, 100, 2 << 10, 32 << 10] {
-                let config =
-                    compressing(|_, deflate| (deflate.level, deflate.history) = (level, history));
-                let offer = format!("permessage-deflate; server_max_window_bits={bits}");
-                let (mut conn, mut client) = compressed_pair(&config, &offer);
-                let mut inflater = Inflater::new(bits, history > 0);
-                for text in texts.iter().chain(&texts) {
-                    conn.send(text).expect("sent");
-                    assert!(read_message(&mut client, &mut inflater).2 == Frame::text(text));
-                }
-                assert!(
-                    inflater.longest <= most,
-                    "{bits} bits: {} is more than {most}",
-                    inflater.longest
-                );
-            }
-        }
     }
 }
 

@@ -8,6 +8,8 @@ mod common;
 
 /// Accepting, and how long a connection stays open without a word.
 mod accepting;
+/// Connections without a server.
+mod alone;
 /// RFC 7692: compression.
 #[cfg(feature = "deflate")]
 mod deflate;
@@ -18,5 +20,7 @@ mod memory;
 mod os;
 /// Queues before connections.
 mod queues;
+/// Who sends to connections.
+mod senders;
 /// What is sent to peers that take it slowly.
 mod writing;

@@ -1,12 +1,13 @@
 //! Queues before thousands of connections.
 
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use barews::{Config, Connection, OwnedMessage, SendQueue, TrySendError, broadcast};
+use barews::{Config, OwnedMessage, SendQueue, TrySendError, broadcast};
 
 use crate::common::{Frame, PATIENCE, RawClient, TestServer, ms};
+use crate::senders;
 
 const RECEIVERS: usize = 2000;
 const STUCK: usize = 50;
@@ -20,20 +21,25 @@ fn config() -> Config {
     config
 }
 
+/// A server, and the queue of each connection.
+fn server(config: Config, max_queued: usize) -> (TestServer, Receiver<SendQueue>) {
+    let (say, said) = channel();
+    let server = senders::start(
+        |server| server.config(config),
+        true,
+        move |sender| {
+            // The test may have seen enough.
+            let _ = say.send(sender.queued(max_queued).expect("threads that write"));
+        },
+    );
+    (server, said)
+}
+
 /// A few threads write for all, and those who never read hold up nobody: neither who sends nor the
 /// others, and they hold no more memory than their queues may.
 #[test]
 fn thousands_of_receivers_and_fifty_that_never_read() {
-    let (say, said) = channel();
-    let server = TestServer::with_handler(
-        |server| server.config(config()),
-        move |conn: Connection| {
-            let (mut receiver, sender) = conn.split();
-            say.send(sender.queued(MAX_QUEUED)?)?;
-            while receiver.recv(&mut Vec::new())?.is_some() {}
-            Ok(())
-        },
-    );
+    let (server, said) = server(config(), MAX_QUEUED);
     let open = || (server.open(), said.recv_timeout(PATIENCE).expect("a queue"));
     let stuck: Vec<(RawClient, SendQueue)> = (0..STUCK).map(|_| open()).collect();
     let mut readers: Vec<_> = (0..RECEIVERS).map(|_| open()).collect();
@@ -66,16 +72,7 @@ fn thousands_of_receivers_and_fifty_that_never_read() {
 #[test]
 fn a_slow_peer_gets_all_of_it() {
     const LEN: usize = 8 << 20;
-    let (say, said) = channel();
-    let server = TestServer::with_handler(
-        |server| server,
-        move |conn: Connection| {
-            let (mut receiver, sender) = conn.split();
-            say.send(sender.queued(2 * LEN)?)?;
-            while receiver.recv(&mut Vec::new())?.is_some() {}
-            Ok(())
-        },
-    );
+    let (server, said) = server(Config::default(), 2 * LEN);
     let mut client = server.open();
     let queue = said.recv_timeout(PATIENCE).expect("a queue");
     for part in 0..LEN / 4096 {

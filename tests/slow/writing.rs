@@ -1,13 +1,14 @@
 //! §10.4: how long a peer may take for what is sent to it, at the speed of a bad line.
 
-use std::io::{Read, Write};
+use std::io::Write;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use barews::{Connection, Deadline, Error, MessageType};
+use barews::{Deadline, Error, MessageType};
 
-use crate::common::{PATIENCE, RawClient, TestServer, close, ms, with_timeouts};
+use crate::common::{PATIENCE, RawClient, close, ms, with_timeouts};
+use crate::senders;
 
 /// An honest peer, above 64 KiB a second: it may not be cut, however much lies in the kernel. The
 /// write timeout is shorter than what Linux takes to wake a writer who waits for room.
@@ -16,16 +17,16 @@ fn edge_d_fragments_to_a_slow_but_honest_reader() {
     const LEN: usize = 12 << 20;
     const RATE: usize = 97 << 10;
     let (done, results) = channel();
-    let server = TestServer::with_handler(
+    let server = senders::start(
         |server| server.config(with_timeouts(|timeouts| timeouts.write = ms(4000))),
-        move |mut conn: Connection| {
+        false,
+        move |sender| {
             let part = [7; 4096];
-            let mut writer = conn.writer(MessageType::Binary);
+            let mut writer = sender.writer(MessageType::Binary);
             let sent = (0..LEN / part.len()).try_for_each(|_| writer.write_all(&part));
-            done.send(sent.map_err(|error| error.to_string()))?;
-            writer.finish()?;
-            conn.recv(&mut Vec::new())?;
-            Ok(())
+            let finished = sent.map_err(|error| error.to_string());
+            let finished = finished.and_then(|()| writer.finish().map_err(|e| e.to_string()));
+            done.send(finished).expect("the test waits");
         },
     );
     let mut client = server.open();
@@ -48,18 +49,18 @@ fn edge_d_fragments_to_a_slow_but_honest_reader() {
 #[test]
 fn edge_d_fragments_to_a_reader_that_is_too_slow() {
     let (done, results) = channel();
-    let server = TestServer::with_handler(
+    let server = senders::start(
         |server| server.config(with_timeouts(|timeouts| timeouts.write = ms(1000))),
-        move |mut conn: Connection| {
+        false,
+        move |sender| {
             let start = Instant::now();
-            let mut writer = conn.writer(MessageType::Binary);
+            let mut writer = sender.writer(MessageType::Binary);
             let error = loop {
                 if let Err(error) = writer.write_all(&[7; 4096]) {
                     break error;
                 }
             };
-            done.send((error.to_string(), start.elapsed()))?;
-            Ok(())
+            done.send((error.to_string(), start.elapsed())).expect("the test waits");
         },
     );
     let mut client = server.open();
@@ -75,56 +76,15 @@ fn edge_d_fragments_to_a_reader_that_is_too_slow() {
     assert!(spent < Duration::from_secs(75), "{spent:?}");
 }
 
-/// Through a Unix-domain socket, where Linux grants a write its timeout anew for each of its
-/// buffers: a peer that takes 5 KiB a second is cut when the time for the message has passed.
-#[cfg(unix)]
-#[test]
-fn edge_a_the_write_deadline_holds_for_unix_sockets() {
-    use barews::{Accept, Upgrade};
-    use std::os::unix::net::UnixStream;
-
-    use crate::common::r0;
-
-    const LEN: usize = 512 << 10;
-    let config = with_timeouts(|timeouts| timeouts.write = ms(1000));
-    let (ours, mut theirs) = UnixStream::pair().expect("a pair");
-    theirs.write_all(&r0().bytes()).expect("there is room");
-    let mut conn = Upgrade::handshake(ours, &config)
-        .and_then(|upgrade| upgrade.accept(&Accept::new()))
-        .expect("a request");
-    let reader = thread::spawn(move || {
-        let mut bytes = [0; 512];
-        while theirs.read(&mut bytes).is_ok_and(|len| len > 0) {
-            thread::sleep(ms(100));
-        }
-    });
-    let start = Instant::now();
-    let sent = conn.send(&vec![7; LEN]);
-    let spent = start.elapsed();
-    assert!(matches!(sent, Err(Error::DeadlineExceeded(Deadline::Write))), "{sent:?}");
-    let allowed = Duration::from_secs(1 + (LEN as u64 >> 16));
-    assert!((allowed - ms(100)..allowed + ms(2000)).contains(&spent), "{spent:?}");
-    drop(conn);
-    reader.join().expect("no panic");
-}
-
 /// A client of its own for each, half of which have no room for a Close, and nobody who writes to
 /// them: the others have theirs at once.
 #[test]
 fn edge_k_stuck_peers_do_not_hold_up_the_others() {
     const PEERS: usize = 200;
-    let mut server = TestServer::with_handler(
+    let mut server = senders::start(
         |server| server.config(with_timeouts(|timeouts| timeouts.write = PATIENCE)),
-        |mut conn: Connection| {
-            if conn.request().path() == "/stuck" {
-                let (mut receiver, sender) = conn.split();
-                thread::spawn(move || while sender.send(&[7; 60_000]).is_ok() {});
-                receiver.recv(&mut Vec::new())?;
-            } else {
-                conn.recv(&mut Vec::new())?;
-            }
-            Ok(())
-        },
+        false,
+        |sender| while sender.request().path() == "/stuck" && sender.send(&[7; 60_000]).is_ok() {},
     );
     let open = |path: &str| {
         let mut client = RawClient::connect(server.addr);

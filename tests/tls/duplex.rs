@@ -5,10 +5,10 @@ use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Instant;
 
-use barews::{Message, Upgrade};
+use barews::Message;
 
 use crate::common::tls::SERVER;
-use crate::common::{BINARY, Frame, PATIENCE, PING, frame, head, ms, r0, with_timeouts};
+use crate::common::{BINARY, PATIENCE, PING, frame, head, ms, r0};
 use crate::{by_hand, ciphertext, connect, encrypt, read_plaintext, server_with};
 
 /// The header of an unmasked binary frame with 64 MiB.
@@ -191,27 +191,4 @@ fn a_shutdown_while_a_sender_is_blocked() {
     assert!(client.heard_within(PATIENCE));
     thread::sleep(ms(50));
     assert!(server.stop(ms(300)) < ms(3000));
-}
-
-/// With a listener of one's own.
-#[test]
-fn without_a_server() {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let addr = listener.local_addr().unwrap();
-    let client = thread::spawn(move || {
-        let mut client = connect(addr).opened();
-        client.send(frame(BINARY, "abc"));
-        client.expect(&Frame::binary("abc"));
-        client.finish();
-    });
-    let (stream, _) = listener.accept().unwrap();
-    let stream = barews::TlsStream::new(stream, SERVER.clone()).unwrap();
-    assert!(stream.info().is_none());
-    let config = with_timeouts(|timeouts| timeouts.idle_timeout = PATIENCE);
-    let upgrade = Upgrade::handshake(stream, &config).expect("a request");
-    assert!(upgrade.request().tls().is_some());
-    let mut conn = upgrade.accept(&barews::Accept::new()).unwrap();
-    crate::common::echo(&mut conn);
-    drop(conn);
-    client.join().unwrap();
 }

@@ -18,7 +18,7 @@ use socket2::SockRef;
 
 use crate::common::tls::{CERTIFICATE, CLIENT, SERVER, client_config, session};
 use crate::common::{
-    Frame, PATIENCE, TEXT, TestServer, Unopened, frame, ms, r0, with_limits, with_timeouts,
+    Frame, PATIENCE, TEXT, TestServer, Unopened, frame, ms, r0, run, with_limits, with_timeouts,
 };
 use crate::{by_hand, ciphertext, connect, connect_with, dial, echo_server, server_with};
 
@@ -180,7 +180,7 @@ fn a_client_that_does_not_trust_us() {
     let server = Server::bind("127.0.0.1:0").unwrap().tls(SERVER.clone());
     let server = server.on_error(move |_, error| sender.send(error.to_string()).unwrap());
     let (addr, handle) = (server.local_addr().unwrap(), server.shutdown_handle());
-    let thread = std::thread::spawn(move || server.run(|_| Ok(())));
+    let thread = std::thread::spawn(move || run(server, |_| Ok(())));
     let stranger = SelfSigned::new(["localhost"]).unwrap();
     let mut roots = RootCertStore::empty();
     roots.add(stranger.certificate_der().clone()).unwrap();
@@ -297,7 +297,7 @@ fn early_data_is_refused() {
     config.max_early_data_size = 1;
     let config = Arc::new(config);
     let server = Server::bind("127.0.0.1:0").unwrap().tls(config.clone());
-    let error = server.run(|_| Ok(())).unwrap_err();
+    let error = run(server, |_| Ok(())).unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput, "{error}");
     let server = server_with(|_| Ok(()));
     let error = TlsStream::new(dial(server.addr), config).unwrap_err();
