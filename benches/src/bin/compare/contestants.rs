@@ -12,7 +12,7 @@ pub(crate) struct Contestant {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Role {
     Ours,
-    /// Our second engine.
+    /// Our second engine: with TLS or permessage-deflate the program, and else as little as the others have.
     OurLoop,
     /// It has no protocol: what comes back are the very bytes that were sent.
     Raw,
@@ -49,12 +49,13 @@ impl Contestant {
 
     /// Whether it agrees to permessage-deflate where that is offered.
     pub(crate) fn compresses(&self) -> bool {
-        matches!(self.role, Role::Ours | Role::Foreign(_))
+        matches!(self.role, Role::Ours | Role::OurLoop | Role::Foreign(_))
     }
 
     /// Whether it speaks TLS where that is asked for.
     pub(crate) fn has_tls(&self) -> bool {
-        self.role == Role::Ours || ["tungstenite", "tokio-tungstenite"].contains(&self.name)
+        matches!(self.role, Role::Ours | Role::OurLoop)
+            || ["tungstenite", "tokio-tungstenite"].contains(&self.name)
     }
 
     /// Whether it has a thread for each connection: of those there can be 16,000 or so, because each

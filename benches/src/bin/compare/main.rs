@@ -68,8 +68,8 @@ fn needs(options: &Options) -> BTreeSet<&'static str> {
         // Elsewhere they take part where they are installed.
         Role::Foreign(Runtime::Node) if row.work.offers_deflate() => Some("node"),
         Role::Foreign(Runtime::Python) => Some("python"),
-        Role::Ours | Role::WithoutTls if row.tls => Some("tls"),
-        Role::Ours | Role::Plain if row.work.offers_deflate() => Some("deflate"),
+        Role::Ours | Role::OurLoop | Role::WithoutTls if row.tls => Some("tls"),
+        Role::Ours | Role::OurLoop | Role::Plain if row.work.offers_deflate() => Some("deflate"),
         _ => None,
     };
     let needs = |row: &&'static Row| {
@@ -197,6 +197,7 @@ mod tests {
         assert_eq!(needed(&[&row[..], &["barews,tungstenite"]].concat()), ["deflate"]);
         let row = ["needs", "--rows", "tls64", "--servers"];
         assert_eq!(needed(&[&row[..], &["barews-no-tls"]].concat()), ["tls"]);
+        assert_eq!(needed(&[&row[..], &["event-loop"]].concat()), ["tls"]);
         assert!(needed(&[&row[..], &["tungstenite,barews-plain"]].concat()).is_empty());
     }
 }

@@ -117,8 +117,10 @@ fn command(contestant: &Contestant, row: &Row, options: &Options) -> Command {
     let name = contestant.name;
     let foreign = |file: &str| format!("{}/{file}", options.foreign);
     let (program, arg) = match contestant.role {
-        Role::Ours | Role::WithoutTls if row.tls => (options.barews_tls.clone(), None),
-        Role::Ours if row.work.offers_deflate() => {
+        Role::Ours | Role::OurLoop | Role::WithoutTls if row.tls => {
+            (options.barews_tls.clone(), None)
+        }
+        Role::Ours | Role::OurLoop if row.work.offers_deflate() => {
             (options.barews_deflate.clone(), Some("--deflate".to_owned()))
         }
         Role::Ours => (options.barews.clone(), None),
@@ -138,6 +140,9 @@ fn command(contestant: &Contestant, row: &Row, options: &Options) -> Command {
     };
     let mut command = Command::new(program);
     command.args(arg);
+    if contestant.role == Role::OurLoop {
+        command.env("BAREWS_ENGINE", "event-loop");
+    }
     command
 }
 
