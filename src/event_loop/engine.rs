@@ -170,8 +170,9 @@ impl<H: EventHandler> Engine<H> {
             if self.clock - expired >= EXPIRE_INTERVAL {
                 expired = self.clock;
                 registry.expire();
-                if self.pool.trim(self.now, events.is_empty()) {
-                    self.scratch.trim();
+                match self.pool.trim(self.now, events.is_empty()) {
+                    true => self.scratch.trim(),
+                    false => self.scratch.give_back(),
                 }
             }
             self.free.append(&mut self.freed);

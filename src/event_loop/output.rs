@@ -168,13 +168,10 @@ impl Output {
         if let Some(queued) = &mut self.backpressure {
             encoder::frame(opcode, payload, &mut queued.held);
             self.charge();
-        } else if self.is_compressed() {
-            encoder::frame(opcode, payload, &mut scratch.frames);
-            self.flush(scratch);
-            scratch.give_back();
         } else {
             let header = FrameHeader::new(true, opcode, payload.len());
             self.flush_with(scratch, header.as_bytes(), payload);
+            scratch.give_back();
         }
     }
 

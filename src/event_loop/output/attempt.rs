@@ -29,11 +29,10 @@ pub(super) fn attempt(
         TryAcquire::Busy => return Attempt::Busy,
         TryAcquire::Over => return Attempt::Over,
     };
-    let frames = to_send(shared, frames, deflated);
-    let bufs = [frames, header, payload];
+    let bufs = to_send(shared, frames, deflated, [header, payload]);
     let len: usize = bufs.iter().map(|buf| buf.len()).sum();
     // One buffer is quicker to write than one and two that are empty.
-    let count = if payload.is_empty() { 1 } else { 3 };
+    let count = if bufs[2].is_empty() { 1 } else { 3 };
     let timeout = shared.writer.timeout(len as u64);
     Attempt::Sent(guard.send_now(&bufs[..count], most, unsent, timeout))
 }

@@ -10,25 +10,41 @@ use crate::proto::{Header, MessageType, OpCode};
 #[cfg(feature = "deflate")]
 pub(super) const PLAIN: u8 = 0x10;
 
-/// The frames as they are to be sent. Whoever calls this has the right to write.
+/// The frames as they are to be sent, and a last one's header and payload, if there is one. Whoever
+/// calls this has the right to write.
 #[cfg(not(feature = "deflate"))]
+#[inline]
 pub(super) fn to_send<'a>(
     _: &ConnectionShared,
     frames: &'a mut [u8],
     _: &'a mut Vec<u8>,
-) -> &'a [u8] {
-    frames
+    [header, payload]: [&'a [u8]; 2],
+) -> [&'a [u8]; 3] {
+    [frames, header, payload]
 }
 
 #[cfg(feature = "deflate")]
+#[inline]
 pub(super) fn to_send<'a>(
     shared: &ConnectionShared,
     frames: &'a mut [u8],
     deflated: &'a mut Vec<u8>,
-) -> &'a [u8] {
-    if shared.compression().is_none() {
-        return frames;
+    last: [&'a [u8]; 2],
+) -> [&'a [u8]; 3] {
+    match shared.compression() {
+        None => [frames, last[0], last[1]],
+        Some(_) => to_send_deflated(shared, frames, deflated, last),
     }
+}
+
+#[cfg(feature = "deflate")]
+#[inline(never)]
+fn to_send_deflated<'a>(
+    shared: &ConnectionShared,
+    frames: &'a mut [u8],
+    deflated: &'a mut Vec<u8>,
+    [header, payload]: [&'a [u8]; 2],
+) -> [&'a [u8]; 3] {
     deflated.clear();
     let mut rest = frames;
     while !rest.is_empty() {
@@ -37,25 +53,38 @@ pub(super) fn to_send<'a>(
         let Some((opcode, header_len, len)) = frame(rest) else { break };
         let (frame, behind) = rest.split_at_mut(header_len + len);
         rest = behind;
-        let kind = match opcode {
-            OpCode::Text => Some(MessageType::Text),
-            OpCode::Binary => Some(MessageType::Binary),
-            _ => None,
-        };
-        let compressed = kind.filter(|_| !is_plain).and_then(|kind| {
-            let (compression, buffers) = shared.compression_of(len)?;
-            let message = Message::new(kind, &frame[header_len..]);
-            compression.deflated(message, buffers, |header, payload| {
-                deflated.extend_from_slice(header.as_bytes());
-                deflated.extend_from_slice(payload);
-                Ok(())
-            })
-        });
-        if compressed.is_none() {
+        if is_plain || !deflate(shared, opcode, &frame[header_len..], deflated) {
             deflated.extend_from_slice(frame);
         }
     }
-    deflated
+    // It is worth no copy: for 16 MiB that is a tenth of the time.
+    match frame(header) {
+        Some((opcode, ..)) if deflate(shared, opcode, payload, deflated) => [deflated, &[], &[]],
+        _ => [deflated, header, payload],
+    }
+}
+
+/// Appends a message as a compressed frame; whether it is one, and shorter so.
+#[cfg(feature = "deflate")]
+fn deflate(
+    shared: &ConnectionShared,
+    opcode: OpCode,
+    payload: &[u8],
+    deflated: &mut Vec<u8>,
+) -> bool {
+    let kind = match opcode {
+        OpCode::Text => MessageType::Text,
+        OpCode::Binary => MessageType::Binary,
+        _ => return false,
+    };
+    let Some((compression, buffers)) = shared.compression_of(payload.len()) else { return false };
+    let compressed =
+        compression.deflated(Message::new(kind, payload), buffers, |header, payload| {
+            deflated.extend_from_slice(header.as_bytes());
+            deflated.extend_from_slice(payload);
+            Ok(())
+        });
+    compressed.is_some()
 }
 
 /// The first of some whole frames of ours: opcode, length of the header, and of the payload.

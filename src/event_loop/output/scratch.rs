@@ -47,7 +47,7 @@ impl Scratch {
     }
 
     /// A long message is sent: gives back what few others need.
-    pub(super) fn give_back(&mut self) {
+    pub(crate) fn give_back(&mut self) {
         self.shrink(MAX_KEPT);
     }
 
