@@ -205,6 +205,16 @@ impl<S> Conn<S> {
         matches!(self.stage, Stage::Draining(_))
     }
 
+    pub(super) fn is_opening(&self) -> bool {
+        matches!(self.stage, Stage::Opening(_))
+    }
+
+    /// Whether it has more to do in the next turn, whatever happens.
+    #[inline]
+    pub(super) fn goes_on(&self) -> bool {
+        self.may_be_read() || self.output.is_put_off() || self.output.goes_on()
+    }
+
     /// Whether there may be something to read, and it is to be read.
     #[inline]
     pub(super) fn may_be_read(&self) -> bool {

@@ -38,6 +38,10 @@ const MAX_EVENTS: usize = 1024;
 /// may have the same deadline.
 const MAX_EXPIRED: usize = 32;
 
+/// How long those that are yet to open are read before others have their turn: a thousand may come at once,
+/// and a handshake of TLS takes a third of a millisecond. The rest of them have theirs in the next.
+const MAX_OPENING_TIME: Duration = Duration::from_millis(4);
+
 /// How often, at the most, it is looked for those whose peers have not answered our Close, in
 /// nanoseconds.
 const EXPIRE_INTERVAL: u64 = 50 * NANOS_A_TICK;
@@ -73,6 +77,8 @@ pub(super) struct Engine<H: EventHandler> {
     /// When this turn began, and in nanoseconds since the start.
     pub(super) now: Instant,
     pub(super) clock: u64,
+    /// What has gone of this turn for those that are yet to open.
+    opening_time: Duration,
     pub(super) scratch: Scratch,
     /// Memory for messages in parts.
     pub(super) pool: Pool,
@@ -133,6 +139,7 @@ impl<H: EventHandler> Engine<H> {
             start: Instant::now(),
             now: Instant::now(),
             clock: 0,
+            opening_time: Duration::ZERO,
             scratch: Scratch::new(),
             pool: Pool::default(),
             buffer: Some(Box::new(ReadBuffer::new())),
@@ -153,10 +160,11 @@ impl<H: EventHandler> Engine<H> {
             }
             self.now = Instant::now();
             self.clock = self.now.saturating_duration_since(self.start).as_nanos() as u64;
+            self.opening_time = Duration::ZERO;
             for slot in mem::take(&mut self.again) {
                 self.turn(slot, |conn, engine| {
                     conn.is_again = false;
-                    if conn.output.goes_on() { engine.resume(conn) } else { Fate::Live }
+                    engine.go_on(conn)
                 });
             }
             for event in &events {
@@ -242,11 +250,35 @@ impl<H: EventHandler> Engine<H> {
         // Out of its slot, so that it can be used together with all the rest.
         let Some(mut conn) = self.conns.get_mut(slot).and_then(Option::take) else { return };
         self.scratch.begin_turn();
+        let opening_since = conn.is_opening().then(Instant::now);
         let fate = match happened(&mut conn, self) {
-            Fate::Live => self.read(&mut conn, slot),
+            Fate::Live if !conn.is_opening() || self.opening_time < MAX_OPENING_TIME => {
+                self.read(&mut conn)
+            }
             fate => fate,
         };
+        if let Some(since) = opening_since {
+            self.opening_time += since.elapsed();
+        }
+        // Once, whatever else it has a turn for meanwhile.
+        if fate == Fate::Live && conn.goes_on() && !mem::replace(&mut conn.is_again, true) {
+            self.again.push(slot);
+        }
         self.put_back(slot, conn, fate);
+    }
+
+    /// Others have had their turn.
+    fn go_on(&mut self, conn: &mut Conn<H::State>) -> Fate {
+        if conn.output.goes_on() {
+            let fate = self.resume(conn);
+            if fate != Fate::Live {
+                return fate;
+            }
+        }
+        match conn.output.go_on() {
+            true => self.batch_ended(conn),
+            false => Fate::Live,
+        }
     }
 
     fn put_back(&mut self, slot: usize, mut conn: Box<Conn<H::State>>, fate: Fate) {

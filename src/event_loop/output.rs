@@ -74,6 +74,8 @@ pub(super) struct Paused {
     charge: Option<Charge>,
     /// Whether reading goes on once the handler has returned.
     pub(super) is_over: bool,
+    /// Whether it is not the handler's, but lasts until others have had their turn.
+    pub(super) is_put_off: bool,
 }
 
 /// What could not be sent at once.
@@ -127,6 +129,26 @@ impl Output {
     #[inline]
     pub(super) fn reads_nothing(&self) -> bool {
         self.is_congested() || self.paused.is_some()
+    }
+
+    /// What has come of the peer waits until others have had their turn.
+    pub(super) fn put_off(&mut self) {
+        self.paused
+            .get_or_insert_with(|| Box::new(Paused { is_put_off: true, ..Paused::default() }));
+    }
+
+    #[inline]
+    pub(super) fn is_put_off(&self) -> bool {
+        self.paused.as_ref().is_some_and(|paused| paused.is_put_off && !paused.is_over)
+    }
+
+    /// They have had it; whether anything has waited for that.
+    pub(super) fn go_on(&mut self) -> bool {
+        let is_put_off = self.is_put_off();
+        if let Some(paused) = self.paused.as_mut().filter(|_| is_put_off) {
+            paused.is_over = true;
+        }
+        is_put_off
     }
 
     /// How much is queued, in bytes.

@@ -23,7 +23,7 @@ mod frames;
 
 impl<H: EventHandler> Engine<H> {
     /// Reads a connection as often as there is something, and it may be, within its turn.
-    pub(super) fn read(&mut self, conn: &mut Conn<H::State>, slot: usize) -> Fate {
+    pub(super) fn read(&mut self, conn: &mut Conn<H::State>) -> Fate {
         for _ in 0..MAX_READS {
             if conn.output.failed.is_some() {
                 return self.output_failed(conn);
@@ -43,15 +43,10 @@ impl<H: EventHandler> Engine<H> {
                 break;
             }
         }
-        if conn.output.failed.is_some() {
-            return self.output_failed(conn);
+        match conn.output.failed {
+            Some(_) => self.output_failed(conn),
+            None => Fate::Live,
         }
-        // Once, whatever else it has a turn for meanwhile.
-        if (conn.may_be_read() || conn.output.goes_on()) && !mem::replace(&mut conn.is_again, true)
-        {
-            self.again.push(slot);
-        }
-        Fate::Live
     }
 
     fn read_to_buffer(&mut self, conn: &mut Conn<H::State>) -> Fate {

@@ -1,6 +1,7 @@
 use std::io::{Read, Write};
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::channel;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -9,7 +10,7 @@ use barews::{
 };
 
 use super::common::*;
-use super::server::config;
+use super::server::{Call, Hooks, LoopServer, config};
 
 /// The handler of the documentation, which tells nobody of anything.
 struct Echo;
@@ -138,4 +139,46 @@ fn flood(addr: SocketAddr, bytes: &[u8], over: &AtomicBool) -> u64 {
         }
     }
     sent
+}
+
+/// Requests that came together, and take long, do not hold up those that are open.
+#[test]
+fn many_requests_at_once_let_others_in_between() {
+    const COUNT: usize = 50;
+    static OPENED: AtomicUsize = AtomicUsize::new(0);
+    let (tell, begun) = channel();
+    let hooks = Hooks::new(move |call, _, out| match call {
+        Call::Message(message) if message.as_text() == Some("wait") => {
+            tell.send(())?;
+            // Time for all that follows to come.
+            thread::sleep(ms(500));
+            Ok(())
+        }
+        Call::Message(_) => Ok(out.send(OPENED.load(Ordering::SeqCst).to_string().as_str())?),
+        _ => Ok(()),
+    });
+    let hooks = hooks.open(|request, _| {
+        if request.path() == "/slow" {
+            OPENED.fetch_add(1, Ordering::SeqCst);
+            thread::sleep(ms(5));
+        }
+        Ok(())
+    });
+    let server = LoopServer::start(config(|_| ()), hooks);
+    let (mut first, mut other) = (server.open(), server.open());
+    let mut many: Vec<_> = (0..COUNT).map(|_| server.connect()).collect();
+    // They are accepted by then, or their requests would not come together.
+    thread::sleep(ms(100));
+    first.send(frame(TEXT, "wait"));
+    begun.recv_timeout(PATIENCE).expect("the message");
+    for client in &mut many {
+        client.send(r0().target("/slow").bytes());
+    }
+    other.send(frame(TEXT, "how many?"));
+    let told = String::from_utf8(other.read_frame().expect("an answer").payload).unwrap();
+    assert!(told.parse::<usize>().unwrap() < 5, "behind {told} of {COUNT}");
+    for client in &mut many {
+        client.expect_upgrade();
+        client.finish();
+    }
 }

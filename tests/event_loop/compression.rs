@@ -1,12 +1,13 @@
 use std::collections::HashMap;
 use std::io::Write;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
 use std::thread;
 
 use barews::{Deflate, Error, Message, MessageType, OwnedMessage};
 
 use super::common::compressed::{OFFER, read_message};
-use super::common::deflate::Inflater;
+use super::common::deflate::{Inflater, bomb};
 use super::common::*;
 use super::server::{Call, Hooks, LoopServer, config, echo, fill, two_handles};
 
@@ -95,10 +96,12 @@ fn the_order_of_history_is_that_on_the_wire() {
 /// What waits for room is compressed in its turn, also where it was held up by others.
 #[test]
 fn what_waits_is_compressed_too() {
+    // However little room is left, the last of it is no mebibyte too much.
+    const FILL: usize = 256 << 10;
     let hooks = Hooks::new(|call, conn, out| match call {
         Call::Message(message) if message.as_bytes() == b"fill" => {
             // Without a pattern, or it would never fill anything.
-            let payload: Vec<u8> = noise(9).take(1 << 20).collect();
+            let payload: Vec<u8> = noise(9).take(FILL).collect();
             while out.queued_bytes() < 64 << 10 {
                 out.send_uncompressed(&payload[..])?;
             }
@@ -120,8 +123,8 @@ fn what_waits_is_compressed_too() {
     let (mut fills, mut echoes) = (0, 0);
     while echoes < 100 {
         let (is_compressed, _, message) = read_message(&mut client, &mut inflater);
-        if message.payload.len() == 1 << 20 {
-            assert!(!is_compressed && message.payload.iter().copied().eq(noise(9).take(1 << 20)));
+        if message.payload.len() == FILL {
+            assert!(!is_compressed && message.payload.iter().copied().eq(noise(9).take(FILL)));
         } else if fills < 100 {
             assert_eq!(message, Frame::text(text("fill", fills)));
             assert_eq!(is_compressed, fills % 3 != 0, "{fills}");
@@ -228,4 +231,38 @@ fn what_waits_is_charged() {
         let (_, closed) = server.until_closed(&client);
         assert!(matches!(closed.error, Some(Error::Overloaded)), "plain {plain}: {closed:?}");
     }
+}
+
+/// A read that becomes many times what it was is taken a piece at a time: others have their turn in between,
+/// and in the end all of it is there.
+#[test]
+fn bombs_that_came_together_let_others_in_between() {
+    const BOMBS: usize = 40;
+    static TAKEN: AtomicUsize = AtomicUsize::new(0);
+    let (tell, begun) = channel();
+    let hooks = Hooks::new(move |call, _, out| {
+        let Call::Message(message) = call else { return Ok(()) };
+        if message.len() < 100 {
+            return Ok(out.send(TAKEN.load(Ordering::SeqCst).to_string().as_str())?);
+        }
+        if TAKEN.fetch_add(1, Ordering::SeqCst) == 0 {
+            tell.send(())?;
+            // Time for the other message to come.
+            thread::sleep(ms(300));
+        }
+        Ok(())
+    });
+    let server = compressing(hooks);
+    let (mut client, _) = open(&server, OFFER);
+    let mut other = server.open();
+    client.send([frame(BINARY | RSV1, bomb(1)).repeat(BOMBS), frame(TEXT, "end")].concat());
+    begun.recv_timeout(PATIENCE).expect("a bomb");
+    other.send(frame(TEXT, "how many?"));
+    let told = String::from_utf8(other.read_frame().expect("an answer").payload).unwrap();
+    assert!(told.parse::<usize>().unwrap() < 5, "behind {told} of {BOMBS}");
+    let mut inflater = Inflater::new(15, true);
+    let answer = read_message(&mut client, &mut inflater).2;
+    assert!(answer == Frame::text(BOMBS.to_string()), "{answer:?}");
+    client.finish();
+    other.finish();
 }

@@ -114,7 +114,8 @@ impl Outbox<'_> {
     pub fn pause_reading(&mut self) {
         // The peer's answer is waited for.
         if !self.is_closed() {
-            self.output.paused.get_or_insert_default().is_over = false;
+            let paused = self.output.paused.get_or_insert_default();
+            (paused.is_over, paused.is_put_off) = (false, false);
         }
     }
 

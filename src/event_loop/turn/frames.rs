@@ -23,6 +23,11 @@ use crate::session::receiving::Next;
 const LONG_REST: u64 = 2 << 10;
 const MAX_LONG: u32 = 256;
 
+/// How much is inflated, or put together, of what was read at once before others have their turn, in bytes:
+/// 128 KiB may become 128 MiB. A message counts for more than its length.
+const MAX_WORK: usize = 512 << 10;
+const WORK_A_MESSAGE: usize = 1 << 10;
+
 impl<H: EventHandler> Engine<H> {
     /// Takes frames, as far as the peer takes what they call for.
     pub(crate) fn take_frames(&mut self, conn: &mut Conn<H::State>, input: &mut [u8]) -> Fate {
@@ -49,7 +54,7 @@ impl<H: EventHandler> Engine<H> {
         input: &mut [u8],
         messages: &mut u32,
     ) -> (u64, Fate) {
-        let mut used = 0;
+        let (mut used, mut work) = (0, 0);
         loop {
             let Stage::Open(open) = &mut conn.stage else { return (0, Fate::Live) };
             let budget = &self.threads.server.budget;
@@ -58,7 +63,7 @@ impl<H: EventHandler> Engine<H> {
                 None => self.pool.get(budget, open.limits.decoder),
             };
             mem::swap(&mut receiver.receiving.timers, &mut open.timers);
-            let taken = self.take_parts(conn, &mut input[used..], &mut receiver);
+            let taken = self.take_parts(conn, &mut input[used..], &mut receiver, &mut work);
             if let Stage::Open(open) = &mut conn.stage {
                 mem::swap(&mut receiver.receiving.timers, &mut open.timers);
             }
@@ -121,8 +126,8 @@ impl<H: EventHandler> Engine<H> {
         }
     }
 
-    /// Takes what is no whole message, and what follows until the next one may begin; how many bytes
-    /// that was.
+    /// Takes what is no whole message, and what follows until the next one may begin, and counts what
+    /// work that is; how many bytes that was.
     ///
     /// # Errors
     ///
@@ -132,6 +137,7 @@ impl<H: EventHandler> Engine<H> {
         conn: &mut Conn<H::State>,
         input: &mut [u8],
         receiver: &mut Receiver,
+        work: &mut usize,
     ) -> Result<usize, Fate> {
         let mut at = 0;
         loop {
@@ -155,7 +161,10 @@ impl<H: EventHandler> Engine<H> {
             if at > 0 && receiver.receiving.is_vacant() {
                 return Ok(at);
             }
-            at += self.take_next(conn, &mut input[at..], receiver)?;
+            at += self.take_next(conn, &mut input[at..], receiver, work)?;
+            if *work >= MAX_WORK {
+                conn.output.put_off();
+            }
         }
     }
 
@@ -169,6 +178,7 @@ impl<H: EventHandler> Engine<H> {
         conn: &mut Conn<H::State>,
         input: &mut [u8],
         receiver: &mut Receiver,
+        work: &mut usize,
     ) -> Result<usize, Fate> {
         let Receiver { receiving, assembler, buf, .. } = receiver;
         let (used, next) = match receiving.next_message(input, assembler, buf) {
@@ -186,6 +196,7 @@ impl<H: EventHandler> Engine<H> {
             Next::Message(kind, Some(place)) => self.deliver(conn, kind, &input[place]),
             Next::Message(kind, None) => {
                 self.deliver(conn, kind, buf);
+                *work += WORK_A_MESSAGE + buf.len();
                 assembler.release();
             }
             Next::Ping => self.pinged(conn, receiving.control()),
