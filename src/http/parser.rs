@@ -139,25 +139,16 @@ impl HeadParser {
         let room = room.min(self.limits.max_head_size.saturating_sub(self.position as usize));
         let input = &input[..input.len().min(room)];
         let run = grammar::run(input, class);
-        if let State::Field(FieldPart::Value) = self.state {
-            self.extend_value(&input[..run]);
+        // RFC 9112 §5.1: white space around a value is no part of it.
+        let visible = input[..run].trim_ascii_end().len() as u32;
+        if let State::Field(FieldPart::Value) = self.state
+            && visible > 0
+        {
+            self.field.value_end = self.position + visible;
         }
         // It fits: the head's limit does.
         self.position += run as u32;
         run
-    }
-
-    /// RFC 9112 §5.1: white space around a value is no part of it.
-    fn extend_value(&mut self, run: &[u8]) {
-        let trimmed = run.trim_ascii_start();
-        if trimmed.is_empty() {
-            return;
-        }
-        let start = self.position + (run.len() - trimmed.len()) as u32;
-        if self.field.value.is_empty() {
-            self.field.value.start = start;
-        }
-        self.field.value.end = start + trimmed.trim_ascii_end().len() as u32;
     }
 
     /// Judges one byte and gives the state after it.
@@ -290,7 +281,7 @@ impl HeadParser {
             (Name, _) if grammar::is_token_byte(byte) => Name,
             (Name, b':') => {
                 self.field.name.end = self.position;
-                self.field.value = Span::default();
+                self.field.value_end = self.position + 1;
                 Value
             }
             // RFC 9112 §5.1: no white space between name and colon.
@@ -309,10 +300,7 @@ impl HeadParser {
             }
             // RFC 9110 §5.5: no NUL and no other control in a value.
             (Value, _) if grammar::is_value_byte(byte) => {
-                if self.field.value.is_empty() {
-                    self.field.value.start = self.position;
-                }
-                self.field.value.end = self.position + 1;
+                self.field.value_end = self.position + 1;
                 Value
             }
             (Value, _) => return Err(HeadError::InvalidValue),
@@ -334,9 +322,9 @@ impl HeadParser {
         RequestHead {
             bytes: mem::take(&mut self.bytes).into_boxed_slice(),
             fields: mem::take(&mut self.fields).as_slice().into(),
-            method: self.method,
-            target: self.target,
+            method: self.method.start,
             minor_version: self.minor_version,
+            target: self.target,
         }
     }
 }

@@ -65,5 +65,5 @@ fn a_head_is_small() {
     let head = read(R0).unwrap();
     assert_eq!(head.bytes.len(), R0.len());
     assert_eq!(head.fields.len(), 5);
-    assert!(size_of_val(&head) <= 56 && size_of::<super::Field>() == 16);
+    assert!(size_of_val(&head) <= 48 && size_of::<super::Field>() == 12);
 }
