@@ -3,9 +3,10 @@
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream};
 use std::os::fd::AsRawFd;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use barews_benches::sample::ACCEPT_KEY;
+use barews::proto::OpCode;
+use barews_benches::sample::{self, ACCEPT_KEY, KEY};
 use nix::sys::socket::sockopt::IpBindAddressNoPort;
 use nix::sys::socket::{
     AddressFamily, SockFlag, SockType, SockaddrIn, bind, connect as connect_to, setsockopt, socket,
@@ -63,12 +64,35 @@ fn connect_from(from: Ipv4Addr, to: SocketAddrV4) -> Outcome<TcpStream> {
     Ok(socket.into())
 }
 
-/// Connects as client `number` and, unless the server is without protocol, goes through the handshake.
-pub(crate) fn open(server: &Server, number: usize) -> Outcome<Stream> {
-    if server.contestant.is_raw() {
-        return connect(server, number);
+/// How many are opened at once: a server that is woken for each by itself needs long for very many.
+pub(crate) const AT_ONCE: usize = 64;
+
+/// How often those that are open show that they are there, while it takes until the others are:
+/// servers ask with a Ping after 25 s or more, and close after 120.
+const PULSE: Duration = Duration::from_secs(20);
+
+/// So many connections after their handshakes, if there is a protocol.
+pub(crate) fn open_all(server: &Server, count: usize) -> Outcome<Vec<Stream>> {
+    // §5.5.3: a Pong may come unasked.
+    let (pong, mut shown) = (sample::client_frame(OpCode::Pong, &[], KEY), Instant::now());
+    let mut streams = Vec::with_capacity(count);
+    while streams.len() < count {
+        let first = streams.len();
+        if !server.contestant.is_raw() && shown.elapsed() >= PULSE {
+            streams.iter_mut().try_for_each(|stream: &mut Stream| stream.write_all(&pong))?;
+            shown = Instant::now();
+        }
+        for number in first..count.min(first + AT_ONCE) {
+            streams.push(match server.contestant.is_raw() {
+                true => connect(server, number)?,
+                false => ask(server, number, "")?,
+            });
+        }
+        if !server.contestant.is_raw() {
+            streams[first..].iter_mut().try_for_each(|stream| accepted(stream).map(drop))?;
+        }
     }
-    Ok(handshake(server, number, "")?.0)
+    Ok(streams)
 }
 
 /// So many connections that offer permessage-deflate, and what all of them came to: they may not
@@ -79,7 +103,8 @@ pub(crate) fn open_offering(
 ) -> Outcome<(Vec<Stream>, Option<Agreement>)> {
     let (mut streams, mut agreements) = (Vec::with_capacity(count), Vec::with_capacity(count));
     for number in 0..count {
-        let (stream, head) = handshake(server, number, extension::OFFER)?;
+        let mut stream = ask(server, number, extension::OFFER)?;
+        let head = accepted(&mut stream)?;
         streams.push(stream);
         agreements.push(extension::agreed(&String::from_utf8_lossy(&head))?);
     }
@@ -92,18 +117,23 @@ pub(crate) fn open_offering(
     }
 }
 
-/// The connection, and the head of the 101.
-fn handshake(server: &Server, number: usize, more: &str) -> Outcome<(Stream, Vec<u8>)> {
+/// Connects as client `number`, and sends the request.
+fn ask(server: &Server, number: usize, more: &str) -> Outcome<Stream> {
     let mut stream = connect(server, number)?;
     stream.tcp().set_read_timeout(Some(PATIENCE))?;
     stream.write_all(&request(server.addr, more))?;
+    Ok(stream)
+}
+
+/// The head of the 101.
+fn accepted(stream: &mut Stream) -> Outcome<Vec<u8>> {
     let mut reply = Vec::new();
     let mut buf = [0; 1024];
     loop {
         let n = stream.read(&mut buf)?;
         reply.extend_from_slice(&buf[..n]);
         match is_accepted(&reply) {
-            Some(true) => return Ok((stream, reply)),
+            Some(true) => return Ok(reply),
             None if n > 0 => {}
             _ => {
                 let reply = String::from_utf8_lossy(&reply);

@@ -21,8 +21,7 @@ pub(crate) fn measure(
     options: &Options,
 ) -> Outcome<Figures> {
     let script = Uniform::new(load.payload, load.size, load.depth, server.contestant.is_raw());
-    let open = |number| client::open(server, number);
-    let streams = (0..load.connections).map(open).collect::<Outcome<_>>()?;
+    let streams = client::open_all(server, load.connections)?;
     let traffic = Traffic::new(streams, script, load.depth, waiter)?;
     figures(server, traffic, load.size, options)
 }
