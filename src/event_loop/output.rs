@@ -200,7 +200,7 @@ impl Output {
     /// The same for one that is not to be compressed.
     #[cfg(feature = "deflate")]
     pub(super) fn push_plain(&mut self, scratch: &mut Scratch, opcode: OpCode, payload: &[u8]) {
-        if !self.is_compressed() {
+        if self.shared.compression().is_none() {
             return self.push(scratch, opcode, payload);
         }
         self.flush(scratch);
@@ -389,14 +389,5 @@ impl Output {
             Some((_, pause)) => Some(now + pause),
             None => Some(now + BLOCKED_PAUSE.0),
         }
-    }
-
-    #[inline]
-    #[cfg_attr(not(feature = "deflate"), expect(clippy::unused_self))]
-    fn is_compressed(&self) -> bool {
-        #[cfg(feature = "deflate")]
-        return self.shared.compression().is_some();
-        #[cfg(not(feature = "deflate"))]
-        false
     }
 }
