@@ -226,24 +226,28 @@ impl Output {
     /// The same, and a frame of this header and payload behind it.
     fn flush_with(&mut self, scratch: &mut Scratch, header: &[u8], payload: &[u8]) {
         debug_assert!(self.backpressure.is_none());
-        let Scratch { frames, deflated, unsent, left } = scratch;
-        let (frame, most) = ([header, payload], MAX_WRITE.min(*left));
-        let attempt = match most {
-            0 => Attempt::Busy,
-            _ => attempt(&self.shared, false, (frames, deflated), frame, most, unsent),
-        };
-        match attempt {
+        let most = MAX_WRITE.min(scratch.left);
+        if most == 0 {
+            return self.hold(scratch, [header, payload], true);
+        }
+        let Scratch { frames, deflated, unsent, .. } = scratch;
+        let len = frames.len() + header.len() + payload.len();
+        match attempt(&self.shared, false, (frames, deflated), [header, payload], most, unsent) {
             Attempt::Sent(progress) => {
-                let len = scratch.frames.len() + header.len() + payload.len();
                 scratch.left = scratch.left.saturating_sub(len);
                 self.sent(scratch, progress, most.saturating_sub(len));
             }
-            Attempt::Busy => {
-                let held = [&scratch.frames, header, payload].concat();
-                self.keep(Unsent::new(Vec::new()), false, held, most == 0);
-            }
+            Attempt::Busy => return self.hold(scratch, [header, payload], false),
             Attempt::Over => {}
         }
+        scratch.frames.clear();
+    }
+
+    /// Nothing can be begun now.
+    #[cold]
+    fn hold(&mut self, scratch: &mut Scratch, [header, payload]: [&[u8]; 2], goes_on: bool) {
+        let held = [&scratch.frames, header, payload].concat();
+        self.keep(Unsent::new(Vec::new()), false, held, goes_on);
         scratch.frames.clear();
     }
 

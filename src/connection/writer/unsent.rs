@@ -74,13 +74,13 @@ impl<S: Sink> WriteGuard<'_, S> {
         debug_assert!(most > 0);
         // What is written moves the slices on, and what is left is counted from the start of the frames.
         let mut slices = [IoSlice::new(&[]); 3];
-        let mut room = most;
         for (slice, frame) in slices.iter_mut().zip(frames) {
-            let part = &frame[..frame.len().min(room)];
-            room -= part.len();
-            *slice = IoSlice::new(part);
+            *slice = IoSlice::new(frame);
         }
         let len: usize = frames.iter().map(|frame| frame.len()).sum();
+        if len > most {
+            shorten(&mut slices, frames, most);
+        }
         match self.0.stream.try_write(&mut slices[..frames.len()]) {
             Ok(written) if written == len => unsent.is_posted = false,
             Ok(written) => {
@@ -158,6 +158,17 @@ impl<S: Sink> WriteGuard<'_, S> {
     /// The write has failed, perhaps part of the way.
     fn fail_unsent(self, error: io::Error) -> Result<Progress, Error> {
         self.release(Err(error), FlushLimit::NonBlocking(Duration::MAX)).map(|()| Progress::Done)
+    }
+}
+
+/// The first so many bytes of these frames.
+#[cfg(feature = "event-loop")]
+#[cold]
+fn shorten<'a>(slices: &mut [IoSlice<'a>], frames: &[&'a [u8]], mut most: usize) {
+    for (slice, frame) in slices.iter_mut().zip(frames) {
+        let part = &frame[..frame.len().min(most)];
+        most -= part.len();
+        *slice = IoSlice::new(part);
     }
 }
 
