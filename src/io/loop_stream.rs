@@ -219,6 +219,7 @@ impl LoopStream {
         #[cfg(windows)]
         let stream = {
             use std::os::windows::io::AsSocket;
+            self.deregister(registry)?;
             let Socket::Tcp(stream) = &self.socket;
             Detached::Tcp(stream.as_socket().try_clone_to_owned()?.into())
         };
