@@ -1,5 +1,6 @@
 """Python's websockets with the programs of examples/, which are in the folder EXAMPLES."""
 
+import asyncio
 import hashlib
 import json
 import os
@@ -12,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
+from websockets.asyncio.client import connect as asyncio_connect
 from websockets.exceptions import ConnectionClosedError, ConnectionClosedOK, InvalidStatus
 from websockets.sync.client import connect
 
@@ -135,14 +137,19 @@ def chat():
             assert said == [f"number {n}" for n in range(each)], said
 
 
+async def echo(url, context):
+    # The blocking client reads and writes on two threads, which Python 3.11's ssl does not always survive.
+    async with asyncio_connect(url, ssl=context) as client:
+        for message in ("hello", bytes(1 << 20)):
+            await client.send(message)
+            assert await asyncio.wait_for(client.recv(), TIMEOUT) == message
+
+
 def tls():
     with tempfile.NamedTemporaryFile("r+") as certificate:
         with example("tls", stdout=certificate) as (url, _):
             context = ssl.create_default_context(cafile=certificate.name)
-            with connect(url, ssl=context) as client:
-                for message in ("hello", bytes(1 << 20)):
-                    client.send(message)
-                    assert client.recv(TIMEOUT) == message
+            asyncio.run(echo(url, context))
             with suppress(ssl.SSLCertVerificationError), connect(url):
                 raise AssertionError("a certificate that nobody knows is trusted")
 

@@ -17,9 +17,8 @@ import time
 import urllib.request
 from pathlib import Path
 
-from websockets.asyncio.client import connect as asyncio_connect
+from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
-from websockets.sync.client import connect
 
 BINARY, FOLDER = sys.argv[1], Path(sys.argv[2])
 TIMEOUT = 20
@@ -89,13 +88,16 @@ def self_signed(*options):
         yield server, ssl.create_default_context(cafile=server.cert)
 
 
-def asyncio_opened(server, context, path="/echo"):
-    return asyncio_connect(f"wss://127.0.0.1:{server.address[1]}{path}", ssl=context, proxy=None)
-
-
-def opened(server, context, path="/echo", **options):
+def opened(server, context, path="/echo"):
+    """Not the blocking client: it reads and writes on two threads, and Python 3.11's ssl now and then loses what one
+    of them writes while the other reads the first ticket."""
     host, port = server.address
-    return connect(f"wss://{host}:{port}{path}", ssl=context, ping_interval=None, max_size=None, **options)
+    url = f"wss://{host}:{port}{path}"
+    return connect(url, ssl=context, ping_interval=None, max_size=None, proxy=None, open_timeout=TIMEOUT)
+
+
+async def received(ws):
+    return await asyncio.wait_for(ws.recv(), TIMEOUT)
 
 
 def get(server, context, path):
@@ -120,24 +122,27 @@ def websockets_echo():
     with self_signed() as (server, context):
         for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
             context.minimum_version = context.maximum_version = version
-            with opened(server, context) as ws:
-                for number, message in enumerate(MESSAGES):
-                    ws.send(message)
-                    assert ws.recv(TIMEOUT) == message, f"message {number} with {version}"
-                assert ws.ping("a").wait(TIMEOUT)
-                ws.close(4003, "bye")
-                assert (ws.close_code, ws.close_reason) == (4003, "bye")
+            asyncio.run(one_by_one(server, context))
             asyncio.run(both_ways(server, context))
-            told = opened_headers(server, context)
+            told = asyncio.run(opened_headers(server, context))
             assert f'"tls":{{"version":"{version.name.replace("_", ".")}","cipher":"TLS_' in told, told
         assert metric(server, context, "barews_tls_certificate_expiry_timestamp_seconds") > time.time() + 86400
 
 
+async def one_by_one(server, context):
+    async with opened(server, context) as ws:
+        for number, message in enumerate(MESSAGES):
+            await ws.send(message)
+            assert await received(ws) == message, f"message {number} with {context.maximum_version}"
+        await asyncio.wait_for(await ws.ping("a"), TIMEOUT)
+        await ws.close(4003, "bye")
+        assert (ws.close_code, ws.close_reason) == (4003, "bye")
+
+
 async def both_ways(server, context):
     """More than any buffer holds, in both directions at once."""
-    host, port = server.address
     parts = [noise(1 << 20, str(n)) for n in range(4)] * 16
-    async with asyncio.timeout(TIMEOUT), asyncio_connect(f"wss://{host}:{port}", ssl=context, max_size=None) as ws:
+    async with asyncio.timeout(TIMEOUT), opened(server, context) as ws:
 
         async def send():
             for part in parts:
@@ -149,9 +154,9 @@ async def both_ways(server, context):
         await sending
 
 
-def opened_headers(server, context):
-    with opened(server, context, "/headers") as ws:
-        return ws.recv(TIMEOUT)
+async def opened_headers(server, context):
+    async with opened(server, context, "/headers") as ws:
+        return await received(ws)
 
 
 def resumption():
@@ -175,7 +180,9 @@ def not_trusted():
     with self_signed() as (server, context):
         for _ in range(2):
             try:
-                opened(server, ssl.create_default_context())
+                # Unlike Python 3.11's asyncio, it tells the server why.
+                raw = socket.create_connection(server.address, TIMEOUT)
+                ssl.create_default_context().wrap_socket(raw, server_hostname="localhost")
             except ssl.SSLCertVerificationError:
                 pass
             else:
@@ -283,6 +290,12 @@ def openssl(*arguments):
     subprocess.run(["openssl", *arguments], check=True, capture_output=True)
 
 
+async def echo(server, context):
+    async with opened(server, context) as ws:
+        await ws.send("a")
+        return await received(ws)
+
+
 def key_formats():
     """Keys as openssl writes them today, and as it did long ago; and those that no server can use."""
     key, cert, other = (FOLDER / name for name in ("any.key", "any.crt", "other.key"))
@@ -300,9 +313,8 @@ def key_formats():
         openssl(*make)
         openssl("req", "-x509", "-key", key, "-out", cert, "-subj", "/CN=any", "-addext", "subjectAltName=IP:127.0.0.1")
         context = ssl.create_default_context(cafile=cert)
-        with Server("--tls-cert", str(cert), "--tls-key", str(key)) as server, opened(server, context) as ws:
-            ws.send("a")
-            assert ws.recv(TIMEOUT) == "a", make
+        with Server("--tls-cert", str(cert), "--tls-key", str(key)) as server:
+            assert asyncio.run(echo(server, context)) == "a", make
             # The log's fingerprint is the one that others show.
             fingerprint = hashlib.sha256(ssl.PEM_cert_to_DER_cert(cert.read_text())).hexdigest()
             assert server.wait_for(r"SHA-256 ([0-9A-F:]+), ")[1].replace(":", "").lower() == fingerprint
@@ -352,26 +364,22 @@ def reload_under_load():
         stop, wrong, counts = threading.Event(), [], [0, 0]
 
         async def talk(number):
-            async with asyncio_opened(server, context) as ws:
+            async with opened(server, context) as ws:
                 while not stop.is_set():
                     message = noise(1000 + 37 * number, str(number))
                     await ws.send(message)
-                    assert await asyncio.wait_for(ws.recv(), TIMEOUT) == message
+                    assert await received(ws) == message
                     counts[0] += 1
 
         async def come(_):
             while not stop.is_set():
-                async with asyncio_opened(server, context) as ws:
-                    await ws.send("a")
-                    assert await asyncio.wait_for(ws.recv(), TIMEOUT) == "a"
+                assert await echo(server, context) == "a"
                 counts[1] += 1
 
         async def all_of_them():
             await asyncio.gather(*(of(number) for of in (talk, come) for number in range(4)))
 
         def run():
-            # The blocking client reads and writes on two threads, and Python 3.11's ssl now and then loses what
-            # one of them writes while the other reads the first ticket.
             try:
                 asyncio.run(all_of_them())
             except Exception as error:
@@ -406,13 +414,19 @@ def reload_under_load():
         # It has opened the files of the day, and nothing is left of the others.
         assert not any("crt" in os.readlink(f"/proc/{server.process.pid}/fd/{fd}") for fd in os.listdir(f"/proc/{server.process.pid}/fd"))
         # Those who are connected when it ends are told.
-        with opened(server, context) as ws:
-            server.stop()
-            try:
-                ws.recv(TIMEOUT)
-            except ConnectionClosed as closed:
-                assert closed.rcvd.code == 1001, closed
+        asyncio.run(told_of_the_end(server, context))
     print(f"reload: {counts[0]} messages and {counts[1]} connections meanwhile")
+
+
+async def told_of_the_end(server, context):
+    async with opened(server, context) as ws:
+        server.stop()
+        try:
+            message = await received(ws)
+        except ConnectionClosed as closed:
+            assert closed.rcvd.code == 1001, closed
+        else:
+            raise AssertionError(message)
 
 
 for check in (websockets_echo, resumption, not_trusted, s_client, http, key_formats, reload_under_load):
