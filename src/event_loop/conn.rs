@@ -7,6 +7,7 @@
 //!      └──▶ a thread of its own: no more of the loop's
 //! ```
 
+use std::hint::black_box;
 use std::mem;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -158,6 +159,15 @@ impl<S> Conn<S> {
             return None;
         }
         Some(self.output.paused.take_if(|paused| paused.is_over)?.rest)
+    }
+
+    /// Reads a little of all that a turn reads, so that it is in the cache by then.
+    #[inline]
+    pub(super) fn prefetch(&self) {
+        let (shared, may_be_read) = (&self.output.shared, self.may_be_read());
+        let stage = (self.is_heard(), may_be_read, self.since);
+        let accepted_at = shared.stream().accepted_at();
+        black_box((stage, shared.writer.is_closed(), self.stream.is_detached(), accepted_at));
     }
 
     /// Time has passed, in which so many bytes have come, or none.
