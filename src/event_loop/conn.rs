@@ -215,8 +215,13 @@ impl<S> Conn<S> {
         matches!(self.stage, Stage::Draining(_))
     }
 
-    pub(super) fn is_opening(&self) -> bool {
-        matches!(self.stage, Stage::Opening(_))
+    /// Whether its turn may take long.
+    #[inline]
+    pub(super) fn is_slow(&self) -> bool {
+        self.reads_much
+            || self.is_again
+            || self.output.is_congested()
+            || matches!(self.stage, Stage::Opening(_))
     }
 
     /// Whether it has more to do in the next turn, whatever happens.

@@ -42,9 +42,10 @@ const TOGETHER: usize = 8;
 /// may have the same deadline.
 const MAX_EXPIRED: usize = 32;
 
-/// How long those that are yet to open are read before others have their turn: a thousand may come at once,
-/// and a handshake of TLS takes a third of a millisecond. The rest of them have theirs in the next.
-const MAX_OPENING_TIME: Duration = Duration::from_millis(4);
+/// How long those have their turn that take long, before it is looked for others: those that have more than one
+/// turn's work, or are yet to open. A thousand of these may come at once, and a handshake of TLS takes a
+/// third of a millisecond. The rest of them come first the next time.
+const MAX_SLOW_TIME: Duration = Duration::from_millis(2);
 
 /// How often, at the most, it is looked for those whose peers have not answered our Close, in
 /// nanoseconds.
@@ -75,14 +76,14 @@ pub(super) struct Engine<H: EventHandler> {
     wheel: Wheel,
     /// Whose time has come.
     due: VecDeque<Entry>,
-    /// Those who may have more to read, or room for more.
-    pub(super) again: Vec<usize>,
+    /// Those who may have more to read, or room for more: slots, and generations.
+    again: VecDeque<(usize, u32)>,
     pub(super) start: Instant,
     /// When this turn began, and in nanoseconds since the start.
     pub(super) now: Instant,
     pub(super) clock: u64,
-    /// What has gone of this turn for those that are yet to open.
-    opening_time: Duration,
+    /// What has gone of this turn for those that take long.
+    slow_time: Duration,
     pub(super) scratch: Scratch,
     /// Memory for messages in parts.
     pub(super) pool: Pool,
@@ -139,11 +140,11 @@ impl<H: EventHandler> Engine<H> {
             turned_away: 0,
             wheel: Wheel::new(),
             due: VecDeque::new(),
-            again: Vec::new(),
+            again: VecDeque::new(),
             start: Instant::now(),
             now: Instant::now(),
             clock: 0,
-            opening_time: Duration::ZERO,
+            slow_time: Duration::ZERO,
             scratch: Scratch::new(),
             pool: Pool::default(),
             buffer: Some(Box::new(ReadBuffer::new())),
@@ -164,12 +165,11 @@ impl<H: EventHandler> Engine<H> {
             }
             self.now = Instant::now();
             self.clock = self.now.saturating_duration_since(self.start).as_nanos() as u64;
-            self.opening_time = Duration::ZERO;
-            for slot in mem::take(&mut self.again) {
-                self.turn(slot, |conn, engine| {
-                    conn.is_again = false;
-                    engine.go_on(conn)
-                });
+            self.slow_time = Duration::ZERO;
+            for _ in 0..self.again.len() {
+                if self.has_time() {
+                    self.go_on_next();
+                }
             }
             let mut ahead = events.iter();
             for (index, event) in events.iter().enumerate() {
@@ -252,7 +252,10 @@ impl<H: EventHandler> Engine<H> {
             conn.stream.wake_writer();
             // The handshake of TLS writes where it reads.
             conn.readable |= conn.is_wrapped;
-            engine.resume(conn)
+            match engine.has_time() {
+                true => engine.resume(conn),
+                false => engine.resume_later(conn),
+            }
         });
     }
 
@@ -265,21 +268,42 @@ impl<H: EventHandler> Engine<H> {
         // Out of its slot, so that it can be used together with all the rest.
         let Some(mut conn) = self.conns.get_mut(slot).and_then(Option::take) else { return };
         self.scratch.begin_turn();
-        let opening_since = conn.is_opening().then(Instant::now);
+        let slow_since = conn.is_slow().then(Instant::now);
         let fate = match happened(&mut conn, self) {
-            Fate::Live if !conn.is_opening() || self.opening_time < MAX_OPENING_TIME => {
-                self.read(&mut conn)
+            Fate::Live if slow_since.is_none() || self.has_time() => {
+                self.read(&mut conn, slow_since.is_some())
             }
             fate => fate,
         };
-        if let Some(since) = opening_since {
-            self.opening_time += since.elapsed();
+        if let Some(since) = slow_since {
+            self.slow_time += since.elapsed();
         }
         // Once, whatever else it has a turn for meanwhile.
         if fate == Fate::Live && conn.goes_on() && !mem::replace(&mut conn.is_again, true) {
-            self.again.push(slot);
+            self.again.push_back((slot, conn.generation));
         }
         self.put_back(slot, conn, fate);
+    }
+
+    /// Whether those that take long may go on for now.
+    fn has_time(&self) -> bool {
+        self.slow_time < MAX_SLOW_TIME
+    }
+
+    /// Who has waited for longest goes on.
+    fn go_on_next(&mut self) {
+        let Some((slot, generation)) = self.again.pop_front() else { return };
+        if self.is_there(slot, generation) {
+            self.turn(slot, |conn, engine| {
+                conn.is_again = false;
+                engine.go_on(conn)
+            });
+        }
+    }
+
+    /// Whether this is the connection it was when it was noted down.
+    fn is_there(&self, slot: usize, generation: u32) -> bool {
+        matches!(self.conns.get(slot), Some(Some(conn)) if conn.generation == generation)
     }
 
     /// Others have had their turn.

@@ -125,6 +125,14 @@ impl Output {
         self.backpressure.as_ref().is_some_and(|queued| queued.goes_on)
     }
 
+    /// Has what is queued wait for the next turn, if anything is.
+    pub(super) fn resume_later(&mut self) -> bool {
+        self.backpressure.as_mut().is_some_and(|queued| {
+            queued.goes_on = true;
+            true
+        })
+    }
+
     /// Whether the peer is not read.
     #[inline]
     pub(super) fn reads_nothing(&self) -> bool {

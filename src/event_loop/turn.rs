@@ -16,14 +16,15 @@ use crate::server::callbacks::catch_panic;
 use crate::session::assembler::Target;
 use crate::session::{CloseAction, Pending};
 
-/// How often a connection is read in one turn, before others have theirs.
+/// How often a connection that takes long is read in one turn, before others have theirs.
 const MAX_READS: usize = 2;
 
 mod frames;
 
 impl<H: EventHandler> Engine<H> {
-    /// Reads a connection as often as there is something, and it may be, within its turn.
-    pub(super) fn read(&mut self, conn: &mut Conn<H::State>) -> Fate {
+    /// Reads a connection as often as there is something, and it may be, within its turn. That is more than
+    /// once only for one that is known to be slow, and so has a bound in time beside.
+    pub(super) fn read(&mut self, conn: &mut Conn<H::State>, is_slow: bool) -> Fate {
         for _ in 0..MAX_READS {
             if conn.output.failed.is_some() {
                 return self.output_failed(conn);
@@ -39,7 +40,7 @@ impl<H: EventHandler> Engine<H> {
             if fate != Fate::Live {
                 return fate;
             }
-            if !conn.reads_much && !conn.is_wrapped {
+            if !(is_slow && conn.reads_much) && !conn.is_wrapped {
                 break;
             }
         }
@@ -215,6 +216,15 @@ impl<H: EventHandler> Engine<H> {
     pub(super) fn resume(&mut self, conn: &mut Conn<H::State>) -> Fate {
         match conn.is_posted || conn.output.is_congested() || conn.is_draining() {
             true => self.write_more(conn),
+            false => Fate::Live,
+        }
+    }
+
+    /// The same, but what is much waits for its turn.
+    #[cold]
+    pub(super) fn resume_later(&mut self, conn: &mut Conn<H::State>) -> Fate {
+        match conn.is_draining() || !conn.output.resume_later() {
+            true => self.resume(conn),
             false => Fate::Live,
         }
     }

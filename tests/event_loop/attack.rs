@@ -141,6 +141,44 @@ fn flood(addr: SocketAddr, bytes: &[u8], over: &AtomicBool) -> u64 {
     sent
 }
 
+/// Those who send long messages, one and all, have their turns behind one who says little.
+#[test]
+fn many_long_messages_at_once_let_others_in_between() {
+    const SENDERS: usize = 20;
+    const MESSAGES: usize = 8;
+    static TAKEN: AtomicUsize = AtomicUsize::new(0);
+    let (tell, begun) = channel();
+    let hooks = Hooks::new(move |call, _, out| {
+        let Call::Message(message) = call else { return Ok(()) };
+        if message.len() < 100 {
+            return Ok(out.send(TAKEN.load(Ordering::SeqCst).to_string().as_str())?);
+        }
+        if TAKEN.fetch_add(1, Ordering::SeqCst) == 0 {
+            tell.send(())?;
+            // Time for all the others to come.
+            thread::sleep(ms(300));
+        }
+        Ok(thread::sleep(ms(1)))
+    });
+    let server = LoopServer::start(config(|_| ()), hooks);
+    let mut other = server.open();
+    let mut senders: Vec<_> = (0..SENDERS).map(|_| server.open()).collect();
+    for sender in &mut senders {
+        sender.send(frame(BINARY, vec![0; 16 << 10]).repeat(MESSAGES));
+    }
+    begun.recv_timeout(PATIENCE).expect("a message");
+    other.send(frame(TEXT, "how many?"));
+    let told = String::from_utf8(other.read_frame().expect("an answer").payload).unwrap();
+    assert!(told.parse::<usize>().unwrap() <= 2 * MESSAGES, "behind {told}");
+    // All of them have theirs.
+    for sender in &mut senders {
+        sender.send(frame(TEXT, "end"));
+        sender.read_frame().expect("an answer");
+    }
+    assert_eq!(TAKEN.load(Ordering::SeqCst), SENDERS * MESSAGES);
+    other.finish();
+}
+
 /// Requests that came together, and take long, do not hold up those that are open.
 #[test]
 fn many_requests_at_once_let_others_in_between() {
