@@ -107,8 +107,8 @@ pub use session::codecs::DeflateStats;
 #[cfg(feature = "tls")]
 pub use rustls;
 
-/// The README's examples are tested with those of the documentation. One needs a feature.
-#[cfg(all(doctest, feature = "tls"))]
+/// The README's examples are tested with those of the documentation. Two need a feature.
+#[cfg(all(doctest, feature = "tls", feature = "event-loop"))]
 #[doc = include_str!("../README.md")]
 struct Readme;
 
