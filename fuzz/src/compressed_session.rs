@@ -216,6 +216,7 @@ fn take(
         at += used;
         let control = receiving.control().to_vec();
         items.push(match next {
+            Next::Yield => continue,
             Next::NeedMore => {
                 assert_eq!(at, piece.len());
                 return Ok(false);

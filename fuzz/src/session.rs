@@ -203,6 +203,7 @@ impl Engine {
                 assert_eq!(used, input.len());
                 return Ok(None);
             }
+            Next::Yield => {}
             Next::Message(_, Some(place)) => {
                 assert_eq!(place.end, used);
                 self.messages.push(input[place].to_vec());

@@ -51,11 +51,17 @@ struct Ready {
     is_compressed: bool,
 }
 
+/// How much of a message is put together at once, in bytes: a few may be inflated to many times as many.
+const MAX_MADE: usize = 512 << 10;
+
 /// What bytes have led to where messages are received whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Next {
     /// All the input was used, and there is no whole message.
     NeedMore,
+    /// So much was made of the input that it is time for others. More comes of it without any other: call
+    /// again with the rest.
+    Yield,
     /// A message: there in the input, or in the buffer if it came in parts.
     Message(MessageType, Option<Range<usize>>),
     /// A Ping, its payload in [`Receiving::control`]; a Pong with the same is due (§5.5.3).
@@ -125,7 +131,7 @@ impl Receiving {
         assembler: &mut MessageAssembler,
         buf: &mut Vec<u8>,
     ) -> Result<(usize, Next), ReceiveError> {
-        let mut used = 0;
+        let (mut used, mut made) = (0, 0);
         loop {
             let (more, decoded) = match self.ready.take() {
                 Some(ready) => (ready.len, Decoded::Part(ready)),
@@ -143,9 +149,14 @@ impl Receiving {
             let start = used - ready.len;
             let (taken, event) = self.take(ready, &input[start..used], target)?;
             used = start + taken;
-            if let Event::Data { kind, fin: true, .. } = event {
+            let Event::Data { kind, len, fin } = event else { continue };
+            if fin {
                 assembler.finish(buf);
                 return Ok((used, Next::Message(kind, None)));
+            }
+            made += len;
+            if made >= MAX_MADE {
+                return Ok((used, Next::Yield));
             }
         }
     }

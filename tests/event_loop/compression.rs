@@ -233,6 +233,45 @@ fn what_waits_is_charged() {
     }
 }
 
+/// And so is a single message.
+#[test]
+fn a_bomb_lets_others_in_between() {
+    static TAKEN: AtomicUsize = AtomicUsize::new(0);
+    let (tell, begun) = channel();
+    let hooks = Hooks::new(move |call, _, out| {
+        let Call::Message(message) = call else { return Ok(()) };
+        match message.as_text() {
+            Some("wait") => {
+                tell.send(())?;
+                // Time for the others to come.
+                thread::sleep(ms(300));
+            }
+            Some("how many?") => out.send(TAKEN.load(Ordering::SeqCst).to_string().as_str())?,
+            _ => {
+                assert!(
+                    message.len() == 4 << 20 && message.as_bytes().iter().all(|byte| *byte == 0)
+                );
+                TAKEN.fetch_add(1, Ordering::SeqCst);
+            }
+        }
+        Ok(())
+    });
+    let server = compressing(hooks);
+    let (mut client, _) = open(&server, OFFER);
+    let (mut first, mut other) = (server.open(), server.open());
+    first.send(frame(TEXT, "wait"));
+    begun.recv_timeout(PATIENCE).expect("the message");
+    // Few enough bytes for its first turn.
+    client.send(frame(BINARY | RSV1, bomb(4)));
+    other.send(frame(TEXT, "how many?"));
+    other.expect(&Frame::text("0"));
+    client.send(frame(TEXT, "how many?"));
+    let mut inflater = Inflater::new(15, true);
+    let answer = read_message(&mut client, &mut inflater).2;
+    assert!(answer == Frame::text("1"), "{answer:?}");
+    client.finish();
+}
+
 /// A read that becomes many times what it was is taken a piece at a time: others have their turn in between,
 /// and in the end all of it is there.
 #[test]

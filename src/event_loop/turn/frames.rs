@@ -193,6 +193,7 @@ impl<H: EventHandler> Engine<H> {
         };
         match next {
             Next::NeedMore => return Err(Fate::Live),
+            Next::Yield => *work = MAX_WORK,
             Next::Message(kind, Some(place)) => self.deliver(conn, kind, &input[place]),
             Next::Message(kind, None) => {
                 self.deliver(conn, kind, buf);

@@ -124,6 +124,7 @@ impl Receiver {
                     assert_eq!(used, input.len());
                     return false;
                 }
+                Next::Yield => {}
                 Next::Message(kind, Some(place)) => {
                     assert_eq!(place.end, used);
                     let message = input[place].to_vec();
