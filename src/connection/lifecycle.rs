@@ -364,7 +364,7 @@ impl ConnectionShared {
         self.reading.store(READING, Ordering::Relaxed);
     }
 
-    /// From now on it is read by a handler, when that comes to it.
+    /// From now on it is read by a handler, or a loop, when that comes to it.
     #[cfg(feature = "event-loop")]
     pub(crate) fn is_read_at_times(&self) {
         self.reading.store(NOT_READING, Ordering::Relaxed);

@@ -140,6 +140,18 @@ impl<S> Conn<S> {
         Ok((at.into_iter().chain(timer).chain(posted).min(), ping))
     }
 
+    /// Whether this [deadline](Self::deadline) is one that has passed, and would end it.
+    pub(super) fn is_late(
+        &self,
+        deadline: Result<(Option<Instant>, bool), Deadline>,
+        now: Instant,
+    ) -> bool {
+        match (deadline, &self.stage) {
+            (Ok((at, _)), Stage::Opening(_)) => at.is_some_and(|at| at <= now),
+            (deadline, _) => deadline.is_err(),
+        }
+    }
+
     /// Where input waits while it is not looked at; `None` while it is.
     #[inline]
     pub(super) fn waiting_input(&mut self) -> Option<&mut Vec<u8>> {

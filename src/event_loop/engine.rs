@@ -280,6 +280,8 @@ impl<H: EventHandler> Engine<H> {
         }
         // Once, whatever else it has a turn for meanwhile.
         if fate == Fate::Live && conn.goes_on() && !mem::replace(&mut conn.is_again, true) {
+            // What it is to answer may lie there, so nobody but the loop says that it is late.
+            conn.output.shared.is_read_at_times();
             self.again.push_back((slot, conn.generation));
         }
         self.put_back(slot, conn, fate);
@@ -296,6 +298,9 @@ impl<H: EventHandler> Engine<H> {
         if self.is_there(slot, generation) {
             self.turn(slot, |conn, engine| {
                 conn.is_again = false;
+                conn.output.shared.is_read_always();
+                // It was us who were late.
+                conn.since = engine.clock;
                 engine.go_on(conn)
             });
         }
@@ -344,6 +349,10 @@ impl<H: EventHandler> Engine<H> {
         // What only moves on need not be touched: whoever is asked too soon says so.
         if conn.due != 0 && !conn.is_hurried() {
             return;
+        }
+        if conn.output.shared.writer.is_closed() && !conn.output.reads_nothing() {
+            // From now on its answer is waited for here, by time that is spent waiting.
+            conn.output.shared.is_read_at_times();
         }
         let at = match conn.deadline(self.now) {
             Ok((at, false)) => at,

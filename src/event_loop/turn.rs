@@ -269,9 +269,23 @@ impl<H: EventHandler> Engine<H> {
         if conn.output.reads_nothing() && !conn.is_draining() {
             return Fate::Live;
         }
+        if conn.is_again {
+            // It waits for us.
+            conn.since = self.clock;
+        }
         conn.account(None, self.clock);
         conn.give_back();
-        match conn.deadline(self.now) {
+        let mut deadline = conn.deadline(self.now);
+        if conn.is_late(deadline, self.now) {
+            // What lies there has come in time.
+            conn.readable = true;
+            let fate = self.read(conn, false);
+            if fate != Fate::Live {
+                return fate;
+            }
+            deadline = conn.deadline(self.now);
+        }
+        match deadline {
             Ok((_, true)) => {
                 self.push_control(conn, OpCode::Ping, &[]);
                 conn.output.flush(&mut self.scratch);

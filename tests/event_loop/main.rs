@@ -39,6 +39,8 @@ mod threads;
 mod pausing;
 /// When the handler wants to be called.
 mod timers;
+/// Peers that have to wait for others.
+mod waiting;
 /// Encrypted streams.
 #[cfg(feature = "tls")]
 mod tls;

@@ -1,0 +1,105 @@
+//! Who waits for a turn, since others have so much to say, is not late: what was sent in time counts.
+
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+
+use barews::{CloseCode, Config, Sender};
+
+use super::common::*;
+use super::server::{Call, Hooks, LoopServer, config};
+
+const CLIENTS: usize = 16;
+const MESSAGES: usize = 32;
+
+/// A server whose handler takes a millisecond for a long message, and the senders of its connections.
+fn slow(config: Config) -> (LoopServer, Receiver<Sender>) {
+    let (tell, senders) = channel();
+    let hooks = Hooks::new(move |call, _, out| {
+        match call {
+            Call::Opened => tell.send(out.sender())?,
+            Call::Message(message) if message.len() < 100 => out.send(message)?,
+            Call::Message(_) => thread::sleep(ms(1)),
+            _ => {}
+        }
+        Ok(())
+    });
+    (LoopServer::start(config, hooks), senders)
+}
+
+/// Half a mebibyte of long messages.
+fn messages() -> Vec<u8> {
+    frame(BINARY, vec![0; 16 << 10]).repeat(MESSAGES)
+}
+
+#[test]
+fn a_request_that_waits_has_come_in_time() {
+    let hooks = Hooks::echo().open(|_, _| {
+        thread::sleep(ms(20));
+        Ok(())
+    });
+    let server = LoopServer::start(config(|config| config.timeouts.handshake = ms(200)), hooks);
+    let mut clients: Vec<_> = (0..2 * CLIENTS).map(|_| server.connect()).collect();
+    clients.iter_mut().for_each(|client| client.send(r0().bytes()));
+    for client in &mut clients {
+        client.expect_upgrade();
+        client.finish();
+    }
+}
+
+/// The beginning is read, and the rest lies there.
+#[test]
+fn a_message_that_waits_has_come_in_time() {
+    let config = config(|config| config.timeouts.message = ms(100));
+    let (server, _senders) = slow(config);
+    let mut clients: Vec<_> = (0..CLIENTS).map(|_| server.open()).collect();
+    clients.iter_mut().for_each(|client| client.send(messages()));
+    for client in &mut clients {
+        client.send(frame(TEXT, "end"));
+        client.expect(&Frame::text("end"));
+        client.finish();
+    }
+}
+
+/// A Pong lies behind messages.
+#[test]
+fn whose_pong_waits_is_there() {
+    let config = config(|config| {
+        config.timeouts.ping_interval = ms(50);
+        config.timeouts.idle_timeout = ms(100);
+    });
+    let (server, _senders) = slow(config);
+    let mut clients: Vec<_> = (0..CLIENTS).map(|_| server.open()).collect();
+    for client in &mut clients {
+        client.send([messages(), frame(PONG, ""), frame(TEXT, "end")].concat());
+    }
+    for client in &mut clients {
+        loop {
+            match client.read_frame() {
+                Some(frame) if frame.opcode == 9 => {}
+                frame => break assert_eq!(frame, Some(Frame::text("end"))),
+            }
+        }
+    }
+}
+
+/// Another thread has closed, and the answer lies there, behind messages that are not lost.
+#[test]
+fn an_answer_to_our_close_that_waits_has_come_in_time() {
+    let config = config(|config| config.timeouts.close = ms(200));
+    let (server, senders) = slow(config);
+    let mut clients: Vec<_> = (0..CLIENTS).map(|_| server.open()).collect();
+    for client in &mut clients {
+        client.send(messages());
+    }
+    for client in &mut clients {
+        let sender = senders.recv_timeout(PATIENCE).expect("a sender");
+        sender.close(CloseCode(4000), "").unwrap();
+        client.expect(&Frame::close(4000, ""));
+        client.send(close(4000, ""));
+    }
+    for client in &clients {
+        let (calls, closed) = server.until_closed(client);
+        assert!(closed.error.is_none() && closed.code == Some(4000), "{closed:?}, {calls:?}");
+        assert_eq!(calls.len(), 1 + MESSAGES, "{calls:?}");
+    }
+}
