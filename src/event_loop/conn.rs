@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::connection_limits::OpenLimits;
-use crate::event_loop::output::{Output, ROOM_INTERVAL};
+use crate::event_loop::output::{Output, ROOM_INTERVAL, Until};
 use crate::event_loop::wheel::Tick;
 use crate::io::loop_stream::LoopStream;
 use crate::proto::CloseFrame;
@@ -160,7 +160,7 @@ impl<S> Conn<S> {
             return Some(&mut queued.rest);
         }
         // A pause that was over in the same call was none.
-        paused.take_if(|paused| paused.is_over && paused.rest.is_empty());
+        paused.take_if(|paused| paused.until == Until::Over && paused.rest.is_empty());
         paused.as_mut().map(|paused| &mut paused.rest)
     }
 
@@ -170,7 +170,7 @@ impl<S> Conn<S> {
         if self.output.is_congested() {
             return None;
         }
-        Some(self.output.paused.take_if(|paused| paused.is_over)?.rest)
+        Some(self.output.paused.take_if(|paused| paused.until == Until::Over)?.rest)
     }
 
     /// Reads a little of all that a turn reads, so that it is in the cache by then.

@@ -319,10 +319,11 @@ impl<H: EventHandler> Engine<H> {
                 return fate;
             }
         }
-        match conn.output.go_on() {
-            true => self.batch_ended(conn),
-            false => Fate::Live,
+        if conn.output.is_put_off() {
+            conn.output.resume_reading();
+            return self.batch_ended(conn);
         }
+        Fate::Live
     }
 
     fn put_back(&mut self, slot: usize, mut conn: Box<Conn<H::State>>, fate: Fate) {

@@ -13,30 +13,22 @@
 
 use std::mem;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::connection::lifecycle::ConnectionShared;
 use crate::connection::writer::{Progress, Unsent};
 use crate::error::Error;
 use crate::proto::OpCode;
 use crate::proto::encoder::{self, FrameHeader};
-use crate::session::{Charge, CloseAction, Deadline};
-
-/// How much may be queued before the handler is told that there is no room, in bytes.
-pub(super) const MAX_BACKPRESSURE: usize = 1 << 20;
-
-/// How often it is tried whether there is room. Linux tells of it only when a third of a full socket
-/// buffer is free, which a slow peer may take longer for than it has.
-pub(super) const ROOM_INTERVAL: Duration = Duration::from_secs(1);
-
-/// How long until a connection on which others write is tried again, at first and at most.
-const BLOCKED_PAUSE: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(16));
+use crate::session::{Charge, CloseAction};
 
 mod frames;
 mod attempt;
 mod scratch;
+mod backpressure;
 
 use attempt::{Attempt, attempt, proceed};
+pub(super) use backpressure::{Backpressure, MAX_BACKPRESSURE, ROOM_INTERVAL};
 #[cfg(feature = "deflate")]
 use frames::PLAIN;
 pub(crate) use scratch::Scratch;
@@ -72,26 +64,19 @@ pub(super) struct DueClose {
 pub(super) struct Paused {
     pub(super) rest: Vec<u8>,
     charge: Option<Charge>,
-    /// Whether reading goes on once the handler has returned.
-    pub(super) is_over: bool,
-    /// Whether it is not the handler's, but lasts until others have had their turn.
-    pub(super) is_put_off: bool,
+    pub(super) until: Until,
 }
 
-/// What could not be sent at once.
-pub(super) struct Backpressure {
-    /// What was begun; while there is any, we have the right to write.
-    unsent: Unsent,
-    is_begun: bool,
-    /// Whole frames behind it.
-    held: Vec<u8>,
-    /// Whether there was still room when the turn was over, of which there is no other news.
-    goes_on: bool,
-    /// What has come of the peer, and is not looked at meanwhile.
-    pub(super) rest: Vec<u8>,
-    charge: Charge,
-    /// Since when others write.
-    blocked: Option<(Instant, Duration)>,
+/// How long a peer is not read.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Until {
+    /// As the handler wants.
+    #[default]
+    Resumed,
+    /// Others have their turn before.
+    NextTurn,
+    /// The handler is to return, and no longer.
+    Over,
 }
 
 impl Output {
@@ -119,20 +104,6 @@ impl Output {
         self.reads_nothing() || self.close.is_some() || self.failed.is_some()
     }
 
-    /// Whether something waits for nothing but the next turn.
-    #[inline]
-    pub(super) fn goes_on(&self) -> bool {
-        self.backpressure.as_ref().is_some_and(|queued| queued.goes_on)
-    }
-
-    /// Has what is queued wait for the next turn, if anything is.
-    pub(super) fn resume_later(&mut self) -> bool {
-        self.backpressure.as_mut().is_some_and(|queued| {
-            queued.goes_on = true;
-            true
-        })
-    }
-
     /// Whether the peer is not read.
     #[inline]
     pub(super) fn reads_nothing(&self) -> bool {
@@ -141,27 +112,21 @@ impl Output {
 
     /// What has come of the peer waits until others have had their turn.
     pub(super) fn put_off(&mut self) {
-        self.paused
-            .get_or_insert_with(|| Box::new(Paused { is_put_off: true, ..Paused::default() }));
+        self.paused.get_or_insert_with(|| {
+            Box::new(Paused { until: Until::NextTurn, ..Paused::default() })
+        });
     }
 
     #[inline]
     pub(super) fn is_put_off(&self) -> bool {
-        self.paused.as_ref().is_some_and(|paused| paused.is_put_off && !paused.is_over)
+        self.paused.as_ref().is_some_and(|paused| paused.until == Until::NextTurn)
     }
 
-    /// They have had it; whether anything has waited for that.
-    pub(super) fn go_on(&mut self) -> bool {
-        let is_put_off = self.is_put_off();
-        if let Some(paused) = self.paused.as_mut().filter(|_| is_put_off) {
-            paused.is_over = true;
+    /// The peer is read again.
+    pub(super) fn resume_reading(&mut self) {
+        if let Some(paused) = &mut self.paused {
+            paused.until = Until::Over;
         }
-        is_put_off
-    }
-
-    /// How much is queued, in bytes.
-    pub(super) fn queued_bytes(&self) -> usize {
-        self.backpressure.as_ref().map_or(0, |queued| queued.unsent.len() + queued.held.len())
     }
 
     /// Whether nothing can be sent any more.
@@ -287,15 +252,6 @@ impl Output {
         }
     }
 
-    #[cold]
-    fn keep(&mut self, unsent: Unsent, is_begun: bool, held: Vec<u8>, goes_on: bool) {
-        let charge = Charge::new(&self.shared.server.budget);
-        let (rest, blocked) = (Vec::new(), None);
-        let queued = Backpressure { unsent, is_begun, held, goes_on, rest, charge, blocked };
-        self.backpressure = Some(Box::new(queued));
-        self.charge();
-    }
-
     /// Charges what is queued, or fails.
     fn charge(&mut self) {
         if !self.charge_waiting() {
@@ -315,91 +271,5 @@ impl Output {
             let charge = paused.charge.get_or_insert_with(|| Charge::new(budget));
             charge.grow(paused.rest.len() as u64)
         })
-    }
-
-    /// Goes on with what is queued: there may be room. Whether nothing is any more; the input that
-    /// waited for that is in `rest` then.
-    pub(super) fn resume(
-        &mut self,
-        scratch: &mut Scratch,
-        now: Instant,
-        rest: &mut Vec<u8>,
-    ) -> bool {
-        let mut most = MAX_WRITE;
-        while let Some(queued) = &mut self.backpressure {
-            let writer = &self.shared.writer;
-            queued.goes_on = most == 0 && (queued.is_begun || !queued.held.is_empty());
-            if queued.goes_on {
-                return false;
-            }
-            if queued.is_begun {
-                match proceed(&self.shared, &mut queued.unsent, &mut most) {
-                    Ok(Progress::Done) => queued.is_begun = false,
-                    Ok(Progress::More { moved: true }) => {}
-                    Ok(Progress::More { moved: false }) => return false,
-                    Err(error) => return self.fail(error),
-                }
-                continue;
-            }
-            if queued.held.is_empty() {
-                *rest = mem::take(&mut queued.rest);
-                self.backpressure = None;
-                return true;
-            }
-            let pause = queued.blocked.map_or(BLOCKED_PAUSE.0, |(_, pause)| pause);
-            let frames = (&mut queued.held[..], &mut scratch.deflated);
-            let claims = pause >= BLOCKED_PAUSE.1;
-            match attempt(&self.shared, claims, frames, [&[]; 2], most, &mut queued.unsent) {
-                Attempt::Sent(Ok(progress)) => {
-                    most = most.saturating_sub(queued.held.len());
-                    queued.held.clear();
-                    scratch.give_back();
-                    (queued.blocked, queued.is_begun) = (None, progress != Progress::Done);
-                }
-                Attempt::Sent(Err(error)) => return self.fail(error),
-                Attempt::Busy => {
-                    let (since, _) = queued.blocked.unwrap_or((now, pause));
-                    queued.blocked = Some((since, (2 * pause).min(BLOCKED_PAUSE.1)));
-                    if now.saturating_duration_since(since) < writer.timeout(0) {
-                        return false;
-                    }
-                    return self.fail(Error::DeadlineExceeded(Deadline::Write));
-                }
-                Attempt::Over => {
-                    // What has come of the peer still counts: its answer to our Close may be in there.
-                    *rest = mem::take(&mut queued.rest);
-                    self.backpressure = None;
-                    return true;
-                }
-            }
-        }
-        true
-    }
-
-    /// Nothing more is to be begun.
-    pub(super) fn abandon_held(&mut self) {
-        self.backpressure = self.backpressure.take().filter(|queued| queued.is_begun);
-        if let Some(queued) = &mut self.backpressure {
-            (queued.held, queued.rest) = (Vec::new(), Vec::new());
-        }
-    }
-
-    fn fail(&mut self, error: Error) -> bool {
-        self.backpressure = None;
-        self.failed = Some(Box::new(error));
-        false
-    }
-
-    /// When what is queued has to be looked at, whatever the socket says.
-    pub(super) fn look_at(&self, now: Instant) -> Option<Instant> {
-        let queued = self.backpressure.as_ref()?;
-        match queued.blocked {
-            _ if queued.is_begun => {
-                let soon = now + ROOM_INTERVAL;
-                Some(queued.unsent.expiry().at().map_or(soon, |at| at.min(soon)))
-            }
-            Some((_, pause)) => Some(now + pause),
-            None => Some(now + BLOCKED_PAUSE.0),
-        }
     }
 }

@@ -40,7 +40,8 @@ impl<H: EventHandler> Engine<H> {
             if fate != Fate::Live {
                 return fate;
             }
-            if !(is_slow && conn.reads_much) && !conn.is_wrapped {
+            let reads_on = conn.is_wrapped || is_slow && conn.reads_much;
+            if !reads_on {
                 break;
             }
         }

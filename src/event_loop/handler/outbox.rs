@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::connection::{Message, Request, Sender, TrySendError};
 use crate::error::Error;
-use crate::event_loop::output::{DueClose, MAX_BACKPRESSURE, Output, Scratch};
+use crate::event_loop::output::{DueClose, MAX_BACKPRESSURE, Output, Scratch, Until};
 use crate::proto::CloseCode;
 use crate::proto::OpCode;
 use crate::proto::frame::MAX_CONTROL;
@@ -114,16 +114,13 @@ impl Outbox<'_> {
     pub fn pause_reading(&mut self) {
         // The peer's answer is waited for.
         if !self.is_closed() {
-            let paused = self.output.paused.get_or_insert_default();
-            (paused.is_over, paused.is_put_off) = (false, false);
+            self.output.paused.get_or_insert_default().until = Until::Resumed;
         }
     }
 
     /// Has the peer read again, as [`close`](Self::close) does.
     pub fn resume_reading(&mut self) {
-        if let Some(paused) = &mut self.output.paused {
-            paused.is_over = true;
-        }
+        self.output.resume_reading();
     }
 
     /// How much of what was sent the peer has no room for yet, in bytes.
