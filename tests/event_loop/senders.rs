@@ -397,3 +397,26 @@ fn a_ping_that_comes_due_behind_a_long_message() {
     sent.join().expect("no panic").expect("sent");
     client.finish();
 }
+
+/// Whoever waits behind a long message has as much time as that.
+#[test]
+fn an_echo_behind_a_long_message() {
+    const LEN: usize = 16 << 20;
+    let (server, senders) = server_with(|| with_timeouts(|timeouts| timeouts.write = ms(200)));
+    let (mut client, sender) = open(&server, &senders);
+    let (tell, begun) = channel();
+    thread::scope(|scope| {
+        // It has a second for each 64 KiB.
+        scope.spawn(|| {
+            tell.send(()).unwrap();
+            sender.send(&vec![7; LEN][..]).unwrap();
+        });
+        begun.recv_timeout(PATIENCE).expect("a thread");
+        assert!(client.heard_within(PATIENCE), "the beginning of it");
+        client.send(frame(TEXT, "echo"));
+        thread::sleep(ms(500));
+        assert_eq!(client.read_frame().expect("a message").payload.len(), LEN);
+        client.expect(&Frame::text("echo"));
+    });
+    client.finish();
+}

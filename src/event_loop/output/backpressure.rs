@@ -32,7 +32,7 @@ pub(crate) struct Backpressure {
     /// What has come of the peer, and is not looked at meanwhile.
     pub(crate) rest: Vec<u8>,
     pub(super) charge: Charge,
-    /// Since when others write.
+    /// Since when others have the right to write, and do not, and how long until the next try.
     blocked: Option<(Instant, Duration)>,
 }
 
@@ -106,7 +106,9 @@ impl Output {
                 }
                 Attempt::Sent(Err(error)) => return self.fail(error),
                 Attempt::Busy => {
-                    let (since, _) = queued.blocked.unwrap_or((now, pause));
+                    // Whoever writes has time of their own for that. A message in parts has none.
+                    let idle = queued.blocked.filter(|_| !writer.is_writing());
+                    let (since, _) = idle.unwrap_or((now, pause));
                     queued.blocked = Some((since, (2 * pause).min(BLOCKED_PAUSE.1)));
                     if now.saturating_duration_since(since) < writer.timeout(0) {
                         return false;
