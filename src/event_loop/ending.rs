@@ -13,7 +13,6 @@ use crate::event_loop::conn::{Conn, Draining, Open, Stage};
 use crate::event_loop::engine::{Engine, Fate};
 use crate::event_loop::handler::{CloseInfo, EventHandler};
 use crate::event_loop::output::DueClose;
-use crate::proto::CloseCode;
 use crate::server::BoxError;
 use crate::server::callbacks::catch_panic;
 use crate::session::CloseAction;
@@ -71,11 +70,13 @@ impl<H: EventHandler> Engine<H> {
         self.finish_behind(conn, action, Some(error))
     }
 
-    /// There is no memory for what would have to wait.
+    /// There is no memory for what would have to wait. The peer is told, behind what was begun, if there is
+    /// for that.
     pub(super) fn overloaded(&mut self, conn: &mut Conn<H::State>) -> Fate {
-        let error = Error::Overloaded;
-        let action = CloseAction::Abort(CloseCode::TRY_AGAIN_LATER, error.to_string());
-        self.finish(conn, action, Some(error))
+        match conn.output.drop_waiting() {
+            true => self.fail(conn, Error::Overloaded),
+            false => self.broken(conn, Error::Overloaded),
+        }
     }
 
     /// The stream is of no more use.
@@ -94,7 +95,10 @@ impl<H: EventHandler> Engine<H> {
 
     pub(super) fn output_failed(&mut self, conn: &mut Conn<H::State>) -> Fate {
         match conn.output.failed.take() {
-            Some(error) if !conn.is_draining() => self.broken(conn, *error),
+            Some(error) if !conn.is_draining() => match *error {
+                Error::Overloaded => self.overloaded(conn),
+                error => self.broken(conn, error),
+            },
             _ => Fate::Gone,
         }
     }

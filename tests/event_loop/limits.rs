@@ -259,3 +259,35 @@ fn what_is_not_read_is_charged() {
         assert!(ended > CLIENTS / 4 && ended < CLIENTS, "{ended} ended, pauses {pauses}");
     }
 }
+
+/// Where there is no memory for what is to be sent: the peer hears of that behind what was begun, unless
+/// that is what there is none for.
+#[test]
+fn what_waits_for_a_peer_is_too_much() {
+    for is_begun in [false, true] {
+        let hooks = Hooks::new(move |call, _, out| {
+            let Call::Message(_) = call else { return Ok(()) };
+            while is_begun && out.queued_bytes() == 0 {
+                out.send(&[0; 60_000][..])?;
+            }
+            Ok(out.send(&vec![1; 16 << 20][..])?)
+        });
+        let config = config(|config| {
+            config.limits.max_buffered_bytes = 1 << 20;
+            // The answer comes in the time for what was begun.
+            config.timeouts.close = ms(50);
+        });
+        let server = LoopServer::start(config, hooks);
+        let mut client = server.open();
+        client.send(frame(TEXT, "fill"));
+        if is_begun {
+            server.expect_calls(&client, &["opened", "message fill"]);
+            // That there is none is known by then, and not yet said.
+            assert!(server.next_within(client.addr, ms(200)).is_none());
+            let last = std::iter::from_fn(|| client.read_frame()).find(|frame| frame.opcode == 8);
+            assert_eq!(last.expect("a Close").close_parts().0, 1013);
+        }
+        let (_, closed) = server.until_closed(&client);
+        assert!(matches!(closed.error, Some(Error::Overloaded)), "{is_begun}: {closed:?}");
+    }
+}

@@ -126,6 +126,13 @@ impl Output {
         true
     }
 
+    /// There is no memory for all that waits: but for what was begun, it goes; whether there is for that.
+    pub(crate) fn drop_waiting(&mut self) -> bool {
+        self.paused = None;
+        self.abandon_held();
+        self.charge_waiting()
+    }
+
     /// Nothing more is to be begun.
     pub(crate) fn abandon_held(&mut self) {
         self.backpressure = self.backpressure.take().filter(|queued| queued.is_begun);
