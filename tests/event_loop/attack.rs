@@ -158,7 +158,8 @@ fn many_long_messages_at_once_let_others_in_between() {
             // Time for all the others to come.
             thread::sleep(ms(300));
         }
-        Ok(thread::sleep(ms(1)))
+        thread::sleep(ms(1));
+        Ok(())
     });
     let server = LoopServer::start(config(|_| ()), hooks);
     let mut other = server.open();
