@@ -1,11 +1,10 @@
 //! What a peer had no room for, or what others who write have held up.
 
-use std::mem;
 use std::time::{Duration, Instant};
 
+use crate::connection::lifecycle::ConnectionShared;
 use crate::connection::writer::{Progress, Unsent};
 use crate::error::Error;
-use crate::event_loop::output::Output;
 use crate::event_loop::output::attempt::{Attempt, attempt, proceed};
 use crate::event_loop::output::scratch::{MAX_WRITE, Scratch};
 use crate::session::{Charge, Deadline};
@@ -28,7 +27,7 @@ pub(crate) struct Backpressure {
     /// Whole frames behind it.
     pub(super) held: Vec<u8>,
     /// Whether there was still room when the turn was over, of which there is no other news.
-    goes_on: bool,
+    pub(super) goes_on: bool,
     /// What has come of the peer, and is not looked at meanwhile.
     pub(crate) rest: Vec<u8>,
     pub(super) charge: Charge,
@@ -36,127 +35,101 @@ pub(crate) struct Backpressure {
     blocked: Option<(Instant, Duration)>,
 }
 
-impl Output {
-    /// How much is queued, in bytes.
-    pub(crate) fn queued_bytes(&self) -> usize {
-        self.backpressure.as_ref().map_or(0, |queued| queued.unsent.len() + queued.held.len())
+/// What has become of what is queued.
+pub(super) enum Resumed {
+    /// It waits for room, for others, or for the next turn.
+    Waits,
+    /// It has all gone, or goes nowhere any more.
+    Over,
+    Failed(Error),
+}
+
+impl Backpressure {
+    pub(super) fn new(
+        charge: Charge,
+        (unsent, is_begun): (Unsent, bool),
+        held: Vec<u8>,
+        goes_on: bool,
+    ) -> Self {
+        Self { unsent, is_begun, held, goes_on, rest: Vec::new(), charge, blocked: None }
     }
 
-    /// Whether something waits for nothing but the next turn.
-    #[inline]
-    pub(crate) fn goes_on(&self) -> bool {
-        self.backpressure.as_ref().is_some_and(|queued| queued.goes_on)
+    /// How much it is, in bytes.
+    pub(super) fn len(&self) -> usize {
+        self.unsent.len() + self.held.len()
     }
 
-    /// Has what is queued wait for the next turn, if anything is.
-    pub(crate) fn resume_later(&mut self) -> bool {
-        self.backpressure.as_mut().is_some_and(|queued| {
-            queued.goes_on = true;
-            true
-        })
-    }
-
-    #[cold]
-    pub(super) fn keep(&mut self, unsent: Unsent, is_begun: bool, held: Vec<u8>, goes_on: bool) {
-        let charge = Charge::new(&self.shared.server.budget);
-        let (rest, blocked) = (Vec::new(), None);
-        let queued = Backpressure { unsent, is_begun, held, goes_on, rest, charge, blocked };
-        self.backpressure = Some(Box::new(queued));
-        self.charge();
-    }
-
-    /// Goes on with what is queued: there may be room. Whether nothing is any more; the input that
-    /// waited for that is in `rest` then.
-    pub(crate) fn resume(
+    /// Goes on: there may be room.
+    pub(super) fn resume(
         &mut self,
+        shared: &ConnectionShared,
         scratch: &mut Scratch,
         now: Instant,
-        rest: &mut Vec<u8>,
-    ) -> bool {
+    ) -> Resumed {
         let mut most = MAX_WRITE;
-        while let Some(queued) = &mut self.backpressure {
-            let writer = &self.shared.writer;
-            queued.goes_on = most == 0 && (queued.is_begun || !queued.held.is_empty());
-            if queued.goes_on {
-                return false;
+        loop {
+            self.goes_on = most == 0 && (self.is_begun || !self.held.is_empty());
+            if self.goes_on {
+                return Resumed::Waits;
             }
-            if queued.is_begun {
-                match proceed(&self.shared, &mut queued.unsent, &mut most) {
-                    Ok(Progress::Done) => queued.is_begun = false,
+            if self.is_begun {
+                match proceed(shared, &mut self.unsent, &mut most) {
+                    Ok(Progress::Done) => self.is_begun = false,
                     Ok(Progress::More { moved: true }) => {}
-                    Ok(Progress::More { moved: false }) => return false,
-                    Err(error) => return self.fail(error),
+                    Ok(Progress::More { moved: false }) => return Resumed::Waits,
+                    Err(error) => return Resumed::Failed(error),
                 }
                 continue;
             }
-            if queued.held.is_empty() {
-                *rest = mem::take(&mut queued.rest);
-                self.backpressure = None;
-                return true;
+            if self.held.is_empty() {
+                return Resumed::Over;
             }
-            let pause = queued.blocked.map_or(BLOCKED_PAUSE.0, |(_, pause)| pause);
-            let frames = (&mut queued.held[..], &mut scratch.deflated);
-            let claims = pause >= BLOCKED_PAUSE.1;
-            match attempt(&self.shared, claims, frames, [&[]; 2], most, &mut queued.unsent) {
+            let claims = self.pause() >= BLOCKED_PAUSE.1;
+            let frames = (&mut self.held[..], &mut scratch.deflated);
+            match attempt(shared, claims, frames, [&[]; 2], most, &mut self.unsent) {
                 Attempt::Sent(Ok(progress)) => {
-                    most = most.saturating_sub(queued.held.len());
-                    queued.held.clear();
+                    most = most.saturating_sub(self.held.len());
+                    self.held.clear();
                     scratch.give_back();
-                    (queued.blocked, queued.is_begun) = (None, progress != Progress::Done);
+                    (self.blocked, self.is_begun) = (None, progress != Progress::Done);
                 }
-                Attempt::Sent(Err(error)) => return self.fail(error),
-                Attempt::Busy => {
-                    // Whoever writes has time of their own for that. A message in parts has none.
-                    let idle = queued.blocked.filter(|_| !writer.is_writing());
-                    let (since, _) = idle.unwrap_or((now, pause));
-                    queued.blocked = Some((since, (2 * pause).min(BLOCKED_PAUSE.1)));
-                    if now.saturating_duration_since(since) < writer.timeout(0) {
-                        return false;
-                    }
-                    return self.fail(Error::DeadlineExceeded(Deadline::Write));
-                }
-                Attempt::Over => {
-                    // What has come of the peer still counts: its answer to our Close may be in there.
-                    *rest = mem::take(&mut queued.rest);
-                    self.backpressure = None;
-                    return true;
-                }
+                Attempt::Sent(Err(error)) => return Resumed::Failed(error),
+                Attempt::Busy => return self.blocked(shared, now),
+                // What has come of the peer still counts: its answer to our Close may be in there.
+                Attempt::Over => return Resumed::Over,
             }
         }
-        true
     }
 
-    /// There is no memory for all that waits: but for what was begun, it goes; whether there is for that.
-    pub(crate) fn drop_waiting(&mut self) -> bool {
-        self.paused = None;
-        self.abandon_held();
-        self.charge_waiting()
-    }
-
-    /// Nothing more is to be begun.
-    pub(crate) fn abandon_held(&mut self) {
-        self.backpressure = self.backpressure.take().filter(|queued| queued.is_begun);
-        if let Some(queued) = &mut self.backpressure {
-            (queued.held, queued.rest) = (Vec::new(), Vec::new());
+    /// Others have the right to write.
+    fn blocked(&mut self, shared: &ConnectionShared, now: Instant) -> Resumed {
+        let (writer, pause) = (&shared.writer, self.pause());
+        // Whoever writes has time of their own for that. A message in parts has none.
+        let idle = self.blocked.filter(|_| !writer.is_writing());
+        let (since, _) = idle.unwrap_or((now, pause));
+        self.blocked = Some((since, (2 * pause).min(BLOCKED_PAUSE.1)));
+        match now.saturating_duration_since(since) < writer.timeout(0) {
+            true => Resumed::Waits,
+            false => Resumed::Failed(Error::DeadlineExceeded(Deadline::Write)),
         }
     }
 
-    fn fail(&mut self, error: Error) -> bool {
-        self.backpressure = None;
-        self.failed = Some(Box::new(error));
-        false
+    fn pause(&self) -> Duration {
+        self.blocked.map_or(BLOCKED_PAUSE.0, |(_, pause)| pause)
     }
 
-    /// When what is queued has to be looked at, whatever the socket says.
-    pub(crate) fn look_at(&self, now: Instant) -> Option<Instant> {
-        let queued = self.backpressure.as_ref()?;
-        match queued.blocked {
-            _ if queued.is_begun => {
-                let soon = now + ROOM_INTERVAL;
-                Some(queued.unsent.expiry().at().map_or(soon, |at| at.min(soon)))
-            }
-            Some((_, pause)) => Some(now + pause),
-            None => Some(now + BLOCKED_PAUSE.0),
+    /// Nothing more is to be begun; whether anything was.
+    pub(super) fn abandon_held(&mut self) -> bool {
+        (self.held, self.rest) = (Vec::new(), Vec::new());
+        self.is_begun
+    }
+
+    /// When it has to be looked at, whatever the socket says.
+    pub(super) fn look_at(&self, now: Instant) -> Instant {
+        if !self.is_begun {
+            return now + self.pause();
         }
+        let soon = now + ROOM_INTERVAL;
+        self.unsent.expiry().at().map_or(soon, |at| at.min(soon))
     }
 }
