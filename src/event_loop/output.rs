@@ -28,8 +28,7 @@ mod scratch;
 mod backpressure;
 
 use attempt::{Attempt, attempt, proceed};
-use backpressure::{Backpressure, Resumed};
-pub(super) use backpressure::{MAX_BACKPRESSURE, ROOM_INTERVAL};
+pub(super) use backpressure::{Backpressure, MAX_BACKPRESSURE, ROOM_INTERVAL};
 #[cfg(feature = "deflate")]
 use frames::PLAIN;
 pub(crate) use scratch::Scratch;
@@ -105,15 +104,15 @@ impl Output {
         self.reads_nothing() || self.close.is_some() || self.failed.is_some()
     }
 
-    /// How much is queued, in bytes.
-    pub(super) fn queued_bytes(&self) -> usize {
-        self.backpressure.as_ref().map_or(0, |queued| queued.len())
-    }
-
     /// Whether something waits for nothing but the next turn.
     #[inline]
     pub(super) fn goes_on(&self) -> bool {
         self.backpressure.as_ref().is_some_and(|queued| queued.goes_on)
+    }
+
+    /// Has what is queued wait for the next turn, if anything is.
+    pub(super) fn resume_later(&mut self) -> bool {
+        self.backpressure.as_mut().map(|queued| queued.goes_on = true).is_some()
     }
 
     /// Whether the peer is not read.
@@ -139,6 +138,11 @@ impl Output {
         if let Some(paused) = &mut self.paused {
             paused.until = Until::Over;
         }
+    }
+
+    /// How much is queued, in bytes.
+    pub(super) fn queued_bytes(&self) -> usize {
+        self.backpressure.as_ref().map_or(0, |queued| queued.len())
     }
 
     /// Whether nothing can be sent any more.
@@ -267,54 +271,10 @@ impl Output {
     #[cold]
     fn keep(&mut self, unsent: Unsent, is_begun: bool, held: Vec<u8>, goes_on: bool) {
         let charge = Charge::new(&self.shared.server.budget);
-        let queued = Backpressure::new(charge, (unsent, is_begun), held, goes_on);
+        let (rest, blocked) = (Vec::new(), None);
+        let queued = Backpressure { unsent, is_begun, held, goes_on, rest, charge, blocked };
         self.backpressure = Some(Box::new(queued));
         self.charge();
-    }
-
-    /// Goes on with what is queued: there may be room. Whether nothing is any more; the input that
-    /// waited for that is in `rest` then.
-    pub(super) fn resume(
-        &mut self,
-        scratch: &mut Scratch,
-        now: Instant,
-        rest: &mut Vec<u8>,
-    ) -> bool {
-        let Some(mut queued) = self.backpressure.take() else { return true };
-        match queued.resume(&self.shared, scratch, now) {
-            Resumed::Waits => self.backpressure = Some(queued),
-            Resumed::Over => *rest = mem::take(&mut queued.rest),
-            Resumed::Failed(error) => {
-                self.failed = Some(Box::new(error));
-                return false;
-            }
-        }
-        self.backpressure.is_none()
-    }
-
-    /// Has what is queued wait for the next turn, if anything is.
-    pub(super) fn resume_later(&mut self) -> bool {
-        self.backpressure.as_mut().is_some_and(|queued| {
-            queued.goes_on = true;
-            true
-        })
-    }
-
-    /// When what is queued has to be looked at, whatever the socket says.
-    pub(super) fn look_at(&self, now: Instant) -> Option<Instant> {
-        self.backpressure.as_ref().map(|queued| queued.look_at(now))
-    }
-
-    /// Nothing more is to be begun.
-    pub(super) fn abandon_held(&mut self) {
-        self.backpressure.take_if(|queued| !queued.abandon_held());
-    }
-
-    /// There is no memory for all that waits: but for what was begun, it goes; whether there is for that.
-    pub(super) fn drop_waiting(&mut self) -> bool {
-        self.paused = None;
-        self.abandon_held();
-        self.charge_waiting()
     }
 
     /// Charges what is queued, or fails.
@@ -336,5 +296,34 @@ impl Output {
             let charge = paused.charge.get_or_insert_with(|| Charge::new(budget));
             charge.grow(paused.rest.len() as u64)
         })
+    }
+
+    /// Goes on with what is queued: there may be room. The input that waited for that, once nothing is
+    /// queued any more.
+    pub(super) fn resume(&mut self, scratch: &mut Scratch, now: Instant) -> Option<Vec<u8>> {
+        let mut queued = self.backpressure.take()?;
+        match queued.resume(&self.shared, scratch, now) {
+            Ok(true) => return Some(queued.rest),
+            Ok(false) => self.backpressure = Some(queued),
+            Err(error) => self.failed = Some(Box::new(error)),
+        }
+        None
+    }
+
+    /// There is no memory for all that waits: but for what was begun, it goes; whether there is for that.
+    pub(super) fn drop_waiting(&mut self) -> bool {
+        self.paused = None;
+        self.abandon_held();
+        self.charge_waiting()
+    }
+
+    /// Nothing more is to be begun.
+    pub(super) fn abandon_held(&mut self) {
+        self.backpressure.take_if(|queued| !queued.abandon_held());
+    }
+
+    /// When what is queued has to be looked at, whatever the socket says.
+    pub(super) fn look_at(&self, now: Instant) -> Option<Instant> {
+        Some(self.backpressure.as_ref()?.look_at(now))
     }
 }

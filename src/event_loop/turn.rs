@@ -235,13 +235,9 @@ impl<H: EventHandler> Engine<H> {
         if matches!(&conn.stage, Stage::Draining(draining) if !draining.answer.is_empty()) {
             return self.go_on_answering(conn);
         }
-        if !conn.output.is_congested() {
+        let Some(mut rest) = conn.output.resume(&mut self.scratch, self.now) else {
             return Fate::Live;
-        }
-        let mut rest = Vec::new();
-        if !conn.output.resume(&mut self.scratch, self.now, &mut rest) {
-            return Fate::Live;
-        }
+        };
         // The peer was not listened to meanwhile.
         conn.since = self.clock;
         self.close_if_wanted(conn);

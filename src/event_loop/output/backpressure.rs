@@ -22,8 +22,8 @@ const BLOCKED_PAUSE: (Duration, Duration) = (Duration::from_millis(1), Duration:
 /// What could not be sent at once.
 pub(crate) struct Backpressure {
     /// What was begun; while there is any, we have the right to write.
-    unsent: Unsent,
-    is_begun: bool,
+    pub(super) unsent: Unsent,
+    pub(super) is_begun: bool,
     /// Whole frames behind it.
     pub(super) held: Vec<u8>,
     /// Whether there was still room when the turn was over, of which there is no other news.
@@ -32,85 +32,67 @@ pub(crate) struct Backpressure {
     pub(crate) rest: Vec<u8>,
     pub(super) charge: Charge,
     /// Since when others have the right to write, and do not, and how long until the next try.
-    blocked: Option<(Instant, Duration)>,
-}
-
-/// What has become of what is queued.
-pub(super) enum Resumed {
-    /// It waits for room, for others, or for the next turn.
-    Waits,
-    /// It has all gone, or goes nowhere any more.
-    Over,
-    Failed(Error),
+    pub(super) blocked: Option<(Instant, Duration)>,
 }
 
 impl Backpressure {
-    pub(super) fn new(
-        charge: Charge,
-        (unsent, is_begun): (Unsent, bool),
-        held: Vec<u8>,
-        goes_on: bool,
-    ) -> Self {
-        Self { unsent, is_begun, held, goes_on, rest: Vec::new(), charge, blocked: None }
-    }
-
-    /// How much it is, in bytes.
+    /// How much is queued, in bytes.
     pub(super) fn len(&self) -> usize {
         self.unsent.len() + self.held.len()
     }
 
-    /// Goes on: there may be room.
+    /// Goes on: there may be room. Whether nothing is queued any more, or goes out any more.
+    ///
+    /// # Errors
+    ///
+    /// That of a write, or that its time is over.
     pub(super) fn resume(
         &mut self,
         shared: &ConnectionShared,
         scratch: &mut Scratch,
         now: Instant,
-    ) -> Resumed {
+    ) -> Result<bool, Error> {
         let mut most = MAX_WRITE;
         loop {
             self.goes_on = most == 0 && (self.is_begun || !self.held.is_empty());
             if self.goes_on {
-                return Resumed::Waits;
+                return Ok(false);
             }
             if self.is_begun {
-                match proceed(shared, &mut self.unsent, &mut most) {
-                    Ok(Progress::Done) => self.is_begun = false,
-                    Ok(Progress::More { moved: true }) => {}
-                    Ok(Progress::More { moved: false }) => return Resumed::Waits,
-                    Err(error) => return Resumed::Failed(error),
+                match proceed(shared, &mut self.unsent, &mut most)? {
+                    Progress::Done => self.is_begun = false,
+                    Progress::More { moved: true } => {}
+                    Progress::More { moved: false } => return Ok(false),
                 }
                 continue;
             }
             if self.held.is_empty() {
-                return Resumed::Over;
+                return Ok(true);
             }
-            let claims = self.pause() >= BLOCKED_PAUSE.1;
+            let pause = self.pause();
             let frames = (&mut self.held[..], &mut scratch.deflated);
+            let claims = pause >= BLOCKED_PAUSE.1;
             match attempt(shared, claims, frames, [&[]; 2], most, &mut self.unsent) {
-                Attempt::Sent(Ok(progress)) => {
+                Attempt::Sent(progress) => {
+                    let is_begun = progress? != Progress::Done;
                     most = most.saturating_sub(self.held.len());
                     self.held.clear();
                     scratch.give_back();
-                    (self.blocked, self.is_begun) = (None, progress != Progress::Done);
+                    (self.blocked, self.is_begun) = (None, is_begun);
                 }
-                Attempt::Sent(Err(error)) => return Resumed::Failed(error),
-                Attempt::Busy => return self.blocked(shared, now),
+                Attempt::Busy => {
+                    // Whoever writes has time of their own for that. A message in parts has none.
+                    let idle = self.blocked.filter(|_| !shared.writer.is_writing());
+                    let (since, _) = idle.unwrap_or((now, pause));
+                    self.blocked = Some((since, (2 * pause).min(BLOCKED_PAUSE.1)));
+                    if now.saturating_duration_since(since) < shared.writer.timeout(0) {
+                        return Ok(false);
+                    }
+                    return Err(Error::DeadlineExceeded(Deadline::Write));
+                }
                 // What has come of the peer still counts: its answer to our Close may be in there.
-                Attempt::Over => return Resumed::Over,
+                Attempt::Over => return Ok(true),
             }
-        }
-    }
-
-    /// Others have the right to write.
-    fn blocked(&mut self, shared: &ConnectionShared, now: Instant) -> Resumed {
-        let (writer, pause) = (&shared.writer, self.pause());
-        // Whoever writes has time of their own for that. A message in parts has none.
-        let idle = self.blocked.filter(|_| !writer.is_writing());
-        let (since, _) = idle.unwrap_or((now, pause));
-        self.blocked = Some((since, (2 * pause).min(BLOCKED_PAUSE.1)));
-        match now.saturating_duration_since(since) < writer.timeout(0) {
-            true => Resumed::Waits,
-            false => Resumed::Failed(Error::DeadlineExceeded(Deadline::Write)),
         }
     }
 
