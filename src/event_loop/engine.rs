@@ -44,8 +44,9 @@ const MAX_EXPIRED: usize = 32;
 
 /// How long those have their turn that take long, before it is looked for others: those that have more than one
 /// turn's work, or are yet to open. A thousand of these may come at once, and a handshake of TLS takes a
-/// third of a millisecond. The rest of them come first the next time.
-const MAX_SLOW_TIME: Duration = Duration::from_millis(2);
+/// third of a millisecond. The rest of them come first the next time, and have half as long as the others
+/// had, if that is more.
+const MIN_SLOW_TIME: Duration = Duration::from_millis(2);
 
 /// How often, at the most, it is looked for those whose peers have not answered our Close, in
 /// nanoseconds.
@@ -82,8 +83,9 @@ pub(super) struct Engine<H: EventHandler> {
     /// When this turn began, and in nanoseconds since the start.
     pub(super) now: Instant,
     pub(super) clock: u64,
-    /// What has gone of this turn for those that take long.
+    /// What has gone of this turn for those that take long, and what may.
     slow_time: Duration,
+    slow_limit: Duration,
     pub(super) scratch: Scratch,
     /// Memory for messages in parts.
     pub(super) pool: Pool,
@@ -145,6 +147,7 @@ impl<H: EventHandler> Engine<H> {
             now: Instant::now(),
             clock: 0,
             slow_time: Duration::ZERO,
+            slow_limit: MIN_SLOW_TIME,
             scratch: Scratch::new(),
             pool: Pool::default(),
             buffer: Some(Box::new(ReadBuffer::new())),
@@ -163,9 +166,7 @@ impl<H: EventHandler> Engine<H> {
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return self.threads.fail(error),
             }
-            self.now = Instant::now();
-            self.clock = self.now.saturating_duration_since(self.start).as_nanos() as u64;
-            self.slow_time = Duration::ZERO;
+            self.begin_turn();
             for _ in 0..self.again.len() {
                 if self.has_time() {
                     self.go_on_next();
@@ -174,7 +175,9 @@ impl<H: EventHandler> Engine<H> {
             let mut ahead = events.iter();
             for (index, event) in events.iter().enumerate() {
                 if index % TOGETHER == 0 {
-                    ahead.by_ref().take(TOGETHER).for_each(|event| self.prefetch(event));
+                    let next = ahead.by_ref().take(TOGETHER);
+                    let slots = next.filter_map(|event| self.conns.get(event.token().0));
+                    slots.flatten().for_each(|conn| conn.prefetch());
                 }
                 self.heard(event);
             }
@@ -194,6 +197,16 @@ impl<H: EventHandler> Engine<H> {
             self.free.append(&mut self.freed);
             self.sweep();
         }
+    }
+
+    fn begin_turn(&mut self) {
+        let now = Instant::now();
+        let others = now.saturating_duration_since(self.now).saturating_sub(self.slow_time);
+        // Where nobody waits, that was slept through.
+        let share = if self.again.is_empty() { Duration::ZERO } else { others / 2 };
+        self.slow_limit = MIN_SLOW_TIME.max(share);
+        (self.now, self.slow_time) = (now, Duration::ZERO);
+        self.clock = now.saturating_duration_since(self.start).as_nanos() as u64;
     }
 
     fn is_over(&mut self) -> bool {
@@ -221,13 +234,6 @@ impl<H: EventHandler> Engine<H> {
 
     fn tick(&self, at: Instant) -> Tick {
         at.saturating_duration_since(self.start).as_millis() as Tick
-    }
-
-    /// A connection is about to have its turn.
-    fn prefetch(&self, event: &Event) {
-        if let Some(Some(conn)) = self.conns.get(event.token().0) {
-            conn.prefetch();
-        }
     }
 
     fn heard(&mut self, event: &Event) {
@@ -289,13 +295,13 @@ impl<H: EventHandler> Engine<H> {
 
     /// Whether those that take long may go on for now.
     fn has_time(&self) -> bool {
-        self.slow_time < MAX_SLOW_TIME
+        self.slow_time < self.slow_limit
     }
 
     /// Who has waited for longest goes on.
     fn go_on_next(&mut self) {
         let Some((slot, generation)) = self.again.pop_front() else { return };
-        if self.is_there(slot, generation) {
+        if self.noted(slot, generation).is_some() {
             self.turn(slot, |conn, engine| {
                 conn.is_again = false;
                 conn.output.shared.is_read_always();
@@ -306,9 +312,10 @@ impl<H: EventHandler> Engine<H> {
         }
     }
 
-    /// Whether this is the connection it was when it was noted down.
-    fn is_there(&self, slot: usize, generation: u32) -> bool {
-        matches!(self.conns.get(slot), Some(Some(conn)) if conn.generation == generation)
+    /// The connection that was noted down, if it is still there.
+    fn noted(&mut self, slot: usize, generation: u32) -> Option<&mut Conn<H::State>> {
+        let conn = self.conns.get_mut(slot)?.as_deref_mut()?;
+        (conn.generation == generation).then_some(conn)
     }
 
     /// Others have had their turn.
@@ -382,11 +389,11 @@ impl<H: EventHandler> Engine<H> {
     fn expire_next(&mut self) {
         let Some(entry) = self.due.pop_front() else { return };
         let slot = entry.slot as usize;
-        let Some(conn) = self.conns.get_mut(slot).and_then(Option::as_mut) else { return };
-        if conn.generation != entry.generation || conn.due != entry.at {
-            return;
+        if let Some(conn) = self.noted(slot, entry.generation)
+            && conn.due == entry.at
+        {
+            conn.due = 0;
+            self.turn(slot, |conn, engine| engine.time_passed(conn));
         }
-        conn.due = 0;
-        self.turn(slot, |conn, engine| engine.time_passed(conn));
     }
 }

@@ -221,3 +221,45 @@ fn many_requests_at_once_let_others_in_between() {
         client.finish();
     }
 }
+
+/// Nor are they held up by those who have much to do, each of them little at once.
+#[test]
+fn requests_have_their_share_beside_others() {
+    const BUSY: usize = 32;
+    const REQUESTS: usize = 60;
+    static TIMERS: AtomicUsize = AtomicUsize::new(0);
+    let hooks = Hooks::new(|call, _, out| {
+        match call {
+            Call::Message(_) => {}
+            Call::Timer => {
+                TIMERS.fetch_add(1, Ordering::SeqCst);
+                thread::sleep(ms(2));
+            }
+            _ => return Ok(()),
+        }
+        out.set_timer(Some(ms(1)));
+        Ok(())
+    });
+    let hooks = hooks.open(|request, _| {
+        if request.path() == "/slow" {
+            thread::sleep(ms(1));
+        }
+        Ok(())
+    });
+    let server = LoopServer::start(config(|_| ()), hooks);
+    let mut busy: Vec<_> = (0..BUSY).map(|_| server.open()).collect();
+    let mut clients: Vec<_> = (0..REQUESTS).map(|_| server.connect()).collect();
+    busy.iter_mut().for_each(|client| client.send(frame(TEXT, "begin")));
+    let start = Instant::now();
+    while TIMERS.load(Ordering::SeqCst) < 2 * BUSY {
+        assert!(start.elapsed() < PATIENCE, "nothing goes on");
+        thread::sleep(ms(1));
+    }
+    let before = TIMERS.load(Ordering::SeqCst);
+    for client in &mut clients {
+        client.send(r0().target("/slow").bytes());
+    }
+    clients.iter_mut().for_each(|client| drop(client.expect_upgrade()));
+    let between = TIMERS.load(Ordering::SeqCst) - before;
+    assert!(between < 10 * BUSY, "{between} timers came between");
+}
