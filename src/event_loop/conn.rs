@@ -83,8 +83,6 @@ pub(super) struct Open<S> {
     /// What receives, while a frame or a message is under way; between those it is the loop's.
     pub(super) receiver: Option<Box<Receiver>>,
     pub(super) close_frame: Option<Box<CloseFrame>>,
-    /// Whether messages are thrown away, since the handler has closed.
-    pub(super) discards: bool,
     pub(super) state: S,
 }
 
@@ -213,7 +211,7 @@ impl<S> Conn<S> {
     /// Whether the handler is to have what comes.
     #[inline]
     pub(super) fn is_heard(&self) -> bool {
-        matches!(&self.stage, Stage::Open(open) if !open.discards)
+        matches!(self.stage, Stage::Open(_)) && !self.output.discards
     }
 
     /// Whether it has something that receives: it is in the middle of a message, or compression was
@@ -259,12 +257,9 @@ impl<S> Conn<S> {
     /// Whether the next read goes straight to where it belongs.
     #[inline]
     pub(super) fn is_direct(&self) -> bool {
-        let Stage::Open(Open { receiver: Some(receiver), discards: false, .. }) = &self.stage
-        else {
-            return false;
-        };
+        let Stage::Open(Open { receiver: Some(receiver), .. }) = &self.stage else { return false };
         let left = receiver.receiving.payload_left();
-        left > 0 && (receiver.direct || left >= MIN_DIRECT)
+        left > 0 && !self.output.discards && (receiver.direct || left >= MIN_DIRECT)
     }
 
     /// Whether a deadline may be nearer than the wheel knows.

@@ -31,9 +31,6 @@ impl<H: EventHandler> Engine<H> {
         }
         let DueClose { action, error } = *due;
         if let CloseAction::Initiate(..) = action {
-            if let Stage::Open(open) = &mut conn.stage {
-                open.discards = conn.output.discards;
-            }
             conn.output.is_closing = true;
             conn.output.shared.try_close(action);
             conn.is_posted = !conn.output.shared.writer.retry();
@@ -137,10 +134,7 @@ impl<H: EventHandler> Engine<H> {
     /// Waits for the peer's end, which the close timeout bounds.
     pub(super) fn drain(&mut self, conn: &mut Conn<H::State>) {
         let until = self.now.checked_add(conn.output.shared.server.config.timeouts.close);
-        match &mut conn.stage {
-            Stage::Draining(draining) => **draining = Draining { until, answer: Vec::new() },
-            stage => *stage = Stage::Draining(Box::new(Draining { until, answer: Vec::new() })),
-        }
+        conn.stage = Stage::Draining(Box::new(Draining { until, answer: Vec::new() }));
         conn.is_posted = !conn.output.shared.writer.retry();
     }
 

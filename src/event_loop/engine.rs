@@ -232,10 +232,6 @@ impl<H: EventHandler> Engine<H> {
         next.min(rest.unwrap_or(MAX_ACCEPT_TIMEOUT)).min(MAX_ACCEPT_TIMEOUT)
     }
 
-    fn tick(&self, at: Instant) -> Tick {
-        at.saturating_duration_since(self.start).as_millis() as Tick
-    }
-
     fn heard(&mut self, event: &Event) {
         let slot = event.token().0;
         if let Some(listening) = self.listeners.get_mut(slot) {
@@ -368,7 +364,7 @@ impl<H: EventHandler> Engine<H> {
             Ok((_, true)) | Err(_) => Some(self.now),
         };
         let Some(at) = at else { return };
-        let at = self.tick(at) + 1;
+        let at = at.saturating_duration_since(self.start).as_millis() as Tick + 1;
         if conn.due == 0 || at < conn.due {
             conn.due = at;
             self.wheel.add(Entry { slot: slot as u32, generation: conn.generation, at });

@@ -133,7 +133,6 @@ impl<H: EventHandler> Engine<H> {
             limits,
             receiver,
             close_frame: None,
-            discards: false,
             state,
         });
         // From the 101 on the client may count on a Close, so it is open before.

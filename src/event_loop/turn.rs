@@ -212,15 +212,6 @@ impl<H: EventHandler> Engine<H> {
         }
     }
 
-    /// There may be room to write.
-    #[inline]
-    pub(super) fn resume(&mut self, conn: &mut Conn<H::State>) -> Fate {
-        match conn.is_posted || conn.output.is_congested() || conn.is_draining() {
-            true => self.write_more(conn),
-            false => Fate::Live,
-        }
-    }
-
     /// The same, but what is much waits for its turn.
     #[cold]
     pub(super) fn resume_later(&mut self, conn: &mut Conn<H::State>) -> Fate {
@@ -230,7 +221,8 @@ impl<H: EventHandler> Engine<H> {
         }
     }
 
-    fn write_more(&mut self, conn: &mut Conn<H::State>) -> Fate {
+    /// There may be room to write.
+    pub(super) fn resume(&mut self, conn: &mut Conn<H::State>) -> Fate {
         conn.retry();
         if matches!(&conn.stage, Stage::Draining(draining) if !draining.answer.is_empty()) {
             return self.go_on_answering(conn);

@@ -55,7 +55,7 @@ impl Wheel {
 
     fn insert(&mut self, entry: Entry) {
         let at = entry.at.max(self.now + 1);
-        if at - self.now < SLOTS {
+        if at - self.now <= SLOTS {
             self.near.push(at, entry);
         } else {
             // What is further than the wheel reaches stands in its last slot, and is added again.
@@ -67,13 +67,11 @@ impl Wheel {
     pub(super) fn advance(&mut self, now: Tick, due: &mut VecDeque<Entry>) {
         let before = due.len();
         while self.now < now {
-            self.now += 1;
-            if self.now.is_multiple_of(SLOTS) {
-                let entries = self.far.take(self.now / SLOTS);
-                for entry in entries {
-                    self.add_at_once(entry, due);
-                }
+            let next = self.now + 1;
+            if next.is_multiple_of(SLOTS) {
+                self.far.take(next / SLOTS).into_iter().for_each(|entry| self.insert(entry));
             }
+            self.now = next;
             due.extend(self.near.take(self.now));
         }
         self.len -= due.len() - before;
@@ -99,13 +97,6 @@ impl Wheel {
         match self.near.distance(self.now + 1) {
             Some(distance) => Some((distance + 1).min(turn)),
             None => Some(turn).filter(|_| !self.far.is_empty()),
-        }
-    }
-
-    fn add_at_once(&mut self, entry: Entry, due: &mut VecDeque<Entry>) {
-        match entry.at <= self.now {
-            true => due.push_back(entry),
-            false => self.insert(entry),
         }
     }
 }

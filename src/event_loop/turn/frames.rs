@@ -87,7 +87,7 @@ impl<H: EventHandler> Engine<H> {
     ) -> usize {
         let mut used = 0;
         let Stage::Open(open) = &mut conn.stage else { return 0 };
-        if open.receiver.is_some() || open.discards {
+        if open.receiver.is_some() || conn.output.discards {
             return 0;
         }
         let limits = open.limits.decoder;
