@@ -201,10 +201,12 @@ impl<H: EventHandler> Engine<H> {
 
     fn begin_turn(&mut self) {
         let now = Instant::now();
-        let others = now.saturating_duration_since(self.now).saturating_sub(self.slow_time);
-        // Where nobody waits, that was slept through.
-        let share = if self.again.is_empty() { Duration::ZERO } else { others / 2 };
-        self.slow_limit = MIN_SLOW_TIME.max(share);
+        self.slow_limit = MIN_SLOW_TIME;
+        // Else the time before may have been slept through.
+        if !self.again.is_empty() {
+            let others = now.saturating_duration_since(self.now).saturating_sub(self.slow_time);
+            self.slow_limit = MIN_SLOW_TIME.max(others / 2);
+        }
         (self.now, self.slow_time) = (now, Duration::ZERO);
         self.clock = now.saturating_duration_since(self.start).as_nanos() as u64;
     }
