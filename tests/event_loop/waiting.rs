@@ -8,7 +8,7 @@ use barews::{CloseCode, Config, Sender};
 use super::common::*;
 use super::server::{Call, Hooks, LoopServer, config};
 
-const CLIENTS: usize = 16;
+const CLIENTS: usize = 32;
 const MESSAGES: usize = 32;
 
 /// A server whose handler takes a millisecond for a long message, and the senders of its connections.
@@ -38,7 +38,7 @@ fn a_request_that_waits_has_come_in_time() {
         Ok(())
     });
     let server = LoopServer::start(config(|config| config.timeouts.handshake = ms(200)), hooks);
-    let mut clients: Vec<_> = (0..2 * CLIENTS).map(|_| server.connect()).collect();
+    let mut clients: Vec<_> = (0..CLIENTS).map(|_| server.connect()).collect();
     clients.iter_mut().for_each(|client| client.send(r0().bytes()));
     for client in &mut clients {
         client.expect_upgrade();
@@ -82,24 +82,31 @@ fn whose_pong_waits_is_there() {
     }
 }
 
-/// Another thread has closed, and the answer lies there, behind messages that are not lost.
+/// Another thread has closed, or the server ends, and the answer lies there, behind messages that are not
+/// lost.
 #[test]
 fn an_answer_to_our_close_that_waits_has_come_in_time() {
-    let config = config(|config| config.timeouts.close = ms(200));
-    let (server, senders) = slow(config);
-    let mut clients: Vec<_> = (0..CLIENTS).map(|_| server.open()).collect();
-    for client in &mut clients {
-        client.send(messages());
-    }
-    for client in &mut clients {
-        let sender = senders.recv_timeout(PATIENCE).expect("a sender");
-        sender.close(CloseCode(4000), "").unwrap();
-        client.expect(&Frame::close(4000, ""));
-        client.send(close(4000, ""));
-    }
-    for client in &clients {
-        let (calls, closed) = server.until_closed(client);
-        assert!(closed.error.is_none() && closed.code == Some(4000), "{closed:?}, {calls:?}");
-        assert_eq!(calls.len(), 1 + MESSAGES, "{calls:?}");
+    for (is_shutdown, code) in [(false, 4000), (true, 1001)] {
+        let config = config(|config| config.timeouts.close = ms(500));
+        let (server, senders) = slow(config);
+        let mut clients: Vec<_> = (0..CLIENTS).map(|_| server.open()).collect();
+        for client in &mut clients {
+            client.send(messages());
+        }
+        if is_shutdown {
+            server.running.shutdown_handle().start();
+        }
+        for client in &mut clients {
+            let sender = senders.recv_timeout(PATIENCE).expect("a sender");
+            // Does nothing where the server has.
+            sender.close(CloseCode(4000), "").unwrap();
+            assert_eq!(client.read_frame().expect("a Close").close_parts().0, code);
+            client.send(close(code, ""));
+        }
+        for client in &clients {
+            let (calls, closed) = server.until_closed(client);
+            assert!(closed.error.is_none() && closed.code == Some(code), "{closed:?}, {calls:?}");
+            assert_eq!(calls.len(), 1 + MESSAGES, "{calls:?}");
+        }
     }
 }
