@@ -4,8 +4,6 @@ use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
-use socket2::SockRef;
-
 use super::stream::Stream;
 use super::{ACCEPT, Frame, PATIENCE, PROMPT, r0};
 
@@ -28,6 +26,10 @@ pub struct Response {
 impl RawClient {
     /// Connects, and sends nothing.
     pub fn connect(addr: SocketAddr) -> Self {
+        #[cfg(target_os = "linux")]
+        if super::unix::over_unix() {
+            return Self::over(Stream::Unix(super::unix::dial(addr)));
+        }
         Self::over(Stream::Tcp(Self::dial(addr)))
     }
 
@@ -43,7 +45,11 @@ impl RawClient {
 
     /// A client over a stream that is connected.
     pub fn over(stream: Stream) -> Self {
-        let addr = stream.tcp().local_addr().expect("local_addr");
+        let addr = match &stream {
+            #[cfg(target_os = "linux")]
+            Stream::Unix(stream) => super::unix::stand_in(stream),
+            stream => stream.tcp().local_addr().expect("local_addr"),
+        };
         Self { stream: BufReader::new(stream), addr }
     }
 
@@ -79,6 +85,10 @@ impl RawClient {
 
     /// The same, where the server may have cut the stream already.
     pub fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
+        #[cfg(target_os = "linux")]
+        if let Stream::Unix(stream) = self.stream.get_mut() {
+            return stream.write_all(&super::unix::named(bytes.as_ref(), self.addr));
+        }
         self.stream.get_mut().write_all(bytes.as_ref())
     }
 
@@ -94,7 +104,7 @@ impl RawClient {
     /// Sends `bytes` again and again until the server cuts the stream, or no longer reads for
     /// `wait`. Returns how many bytes went out.
     pub fn flood(&mut self, bytes: &[u8], most: u64, wait: Duration) -> u64 {
-        self.stream.get_ref().tcp().set_write_timeout(Some(wait)).expect("set_write_timeout");
+        self.stream.get_ref().socket().set_write_timeout(Some(wait)).expect("set_write_timeout");
         let mut sent = 0;
         while sent < most {
             match self.stream.get_mut().write(bytes) {
@@ -113,16 +123,14 @@ impl RawClient {
     /// Leaves with a reset.
     pub fn reset(self) {
         // Without the option it would be an orderly end, if all has been read.
-        SockRef::from(self.stream.get_ref().tcp())
-            .set_linger(Some(Duration::ZERO))
-            .expect("set_linger");
+        self.stream.get_ref().socket().set_linger(Some(Duration::ZERO)).expect("set_linger");
     }
 
     /// Waits for anything from the server, be it the end of the stream; whether it came.
     pub fn heard_within(&mut self, wait: Duration) -> bool {
-        self.stream.get_ref().tcp().set_read_timeout(Some(wait)).expect("set_read_timeout");
+        self.stream.get_ref().socket().set_read_timeout(Some(wait)).expect("set_read_timeout");
         let heard = !self.stream.buffer().is_empty() || self.stream.get_mut().peek();
-        self.stream.get_ref().tcp().set_read_timeout(Some(PATIENCE)).expect("set_read_timeout");
+        self.stream.get_ref().socket().set_read_timeout(Some(PATIENCE)).expect("set_read_timeout");
         heard
     }
 
@@ -206,9 +214,9 @@ impl RawClient {
     /// Whether the server would not speak TLS.
     pub fn is_cut_off(&self) -> bool {
         match self.stream.get_ref() {
-            Stream::Tcp(_) => false,
             #[cfg(feature = "tls")]
             Stream::Tls(tls) => tls.conn.is_handshaking(),
+            _ => false,
         }
     }
 
@@ -280,7 +288,7 @@ impl RawClient {
     /// Bounds each later write.
     #[allow(dead_code, reason = "for the slow tests")]
     pub fn set_write_timeout(&mut self, wait: Duration) {
-        self.stream.get_ref().tcp().set_write_timeout(Some(wait)).expect("set_write_timeout");
+        self.stream.get_ref().socket().set_write_timeout(Some(wait)).expect("set_write_timeout");
     }
 
     /// Reads whatever comes until the stream ends or is reset.

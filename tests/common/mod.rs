@@ -26,6 +26,9 @@ pub mod stream;
 #[cfg(feature = "tls")]
 #[allow(unused, reason = "for the tests of TLS")]
 pub mod tls;
+#[cfg(target_os = "linux")]
+#[allow(unused, reason = "for the tests of Unix-domain sockets")]
+pub mod unix;
 
 use std::time::Duration;
 

@@ -98,9 +98,14 @@ impl Read for TlsClient {
 
 impl Write for TlsClient {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        let len = self.conn.writer().write(buf)?;
+        // What had no room before comes first.
         self.flush()?;
-        Ok(len)
+        let len = self.conn.writer().write(buf)?;
+        match self.flush() {
+            // The session has it, and it must not be given it again.
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(len),
+            flushed => flushed.map(|()| len),
+        }
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -1,16 +1,15 @@
 use std::io::{Read, Write};
 use std::net::SocketAddr;
+use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use barews::{
-    BoxError, EventHandler, Message, Outbox, Reject, Request, RunningServer, Sender, Server,
-};
+use barews::{BoxError, EventHandler, Message, Outbox, Reject, Request, RunningServer, Sender};
 
 use super::common::*;
-use super::server::{Call, Hooks, LoopServer, config};
+use super::server::{Call, Hooks, LoopServer, bind, config};
 
 /// The handler of the documentation, which tells nobody of anything.
 struct Echo;
@@ -33,13 +32,13 @@ impl EventHandler for Echo {
 }
 
 fn server() -> RunningServer {
-    let server = Server::bind("127.0.0.1:0").expect("bind").config(config(|_| ()));
+    let server = bind().config(config(|_| ()));
     server.spawn_event_loop(Echo).expect("a server")
 }
 
 /// How long ten healthy clients wait for their echoes, one after the other.
 fn healthy(addr: SocketAddr, rounds: usize) -> Vec<Duration> {
-    let mut clients: Vec<_> = (0..10).map(|_| RawClient::open(addr)).collect();
+    let mut clients: Vec<_> = (0..10).map(|_| RawClient::connect_tls(addr).opened()).collect();
     let mut times = Vec::new();
     for round in 0..rounds {
         for client in &mut clients {
@@ -68,7 +67,7 @@ fn assert_quick(what: &str, times: &[Duration], most: Duration) {
 fn two_hundred_slow_handshakes() {
     let server = server();
     let request = r0().bytes();
-    let mut slow: Vec<_> = (0..200).map(|_| RawClient::connect(server.addr())).collect();
+    let mut slow: Vec<_> = (0..200).map(|_| RawClient::connect_tls(server.addr())).collect();
     for byte in request[..40].chunks(1) {
         for client in &mut slow {
             client.send(byte);
@@ -102,27 +101,30 @@ fn floods() {
         let server = server();
         let addr = server.addr();
         let (over, sent) = (AtomicBool::new(false), AtomicU64::new(0));
+        let begun = Barrier::new(2);
         thread::scope(|scope| {
-            scope.spawn(|| sent.store(flood(addr, &bytes, &over), Ordering::Relaxed));
+            scope.spawn(|| sent.store(flood(addr, &bytes, &begun, &over), Ordering::Relaxed));
+            begun.wait();
             let times = healthy(addr, 30);
             over.store(true, Ordering::Relaxed);
             assert_quick(what, &times, ms(1000));
         });
         println!("{} MiB of {what}", sent.load(Ordering::Relaxed) >> 20);
-        RawClient::open(addr).finish();
+        RawClient::connect_tls(addr).opened().finish();
     }
 }
 
 /// Fifty connections of one thread: as many threads would show how the system shares its processors out.
 /// How many bytes were taken of all of them.
-fn flood(addr: SocketAddr, bytes: &[u8], over: &AtomicBool) -> u64 {
+fn flood(addr: SocketAddr, bytes: &[u8], begun: &Barrier, over: &AtomicBool) -> u64 {
     let mut clients: Vec<_> = (0..50)
         .map(|_| {
-            let stream = RawClient::open(addr).into_stream();
-            stream.tcp().set_nonblocking(true).expect("a mode");
+            let stream = RawClient::connect_tls(addr).opened().into_stream();
+            stream.socket().set_nonblocking(true).expect("a mode");
             (stream, 0)
         })
         .collect();
+    begun.wait();
     let (mut sent, mut answers) = (0, vec![0; 256 << 10]);
     let start = Instant::now();
     while !over.load(Ordering::Relaxed) && start.elapsed() < PATIENCE {

@@ -39,7 +39,7 @@ fn the_order_of_history_is_that_on_the_wire() {
     });
     let server = compressing(hooks);
     let (client, mut inflater) = open(&server, OFFER);
-    let (mut client, mut other) = two_handles(client);
+    let Some((mut client, mut other)) = two_handles(client) else { return };
     let sender = senders.recv_timeout(PATIENCE).expect("a sender");
     let mut numbers: HashMap<String, usize> = HashMap::new();
     let mut compressed = 0;

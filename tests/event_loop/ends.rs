@@ -4,15 +4,17 @@ use std::thread;
 
 use barews::{
     Accept, BoxError, CloseCode, EventHandler, Message, Outbox, Reject, Request, Response, Sender,
-    Server,
 };
 
 use super::common::*;
-use super::server::{Call, Hooks, LoopServer, config, fill, read_fill};
+use super::server::{Call, Hooks, LoopServer, bind, config, fill, over_unix, read_fill};
 
 /// The number of the socket that a server of this process has for a client.
 #[cfg(target_os = "linux")]
-fn socket_of(client: &RawClient) -> u64 {
+fn socket_of(server: &LoopServer, client: &RawClient) -> u64 {
+    if over_unix() {
+        return super::common::unix::accepted(server.addr);
+    }
     let table = std::fs::read_to_string("/proc/self/net/tcp").expect("a table");
     let [ours, theirs] =
         [client.server(), client.addr].map(|addr| format!("0100007F:{:04X}", addr.port()));
@@ -45,8 +47,13 @@ fn a_loop_forgets_a_stream_that_has_ended() {
     let server = LoopServer::start(config(|_| ()), hooks);
     let mut client = server.open();
     let sender = senders.recv_timeout(PATIENCE).expect("a sender");
-    let socket = socket_of(&client);
-    assert!(is_heard_of(socket), "the test is blind");
+    let socket = socket_of(&server, &client);
+    // Read at first, and then heard of.
+    let start = std::time::Instant::now();
+    while !is_heard_of(socket) {
+        assert!(start.elapsed() < PATIENCE, "the test is blind");
+        thread::sleep(ms(5));
+    }
     client.finish();
     drop(client);
     let start = std::time::Instant::now();
@@ -136,7 +143,7 @@ fn a_panic_when_something_is_dropped() {
         }
     }
 
-    let server = Server::bind("127.0.0.1:0").unwrap().config(config(|_| ()));
+    let server = bind().config(config(|_| ()));
     let server = server.on_upgrade(|request| {
         Ok::<_, Response>(match request.path() {
             "/attached" => Accept::new().attach(Trap),
@@ -146,9 +153,9 @@ fn a_panic_when_something_is_dropped() {
         })
     });
     let server = server.spawn_event_loop(Dropped).unwrap();
-    let mut other = RawClient::open(server.addr());
+    let mut other = RawClient::connect_tls(server.addr()).opened();
     for path in ["/attached", "/state", "/fail"] {
-        let mut client = RawClient::connect(server.addr());
+        let mut client = RawClient::connect_tls(server.addr());
         client.send(r0().target(path).bytes());
         match path {
             "/state" => drop(client.expect_refusal(500)),

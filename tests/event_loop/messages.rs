@@ -3,7 +3,7 @@ use std::thread;
 use barews::{BoxError, Config, Message, Status};
 
 use super::common::*;
-use super::server::{Call, Hooks, LoopServer, config, echo, two_handles};
+use super::server::{Call, Hooks, LoopServer, config, echo, over_unix, two_handles};
 
 /// The handler of the documentation.
 #[test]
@@ -88,7 +88,7 @@ fn many_in_one_segment() {
             _ => frame(TEXT, format!("{at}{}", "x".repeat(at as usize % 300))),
         })
         .collect();
-    let (mut client, mut writer) = two_handles(server.open());
+    let Some((mut client, mut writer)) = two_handles(server.open()) else { return };
     thread::scope(|scope| {
         scope.spawn(|| writer.send(&sent));
         for at in 0..count {
@@ -167,8 +167,10 @@ fn what_is_sent_in_one_call_goes_out_together() {
     });
     let server = LoopServer::start(config(|_| ()), hooks);
     let mut client = server.open();
-    client.send(frame(TEXT, "100"));
-    for at in 0..100_usize {
+    // A Unix-domain socket has hardly any room, and what is queued is bounded.
+    let count: usize = if over_unix() { 40 } else { 100 };
+    client.send(frame(TEXT, count.to_string()));
+    for at in 0..count {
         client.expect(&Frame::text(at.to_string()));
         client.expect(&Frame::new(PING, [at as u8]));
         client.expect(&Frame::binary(vec![at as u8; at * 1000]));

@@ -71,7 +71,7 @@ fn all_at_once() {
     const COUNT: usize = 300;
     let (server, senders) = server();
     let (client, sender) = open(&server, &senders);
-    let (mut client, mut other) = two_handles(client);
+    let Some((mut client, mut other)) = two_handles(client) else { return };
     let text = |who: &str, at: usize| format!("{who} {at};{}", "x".repeat(at * 37 % 5000));
     thread::scope(|scope| {
         let sender = &sender;

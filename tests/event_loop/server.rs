@@ -139,7 +139,7 @@ impl EventHandler for Hooks {
 
     fn open(&self, request: &Request, sender: Sender) -> Result<Conn, Reject> {
         (self.open)(request, sender)?;
-        Ok(Conn { peer: request.peer_addr(), messages: 0 })
+        Ok(Conn { peer: peer(request), messages: 0 })
     }
 
     fn opened(&self, conn: &mut Conn, out: &mut Outbox<'_>) -> Result<(), BoxError> {
@@ -193,6 +193,47 @@ pub fn config(change: impl FnOnce(&mut Config)) -> Config {
     config
 }
 
+/// A server on a free port: of TLS where the tests are run over that, and beside a Unix-domain socket where
+/// they are run over those.
+pub fn bind() -> Server {
+    let server = Server::bind("127.0.0.1:0").expect("bind");
+    #[cfg(feature = "tls")]
+    if over_tls() {
+        return server.tls(super::common::tls::SERVER.clone());
+    }
+    #[cfg(target_os = "linux")]
+    if over_unix() {
+        let unix = super::common::unix::listen(server.local_addr().expect("an address"));
+        return server.with_listener(unix).expect("another listener");
+    }
+    server
+}
+
+/// Whether the tests are run over Unix-domain sockets.
+pub fn over_unix() -> bool {
+    #[cfg(target_os = "linux")]
+    return super::common::unix::over_unix();
+    #[cfg(not(target_os = "linux"))]
+    false
+}
+
+/// Whether the tests are run over TLS.
+pub fn over_tls() -> bool {
+    #[cfg(feature = "tls")]
+    return super::common::over_tls();
+    #[cfg(not(feature = "tls"))]
+    false
+}
+
+/// The address that a client goes by.
+fn peer(request: &Request) -> Option<SocketAddr> {
+    #[cfg(target_os = "linux")]
+    if over_unix() {
+        return super::common::unix::client(request);
+    }
+    request.peer_addr()
+}
+
 impl LoopServer {
     /// An echo on one loop.
     pub fn echo() -> Self {
@@ -207,9 +248,10 @@ impl LoopServer {
         let (tell, told) = mpsc::channel();
         *hooks.tell.lock().unwrap() = Some(tell.clone());
         let tell = Mutex::new(tell);
-        let server = set_up(Server::bind("127.0.0.1:0").expect("bind"));
+        let server = set_up(bind());
         let server = server.on_error(move |context, error| {
-            let told = (context.peer_addr(), Told::Error(error.to_string()));
+            let peer = context.peer_addr().or_else(|| peer(context.request()?));
+            let told = (peer, Told::Error(error.to_string()));
             let _ = tell.lock().unwrap().send(told);
         });
         let running = server.spawn_event_loop(hooks).expect("a server");
@@ -217,11 +259,11 @@ impl LoopServer {
     }
 
     pub fn connect(&self) -> RawClient {
-        RawClient::connect(self.addr)
+        RawClient::connect_tls(self.addr)
     }
 
     pub fn open(&self) -> RawClient {
-        RawClient::open(self.addr)
+        self.connect().opened()
     }
 
     /// What is told next of this client.
@@ -232,14 +274,16 @@ impl LoopServer {
     /// What is told next of the client with this address, if anything is within this time.
     pub fn next_within(&self, peer: SocketAddr, within: Duration) -> Option<Told> {
         let mut early = self.early.borrow_mut();
-        if let Some(at) = early.iter().position(|(other, _)| *other == Some(peer)) {
+        // Who has sent no request over a Unix-domain socket is not known.
+        let is_meant = |other: Option<_>| other.is_none_or(|other| other == peer);
+        if let Some(at) = early.iter().position(|(other, _)| is_meant(*other)) {
             return Some(early.remove(at).1);
         }
         let start = Instant::now();
         loop {
             let left = within.saturating_sub(start.elapsed());
             let (other, told) = self.told.recv_timeout(left).ok()?;
-            if other == Some(peer) {
+            if is_meant(other) {
                 return Some(told);
             }
             early.push((other, told));
@@ -291,11 +335,19 @@ impl LoopServer {
     }
 }
 
-/// The same client twice, to read and to send at once.
-pub fn two_handles(client: RawClient) -> (RawClient, RawClient) {
+/// The same client twice, to read and to send at once; `None` over TLS, whose session is one.
+pub fn two_handles(client: RawClient) -> Option<(RawClient, RawClient)> {
+    if over_tls() {
+        println!("SKIPPED: a session of TLS is one for both directions");
+        return None;
+    }
     let stream = client.into_stream();
-    let other = stream.tcp().try_clone().expect("a descriptor");
-    (RawClient::over(stream), RawClient::over(Stream::Tcp(other)))
+    let other = match &stream {
+        #[cfg(target_os = "linux")]
+        Stream::Unix(unix) => unix.try_clone().map(Stream::Unix),
+        stream => stream.tcp().try_clone().map(Stream::Tcp),
+    };
+    Some((RawClient::over(stream), RawClient::over(other.expect("a descriptor"))))
 }
 
 /// What is sent to fill whatever room there is.

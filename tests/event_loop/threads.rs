@@ -1,12 +1,10 @@
 use std::io::{Read, Write};
 use std::sync::mpsc::channel;
 
-use barews::{
-    Accept, BoxError, EventHandler, Message, Outbox, Reject, Request, Response, Sender, Server,
-};
+use barews::{Accept, BoxError, EventHandler, Message, Outbox, Reject, Request, Response, Sender};
 
 use super::common::*;
-use super::server::{Hooks, LoopServer, config};
+use super::server::{Hooks, LoopServer, bind, config};
 
 fn echo_on_thread(server: impl FnOnce(barews::Server) -> barews::Server) -> LoopServer {
     let hooks = Hooks::echo().thread(|mut conn| {
@@ -194,11 +192,11 @@ fn a_panic_when_it_is_asked_for() {
     }
 
     let (tell, told) = channel();
-    let server = Server::bind("127.0.0.1:0").unwrap();
+    let server = bind();
     let server = server.on_error(move |_, error| drop(tell.send(error.to_string())));
     let server = server.spawn_event_loop(Asked).unwrap();
-    let mut other = RawClient::open(server.addr());
-    let mut client = RawClient::connect(server.addr());
+    let mut other = RawClient::connect_tls(server.addr()).opened();
+    let mut client = RawClient::connect_tls(server.addr());
     client.send(r0().target("/panic").bytes());
     client.expect_refusal(500);
     assert!(told.recv_timeout(PATIENCE).unwrap().contains("a panic that is wanted"));
