@@ -248,7 +248,9 @@ impl<H: EventHandler> Engine<H> {
                 // We have cut it, and what comes of a pause would be for nobody.
                 conn.output.paused = None;
             }
-            if !event.is_writable() {
+            // A Unix-domain socket whose peer has ended it has no room while that has not read, and yet each
+            // write fails.
+            if !event.is_writable() && !event.is_write_closed() {
                 // What waits for others who write may have been held up by them alone.
                 conn.is_posted = conn.is_posted && !conn.output.shared.writer.retry();
                 return Fate::Live;

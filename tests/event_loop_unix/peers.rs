@@ -9,12 +9,40 @@ use barews::Error;
 
 use super::common::stream::Stream;
 use super::common::*;
-use super::server::{Call, Hooks, LoopServer, config};
+use super::server::{Call, Hooks, LoopServer, config, fill};
 
 /// How soon it must be noticed that a peer is gone: before anything is tried again without news.
 const NOTICED: Duration = ms(500);
 
-/// A sender that blocks is told.
+/// What goes on in the other direction is over for the peer, and there is no room to find it out by writing.
+#[test]
+fn a_peer_that_ends_both_directions_and_reads_nothing() {
+    let (tell, filled) = channel();
+    let hooks = Hooks::new(move |call, _, out| {
+        if let Call::Message(_) = call {
+            fill(out)?;
+            tell.send(())?;
+        }
+        Ok(())
+    });
+    let server = LoopServer::start(config(|_| ()), hooks);
+    let mut client = server.open();
+    client.send(frame(TEXT, "fill"));
+    server.expect_calls(&client, &["opened", "message fill"]);
+    filled.recv_timeout(PATIENCE).expect("it is filled");
+    let addr = client.addr;
+    let stream = client.into_stream();
+    let start = Instant::now();
+    stream.socket().shutdown(Shutdown::Both).unwrap();
+    let client = RawClient::over(stream);
+    assert_eq!(client.addr, addr);
+    let (calls, closed) = server.until_closed(&client);
+    assert!(matches!(closed.error, Some(Error::Io(_))), "{closed:?}");
+    assert!(calls.len() == 1 && calls[0].starts_with("error"), "{calls:?}");
+    assert!(start.elapsed() < NOTICED, "{:?}", start.elapsed());
+}
+
+/// The same for a sender that blocks.
 #[test]
 fn a_sender_that_blocks_while_the_peer_ends() {
     for closes in [false, true] {
