@@ -44,7 +44,8 @@ pub(super) struct Conn<S> {
     pub(super) is_again: bool,
     /// Whether the end of the peer's side is to be read, so that reads go on until it is.
     pub(super) read_closed: bool,
-    /// Whether what was read may hold more than the socket says, as that of TLS may.
+    /// Whether what was read may hold more than the socket says, as that of TLS may; or the socket more than a
+    /// read.
     pub(super) is_wrapped: bool,
     /// Whether a control frame or a Close waits for room.
     pub(super) is_posted: bool,

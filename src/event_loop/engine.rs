@@ -244,6 +244,8 @@ impl<H: EventHandler> Engine<H> {
         self.turn(slot, |conn, engine| {
             conn.readable |= event.is_readable() || ended;
             conn.read_closed |= ended;
+            // A read stops at a byte that is out of band, and so has less than there is.
+            conn.is_wrapped |= event.is_priority();
             if ended && conn.output.shared.writer.is_over() {
                 // We have cut it, and what comes of a pause would be for nobody.
                 conn.output.paused = None;

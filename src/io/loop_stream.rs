@@ -61,6 +61,12 @@ const JOINED: u8 = 1;
 /// It hears of room, or is to.
 const WRITABLE: u8 = 2;
 
+/// What a loop hears of that is to be read. Bytes out of band are in the way of others.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const READ_INTEREST: Interest = Interest::READABLE.add(Interest::PRIORITY);
+#[cfg(all(unix, not(any(target_os = "linux", target_os = "android"))))]
+const READ_INTEREST: Interest = Interest::READABLE;
+
 /// A socket that never blocks.
 pub(crate) enum Socket {
     Tcp(mio::net::TcpStream),
@@ -156,8 +162,8 @@ impl LoopStream {
         let Some(registry) = self.registry.upgrade() else { return Ok(()) };
         let fd = with!(&self.socket, stream => stream.as_raw_fd());
         let wanted = match interest & WRITABLE {
-            0 => Interest::READABLE,
-            _ => Interest::READABLE | Interest::WRITABLE,
+            0 => READ_INTEREST,
+            _ => READ_INTEREST | Interest::WRITABLE,
         };
         let token = Token(self.slot as usize);
         match interest & JOINED {

@@ -1,9 +1,11 @@
+use std::sync::Mutex;
+use std::sync::mpsc::channel;
 use std::thread;
 
 use barews::{BoxError, Config, Message, Status};
 
 use super::common::*;
-use super::server::{Call, Hooks, LoopServer, config, echo, over_unix, two_handles};
+use super::server::{Call, Hooks, LoopServer, config, echo, over_tls, over_unix, two_handles};
 
 /// The handler of the documentation.
 #[test]
@@ -175,5 +177,42 @@ fn what_is_sent_in_one_call_goes_out_together() {
         client.expect(&Frame::new(PING, [at as u8]));
         client.expect(&Frame::binary(vec![at as u8; at * 1000]));
     }
+    client.finish();
+}
+
+/// A read stops at a byte that is out of band. What comes behind it is heard all the same.
+#[test]
+fn a_byte_out_of_band() {
+    if over_tls() {
+        return println!("SKIPPED: there would have to be TLS around it");
+    }
+    let (tell, told) = channel();
+    let (go_on, sent) = channel();
+    let sent = Mutex::new(sent);
+    let hooks = Hooks::new(move |call, conn, out| {
+        if let Call::Message(message) = call
+            && message.as_text() == Some("wait")
+        {
+            tell.send(())?;
+            // So that all that follows is read at once, as far as that goes.
+            sent.lock().unwrap().recv_timeout(PATIENCE)?;
+        }
+        echo(call, conn, out)
+    });
+    let server = LoopServer::start(config(|_| ()), hooks);
+    let mut client = server.open();
+    client.send(frame(TEXT, "wait"));
+    told.recv_timeout(PATIENCE).expect("a message");
+    let stream = client.into_stream();
+    let (begin, end) = (&frame(TEXT, "two")[..4], &frame(TEXT, "two")[4..]);
+    let sent = stream.socket().send(begin).and_then(|_| stream.socket().send_out_of_band(b"!"));
+    let sent = sent.and_then(|_| stream.socket().send(end));
+    go_on.send(()).unwrap();
+    let mut client = RawClient::over(stream);
+    client.expect(&Frame::text("wait"));
+    if sent.is_err() {
+        return println!("SKIPPED: such sockets have no such byte");
+    }
+    client.expect(&Frame::text("two"));
     client.finish();
 }
