@@ -170,9 +170,12 @@ fn many_long_messages_at_once_let_others_in_between() {
         sender.send(frame(BINARY, vec![0; 16 << 10]).repeat(MESSAGES));
     }
     begun.recv_timeout(PATIENCE).expect("a message");
+    // Some, where a busy machine took all of that time to send.
+    let before = TAKEN.load(Ordering::SeqCst);
     other.send(frame(TEXT, "how many?"));
     let told = String::from_utf8(other.read_frame().expect("an answer").payload).unwrap();
-    assert!(told.parse::<usize>().unwrap() <= 2 * MESSAGES, "behind {told}");
+    let behind = told.parse::<usize>().unwrap() - before;
+    assert!(behind <= 2 * MESSAGES, "behind {behind}");
     // All of them have theirs.
     for sender in &mut senders {
         sender.send(frame(TEXT, "end"));

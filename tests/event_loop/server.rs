@@ -210,7 +210,7 @@ pub fn bind() -> Server {
 }
 
 /// Whether the tests are run over Unix-domain sockets.
-pub fn over_unix() -> bool {
+pub const fn over_unix() -> bool {
     #[cfg(target_os = "linux")]
     return super::common::unix::over_unix();
     #[cfg(not(target_os = "linux"))]

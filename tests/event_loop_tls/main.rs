@@ -33,3 +33,5 @@ mod shutdown;
 mod threads;
 #[path = "../event_loop/timers.rs"]
 mod timers;
+#[path = "../event_loop/waiting.rs"]
+mod waiting;

@@ -35,5 +35,7 @@ mod shutdown;
 mod threads;
 #[path = "../event_loop/timers.rs"]
 mod timers;
+#[path = "../event_loop/waiting.rs"]
+mod waiting;
 /// Peers as they are only there.
 mod peers;
