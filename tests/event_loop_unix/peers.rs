@@ -9,7 +9,7 @@ use barews::Error;
 
 use super::common::stream::Stream;
 use super::common::*;
-use super::server::{Call, Hooks, LoopServer, config, fill};
+use super::server::{Call, Hooks, LoopServer, Told, config, echo, fill};
 
 /// How soon it must be noticed that a peer is gone: before anything is tried again without news.
 const NOTICED: Duration = ms(500);
@@ -88,15 +88,12 @@ fn a_peer_that_leaves_while_a_long_message_goes_out() {
         let addr = client.addr;
         let start = Instant::now();
         drop(client);
-        loop {
-            match server.next_within(addr, PATIENCE).expect("an end") {
-                super::server::Told::Closed(closed) => {
-                    assert!(matches!(closed.error, Some(Error::Io(_))), "{closed:?}");
-                    break;
-                }
-                _ => {}
+        let closed = loop {
+            if let Told::Closed(closed) = server.next_within(addr, PATIENCE).expect("an end") {
+                break closed;
             }
-        }
+        };
+        assert!(matches!(closed.error, Some(Error::Io(_))), "{closed:?}");
         assert!(start.elapsed() < NOTICED, "{:?}", start.elapsed());
     }
 }
@@ -118,8 +115,8 @@ fn all_that_was_said_before_the_end_is_heard() {
         let mut count = 0;
         let closed = loop {
             match server.next_within(addr, PATIENCE).expect("an end") {
-                super::server::Told::Closed(closed) => break closed,
-                super::server::Told::Call(call) if call.starts_with("message") => count += 1,
+                Told::Closed(closed) => break closed,
+                Told::Call(call) if call.starts_with("message") => count += 1,
                 _ => {}
             }
         };
@@ -186,7 +183,7 @@ fn a_full_backlog() {
         {
             thread::sleep(ms(500));
         }
-        super::server::echo(call, conn, out)
+        echo(call, conn, out)
     });
     let server = LoopServer::start(config(|_| ()), hooks);
     let mut first = server.open();
