@@ -222,10 +222,8 @@ impl<H: EventHandler> Engine<H> {
 
     /// How long to wait for sockets.
     fn wait(&self) -> Duration {
-        if !self.again.is_empty()
-            || !self.due.is_empty()
-            || self.listeners.iter().any(Listening::is_ready)
-        {
+        let is_ready = self.listeners.iter().any(Listening::is_ready);
+        if is_ready || !self.again.is_empty() || !self.due.is_empty() {
             return Duration::ZERO;
         }
         let next = self.wheel.until_next().map_or(MAX_ACCEPT_TIMEOUT, Duration::from_millis);
