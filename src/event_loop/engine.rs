@@ -167,10 +167,10 @@ impl<H: EventHandler> Engine<H> {
                 Err(error) => return self.threads.fail(error),
             }
             self.begin_turn();
-            for _ in 0..self.again.len() {
-                if self.has_time() {
-                    self.go_on_next();
-                }
+            let mut waiting = self.again.len();
+            while waiting > 0 && self.has_time() {
+                self.go_on_next();
+                waiting -= 1;
             }
             let mut ahead = events.iter();
             for (index, event) in events.iter().enumerate() {
@@ -304,7 +304,9 @@ impl<H: EventHandler> Engine<H> {
         if self.noted(slot, generation).is_some() {
             self.turn(slot, |conn, engine| {
                 conn.is_again = false;
-                conn.output.shared.is_read_always();
+                if !conn.output.shared.writer.is_closed() {
+                    conn.output.shared.is_read_always();
+                }
                 // It was us who were late.
                 conn.since = engine.clock;
                 engine.go_on(conn)
@@ -389,9 +391,8 @@ impl<H: EventHandler> Engine<H> {
     fn expire_next(&mut self) {
         let Some(entry) = self.due.pop_front() else { return };
         let slot = entry.slot as usize;
-        if let Some(conn) = self.noted(slot, entry.generation)
-            && conn.due == entry.at
-        {
+        let Some(conn) = self.noted(slot, entry.generation) else { return };
+        if conn.due == entry.at {
             conn.due = 0;
             self.turn(slot, |conn, engine| engine.time_passed(conn));
         }
