@@ -23,7 +23,8 @@ mod frames;
 
 impl<H: EventHandler> Engine<H> {
     /// Reads a connection as often as there is something, and it may be, within its turn. That is more than
-    /// once only for one that is known to be slow, and so has a bound in time beside.
+    /// once only for one that is known to be slow, and so has a bound in time beside; and over TLS, where a
+    /// read gives no more than a record.
     pub(super) fn read(&mut self, conn: &mut Conn<H::State>, is_slow: bool) -> Fate {
         for _ in 0..MAX_READS {
             if conn.output.failed.is_some() {
