@@ -87,6 +87,19 @@ impl Compression {
         sent
     }
 
+    /// Begins a message that is deflated in parts by one who has the right to write, if there is memory
+    /// for it.
+    #[cfg(feature = "event-loop")]
+    pub(crate) fn begin(&self) -> Option<DeflatedMessage> {
+        self.lock().begin()
+    }
+
+    /// It goes out next, deflated to `len` bytes.
+    #[cfg(feature = "event-loop")]
+    pub(crate) fn sent(&self, message: &[u8], len: usize) {
+        self.lock().sent(message, len);
+    }
+
     /// Sends the message of one of many senders, deflated if it is shorter so.
     ///
     /// # Errors

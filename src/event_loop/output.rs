@@ -9,7 +9,8 @@
 //!
 //! While there is any of that, the connection is *congested*: nothing of its peer is read, so that what it
 //! calls for stays bounded. Where compression was agreed on, what goes out is deflated when we have
-//! the right to write, since it refers to what went out before.
+//! the right to write, since it refers to what went out before; what is long, a part a turn, and so it is
+//! held too.
 
 use std::mem;
 use std::sync::Arc;
@@ -25,10 +26,12 @@ use crate::session::{Charge, CloseAction};
 mod frames;
 mod attempt;
 mod scratch;
+mod deflating;
 mod backpressure;
 
-use attempt::{Attempt, attempt, proceed};
+use attempt::{Attempt, Right, attempt, proceed};
 pub(super) use backpressure::{Backpressure, MAX_BACKPRESSURE, ROOM_INTERVAL};
+use deflating::{cost, is_long};
 #[cfg(feature = "deflate")]
 use frames::PLAIN;
 pub(crate) use scratch::Scratch;
@@ -176,11 +179,18 @@ impl Output {
     /// The same for one that waits, or is worth no copy.
     #[inline(never)]
     fn push_later(&mut self, scratch: &mut Scratch, opcode: OpCode, payload: &[u8]) {
+        let is_long = is_long(&self.shared, payload.len());
+        if is_long {
+            self.flush(scratch);
+        }
         if let Some(queued) = &mut self.backpressure {
             encoder::frame(opcode, payload, &mut queued.held);
             self.charge();
         } else {
             let header = FrameHeader::new(true, opcode, payload.len());
+            if is_long {
+                return self.hold(scratch, [header.as_bytes(), payload], true);
+            }
             self.flush_with(scratch, header.as_bytes(), payload);
             scratch.give_back();
         }
@@ -221,9 +231,16 @@ impl Output {
         }
         let Scratch { frames, deflated, unsent, .. } = scratch;
         let len = frames.len() + header.len() + payload.len();
-        match attempt(&self.shared, false, (frames, deflated), [header, payload], most, unsent) {
+        match attempt(
+            &self.shared,
+            Right::Wanted,
+            (frames, deflated),
+            [header, payload],
+            most,
+            unsent,
+        ) {
             Attempt::Sent(progress) => {
-                scratch.left = scratch.left.saturating_sub(len);
+                scratch.left = scratch.left.saturating_sub(cost(&self.shared, len));
                 self.sent(scratch, progress, most.saturating_sub(len));
             }
             Attempt::Busy => return self.hold(scratch, [header, payload], false),
@@ -272,7 +289,9 @@ impl Output {
     fn keep(&mut self, unsent: Unsent, is_begun: bool, held: Vec<u8>, goes_on: bool) {
         let charge = Charge::new(&self.shared.server.budget);
         let (rest, blocked) = (Vec::new(), None);
-        let queued = Backpressure { unsent, is_begun, held, goes_on, rest, charge, blocked };
+        let deflating = None;
+        let queued =
+            Backpressure { unsent, is_begun, held, deflating, goes_on, rest, charge, blocked };
         self.backpressure = Some(Box::new(queued));
         self.charge();
     }

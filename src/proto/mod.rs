@@ -52,5 +52,7 @@ pub use close::{CloseCode, CloseFrame};
 pub use decoder::Decoder;
 pub use error::ProtocolError;
 pub use event::{Event, MessageType};
+#[cfg(all(feature = "deflate", feature = "event-loop"))]
+pub use frame::MAX_HEADER;
 pub use frame::{Header, OpCode};
 pub use message_state::DecoderLimits;

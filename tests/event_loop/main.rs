@@ -21,6 +21,8 @@ mod closing;
 /// Compression, with several who send.
 #[cfg(feature = "deflate")]
 mod compression;
+#[cfg(feature = "deflate")]
+mod deflating;
 /// What must not be lost when a connection ends, and what must not be kept.
 mod ends;
 /// Limits and deadlines.

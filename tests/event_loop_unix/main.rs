@@ -17,6 +17,9 @@ mod closing;
 #[cfg(feature = "deflate")]
 #[path = "../event_loop/compression.rs"]
 mod compression;
+#[cfg(feature = "deflate")]
+#[path = "../event_loop/deflating.rs"]
+mod deflating;
 #[path = "../event_loop/ends.rs"]
 mod ends;
 #[path = "../event_loop/limits.rs"]

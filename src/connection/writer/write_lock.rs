@@ -226,7 +226,7 @@ impl Outbox {
 
 impl<S: Sink> WriteGuard<'_, S> {
     /// Keeps the right without the guard: the caller comes back for it, whatever happens.
-    pub(super) fn keep(self) {
+    pub(crate) fn keep(self) {
         mem::forget(self);
     }
 

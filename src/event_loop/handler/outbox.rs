@@ -23,7 +23,8 @@ pub struct Outbox<'a> {
 }
 
 impl Outbox<'_> {
-    /// Sends a message in one frame (§5.6), compressed where that was agreed on.
+    /// Sends a message in one frame (§5.6), compressed where that was agreed on. One over 256 KiB is
+    /// compressed a part a turn, so that others have theirs, and is queued until all of it is.
     ///
     /// # Errors
     ///

@@ -1,9 +1,20 @@
 //! An attempt to send, which waits for nobody.
 
 use crate::connection::lifecycle::ConnectionShared;
-use crate::connection::writer::{Progress, TryAcquire, Unsent};
+use crate::connection::writer::{Progress, TryAcquire, Unsent, WriteGuard};
 use crate::error::Error;
 use crate::event_loop::output::frames::to_send;
+use crate::io::stream::TimedStream;
+
+/// Whose the right to write is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Right {
+    Wanted,
+    /// No other message is to begin before ours.
+    Claimed,
+    /// Ours, since an earlier attempt.
+    Kept,
+}
 
 /// What came of an attempt to send.
 pub(super) enum Attempt {
@@ -18,16 +29,15 @@ pub(super) enum Attempt {
 #[inline(always)]
 pub(super) fn attempt(
     shared: &ConnectionShared,
-    claims: bool,
+    right: Right,
     (frames, deflated): (&mut [u8], &mut Vec<u8>),
     [header, payload]: [&[u8]; 2],
     most: usize,
     unsent: &mut Unsent,
 ) -> Attempt {
-    let guard = match shared.writer.try_acquire(claims) {
-        TryAcquire::Acquired(guard) => guard,
-        TryAcquire::Busy => return Attempt::Busy,
-        TryAcquire::Over => return Attempt::Over,
+    let guard = match acquire(shared, right) {
+        Ok(guard) => guard,
+        Err(attempt) => return attempt,
     };
     let bufs = to_send(shared, frames, deflated, [header, payload]);
     let len: usize = bufs.iter().map(|buf| buf.len()).sum();
@@ -35,6 +45,27 @@ pub(super) fn attempt(
     let count = if bufs[2].is_empty() { 1 } else { 3 };
     let timeout = shared.writer.timeout(len as u64);
     Attempt::Sent(guard.send_now(&bufs[..count], most, unsent, timeout))
+}
+
+/// Gets the right to write, without waiting for it.
+///
+/// # Errors
+///
+/// Why not.
+#[inline(always)]
+pub(super) fn acquire(
+    shared: &ConnectionShared,
+    right: Right,
+) -> Result<WriteGuard<'_, TimedStream>, Attempt> {
+    let writer = &shared.writer;
+    match right {
+        Right::Kept => Ok(writer.resume()),
+        Right::Wanted | Right::Claimed => match writer.try_acquire(right == Right::Claimed) {
+            TryAcquire::Acquired(guard) => Ok(guard),
+            TryAcquire::Busy => Err(Attempt::Busy),
+            TryAcquire::Over => Err(Attempt::Over),
+        },
+    }
 }
 
 /// Goes on with what was begun, and counts what is written down from `most`.

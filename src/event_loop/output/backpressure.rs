@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use crate::connection::lifecycle::ConnectionShared;
 use crate::connection::writer::{Progress, Unsent};
 use crate::error::Error;
-use crate::event_loop::output::attempt::{Attempt, attempt, proceed};
+use crate::event_loop::output::attempt::{Attempt, Right, proceed};
+use crate::event_loop::output::deflating::{Deflating, attempt_held};
 use crate::event_loop::output::scratch::{MAX_WRITE, Scratch};
 use crate::session::{Charge, Deadline};
 
@@ -26,6 +27,8 @@ pub(crate) struct Backpressure {
     pub(super) is_begun: bool,
     /// Whole frames behind it.
     pub(super) held: Vec<u8>,
+    /// The first of them, if it is begun but for the first byte.
+    pub(super) deflating: Option<Deflating>,
     /// Whether there was still room when the turn was over, of which there is no other news.
     pub(super) goes_on: bool,
     /// What has come of the peer, and is not looked at meanwhile.
@@ -69,16 +72,22 @@ impl Backpressure {
             if self.held.is_empty() {
                 return Ok(true);
             }
-            let pause = self.pause();
+            let (pause, right) = (self.pause(), self.right());
             let frames = (&mut self.held[..], &mut scratch.deflated);
-            let claims = pause >= BLOCKED_PAUSE.1;
-            match attempt(shared, claims, frames, [&[]; 2], most, &mut self.unsent) {
+            let (deflating, unsent) = (&mut self.deflating, &mut self.unsent);
+            let attempt = attempt_held(shared, right, frames, deflating, most, unsent);
+            let Some((len, attempt)) = attempt else {
+                most = 0;
+                continue;
+            };
+            match attempt {
                 Attempt::Sent(progress) => {
-                    let is_begun = progress? != Progress::Done;
-                    most = most.saturating_sub(self.held.len());
-                    self.held.clear();
+                    self.is_begun = progress? != Progress::Done;
+                    self.blocked = None;
+                    self.held.drain(..len);
                     scratch.give_back();
-                    (self.blocked, self.is_begun) = (None, is_begun);
+                    // What is left is for another turn.
+                    most = if self.held.is_empty() { most.saturating_sub(len) } else { 0 };
                 }
                 Attempt::Busy => {
                     // Whoever writes has time of their own for that. A message in parts has none.
@@ -96,6 +105,14 @@ impl Backpressure {
         }
     }
 
+    fn right(&self) -> Right {
+        match self.pause() >= BLOCKED_PAUSE.1 {
+            _ if self.deflating.is_some() => Right::Kept,
+            true => Right::Claimed,
+            false => Right::Wanted,
+        }
+    }
+
     fn pause(&self) -> Duration {
         self.blocked.map_or(BLOCKED_PAUSE.0, |(_, pause)| pause)
     }
@@ -103,6 +120,10 @@ impl Backpressure {
     /// Nothing more is to be begun; whether anything was.
     pub(super) fn abandon_held(&mut self) -> bool {
         (self.held, self.rest) = (Vec::new(), Vec::new());
+        if self.deflating.take().is_some() {
+            // The right has to be given up.
+            (self.is_begun, self.goes_on) = (true, true);
+        }
         self.is_begun
     }
 

@@ -4,7 +4,7 @@
 use crate::connection::Message;
 use crate::connection::lifecycle::ConnectionShared;
 #[cfg(feature = "deflate")]
-use crate::proto::{Header, MessageType, OpCode};
+use crate::proto::{Header, MAX_HEADER, MessageType, OpCode};
 
 /// On a frame that waits: it is not to be compressed. Where RSV3 would be, which is never sent.
 #[cfg(feature = "deflate")]
@@ -87,9 +87,13 @@ fn deflate(
     compressed.is_some()
 }
 
-/// The first of some whole frames of ours: opcode, length of the header, and of the payload.
+/// The first of some whole frames of ours, plain or not: opcode, length of the header, and of the payload.
 #[cfg(feature = "deflate")]
-fn frame(frames: &[u8]) -> Option<(OpCode, usize, usize)> {
-    let (header, header_len) = Header::decode(frames).ok()??;
+pub(super) fn frame(frames: &[u8]) -> Option<(OpCode, usize, usize)> {
+    let len = frames.len().min(MAX_HEADER);
+    let mut head = [0; MAX_HEADER];
+    head[..len].copy_from_slice(&frames[..len]);
+    head[0] &= !PLAIN;
+    let (header, header_len) = Header::decode(&head[..len]).ok()??;
     Some((header.opcode, header_len, usize::try_from(header.len).ok()?))
 }

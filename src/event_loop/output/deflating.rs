@@ -1,0 +1,191 @@
+//! What was held up goes out a turn's work at a time, where it is deflated on its way.
+//!
+//! ```text
+//!   held: │ short │ short │ long ......................... │ short │
+//!         └── one turn ───┘└ a part a turn, with the right ┘
+//!                            to write, then all in one frame
+//! ```
+//!
+//! A long message takes many turns to deflate: 16 MiB of JSON a quarter of a second. Meanwhile others
+//! have theirs, but nobody writes to its peer: what follows would refer to it.
+
+use crate::connection::lifecycle::ConnectionShared;
+use crate::connection::writer::Unsent;
+#[cfg(feature = "deflate")]
+use crate::event_loop::output::attempt::acquire;
+use crate::event_loop::output::attempt::{Attempt, Right, attempt};
+#[cfg(feature = "deflate")]
+use crate::event_loop::output::frames::{PLAIN, frame};
+#[cfg(feature = "deflate")]
+use crate::proto::{OpCode, encoder::FrameHeader};
+#[cfg(feature = "deflate")]
+use crate::session::{Charge, deflation::DeflatedMessage};
+
+/// How much is deflated in one turn, in bytes.
+#[cfg(feature = "deflate")]
+const MAX_DEFLATED: usize = 256 << 10;
+
+/// How much of a message that is longer, in bytes.
+#[cfg(feature = "deflate")]
+const PART: usize = 128 << 10;
+
+/// A long message of which not all is deflated yet. The right to write is ours.
+#[cfg(not(feature = "deflate"))]
+pub(super) enum Deflating {}
+
+/// The same.
+#[cfg(feature = "deflate")]
+pub(super) struct Deflating {
+    message: DeflatedMessage,
+    /// How much of it is.
+    read: usize,
+    deflated: Vec<u8>,
+    charge: Charge,
+}
+
+/// What has become of a message.
+#[cfg(feature = "deflate")]
+enum Step {
+    /// Not all of it is deflated.
+    More,
+    Done,
+    /// It is no shorter so, or there is no memory to find out.
+    Plain,
+}
+
+/// Whether a message is too long to be deflated in the turn in which it is sent.
+#[cfg(feature = "deflate")]
+pub(super) fn is_long(shared: &ConnectionShared, len: usize) -> bool {
+    len > MAX_DEFLATED && shared.compression_of(len).is_some()
+}
+
+#[cfg(not(feature = "deflate"))]
+pub(super) fn is_long(_: &ConnectionShared, _: usize) -> bool {
+    false
+}
+
+/// What a write of so many bytes counts for in its turn: a byte that is deflated takes as long as so many
+/// that are not.
+#[cfg(feature = "deflate")]
+#[inline]
+pub(super) fn cost(shared: &ConnectionShared, len: usize) -> usize {
+    const DEFLATED: usize = 16;
+    if shared.compression().is_some() { len.saturating_mul(DEFLATED) } else { len }
+}
+
+#[cfg(not(feature = "deflate"))]
+#[inline]
+pub(super) fn cost(_: &ConnectionShared, len: usize) -> usize {
+    len
+}
+
+/// Sends what is held, if we may write, as far as it can be in one turn. How much of it that is, in bytes,
+/// and what came of it; `None` if the first message is not deflated yet.
+#[cfg(not(feature = "deflate"))]
+pub(super) fn attempt_held(
+    shared: &ConnectionShared,
+    right: Right,
+    (held, deflated): (&mut [u8], &mut Vec<u8>),
+    _: &mut Option<Deflating>,
+    most: usize,
+    unsent: &mut Unsent,
+) -> Option<(usize, Attempt)> {
+    Some((held.len(), attempt(shared, right, (held, deflated), [&[]; 2], most, unsent)))
+}
+
+/// The same.
+#[cfg(feature = "deflate")]
+pub(super) fn attempt_held(
+    shared: &ConnectionShared,
+    right: Right,
+    (held, part): (&mut [u8], &mut Vec<u8>),
+    deflating: &mut Option<Deflating>,
+    most: usize,
+    unsent: &mut Unsent,
+) -> Option<(usize, Attempt)> {
+    let (len, long) = of_one_turn(shared, held);
+    let Some((opcode, header_len)) = long else {
+        let frames = (&mut held[..len], part);
+        return Some((len, attempt(shared, right, frames, [&[]; 2], most, unsent)));
+    };
+    let guard = match acquire(shared, right) {
+        Ok(guard) => guard,
+        Err(attempt) => return Some((0, attempt)),
+    };
+    let payload = &held[header_len..len];
+    if deflating.is_none() {
+        *deflating = Deflating::begin(shared);
+    }
+    let step = deflating.as_mut().map_or(Step::Plain, |message| message.step(payload, part));
+    if let Step::More = step {
+        guard.keep();
+        return None;
+    }
+    let header;
+    let frame: [&[u8]; 2] = match (step, &*deflating, shared.compression()) {
+        (Step::Done, Some(Deflating { deflated, .. }), Some(compression)) => {
+            compression.sent(payload, deflated.len());
+            header = FrameHeader::new(true, opcode, deflated.len()).compressed();
+            [header.as_bytes(), deflated]
+        }
+        _ => [&held[..len], &[]],
+    };
+    let count = if frame[1].is_empty() { 1 } else { 2 };
+    let timeout = shared.writer.timeout((frame[0].len() + frame[1].len()) as u64);
+    let sent = guard.send_now(&frame[..count], most, unsent, timeout);
+    *deflating = None;
+    Some((len, Attempt::Sent(sent)))
+}
+
+/// How much of what is held goes out together, in bytes, of whole frames; and the opcode and the length
+/// of the header, if that is a long message by itself.
+#[cfg(feature = "deflate")]
+fn of_one_turn(shared: &ConnectionShared, held: &[u8]) -> (usize, Option<(OpCode, usize)>) {
+    let (mut len, mut work) = (0, 0);
+    if shared.compression().is_none() {
+        return (held.len(), None);
+    }
+    while let Some((opcode, header_len, payload_len)) = frame(&held[len..]) {
+        let is_plain = held[len] & PLAIN != 0 || opcode.is_control();
+        let is_deflated = !is_plain && shared.compression_of(payload_len).is_some();
+        work += if is_deflated { payload_len } else { 0 };
+        if work > MAX_DEFLATED {
+            return match len {
+                0 => (header_len + payload_len, Some((opcode, header_len))),
+                _ => (len, None),
+            };
+        }
+        len += header_len + payload_len;
+    }
+    (len, None)
+}
+
+#[cfg(feature = "deflate")]
+impl Deflating {
+    /// Of a message that is yet to begin, if there is memory for it.
+    fn begin(shared: &ConnectionShared) -> Option<Self> {
+        let message = shared.compression()?.begin()?;
+        let charge = Charge::new(&shared.server.budget);
+        Some(Self { message, read: 0, deflated: Vec::new(), charge })
+    }
+
+    /// Deflates the next part of this message.
+    fn step(&mut self, message: &[u8], part: &mut Vec<u8>) -> Step {
+        let rest = &message[self.read..];
+        let next = &rest[..rest.len().min(PART)];
+        let fin = next.len() == rest.len();
+        if self.message.fragment(next, fin, part).is_err() {
+            return Step::Plain;
+        }
+        let len = self.deflated.len() + part.len();
+        if len >= message.len() || !self.charge.grow(len as u64) {
+            return Step::Plain;
+        }
+        self.deflated.extend_from_slice(part);
+        self.read += next.len();
+        match fin {
+            true => Step::Done,
+            false => Step::More,
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! Messages that take many turns to compress.
+
+use std::sync::mpsc::channel;
+use std::thread;
+
+use barews::{CloseCode, Config, Deflate, Error, Sender};
+
+use super::common::compressed::{OFFER, open_compressed, read_message};
+use super::common::deflate::Inflater;
+use super::common::*;
+use super::server::{Call, Hooks, LoopServer, config, echo};
+
+fn compressing(change: impl FnOnce(&mut Config), hooks: Hooks) -> LoopServer {
+    let compressing = |config: &mut Config| {
+        config.compression = Some(Deflate { threshold: 0, ..Deflate::default() });
+        change(config);
+    };
+    LoopServer::start(config(compressing), hooks)
+}
+
+/// Numbers in a row, of which deflate makes little, and slowly: so many MiB.
+fn numbers(mib: usize) -> String {
+    let mut digits = noise(5).map(|byte| char::from(b'0' + byte % 10));
+    let mut text = String::with_capacity(mib << 20);
+    while text.len() < mib << 20 {
+        text.push_str("number: ");
+        text.extend(digits.by_ref().take(24));
+    }
+    text
+}
+
+/// A handler that sends a long message for "long", and else echoes.
+fn hooks(long: String) -> Hooks {
+    Hooks::new(move |call, conn, out| match call {
+        Call::Message(message) if message.as_bytes() == b"long" => Ok(out.send(long.as_str())?),
+        call => echo(call, conn, out),
+    })
+}
+
+fn open(server: &LoopServer) -> (RawClient, Inflater) {
+    (open_compressed(server.addr, OFFER), Inflater::new(15, true))
+}
+
+#[test]
+fn others_have_their_turn_meanwhile() {
+    let long = numbers(8);
+    let server = compressing(|_| (), hooks(long.clone()));
+    let ((mut client, mut inflater), mut other) = (open(&server), server.open());
+    client.send([frame(TEXT, "long"), frame(TEXT, "behind it"), close(1000, "")].concat());
+    server.expect_calls(&client, &["opened", "message long"]);
+    for _ in 0..3 {
+        other.send(frame(TEXT, "meanwhile"));
+        other.expect(&Frame::text("meanwhile"));
+    }
+    assert!(!client.heard_within(ms(1)), "it was compressed in one turn");
+    let (is_compressed, frames, message) = read_message(&mut client, &mut inflater);
+    assert!(is_compressed && frames == 1 && message == Frame::text(&long));
+    assert_eq!(read_message(&mut client, &mut inflater).2, Frame::text("behind it"));
+    client.expect_close(1000);
+    client.expect_eof();
+    other.finish();
+}
+
+/// What comes behind it, of the loop and of other threads, may refer to it; and it to what came before.
+#[test]
+fn the_order_is_that_on_the_wire() {
+    let (tell, senders) = channel::<Sender>();
+    // Less than a mebibyte, so that there may be more behind it.
+    let incompressible: Vec<u8> = noise(7).take(600 << 10).collect();
+    let (long, twice) = (numbers(1), numbers(2));
+    let texts = ["before", &long[..900 << 10], "between", &twice, &long[..300 << 10], "behind"];
+    let expected = texts.map(str::to_owned);
+    let (payload, sent) = (incompressible.clone(), expected.clone());
+    let hooks = Hooks::new(move |call, _, out| match call {
+        Call::Opened => Ok(tell.send(out.sender())?),
+        Call::Message(message) => {
+            let at = message.len() - 1;
+            out.send(sent[2 * at].as_str())?;
+            out.send(sent[2 * at + 1].as_str())?;
+            if at == 0 {
+                out.send(&payload[..10])?;
+            }
+            Ok(())
+        }
+        _ => Ok(()),
+    });
+    let server = compressing(|_| (), hooks);
+    let (mut client, mut inflater) = open(&server);
+    let sender = senders.recv_timeout(PATIENCE).expect("a sender");
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for at in 0..200 {
+                sender.send(format!("beside, and beside again, {at}").as_str()).unwrap();
+            }
+            sender.send(&incompressible[..]).unwrap();
+        });
+        client.send([frame(TEXT, "1"), frame(TEXT, "22"), frame(TEXT, "333")].concat());
+        let (mut next, mut beside) = (expected.iter(), 0);
+        for _ in 0..200 + 1 + expected.len() + 1 {
+            let (is_compressed, _, message) = read_message(&mut client, &mut inflater);
+            let text = std::str::from_utf8(&message.payload).unwrap_or_default();
+            if message.payload == incompressible {
+                assert!(!is_compressed);
+            } else if text.starts_with("beside") {
+                assert_eq!(text, format!("beside, and beside again, {beside}"));
+                beside += 1;
+            } else if message.payload != incompressible[..10] {
+                assert!(Some(text) == next.next().map(String::as_str), "{}", text.len());
+            }
+        }
+        assert_eq!((beside, next.next()), (200, None));
+    });
+    client.finish();
+}
+
+/// It goes out as it is, whole, where that is shorter.
+#[test]
+fn what_does_not_get_shorter() {
+    let server = compressing(|_| (), Hooks::echo());
+    let (mut client, mut inflater) = open(&server);
+    // At first it does.
+    let payload = [numbers(1).into_bytes(), noise(3).take(1 << 20).collect()].concat();
+    for message in [&payload[1 << 20..], &payload, &payload[1 << 20..]] {
+        client.send(frame(BINARY, message));
+        let (is_compressed, frames, answer) = read_message(&mut client, &mut inflater);
+        assert_eq!((is_compressed, frames), (message.len() > 1 << 20, 1));
+        assert!(answer == Frame::binary(message));
+    }
+    client.finish();
+}
+
+/// The Close that the handler wants comes behind it.
+#[test]
+fn a_close_behind_it() {
+    let long = numbers(2);
+    let sent = long.clone();
+    let hooks = Hooks::new(move |call, _, out| {
+        if let Call::Message(_) = call {
+            out.send(sent.as_str())?;
+            out.close(CloseCode::NORMAL, "that was all")?;
+        }
+        Ok(())
+    });
+    let server = compressing(|_| (), hooks);
+    let (mut client, mut inflater) = open(&server);
+    client.send(frame(TEXT, "go"));
+    assert!(read_message(&mut client, &mut inflater).2 == Frame::text(&long));
+    assert_eq!(client.expect_close(1000), "that was all");
+    client.send(close(1000, ""));
+    client.expect_eof();
+}
+
+/// When there is no memory for what waits behind it, it is given up half-way, and the peer is told.
+#[test]
+fn it_is_given_up() {
+    let long = numbers(1);
+    let hooks = Hooks::new(move |call, conn, out| match call {
+        Call::Message(message) if message.as_bytes() == b"long" => {
+            out.send(&long[..600 << 10])?;
+            out.set_timer(Some(ms(1)));
+            // So it is due when the first part is compressed, and the next is not.
+            thread::sleep(ms(20));
+            Ok(())
+        }
+        Call::Timer => Ok(out.send(&long[..1 << 20])?),
+        call => echo(call, conn, out),
+    });
+    let limit = |config: &mut Config| config.limits.max_buffered_bytes = 3 << 19;
+    let server = compressing(limit, hooks);
+    let (mut client, mut inflater) = open(&server);
+    client.send(frame(TEXT, "before"));
+    assert_eq!(read_message(&mut client, &mut inflater).2, Frame::text("before"));
+    client.send([frame(TEXT, "long"), frame(PING, "")].concat());
+    client.expect_close(1013);
+    client.send(close(1013, ""));
+    client.expect_eof();
+    let (_, closed) = server.until_closed(&client);
+    assert!(matches!(closed.error, Some(Error::Overloaded)), "{closed:?}");
+}
