@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import time
+from pathlib import Path
 
 from redis_server import encode
 from room import Member, Stuck, check_all, check_losses, check_order
@@ -390,7 +391,7 @@ async def refused(stack):
 async def example(stack):
     """examples/scale_out.rs: two processes of it, and a member on each."""
     redis = stack.redis()
-    program = stack.server.parent / "examples/scale_out"
+    program = Path(os.environ["EXAMPLES"]) / "scale_out"
     for name in ("first", "second"):
         (port,) = free_ports(1)
         process = stack.spawn(name, program, f"127.0.0.1:{port}", redis.url)

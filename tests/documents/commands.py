@@ -169,8 +169,8 @@ done
     (CONTRIBUTING, "cargo test --features full"): How(ci="cargo test --features full"),
     (CONTRIBUTING, "cargo build --examples && cargo test --test examples --test readme"): How(ci="cargo test"),
     (CONTRIBUTING, "cargo test --release --test slow"): How(ci="cargo test --release --test slow"),
-    (CONTRIBUTING, 'RUSTFLAGS="--cfg loom" cargo test --release --target-dir target/loom --lib writer::models'): How(
-        ci='RUSTFLAGS="--cfg loom" cargo test --release --lib writer::models'),
+    (CONTRIBUTING, 'RUSTFLAGS="--cfg loom" cargo test --target-dir target/loom --lib writer::models'): How(
+        ci='RUSTFLAGS="--cfg loom" cargo test --lib writer::models'),
     (CONTRIBUTING, "tests/autobahn/run"): How(ci="tests/autobahn/run"),
     (CONTRIBUTING, "tests/autobahn/run --deflate"): How(ci="tests/autobahn/run --deflate '[1-9].*' '10.*' '1[23].*.[1-6]' '1[23].*.11'"),
     (CONTRIBUTING, "tests/autobahn/run --tls"): How(ci="tests/autobahn/run --tls"),
@@ -194,8 +194,8 @@ done
     (TESTING, "cargo test"): How(ci="cargo test"),
     (TESTING, "cargo test --features full"): How(ci="cargo test --features full"),
     (TESTING, "cargo test --test slow"): How(ci="cargo test --release --test slow"),
-    (TESTING, 'RUSTFLAGS="--cfg loom" cargo test --release --lib writer::models'): How(
-        ci='RUSTFLAGS="--cfg loom" cargo test --release --lib writer::models'),
+    (TESTING, 'RUSTFLAGS="--cfg loom" cargo test --lib writer::models'): How(
+        ci='RUSTFLAGS="--cfg loom" cargo test --lib writer::models'),
     (TESTING, "tests/autobahn/run"): How(ci="tests/autobahn/run"),
     (TESTING, "fuzz/run 600"): How(ci="fuzz/run 4"),
     (TESTING, "tests/soak/run 300"): How(ci="tests/soak/run 20 tls"),
@@ -220,16 +220,17 @@ done
 
 def plain(line):
     """A command without what changes nothing in what it tries."""
-    line = re.sub(r" --locked| --target-dir \S+| \|\| \(.*| #.*", "", line)
+    line = re.sub(r' --locked| --target-dir \S+| \|\| \(.*| #.*| "\$[1@]"', "", line)
     return line.strip()
 
 
 def ci_commands():
-    """What .ci/run calls, its `both` written out."""
+    """What .ci/run calls, its `both` and `unlinked` written out."""
     text = (REPO / ".ci/run").read_text().replace("\\\n", "")
     found = set()
     for line in text.splitlines():
         line = " ".join(plain(line).split())
+        line = re.sub(r"^unlinked ", "cargo ", line)
         found.add(line)
         if match := re.match(r"(?:[A-Z_]+=(?:\"[^\"]*\"|\S+) )*both (\S+)(.*)", line):
             found.add(f"cargo {match[1]}{match[2]}")
