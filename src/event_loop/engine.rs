@@ -258,10 +258,7 @@ impl<H: EventHandler> Engine<H> {
             conn.stream.wake_writer();
             // The handshake of TLS writes where it reads.
             conn.readable |= conn.is_wrapped;
-            match engine.has_time() {
-                true => engine.resume(conn),
-                false => engine.resume_later(conn),
-            }
+            engine.resume_in_time(conn)
         });
     }
 
@@ -294,7 +291,7 @@ impl<H: EventHandler> Engine<H> {
     }
 
     /// Whether those that take long may go on for now.
-    fn has_time(&self) -> bool {
+    pub(super) fn has_time(&self) -> bool {
         self.slow_time < self.slow_limit
     }
 

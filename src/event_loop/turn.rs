@@ -213,16 +213,15 @@ impl<H: EventHandler> Engine<H> {
         }
     }
 
-    /// The same, but what is much waits for its turn.
-    #[cold]
-    pub(super) fn resume_later(&mut self, conn: &mut Conn<H::State>) -> Fate {
-        match conn.is_draining() || !conn.output.resume_later() {
+    /// There may be room to write. What is much waits for its turn, if there is no time left.
+    pub(super) fn resume_in_time(&mut self, conn: &mut Conn<H::State>) -> Fate {
+        match self.has_time() || conn.is_draining() || !conn.output.resume_later() {
             true => self.resume(conn),
             false => Fate::Live,
         }
     }
 
-    /// There may be room to write.
+    /// The same at once.
     pub(super) fn resume(&mut self, conn: &mut Conn<H::State>) -> Fate {
         conn.retry();
         if matches!(&conn.stage, Stage::Draining(draining) if !draining.answer.is_empty()) {
@@ -253,7 +252,7 @@ impl<H: EventHandler> Engine<H> {
             }
         }
         if conn.output.is_congested() && !conn.is_draining() {
-            return self.resume(conn);
+            return self.resume_in_time(conn);
         }
         conn.retry();
         if conn.output.reads_nothing() && !conn.is_draining() {

@@ -61,6 +61,31 @@ fn others_have_their_turn_meanwhile() {
     other.finish();
 }
 
+/// Many of them take no more of the time than a few do.
+#[test]
+fn many_at_once() {
+    const LONG: usize = 24;
+    let long = numbers(1)[..512 << 10].to_owned();
+    let server = compressing(|_| (), hooks(long.clone()));
+    let mut clients: Vec<_> = (0..LONG).map(|_| open(&server)).collect();
+    let mut other = server.open();
+    for (client, _) in &mut clients {
+        client.send(frame(TEXT, "long"));
+    }
+    // Four parts each, of which there is time for one or two at once.
+    let mut turns = 0;
+    while !clients[0].0.heard_within(ms(1)) {
+        other.send(frame(TEXT, "meanwhile"));
+        other.expect(&Frame::text("meanwhile"));
+        turns += 1;
+    }
+    assert!(turns > LONG / 2, "others had {turns} turns");
+    let (client, inflater) = &mut clients[0];
+    assert!(read_message(client, inflater).2 == Frame::text(&long));
+    client.finish();
+    other.finish();
+}
+
 /// What comes behind it, of the loop and of other threads, may refer to it; and it to what came before.
 #[test]
 fn the_order_is_that_on_the_wire() {
