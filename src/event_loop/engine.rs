@@ -208,6 +208,7 @@ impl<H: EventHandler> Engine<H> {
             self.slow_limit = MIN_SLOW_TIME.max(others / 2);
         }
         (self.now, self.slow_time) = (now, Duration::ZERO);
+        self.scratch.begin_round();
         self.clock = now.saturating_duration_since(self.start).as_nanos() as u64;
     }
 

@@ -31,11 +31,11 @@ mod backpressure;
 
 use attempt::{Attempt, Right, attempt, proceed};
 pub(super) use backpressure::{Backpressure, MAX_BACKPRESSURE, ROOM_INTERVAL};
-use deflating::{cost, is_long};
+use deflating::{is_long, work};
 #[cfg(feature = "deflate")]
 use frames::PLAIN;
 pub(crate) use scratch::Scratch;
-use scratch::{MAX_BATCH, MAX_COPIED, MAX_WRITE};
+use scratch::{MAX_BATCH, MAX_COPIED, MAX_WRITE, MIN_DEFLATED};
 
 /// The sending side of a connection.
 pub(crate) struct Output {
@@ -226,11 +226,12 @@ impl Output {
     fn flush_with(&mut self, scratch: &mut Scratch, header: &[u8], payload: &[u8]) {
         debug_assert!(self.backpressure.is_none());
         let most = MAX_WRITE.min(scratch.left);
-        if most == 0 {
+        let len = scratch.frames.len() + header.len() + payload.len();
+        let work = work(&self.shared, &scratch.frames, payload.len());
+        if most == 0 || work > MIN_DEFLATED && scratch.to_deflate == 0 {
             return self.hold(scratch, [header, payload], true);
         }
         let Scratch { frames, deflated, unsent, .. } = scratch;
-        let len = frames.len() + header.len() + payload.len();
         match attempt(
             &self.shared,
             Right::Wanted,
@@ -240,7 +241,8 @@ impl Output {
             unsent,
         ) {
             Attempt::Sent(progress) => {
-                scratch.left = scratch.left.saturating_sub(cost(&self.shared, len));
+                scratch.left = scratch.left.saturating_sub(len);
+                scratch.to_deflate = scratch.to_deflate.saturating_sub(work);
                 self.sent(scratch, progress, most.saturating_sub(len));
             }
             Attempt::Busy => return self.hold(scratch, [header, payload], false),

@@ -86,6 +86,40 @@ fn many_at_once() {
     other.finish();
 }
 
+/// The same of those that are not long, but many.
+#[test]
+fn many_that_are_not_long() {
+    const MANY: usize = 24;
+    let text = numbers(1)[..200 << 10].to_owned();
+    let long = text.clone();
+    let (tell, told) = channel();
+    let hooks = Hooks::new(move |call, conn, out| match call {
+        Call::Message(message) if message.as_bytes() == b"wait" => {
+            tell.send(())?;
+            thread::sleep(ms(300));
+            Ok(())
+        }
+        Call::Message(message) if message.as_bytes() == b"long" => Ok(out.send(long.as_str())?),
+        call => echo(call, conn, out),
+    });
+    let server = compressing(|_| (), hooks);
+    let mut clients: Vec<_> = (0..MANY).map(|_| open(&server)).collect();
+    let (mut first, mut other) = (server.open(), server.open());
+    // So all that follows is found at once.
+    first.send(frame(TEXT, "wait"));
+    told.recv_timeout(PATIENCE).expect("a call");
+    for (client, _) in &mut clients {
+        client.send(frame(TEXT, "long"));
+    }
+    other.send(frame(TEXT, "meanwhile"));
+    other.expect(&Frame::text("meanwhile"));
+    let (last, inflater) = &mut clients[MANY - 1];
+    assert!(!last.heard_within(ms(1)), "all were compressed in one turn");
+    assert!(read_message(last, inflater).2 == Frame::text(&text));
+    last.finish();
+    other.finish();
+}
+
 /// What comes behind it, of the loop and of other threads, may refer to it; and it to what came before.
 #[test]
 fn the_order_is_that_on_the_wire() {

@@ -24,7 +24,8 @@ pub struct Outbox<'a> {
 
 impl Outbox<'_> {
     /// Sends a message in one frame (§5.6), compressed where that was agreed on. One over 256 KiB is
-    /// compressed a part a turn, so that others have theirs, and is queued until all of it is.
+    /// compressed a part a turn, so that others have theirs, and is queued until all of it is; so is a
+    /// shorter one, if others have so much to compress in this turn.
     ///
     /// # Errors
     ///

@@ -17,13 +17,11 @@ use crate::event_loop::output::attempt::{Attempt, Right, attempt};
 #[cfg(feature = "deflate")]
 use crate::event_loop::output::frames::{PLAIN, frame};
 #[cfg(feature = "deflate")]
+use crate::event_loop::output::scratch::MAX_DEFLATED;
+#[cfg(feature = "deflate")]
 use crate::proto::{OpCode, encoder::FrameHeader};
 #[cfg(feature = "deflate")]
 use crate::session::{Charge, deflation::DeflatedMessage};
-
-/// How much is deflated in one turn, in bytes.
-#[cfg(feature = "deflate")]
-const MAX_DEFLATED: usize = 256 << 10;
 
 /// How much of a message that is longer, in bytes.
 #[cfg(feature = "deflate")]
@@ -64,19 +62,32 @@ pub(super) fn is_long(_: &ConnectionShared, _: usize) -> bool {
     false
 }
 
-/// What a write of so many bytes counts for in its turn: a byte that is deflated takes as long as so many
-/// that are not.
+/// What it takes to deflate these frames, and one more of this length, in bytes.
 #[cfg(feature = "deflate")]
-#[inline]
-pub(super) fn cost(shared: &ConnectionShared, len: usize) -> usize {
-    const DEFLATED: usize = 16;
-    if shared.compression().is_some() { len.saturating_mul(DEFLATED) } else { len }
+pub(super) fn work(shared: &ConnectionShared, mut frames: &[u8], last: usize) -> usize {
+    if shared.compression().is_none() {
+        return 0;
+    }
+    let mut work = shared.compression_of(last).map_or(0, |_| last);
+    while let Some((opcode, header_len, len)) = frame(frames) {
+        work += work_of(shared, frames[0], opcode, len);
+        frames = &frames[header_len + len..];
+    }
+    work
 }
 
 #[cfg(not(feature = "deflate"))]
 #[inline]
-pub(super) fn cost(_: &ConnectionShared, len: usize) -> usize {
-    len
+pub(super) fn work(_: &ConnectionShared, _: &[u8], _: usize) -> usize {
+    0
+}
+
+/// The same for a frame that begins so. The shortest message takes as long as some bytes more.
+#[cfg(feature = "deflate")]
+fn work_of(shared: &ConnectionShared, first: u8, opcode: OpCode, len: usize) -> usize {
+    const MESSAGE: usize = 128;
+    let is_plain = first & PLAIN != 0 || opcode.is_control();
+    if is_plain || shared.compression_of(len).is_none() { 0 } else { MESSAGE + len }
 }
 
 /// Sends what is held, if we may write, as far as it can be in one turn. How much of it that is, in bytes,
@@ -146,9 +157,7 @@ fn of_one_turn(shared: &ConnectionShared, held: &[u8]) -> (usize, Option<(OpCode
         return (held.len(), None);
     }
     while let Some((opcode, header_len, payload_len)) = frame(&held[len..]) {
-        let is_plain = held[len] & PLAIN != 0 || opcode.is_control();
-        let is_deflated = !is_plain && shared.compression_of(payload_len).is_some();
-        work += if is_deflated { payload_len } else { 0 };
+        work += work_of(shared, held[len], opcode, payload_len);
         if work > MAX_DEFLATED {
             return match len {
                 0 => (header_len + payload_len, Some((opcode, header_len))),

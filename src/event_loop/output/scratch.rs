@@ -16,6 +16,12 @@ const MAX_TURN: usize = 16 << 20;
 /// smaller steps take longer: an echo of 16 MiB took a tenth more of the processor with 2 MiB.
 pub(super) const MAX_WRITE: usize = 8 << 20;
 
+/// How much is deflated before others have their turn, in bytes.
+pub(super) const MAX_DEFLATED: usize = 256 << 10;
+
+/// What is deflated at once, however much others have, in bytes: it is worth no turn of its own.
+pub(super) const MIN_DEFLATED: usize = 4 << 10;
+
 /// The most memory of each kind that is kept for the next, in bytes.
 const MAX_KEPT: usize = 1 << 20;
 
@@ -28,6 +34,8 @@ pub(crate) struct Scratch {
     pub(super) unsent: Unsent,
     /// How much more may be begun in this turn, in bytes.
     pub(super) left: usize,
+    /// How much more may be deflated before all have had their turn, in bytes.
+    pub(super) to_deflate: usize,
 }
 
 impl Scratch {
@@ -37,7 +45,13 @@ impl Scratch {
             deflated: Vec::new(),
             unsent: Unsent::new(Vec::new()),
             left: MAX_TURN,
+            to_deflate: MAX_DEFLATED,
         }
+    }
+
+    /// A turn of the loop.
+    pub(crate) fn begin_round(&mut self) {
+        self.to_deflate = MAX_DEFLATED;
     }
 
     /// The turn of another connection.
