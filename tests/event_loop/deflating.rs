@@ -8,7 +8,7 @@ use barews::{CloseCode, Config, Deflate, Error, Sender};
 use super::common::compressed::{OFFER, open_compressed, read_message};
 use super::common::deflate::Inflater;
 use super::common::*;
-use super::server::{Call, Hooks, LoopServer, config, echo};
+use super::server::{Call, Hooks, LoopServer, Told, config, echo};
 
 fn compressing(change: impl FnOnce(&mut Config), hooks: Hooks) -> LoopServer {
     let compressing = |config: &mut Config| {
@@ -207,6 +207,38 @@ fn a_close_behind_it() {
     assert_eq!(client.expect_close(1000), "that was all");
     client.send(close(1000, ""));
     client.expect_eof();
+}
+
+/// Whoever ends the connection has it ended, and not once all of it is compressed.
+#[test]
+fn an_end_meanwhile() {
+    let (tell, senders) = channel::<Sender>();
+    let long = numbers(8);
+    let hooks = Hooks::new(move |call, conn, out| match call {
+        Call::Message(message) if message.as_bytes() == b"long" => {
+            out.send(long.as_str())?;
+            Ok(tell.send(out.sender())?)
+        }
+        call => echo(call, conn, out),
+    });
+    let server = compressing(|_| (), hooks);
+    let ((mut client, _), mut other) = (open(&server), server.open());
+    client.send(frame(TEXT, "long"));
+    let sender = senders.recv_timeout(PATIENCE).expect("a sender");
+    server.expect_calls(&client, &["opened", "message long"]);
+    let mut go_round = || {
+        other.send(frame(TEXT, "meanwhile"));
+        other.expect(&Frame::text("meanwhile"));
+    };
+    go_round();
+    sender.abort();
+    // All of it takes 64 turns.
+    (0..2).for_each(|_| go_round());
+    let told = server.next_within(client.addr, ms(0));
+    assert!(matches!(told, Some(Told::Error(_))), "it goes on: {told:?}");
+    assert!(matches!(server.closed(&client).error, Some(Error::Io(_))));
+    client.expect_eof();
+    other.finish();
 }
 
 /// When there is no memory for what waits behind it, it is given up half-way, and the peer is told.

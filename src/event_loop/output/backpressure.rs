@@ -61,7 +61,8 @@ impl Backpressure {
             if self.goes_on {
                 return Ok(false);
             }
-            if self.is_begun {
+            // What others have ended meanwhile needs no rest of a message.
+            if self.is_begun || self.deflating.is_some() && shared.writer.is_over() {
                 match proceed(shared, &mut self.unsent, &mut most)? {
                     Progress::Done => self.is_begun = false,
                     Progress::More { moved: true } => {}
