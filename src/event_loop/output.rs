@@ -228,7 +228,7 @@ impl Output {
         let most = MAX_WRITE.min(scratch.left);
         let len = scratch.frames.len() + header.len() + payload.len();
         let work = work(&self.shared, &scratch.frames, payload.len());
-        if most == 0 || work > MIN_DEFLATED && scratch.to_deflate == 0 {
+        if most == 0 || work > MIN_DEFLATED.max(scratch.to_deflate) {
             return self.hold(scratch, [header, payload], true);
         }
         let Scratch { frames, deflated, unsent, .. } = scratch;

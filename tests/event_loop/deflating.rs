@@ -1,9 +1,10 @@
 //! Messages that take many turns to compress.
 
-use std::sync::mpsc::channel;
+use std::mem::MaybeUninit;
+use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 
-use barews::{CloseCode, Config, Deflate, Error, Sender};
+use barews::{BoxError, CloseCode, Config, Deflate, Error, Outbox, Sender};
 
 use super::common::compressed::{OFFER, open_compressed, read_message};
 use super::common::deflate::Inflater;
@@ -86,21 +87,32 @@ fn many_at_once() {
     other.finish();
 }
 
+/// A handler that waits for a while at "wait", and says so; and else sends what `on` does.
+fn waiting(
+    on: impl Fn(&str, &mut Outbox<'_>) -> Result<(), BoxError> + Send + Sync + 'static,
+) -> (Hooks, Receiver<()>) {
+    let (tell, told) = channel();
+    let hooks = Hooks::new(move |call, _, out| match call {
+        Call::Message(message) if message.as_bytes() == b"wait" => {
+            tell.send(())?;
+            thread::sleep(ms(300));
+            Ok(())
+        }
+        Call::Message(message) => on(message.as_text().unwrap_or_default(), out),
+        _ => Ok(()),
+    });
+    (hooks, told)
+}
+
 /// The same of those that are not long, but many.
 #[test]
 fn many_that_are_not_long() {
     const MANY: usize = 24;
     let text = numbers(1)[..200 << 10].to_owned();
     let long = text.clone();
-    let (tell, told) = channel();
-    let hooks = Hooks::new(move |call, conn, out| match call {
-        Call::Message(message) if message.as_bytes() == b"wait" => {
-            tell.send(())?;
-            thread::sleep(ms(300));
-            Ok(())
-        }
-        Call::Message(message) if message.as_bytes() == b"long" => Ok(out.send(long.as_str())?),
-        call => echo(call, conn, out),
+    let (hooks, told) = waiting(move |message, out| match message {
+        "long" => Ok(out.send(long.as_str())?),
+        other => Ok(out.send(other)?),
     });
     let server = compressing(|_| (), hooks);
     let mut clients: Vec<_> = (0..MANY).map(|_| open(&server)).collect();
@@ -117,6 +129,37 @@ fn many_that_are_not_long() {
     assert!(!last.heard_within(ms(1)), "all were compressed in one turn");
     assert!(read_message(last, inflater).2 == Frame::text(&text));
     last.finish();
+    other.finish();
+}
+
+/// The same of very short ones, of which each takes its time.
+#[test]
+fn many_short_ones() {
+    const MANY: usize = 12_000;
+    let (hooks, told) = waiting(|message, out| match message {
+        "short" => (0..MANY).try_for_each(|at| Ok(out.send(&at.to_string()[..1])?)),
+        other => Ok(out.send(other)?),
+    });
+    let server = compressing(|_| (), hooks);
+    let ((mut client, mut inflater), mut other) = (open(&server), server.open());
+    let mut first = server.open();
+    first.send(frame(TEXT, "wait"));
+    told.recv_timeout(PATIENCE).expect("a call");
+    client.send(frame(TEXT, "short"));
+    other.send(frame(TEXT, "meanwhile"));
+    other.expect(&Frame::text("meanwhile"));
+    // As they are, since none gets shorter: three bytes each.
+    let stream = client.into_stream();
+    let mut bytes = vec![MaybeUninit::new(0); 3 * MANY];
+    stream.socket().set_nonblocking(true).unwrap();
+    let there = stream.socket().peek(&mut bytes).unwrap_or(0);
+    stream.socket().set_nonblocking(false).unwrap();
+    assert!(there < 3 * MANY, "all were compressed in one turn");
+    let mut client = RawClient::over(stream);
+    for at in 0..MANY {
+        assert_eq!(read_message(&mut client, &mut inflater).2, Frame::text(&at.to_string()[..1]));
+    }
+    client.finish();
     other.finish();
 }
 
