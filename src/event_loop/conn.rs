@@ -13,8 +13,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::connection_limits::OpenLimits;
+use crate::event_loop::deadlines::Tick;
 use crate::event_loop::output::{Output, ROOM_INTERVAL, Until};
-use crate::event_loop::wheel::Tick;
 use crate::io::loop_stream::LoopStream;
 use crate::proto::CloseFrame;
 use crate::server::registry::HandlerGuard;
@@ -34,7 +34,7 @@ pub(super) struct Conn<S> {
     /// `None` for one that was turned away.
     pub(super) guard: Option<HandlerGuard>,
     pub(super) generation: u32,
-    /// When the wheel looks at it; zero for never.
+    /// The tick at which it is looked at; zero for never.
     pub(super) due: Tick,
     /// Until when its time is accounted for, in nanoseconds of the loop's clock.
     pub(super) since: u64,
@@ -263,7 +263,7 @@ impl<S> Conn<S> {
         left > 0 && !self.output.discards && (receiver.direct || left >= MIN_DIRECT)
     }
 
-    /// Whether a deadline may be nearer than the wheel knows.
+    /// Whether a deadline may be nearer than the one that is noted down.
     pub(super) fn is_hurried(&self) -> bool {
         self.output.is_congested()
             || self.is_posted

@@ -3,7 +3,7 @@
 //! ```text
 //!   poll ──▶ a listener ──▶ accept ──▶ registered under the caps, or 503
 //!     │  └─▶ a connection ──▶ turn ──▶ read ──▶ session ──▶ handler ──▶ outbox ──▶ one write
-//!     └────▶ the wheel ──▶ what is due: a Ping, the end of a deadline, a timer of the handler's
+//!     └────▶ deadlines ──▶ what is due: a Ping, the end of a deadline, a timer of the handler's
 //! ```
 //!
 //! Sockets tell of changes only, so one that may have more to give is read again, behind others. No
@@ -21,11 +21,11 @@ use mio::{Events, Poll, Registry, Token};
 
 use crate::connection::Connection;
 use crate::event_loop::conn::Conn;
+use crate::event_loop::deadlines::{Deadlines, Entry, Tick};
 use crate::event_loop::handler::EventHandler;
 use crate::event_loop::listening::{Listening, SharedListener};
 use crate::event_loop::output::Scratch;
 use crate::event_loop::pool::{Pool, ReadBuffer};
-use crate::event_loop::wheel::{Entry, Tick, Wheel};
 use crate::io::listener::MAX_ACCEPT_TIMEOUT;
 use crate::server::BoxError;
 use crate::server::callbacks::catch_panic;
@@ -52,9 +52,6 @@ const MIN_SLOW_TIME: Duration = Duration::from_millis(2);
 /// nanoseconds.
 const EXPIRE_INTERVAL: u64 = 50 * NANOS_A_TICK;
 
-/// How many deadlines that count no more are kept, beside as many as there are connections.
-const MAX_STALE: usize = 4096;
-
 const NANOS_A_TICK: u64 = 1_000_000;
 
 /// The threads for connections that need one, and what is one for all loops of a server.
@@ -74,9 +71,7 @@ pub(super) struct Engine<H: EventHandler> {
     freed: Vec<usize>,
     pub(super) generation: u32,
     pub(super) turned_away: usize,
-    wheel: Wheel,
-    /// Whose time has come.
-    due: VecDeque<Entry>,
+    deadlines: Deadlines,
     /// Those who may have more to read, or room for more: slots, and generations.
     again: VecDeque<(usize, u32)>,
     pub(super) start: Instant,
@@ -140,8 +135,7 @@ impl<H: EventHandler> Engine<H> {
             freed: Vec::new(),
             generation: 0,
             turned_away: 0,
-            wheel: Wheel::new(),
-            due: VecDeque::new(),
+            deadlines: Deadlines::default(),
             again: VecDeque::new(),
             start: Instant::now(),
             now: Instant::now(),
@@ -182,9 +176,9 @@ impl<H: EventHandler> Engine<H> {
                 self.heard(event);
             }
             self.accept_all();
-            self.wheel.advance(self.clock / NANOS_A_TICK, &mut self.due);
-            for _ in 0..self.due.len().min(MAX_EXPIRED) {
-                self.expire_next();
+            for _ in 0..MAX_EXPIRED {
+                let Some(entry) = self.deadlines.pop_due(self.tick()) else { break };
+                self.expire(entry);
             }
             if self.clock - expired >= EXPIRE_INTERVAL {
                 expired = self.clock;
@@ -212,6 +206,10 @@ impl<H: EventHandler> Engine<H> {
         self.clock = now.saturating_duration_since(self.start).as_nanos() as u64;
     }
 
+    fn tick(&self) -> Tick {
+        self.clock / NANOS_A_TICK
+    }
+
     fn is_over(&mut self) -> bool {
         if !self.threads.registry.is_closed() {
             return false;
@@ -224,10 +222,11 @@ impl<H: EventHandler> Engine<H> {
     /// How long to wait for sockets.
     fn wait(&self) -> Duration {
         let is_ready = self.listeners.iter().any(Listening::is_ready);
-        if is_ready || !self.again.is_empty() || !self.due.is_empty() {
+        if is_ready || !self.again.is_empty() {
             return Duration::ZERO;
         }
-        let next = self.wheel.until_next().map_or(MAX_ACCEPT_TIMEOUT, Duration::from_millis);
+        let next = self.deadlines.next().map(|at| at.saturating_sub(self.tick()));
+        let next = next.map_or(MAX_ACCEPT_TIMEOUT, Duration::from_millis);
         let rests = self.listeners.iter().filter_map(|listening| listening.rests_until);
         let rest = rests.min().map(|until| until.saturating_duration_since(Instant::now()));
         next.min(rest.unwrap_or(MAX_ACCEPT_TIMEOUT)).min(MAX_ACCEPT_TIMEOUT)
@@ -352,7 +351,7 @@ impl<H: EventHandler> Engine<H> {
         self.freed.push(slot);
     }
 
-    /// Has the wheel look at a connection in time.
+    /// Has a connection looked at in time.
     fn schedule(&mut self, conn: &mut Conn<H::State>, slot: usize) {
         // What only moves on need not be touched: whoever is asked too soon says so.
         if conn.due != 0 && !conn.is_hurried() {
@@ -368,29 +367,29 @@ impl<H: EventHandler> Engine<H> {
             Ok((_, true)) | Err(_) => Some(self.now),
         };
         let Some(at) = at else { return };
-        let at = at.saturating_duration_since(self.start).as_millis() as Tick + 1;
+        let at = at.saturating_duration_since(self.start).as_millis() as Tick;
+        // One that has passed is due at the next tick, behind all that is due by now.
+        let at = at.max(self.tick()) + 1;
         if conn.due == 0 || at < conn.due {
             conn.due = at;
-            self.wheel.add(Entry { slot: slot as u32, generation: conn.generation, at });
+            self.deadlines.add(Entry { slot: slot as u32, generation: conn.generation, at });
         }
     }
 
-    /// A nearer deadline leaves the one before it in the wheel, as a timer does at each call.
+    /// A nearer deadline leaves the one before it there, as a timer does at each call.
     #[inline]
     fn sweep(&mut self) {
-        if self.wheel.len() > MAX_STALE + 2 * self.conns.len() {
-            self.wheel.retain(|entry| {
-                let conn = self.conns.get(entry.slot as usize).and_then(Option::as_ref);
-                conn.is_some_and(|conn| conn.generation == entry.generation && conn.due == entry.at)
-            });
-        }
+        self.deadlines.sweep(2 * self.conns.len(), |entry| {
+            let conn = self.conns.get(entry.slot as usize).and_then(Option::as_ref);
+            conn.is_some_and(|conn| conn.generation == entry.generation && conn.due == entry.at)
+        });
     }
 
-    fn expire_next(&mut self) {
-        let Some(entry) = self.due.pop_front() else { return };
+    fn expire(&mut self, entry: Entry) {
         let slot = entry.slot as usize;
-        let Some(conn) = self.noted(slot, entry.generation) else { return };
-        if conn.due == entry.at {
+        if let Some(conn) = self.noted(slot, entry.generation)
+            && conn.due == entry.at
+        {
             conn.due = 0;
             self.turn(slot, |conn, engine| engine.time_passed(conn));
         }

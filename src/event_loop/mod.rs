@@ -8,11 +8,11 @@
 //! ```text
 //!   engine ──▶ turn: read ──▶ opening | take_frames ──▶ session ──▶ handler ──▶ outbox ──▶ output ──▶ write
 //!     ▲  │                                                                        │
-//!     │  └─ wheel: deadlines                       no room: backpressure ◀──────┘
+//!     │  └─ deadlines                              no room: backpressure ◀──────┘
 //!   mio: which sockets have changed
 //! ```
 
-mod wheel;
+mod deadlines;
 mod output;
 mod handler;
 mod conn;

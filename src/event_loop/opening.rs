@@ -125,7 +125,7 @@ impl<H: EventHandler> Engine<H> {
         let (timeouts, handshake) =
             (&limits.timeouts, self.threads.server.config.timeouts.handshake);
         if timeouts.ping_interval.min(timeouts.idle_timeout) < handshake {
-            // Else the wheel looks at it soon enough, at the end of the time for the handshake.
+            // Else it is looked at soon enough, at the end of the time for the handshake.
             conn.due = 0;
         }
         conn.stage = Stage::Open(Open {
