@@ -97,56 +97,56 @@ pub(super) struct Receiver {
     pub(super) direct: bool,
 }
 
+/// What the time of a connection calls for.
+#[derive(Clone, Copy)]
+pub(super) enum Due {
+    /// A look at it by then, if by any time.
+    At(Option<Instant>),
+    Ping,
+}
+
 impl<S> Conn<S> {
-    /// When it has to be looked at, as things stand; and whether a Ping is due before.
+    /// What its time calls for, as things stand.
     ///
     /// # Errors
     ///
     /// The deadline that has passed.
-    pub(super) fn deadline(&mut self, now: Instant) -> Result<(Option<Instant>, bool), Deadline> {
+    pub(super) fn deadline(&mut self, now: Instant) -> Result<Due, Deadline> {
         let server = &self.output.shared.server;
-        let (at, ping) = match &mut self.stage {
+        let at = match &mut self.stage {
             Stage::Opening(_) => {
                 let accepted_at = self.output.shared.stream().accepted_at();
-                (accepted_at.checked_add(server.config.timeouts.handshake), false)
+                accepted_at.checked_add(server.config.timeouts.handshake)
             }
-            Stage::Draining(draining) => (draining.until, false),
+            Stage::Draining(draining) => draining.until,
             // What is queued is looked at; a pause is the handler's.
-            Stage::Open(_) if self.output.reads_nothing() => (self.output.look_at(now), false),
+            Stage::Open(_) if self.output.reads_nothing() => self.output.look_at(now),
             Stage::Open(open) => {
                 let pending = open.pending(&self.output);
-                let (writer, mut ping) = (&self.output.shared.writer, false);
-                let timers = &mut open.timers;
+                let (writer, timers) = (&self.output.shared.writer, &mut open.timers);
                 let mut next =
                     || timers.next(&open.limits.timeouts, pending, now, || writer.is_writing());
-                let wait = match next()? {
-                    Next::Wait(wait) => wait,
+                match next()? {
+                    Next::Wait(wait) => now.checked_add(wait),
                     Next::Ping => {
-                        ping = true;
-                        match next()? {
-                            Next::Wait(wait) => wait,
-                            Next::Ping => Duration::ZERO,
-                        }
+                        // Another deadline may have passed as well.
+                        next()?;
+                        return Ok(Due::Ping);
                     }
-                };
-                (now.checked_add(wait), ping)
+                }
             }
         };
         let timer =
             self.output.timer.as_deref().copied().filter(|_| matches!(self.stage, Stage::Open(_)));
         // Nothing else may tell that its time is over.
         let posted = self.is_posted.then(|| now + ROOM_INTERVAL);
-        Ok((at.into_iter().chain(timer).chain(posted).min(), ping))
+        Ok(Due::At(at.into_iter().chain(timer).chain(posted).min()))
     }
 
     /// Whether this [deadline](Self::deadline) is one that has passed, and would end it.
-    pub(super) fn is_late(
-        &self,
-        deadline: Result<(Option<Instant>, bool), Deadline>,
-        now: Instant,
-    ) -> bool {
+    pub(super) fn is_late(&self, deadline: Result<Due, Deadline>, now: Instant) -> bool {
         match (deadline, &self.stage) {
-            (Ok((at, _)), Stage::Opening(_)) => at.is_some_and(|at| at <= now),
+            (Ok(Due::At(Some(at))), Stage::Opening(_)) => at <= now,
             (deadline, _) => deadline.is_err(),
         }
     }

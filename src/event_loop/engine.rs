@@ -20,7 +20,7 @@ use mio::event::Event;
 use mio::{Events, Poll, Registry, Token};
 
 use crate::connection::Connection;
-use crate::event_loop::conn::Conn;
+use crate::event_loop::conn::{Conn, Due};
 use crate::event_loop::deadlines::{Deadlines, Entry, Tick};
 use crate::event_loop::handler::EventHandler;
 use crate::event_loop::listening::{Listening, SharedListener};
@@ -362,9 +362,9 @@ impl<H: EventHandler> Engine<H> {
             conn.output.shared.is_read_at_times();
         }
         let at = match conn.deadline(self.now) {
-            Ok((at, false)) => at,
+            Ok(Due::At(at)) => at,
             // It is told when it is asked.
-            Ok((_, true)) | Err(_) => Some(self.now),
+            Ok(Due::Ping) | Err(_) => Some(self.now),
         };
         let Some(at) = at else { return };
         let at = at.saturating_duration_since(self.start).as_millis() as Tick;

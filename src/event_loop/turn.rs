@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::connection::Message;
 use crate::error::Error;
-use crate::event_loop::conn::{Conn, Open, Receiver, Stage};
+use crate::event_loop::conn::{Conn, Due, Open, Receiver, Stage};
 use crate::event_loop::engine::{Engine, Fate};
 use crate::event_loop::handler::{EventHandler, Outbox};
 use crate::event_loop::output::DueClose;
@@ -275,17 +275,17 @@ impl<H: EventHandler> Engine<H> {
             deadline = conn.deadline(self.now);
         }
         match deadline {
-            Ok((_, true)) => {
+            Ok(Due::Ping) => {
                 self.push_control(conn, OpCode::Ping, &[]);
                 conn.output.flush(&mut self.scratch);
                 Fate::Live
             }
-            Ok((Some(at), false)) if at <= self.now => match conn.stage {
+            Ok(Due::At(Some(at))) if at <= self.now => match conn.stage {
                 Stage::Opening(_) => self.request_expired(conn),
                 Stage::Draining(_) => Fate::Gone,
                 Stage::Open(_) => Fate::Live,
             },
-            Ok(_) => Fate::Live,
+            Ok(Due::At(_)) => Fate::Live,
             Err(deadline) => self.fail(conn, deadline.into()),
         }
     }
