@@ -94,7 +94,6 @@ impl<H: EventHandler> Engine<H> {
         let opening = Opening::new(server.config.limits.for_head());
         // Until it is open, nobody writes but the loop.
         let _ = Transport::set_nonblocking(&*stream, true);
-        let is_turned_away = guard.is_none();
         let conn = Box::new(Conn {
             is_wrapped: timed.is_wrapped(),
             stream,
@@ -109,13 +108,12 @@ impl<H: EventHandler> Engine<H> {
             read_closed: false,
             is_posted: false,
             reads_much: false,
-            is_turned_away,
         });
         self.conns[slot] = Some(conn);
         // Read before it is heard of: the request is mostly there.
-        self.turn(slot, |conn, engine| match conn.is_turned_away {
-            true => engine.turn_away(conn),
-            false => Fate::Live,
+        self.turn(slot, |conn, engine| match conn.guard {
+            None => engine.turn_away(conn),
+            Some(_) => Fate::Live,
         });
         let Some(conn) = &self.conns[slot] else { return };
         if let Err(error) = conn.stream.join() {

@@ -51,8 +51,6 @@ pub(super) struct Conn<S> {
     pub(super) is_posted: bool,
     /// Whether much is read at once.
     pub(super) reads_much: bool,
-    /// Whether it was more than there may be.
-    pub(super) is_turned_away: bool,
 }
 
 pub(super) enum Stage<S> {

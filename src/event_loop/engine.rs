@@ -343,7 +343,7 @@ impl<H: EventHandler> Engine<H> {
             conn.output.shared.abandon();
             let _ = conn.stream.deregister(&self.polled);
         }
-        self.turned_away -= usize::from(conn.is_turned_away);
+        self.turned_away -= usize::from(fate == Fate::Gone && conn.guard.is_none());
         // What was attached to its request is dropped with it, and may panic.
         let _ = catch_panic(|| drop(conn));
         // The drop of a guard says that this thread runs nothing of the server's.
