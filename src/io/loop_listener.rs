@@ -39,11 +39,7 @@ impl LoopListener {
     }
 
     pub(crate) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
-        match self {
-            Self::Tcp(listener) => listener.register(registry, token, Interest::READABLE),
-            #[cfg(unix)]
-            Self::Unix(listener) => listener.register(registry, token, Interest::READABLE),
-        }
+        registry.register(self.source(), token, Interest::READABLE)
     }
 
     /// Whether the loop is told by [`reregister`](Self::reregister) what it has been told before. It
@@ -52,10 +48,14 @@ impl LoopListener {
 
     /// Has the loop told again if streams wait. Measured: 0.3 µs, and 3.1 for an accept that finds none.
     pub(crate) fn reregister(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        registry.reregister(self.source(), token, Interest::READABLE)
+    }
+
+    fn source(&mut self) -> &mut dyn Source {
         match self {
-            Self::Tcp(listener) => listener.reregister(registry, token, Interest::READABLE),
+            Self::Tcp(listener) => listener,
             #[cfg(unix)]
-            Self::Unix(listener) => listener.reregister(registry, token, Interest::READABLE),
+            Self::Unix(listener) => listener,
         }
     }
 

@@ -14,7 +14,6 @@
 
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::ops::Deref;
 #[cfg(unix)]
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 #[cfg(unix)]
@@ -53,7 +52,7 @@ pub(crate) struct LoopStream {
     sleeping: Mutex<()>,
     has_room: Condvar,
     /// The same socket as one that blocks, once it has left its loop.
-    detached: OnceLock<Detached>,
+    detached: OnceLock<Box<dyn Transport>>,
 }
 
 /// The loop hears of it.
@@ -72,25 +71,6 @@ pub(crate) enum Socket {
     Tcp(mio::net::TcpStream),
     #[cfg(unix)]
     Unix(mio::net::UnixStream),
-}
-
-/// A socket that blocks.
-enum Detached {
-    Tcp(TcpStream),
-    #[cfg(unix)]
-    Unix(UnixStream),
-}
-
-impl Deref for Detached {
-    type Target = dyn Transport;
-
-    fn deref(&self) -> &Self::Target {
-        match self {
-            Self::Tcp(stream) => stream,
-            #[cfg(unix)]
-            Self::Unix(stream) => stream,
-        }
-    }
 }
 
 /// What is done with a socket of either kind.
@@ -213,21 +193,19 @@ impl LoopStream {
 
     /// Leaves the loop: from now on calls block, within their timeouts.
     pub(crate) fn detach(&self, registry: &Registry) -> io::Result<()> {
-        #[cfg(unix)]
-        let stream = {
-            let fd = with!(&self.socket, stream => stream.as_fd());
-            let fd = fd.try_clone_to_owned()?;
-            match &self.socket {
-                Socket::Tcp(_) => Detached::Tcp(fd.into()),
-                Socket::Unix(_) => Detached::Unix(fd.into()),
-            }
-        };
         #[cfg(windows)]
-        let stream = {
-            use std::os::windows::io::AsSocket;
-            self.deregister(registry)?;
-            let Socket::Tcp(stream) = &self.socket;
-            Detached::Tcp(stream.as_socket().try_clone_to_owned()?.into())
+        use std::os::windows::io::AsSocket as _;
+        let stream: Box<dyn Transport> = match &self.socket {
+            #[cfg(windows)]
+            Socket::Tcp(stream) => {
+                Box::new(TcpStream::from(stream.as_socket().try_clone_to_owned()?))
+            }
+            #[cfg(unix)]
+            Socket::Tcp(stream) => Box::new(TcpStream::from(stream.as_fd().try_clone_to_owned()?)),
+            #[cfg(unix)]
+            Socket::Unix(stream) => {
+                Box::new(UnixStream::from(stream.as_fd().try_clone_to_owned()?))
+            }
         };
         // Nothing has changed if there is no descriptor.
         self.deregister(registry)?;
