@@ -12,29 +12,19 @@ pub(super) const PLAIN: u8 = 0x10;
 
 /// The frames as they are to be sent, and a last one's header and payload, if there is one. Whoever
 /// calls this has the right to write.
-#[cfg(not(feature = "deflate"))]
-#[inline]
-pub(super) fn to_send<'a>(
-    _: &ConnectionShared,
-    frames: &'a mut [u8],
-    _: &'a mut Vec<u8>,
-    [header, payload]: [&'a [u8]; 2],
-) -> [&'a [u8]; 3] {
-    [frames, header, payload]
-}
-
-#[cfg(feature = "deflate")]
+#[cfg_attr(not(feature = "deflate"), expect(unused_variables))]
 #[inline]
 pub(super) fn to_send<'a>(
     shared: &ConnectionShared,
     frames: &'a mut [u8],
     deflated: &'a mut Vec<u8>,
-    last: [&'a [u8]; 2],
+    [header, payload]: [&'a [u8]; 2],
 ) -> [&'a [u8]; 3] {
-    match shared.compression() {
-        None => [frames, last[0], last[1]],
-        Some(_) => to_send_deflated(shared, frames, deflated, last),
+    #[cfg(feature = "deflate")]
+    if shared.compression().is_some() {
+        return to_send_deflated(shared, frames, deflated, [header, payload]);
     }
+    [frames, header, payload]
 }
 
 #[cfg(feature = "deflate")]
