@@ -190,6 +190,7 @@ impl<S> Conn<S> {
     }
 
     /// Sends a control frame or a Close that waits, if there is room by now.
+    #[inline]
     pub(super) fn retry(&mut self) {
         if self.is_posted {
             self.is_posted = !self.output.shared.writer.retry();

@@ -252,7 +252,7 @@ impl<H: EventHandler> Engine<H> {
             // write fails.
             if !event.is_writable() && !event.is_write_closed() {
                 // What waits for others who write may have been held up by them alone.
-                conn.is_posted = conn.is_posted && !conn.output.shared.writer.retry();
+                conn.retry();
                 return Fate::Live;
             }
             conn.stream.wake_writer();

@@ -135,7 +135,7 @@ impl<H: EventHandler> Engine<H> {
 
     /// What was sent in this turn goes out, and then the Close that the handler wants.
     pub(super) fn batch_ended(&mut self, conn: &mut Conn<H::State>) -> Fate {
-        if conn.output.backpressure.is_none() {
+        if !conn.output.is_congested() {
             conn.output.flush(&mut self.scratch);
         }
         self.close_if_wanted(conn);
