@@ -20,15 +20,14 @@ use crate::session::CloseAction;
 impl<H: EventHandler> Engine<H> {
     /// The Close that the handler wants goes out, once nothing is queued before it.
     pub(super) fn close_if_wanted(&mut self, conn: &mut Conn<H::State>) {
-        if conn.output.backpressure.is_some() {
+        if conn.output.close.is_none() || conn.output.is_congested() {
+            return;
+        }
+        conn.output.flush(&mut self.scratch);
+        if conn.output.is_congested() {
             return;
         }
         let Some(due) = conn.output.close.take() else { return };
-        conn.output.flush(&mut self.scratch);
-        if conn.output.backpressure.is_some() {
-            conn.output.close = Some(due);
-            return;
-        }
         let DueClose { action, error } = *due;
         if let CloseAction::Initiate(..) = action {
             conn.output.is_closing = true;
