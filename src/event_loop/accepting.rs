@@ -57,7 +57,7 @@ impl<H: EventHandler> Engine<H> {
             // The peer gave up while it waited; the next one may not have.
             ErrorKind::Interrupted | ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset => {}
             ErrorKind::InvalidInput => {
-                self.listeners[index].ready = false;
+                listening.ready = false;
                 self.threads.fail(error);
             }
             // Out of descriptors or memory: what ends meanwhile gives some back.

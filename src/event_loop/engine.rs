@@ -66,9 +66,9 @@ pub(super) struct Engine<H: EventHandler> {
     pub(super) polled: Arc<Registry>,
     pub(super) listeners: Vec<Listening>,
     pub(super) conns: Vec<Option<Box<Conn<H::State>>>>,
-    /// Slots of `conns` to be used again, and those that events of this turn may still name.
+    /// Slots of `conns` to be used again: by who is accepted, once all events of a turn are heard that may
+    /// still name who was there.
     pub(super) free: Vec<usize>,
-    freed: Vec<usize>,
     pub(super) generation: u32,
     pub(super) turned_away: usize,
     deadlines: Deadlines,
@@ -132,7 +132,6 @@ impl<H: EventHandler> Engine<H> {
             conns: listeners.iter().map(|_| None).collect(),
             listeners,
             free: Vec::new(),
-            freed: Vec::new(),
             generation: 0,
             turned_away: 0,
             deadlines: Deadlines::default(),
@@ -188,7 +187,6 @@ impl<H: EventHandler> Engine<H> {
                     false => self.scratch.give_back(),
                 }
             }
-            self.free.append(&mut self.freed);
             self.sweep();
         }
     }
@@ -348,7 +346,7 @@ impl<H: EventHandler> Engine<H> {
         let _ = catch_panic(|| drop(conn));
         // The drop of a guard says that this thread runs nothing of the server's.
         self.threads.registry.runs_here();
-        self.freed.push(slot);
+        self.free.push(slot);
     }
 
     /// Has a connection looked at in time.
