@@ -247,7 +247,7 @@ fn a_close_behind_it() {
     let (mut client, mut inflater) = open(&server);
     client.send(frame(TEXT, "go"));
     assert!(read_message(&mut client, &mut inflater).2 == Frame::text(&long));
-    assert_eq!(client.expect_close(1000), "that was all");
+    client.expect(&Frame::close(1000, "that was all"));
     client.send(close(1000, ""));
     client.expect_eof();
 }
