@@ -243,7 +243,8 @@ fn a_close_behind_it() {
         }
         Ok(())
     });
-    let server = compressing(|_| (), hooks);
+    // The client takes its time to inflate it.
+    let server = compressing(|config| config.timeouts.close = PATIENCE, hooks);
     let (mut client, mut inflater) = open(&server);
     client.send(frame(TEXT, "go"));
     assert!(read_message(&mut client, &mut inflater).2 == Frame::text(&long));
