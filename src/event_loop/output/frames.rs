@@ -12,7 +12,7 @@ pub(super) const PLAIN: u8 = 0x10;
 
 /// The frames as they are to be sent, and a last one's header and payload, if there is one. Whoever
 /// calls this has the right to write.
-#[cfg_attr(not(feature = "deflate"), expect(unused_variables))]
+#[cfg_attr(not(feature = "deflate"), expect(unused_variables, clippy::ptr_arg))]
 #[inline]
 pub(super) fn to_send<'a>(
     shared: &ConnectionShared,
