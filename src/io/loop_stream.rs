@@ -51,8 +51,9 @@ pub(crate) struct LoopStream {
     is_awaited: AtomicBool,
     sleeping: Mutex<()>,
     has_room: Condvar,
-    /// The same socket as one that blocks, once it has left its loop.
-    detached: OnceLock<Box<dyn Transport>>,
+    /// The same socket as one that blocks, once it has left its loop. Few do, and all have room for it, so
+    /// it is a pointer of one word.
+    detached: OnceLock<Box<Box<dyn Transport>>>,
 }
 
 /// The loop hears of it.
@@ -211,7 +212,7 @@ impl LoopStream {
         self.deregister(registry)?;
         stream.set_nonblocking(false)?;
         // It leaves once.
-        let _ = self.detached.set(stream);
+        let _ = self.detached.set(Box::new(stream));
         Ok(())
     }
 
