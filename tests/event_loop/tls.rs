@@ -1,8 +1,15 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
+#[cfg(target_os = "linux")]
+use std::os::linux::net::SocketAddrExt;
+#[cfg(target_os = "linux")]
+use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Barrier};
 use std::thread;
+
+#[cfg(target_os = "linux")]
+use barews::rustls::StreamOwned;
 
 use super::accepting::{gated, while_held};
 use super::common::stream::Stream;
@@ -82,6 +89,35 @@ fn a_byte_at_a_time() {
     }
     let wanted = [Frame::text("hello").encode(), Frame::close(1000, "").encode()].concat();
     assert!(received.ends_with(&wanted), "{}", received.escape_ascii());
+}
+
+/// wss over a Unix-domain socket: short, long, a Ping behind it, and a Close.
+#[cfg(target_os = "linux")]
+#[test]
+fn over_a_unix_socket() {
+    let name = format!("barews-test-{}-wss", std::process::id());
+    let name = SocketAddr::from_abstract_name(name).expect("a name");
+    let listener = UnixListener::bind_addr(&name).expect("bind");
+    let _server = LoopServer::with(
+        |server| {
+            let server = server.config(config(|_| ())).tls(Arc::clone(&SERVER));
+            server.with_listener(listener).expect("another listener")
+        },
+        Hooks::echo(),
+    );
+    let long: Vec<u8> = noise(2).take(1 << 20).collect();
+    let unix = UnixStream::connect_addr(&name).expect("connect");
+    unix.set_read_timeout(Some(PATIENCE)).unwrap();
+    unix.set_write_timeout(Some(PATIENCE)).unwrap();
+    let mut tls = StreamOwned::new(session(&CLIENT), unix);
+    tls.write_all(&[r0().bytes(), frame(TEXT, "hello")].concat()).expect("it is read");
+    tls.write_all(&[frame(BINARY, &long), frame(PING, "and?")].concat()).expect("it is read");
+    tls.write_all(&close(1000, "")).expect("it is read");
+    let mut received = Vec::new();
+    tls.read_to_end(&mut received).expect("close_notify, and the end");
+    let wanted = [Frame::text("hello"), Frame::binary(&long), Frame::pong("and?")];
+    let wanted: Vec<u8> = wanted.iter().flat_map(Frame::encode).collect();
+    assert!(received.ends_with(&[wanted, Frame::close(1000, "").encode()].concat()));
 }
 
 /// A part of the client's first record is all there is when the stream is accepted.
