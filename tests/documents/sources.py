@@ -136,41 +136,36 @@ def counted_from():
     return re.search(r"held of messages over (\d+)K", HELP["text"])[1]
 
 
+def table(text):
+    """The cells of a table, and of its head, without what is bold in them."""
+    lines = [line for line in text.lstrip().split("\n\n")[0].splitlines() if not set(line) <= set("|-: ")]
+    head, *rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    return {row[0]: dict(zip(head[1:], row[1:])) for row in rows}
+
+
 def speed():
-    """The README's table has rows and columns of docs/speed.md's first one, rounded."""
+    """The README's table has rows and columns of two of docs/speed.md's, as they are there."""
     report = read("docs/speed.md")
-    table = report.split("### How many times as good barews is")[1].split("###")[0]
-    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines() if line.startswith("| ")]
-    columns, rows = rows[0], {row[0]: row for row in rows[1:]}
-    theirs = {"raw": "raw TCP, threads", "frames": "raw TCP with frames", "tungstenite": "tungstenite, threads"}
-    batching = {"tungstenite": "tungstenite (write, flush)", "tokio-tungstenite": "tokio-tungstenite (forward)",
-                "tokio-websockets": "tokio-websockets (feed, flush)"}
-    lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in read(README).split("| Work |")[1].splitlines()
-             if line.startswith("|")]
-    head = ["Work", *[cell.strip() for cell in read(README).split("| Work |")[1].splitlines()[0].split("|")[:-1]]]
-    previous = ""
-    for line in lines:
-        if set("".join(line)) <= set("-:"):
-            continue
-        batch = line[0] == "the same, where they batch too"
-        name = previous if batch else line[0].replace("the same; ", "connect, handshake, echo, close; ")
-        # "1 in flight" goes without saying where it is all the same.
-        row = next(row for label, row in rows.items() if label.split(": ")[0].removesuffix(", 1 in flight") == name.removesuffix(", 1 in flight"))
-        previous = name
-        cells = []
-        for title, cell in zip(head[1:], line[1:]):
-            column = (batching if batch else theirs).get(title, title)
-            figure = row[columns.index(column)] if column in columns else ""
-            decimals = len(cell.partition(".")[2])
-            cells.append(f"{float(figure):.{decimals}f}" if cell and figure else cell and "nothing")
-        yield README, " ".join(f"| {cell}" if cell else "|" for cell in [line[0], *cells]) + " |", ()
+    rates, memory = {}, table(report.split("### The servers' memory")[1])
+    for title in ("### Messages a second, as a multiple of ours", "### The same beside other runtimes"):
+        for work, cells in table(report.split(title)[1]).items():
+            rates.setdefault(work, {}).update(cells)
+    called = {"threads": "barews", "event loop": "barews, event loop", "raw, threads": "raw TCP, threads", "raw, epoll": "raw TCP, epoll",
+              "tungstenite": "tungstenite, threads", "uWebSockets": "uWebSockets (C++)", "ws": "ws (Node.js)"}
+    shown = "| Work |" + read(README).split("| Work |")[1].split("\n\n")[0]
+    for work, cells in table(shown).items():
+        row = rates.get(work) or memory[work]
+        row = [row.get(called.get(name, name), "").strip("*") for name in cells]
+        servers = [cell for name, cell in zip(cells, row) if cell and not name.startswith("raw")]
+        best = (max if work in rates else min)(servers, key=float)
+        row = [f"**{cell}**" if cell == best and not name.startswith("raw") else cell for name, cell in zip(cells, row)]
+        yield README, f"| {work} | " + " | ".join(row) + " |", ()
     yield README, "on {}: medians of {} interleaved rounds", (
         re.search(r"(\d{4}-\d\d-\d\d)\. Medians", report)[1], WORDS[int(re.search(r"Medians of (\d+) interleaved", report)[1])])
-    yield README, "`benches/compare --seconds {} --rounds {}`", re.search(r"of (\d+) interleaved rounds, ([\d.]+) s each", report).groups()[::-1]
+    yield README, "--seconds {} --rounds {}`", re.search(r"of (\d+) interleaved rounds, ([\d.]+) s each", report).groups()[::-1]
     cost = [re.search(rf"### {connections} connections, 20 B, 1 in flight\n.*?\n\| barews \|(.*?)\n", report, re.S)[1].split("|")[4].strip()
             for connections in ("50", "1,000")]
     yield README, "which takes {:.1f} µs of a core with 50 connections, {:.1f} with 1,000", map(float, cost)
-    yield README, "those of 1,000 connections and of 1 MiB move by a tenth", ()
     yield README, "Linux {}", (re.search(r"Linux (\d+\.\d+)", report)[1],)
 
 
