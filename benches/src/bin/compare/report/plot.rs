@@ -1,4 +1,4 @@
-//! The results as a picture: messages a second as a multiple of raw TCP, for each row.
+//! The results as a picture: messages a second as a multiple of raw TCP, for some rows of each kind.
 //!
 //! It is written by hand and small, and its text takes the colour of the page's scheme.
 
@@ -6,7 +6,7 @@ use std::fmt::Write;
 
 use crate::contestants::{CONTESTANTS, Contestant, Role};
 use crate::results::Results;
-use crate::work::{ROWS, Work};
+use crate::work::ROWS;
 
 const WIDTH: f64 = 760.0;
 /// Where the bars begin, and where the longest ends.
@@ -14,7 +14,11 @@ const LEFT: f64 = 270.0;
 const RIGHT: f64 = 720.0;
 const BAR: f64 = 9.0;
 
-/// One colour a library; its second row, with batches, is the same at half strength.
+/// The rows that a picture has room for.
+const SHOWN: [&str; 9] =
+    ["pipeline", "ping1", "ping50", "ping1000", "hello4096", "4k", "16k", "1m-binary", "1m-cjk"];
+
+/// One colour a library, and none for what is not shown; its second row, with batches, is the same at half strength.
 const COLOURS: &[(&str, &str)] = &[
     ("barews", "#e4572e"),
     ("event-loop", "#f28e2b"),
@@ -35,7 +39,7 @@ pub(crate) fn svg(results: &Results) -> String {
     let longest = rows.iter().flat_map(|row| &row.bars).map(|bar| bar.1).fold(1.0, f64::max);
     let x = |ratio: f64| LEFT + (RIGHT - LEFT) * ratio / longest;
     let one = x(1.0);
-    let mut y = 74.0;
+    let mut y = 90.0;
     for row in &rows {
         let height = BAR * row.bars.len() as f64;
         let middle = y + height / 2.0 + 4.0;
@@ -46,7 +50,8 @@ pub(crate) fn svg(results: &Results) -> String {
             row.title
         );
         for (server, ratio) in &row.bars {
-            let (colour, opacity) = colour(server);
+            let opacity = if server.role == Role::Batching { 0.5 } else { 1.0 };
+            let colour = colour(server).unwrap_or_default();
             let _ = writeln!(
                 body,
                 r#"<rect x="{LEFT}" y="{y:.0}" width="{:.1}" height="{}" fill="{colour}" fill-opacity="{opacity}"><title>{}: {ratio:.2}</title></rect><text class="n" x="{:.1}" y="{:.1}">{ratio:.2}</text>"#,
@@ -63,7 +68,7 @@ pub(crate) fn svg(results: &Results) -> String {
     let end = y - 6.0;
     let _ = writeln!(
         body,
-        r#"<path class="l" d="M{one:.1} 66V{end:.0}"/><text class="n" x="{one:.1}" y="62" text-anchor="middle">raw TCP = 1</text>"#
+        r#"<path class="l" d="M{one:.1} 82V{end:.0}"/><text class="n" x="{one:.1}" y="78" text-anchor="middle">raw TCP = 1</text>"#
     );
     format!(
         r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {:.0}" width="{WIDTH}" role="img" aria-label="Messages a second as a multiple of a raw TCP echo">
@@ -88,38 +93,40 @@ struct Bars {
 }
 
 fn bars(results: &Results) -> Vec<Bars> {
-    let rows = ROWS.iter().filter(|row| matches!(row.work, Work::Echo(_)));
+    let rows = ROWS.iter().filter(|row| SHOWN.contains(&row.name));
     rows.filter_map(|row| {
         let raw = results.median(row.name, "raw")?.rate;
         let ratio = |server: &'static Contestant| {
             Some((server, results.median(row.name, server.name)?.rate / raw))
         };
-        let bars = CONTESTANTS.iter().filter(|server| !server.is_raw()).filter_map(ratio).collect();
+        let bars = CONTESTANTS.iter().filter(|server| colour(server).is_some());
+        let bars = bars.filter_map(ratio).collect();
         Some(Bars { title: row.title.replace("connections", "conn."), bars })
     })
     .collect()
 }
 
-fn colour(server: &Contestant) -> (&'static str, f64) {
+fn colour(server: &Contestant) -> Option<&'static str> {
     let name = server.name.trim_end_matches("-batch");
-    let found = COLOURS.iter().find(|(library, _)| *library == name);
-    (
-        found.map_or("#888", |(_, colour)| colour),
-        if server.role == Role::Batching { 0.5 } else { 1.0 },
-    )
+    COLOURS.iter().find(|(library, _)| *library == name).map(|(_, colour)| *colour)
 }
 
 fn legend() -> String {
     let mut out = String::new();
-    let mut x = 10.0;
+    let (mut x, mut y) = (10.0, 32.0);
     for (name, colour) in COLOURS {
+        let width = 30.0 + 6.4 * name.len() as f64;
+        if x + width > WIDTH {
+            (x, y) = (10.0, y + 18.0);
+        }
         let _ = write!(
             out,
-            r#"<rect x="{x}" y="32" width="10" height="10" fill="{colour}"/><text x="{}" y="41">{name}</text>"#,
-            x + 15.0
+            r#"<rect x="{x:.1}" y="{y}" width="10" height="10" fill="{colour}"/><text x="{:.1}" y="{}">{name}</text>"#,
+            x + 15.0,
+            y + 9.0
         );
-        x += 30.0 + 6.4 * name.len() as f64;
+        x += width;
     }
-    let _ = writeln!(out, r#"<text x="{x}" y="41">(pale: in batches)</text>"#);
+    let _ = writeln!(out, r#"<text x="{x:.1}" y="{}">(pale: in batches)</text>"#, y + 9.0);
     out
 }
