@@ -194,7 +194,20 @@ impl<S> Conn<S> {
     pub(super) fn retry(&mut self) {
         if self.is_posted {
             self.is_posted = !self.output.shared.writer.retry();
+            self.was_written();
         }
+    }
+
+    /// Something that waited may be out. The peer's end may have come before.
+    pub(super) fn was_written(&mut self) {
+        self.readable |= self.is_draining() && !self.has_last_words();
+    }
+
+    /// Whether something is still to go out.
+    pub(super) fn has_last_words(&self) -> bool {
+        let has_answer =
+            matches!(&self.stage, Stage::Draining(draining) if !draining.answer.is_empty());
+        self.is_posted || self.output.is_congested() || has_answer
     }
 
     /// Gives memory back, but for what has come of a message, if no other has come for a while.

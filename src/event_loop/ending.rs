@@ -50,6 +50,12 @@ impl<H: EventHandler> Engine<H> {
                 conn.readable = conn.stream.take_more();
                 Fate::Live
             }
+            (Ok(Some(_)), Stage::Draining(_)) if conn.has_last_words() => {
+                // It has ended its side alone, perhaps, and is to have what we say. Once that is out, its
+                // end is read again.
+                (conn.readable, conn.read_closed) = (false, false);
+                Fate::Live
+            }
             (_, Stage::Draining(_)) => Fate::Gone,
             (Ok(Some(_)), Stage::Open(_)) => {
                 self.broken(conn, Error::Io(ErrorKind::UnexpectedEof.into()))

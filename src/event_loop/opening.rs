@@ -256,6 +256,7 @@ impl<H: EventHandler> Engine<H> {
         if answer.is_empty() {
             stream.shutdown(Shutdown::Write);
             self.drain(conn);
+            conn.was_written();
         }
         Fate::Live
     }

@@ -230,6 +230,7 @@ impl<H: EventHandler> Engine<H> {
         let Some(mut rest) = conn.output.resume(&mut self.scratch, self.now) else {
             return Fate::Live;
         };
+        conn.was_written();
         // The peer was not listened to meanwhile.
         conn.since = self.clock;
         self.close_if_wanted(conn);

@@ -9,7 +9,7 @@
 //!   a thread     write ──▶ WouldBlock ──▶ sleeps ◀── wake_writer ◀── the loop: there is room
 //! ```
 //!
-//! The loop hears of room only from the first write on that finds none: most never do, and each would
+//! The loop hears of room only from the first write on that finds too little: most never do, and each would
 //! be told once for nothing.
 
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
@@ -244,7 +244,12 @@ impl LoopStream {
             [buf] => (&*stream).write(buf),
             _ => (&*stream).write_vectored(bufs),
         });
-        if written.as_ref().is_err_and(|error| error.kind() == ErrorKind::WouldBlock) {
+        let has_room = match &written {
+            // What wraps it may leave it at a part.
+            Ok(written) => *written == bufs.iter().map(|buf| buf.len()).sum(),
+            Err(error) => error.kind() != ErrorKind::WouldBlock,
+        };
+        if !has_room {
             self.wants_room();
         }
         written

@@ -4,6 +4,7 @@ use std::thread;
 
 use barews::{
     Accept, BoxError, CloseCode, EventHandler, Message, Outbox, Reject, Request, Response, Sender,
+    Status,
 };
 
 use super::common::*;
@@ -206,4 +207,21 @@ fn a_sender_before_the_answer() {
             server.expect_clean_end(&client, 4000);
         }
     }
+}
+
+/// A client that has ended its side, and reads on, has all of an answer that is longer than a socket has room for.
+#[test]
+fn a_long_answer_to_a_half_closed_client() {
+    const LEN: usize = 8 << 20;
+    let page = |_: &Request| Response::new(Status::OK, vec![b'a'; LEN]);
+    let server =
+        LoopServer::with(|server| server.config(config(|_| ())).on_request(page), Hooks::echo());
+    let mut client = server.connect();
+    client.send("GET /page HTTP/1.1\r\nHost: a\r\n\r\n");
+    client.send_eof();
+    // Another is served, so its end has been read as well.
+    server.open().finish();
+    let answer = client.read_all();
+    let body = answer.windows(4).position(|end| end == b"\r\n\r\n").expect("a head") + 4;
+    assert!(answer.starts_with(b"HTTP/1.1 200 ") && answer.len() - body == LEN, "{}", answer.len());
 }
