@@ -80,7 +80,7 @@ HOW = {
         "-H 'Sec-WebSocket-Extensions: permessage-deflate' http://127.0.0.1:9001/ | grep -a '^Sec-WebSocket-Extensions: permessage-deflate'"),
     (README, "barews --help deflate"): How(),
     (README, "barews --engine event-loop"): How(beside=ECHO),
-    (README, "benches/compare --seconds 0.5 --rounds 9"): How(reason=IDLE),
+    (README, "benches/compare --rows plain --seconds 0.4 --rounds 4"): How(reason=IDLE),
 
     # Deployment.
     (DEPLOY, "tests/deploy/run"): How(ci="tests/deploy/run"),
