@@ -92,38 +92,45 @@ fn work_of(shared: &ConnectionShared, first: u8, opcode: OpCode, len: usize) -> 
 
 /// Sends what is held, if we may write, as far as it can be in one turn. How much of it that is, in bytes,
 /// and what came of it; `None` if the first message is not deflated yet.
-#[cfg(not(feature = "deflate"))]
+#[cfg_attr(not(feature = "deflate"), expect(unused_variables))]
 pub(super) fn attempt_held(
     shared: &ConnectionShared,
     right: Right,
     (held, deflated): (&mut [u8], &mut Vec<u8>),
-    _: &mut Option<Deflating>,
-    most: usize,
-    unsent: &mut Unsent,
-) -> Option<(usize, Attempt)> {
-    Some((held.len(), attempt(shared, right, (held, deflated), [&[]; 2], most, unsent)))
-}
-
-/// The same.
-#[cfg(feature = "deflate")]
-pub(super) fn attempt_held(
-    shared: &ConnectionShared,
-    right: Right,
-    (held, part): (&mut [u8], &mut Vec<u8>),
     deflating: &mut Option<Deflating>,
     most: usize,
     unsent: &mut Unsent,
 ) -> Option<(usize, Attempt)> {
-    let (len, long) = of_one_turn(shared, held);
-    let Some((opcode, header_len)) = long else {
-        let frames = (&mut held[..len], part);
-        return Some((len, attempt(shared, right, frames, [&[]; 2], most, unsent)));
+    #[cfg(not(feature = "deflate"))]
+    let len = held.len();
+    #[cfg(feature = "deflate")]
+    let len = match of_one_turn(shared, held) {
+        (len, None) => len,
+        (len, Some(long)) => {
+            let held = (&held[..len], deflated);
+            return attempt_long(shared, right, held, long, deflating, most, unsent);
+        }
     };
+    let frames = (&mut held[..len], deflated);
+    Some((len, attempt(shared, right, frames, [&[]; 2], most, unsent)))
+}
+
+/// The same for a long message, of this opcode and with a header of this length.
+#[cfg(feature = "deflate")]
+fn attempt_long(
+    shared: &ConnectionShared,
+    right: Right,
+    (held, part): (&[u8], &mut Vec<u8>),
+    (opcode, header_len): (OpCode, usize),
+    deflating: &mut Option<Deflating>,
+    most: usize,
+    unsent: &mut Unsent,
+) -> Option<(usize, Attempt)> {
     let guard = match acquire(shared, right) {
         Ok(guard) => guard,
         Err(attempt) => return Some((0, attempt)),
     };
-    let payload = &held[header_len..len];
+    let payload = &held[header_len..];
     if deflating.is_none() {
         *deflating = Deflating::begin(shared);
     }
@@ -139,13 +146,13 @@ pub(super) fn attempt_held(
             header = FrameHeader::new(true, opcode, deflated.len()).compressed();
             [header.as_bytes(), deflated]
         }
-        _ => [&held[..len], &[]],
+        _ => [held, &[]],
     };
     let count = if frame[1].is_empty() { 1 } else { 2 };
     let timeout = shared.writer.timeout((frame[0].len() + frame[1].len()) as u64);
     let sent = guard.send_now(&frame[..count], most, unsent, timeout);
     *deflating = None;
-    Some((len, Attempt::Sent(sent)))
+    Some((held.len(), Attempt::Sent(sent)))
 }
 
 /// How much of what is held goes out together, in bytes, of whole frames; and the opcode and the length
