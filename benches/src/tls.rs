@@ -23,6 +23,8 @@ struct State {
     /// The same as ciphertext, as far as that can be known, and how much of it was read.
     ciphertext: Vec<u8>,
     read: usize,
+    /// What is left of the record that was begun.
+    record: usize,
 }
 
 /// A record's header: its type, a version, and how long the rest is (RFC 8446 §5.1).
@@ -49,6 +51,7 @@ impl Client {
             times,
             ciphertext: Vec::new(),
             read: 0,
+            record: 0,
         }))
     }
 
@@ -87,14 +90,16 @@ impl Transport for Client {
             state.speak();
         }
         let rest = &state.ciphertext[state.read..];
-        let record = match rest.get(..HEADER) {
-            Some(&[_, _, _, high, low]) => HEADER + usize::from(u16::from_be_bytes([high, low])),
-            // Behind the start of a record that was read in parts.
-            _ => rest.len(),
+        let record = match *rest {
+            [_, _, _, high, low, ..] if state.record == 0 => {
+                HEADER + usize::from(u16::from_be_bytes([high, low]))
+            }
+            _ => state.record,
         };
-        let len = buf.len().min(record).min(rest.len());
+        let len = buf.len().min(record);
         buf[..len].copy_from_slice(&rest[..len]);
         state.read += len;
+        state.record = record - len;
         Ok(len)
     }
 
