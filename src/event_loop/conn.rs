@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use crate::connection_limits::OpenLimits;
 use crate::event_loop::deadlines::Tick;
-use crate::event_loop::output::{Output, ROOM_INTERVAL, Until};
+use crate::event_loop::output::{Output, ROOM_INTERVAL};
 use crate::io::loop_stream::LoopStream;
 use crate::proto::CloseFrame;
 use crate::server::registry::HandlerGuard;
@@ -147,27 +147,6 @@ impl<S> Conn<S> {
             (Ok(Due::At(Some(at))), Stage::Opening(_)) => at <= now,
             (deadline, _) => deadline.is_err(),
         }
-    }
-
-    /// Where input waits while it is not looked at; `None` while it is.
-    #[inline]
-    pub(super) fn waiting_input(&mut self) -> Option<&mut Vec<u8>> {
-        let Output { backpressure, paused, .. } = &mut self.output;
-        if let Some(queued) = backpressure {
-            return Some(&mut queued.rest);
-        }
-        // A pause that was over in the same call was none.
-        paused.take_if(|paused| paused.until == Until::Over && paused.rest.is_empty());
-        paused.as_mut().map(|paused| &mut paused.rest)
-    }
-
-    /// The input that waited for the end of a pause, if that has come.
-    #[inline]
-    pub(super) fn unpause(&mut self) -> Option<Vec<u8>> {
-        if self.output.is_congested() {
-            return None;
-        }
-        Some(self.output.paused.take_if(|paused| paused.until == Until::Over)?.rest)
     }
 
     /// Reads a little of all that a turn reads, so that it is in the cache by then.

@@ -75,7 +75,7 @@ impl<H: EventHandler> Engine<H> {
     /// There is no memory for what would have to wait. The peer is told, behind what was begun, if there is
     /// for that.
     pub(super) fn overloaded(&mut self, conn: &mut Conn<H::State>) -> Fate {
-        match conn.output.drop_waiting() {
+        match conn.output.abandon_waiting() {
             true => self.fail(conn, Error::Overloaded),
             false => self.broken(conn, Error::Overloaded),
         }
@@ -130,7 +130,7 @@ impl<H: EventHandler> Engine<H> {
         error: Option<Error>,
     ) -> Fate {
         conn.output.shared.begin_finish(action);
-        conn.output.abandon_held();
+        conn.output.abandon_waiting();
         self.report(conn, error);
         self.drain(conn);
         Fate::Live

@@ -65,7 +65,7 @@ pub(super) struct DueClose {
 /// What has come of a peer that is not read.
 #[derive(Default)]
 pub(super) struct Paused {
-    pub(super) rest: Vec<u8>,
+    rest: Vec<u8>,
     charge: Option<Charge>,
     pub(super) until: Until,
 }
@@ -74,11 +74,11 @@ pub(super) struct Paused {
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Until {
     /// As the handler wants.
-    #[default]
     Resumed,
     /// Others have their turn before.
     NextTurn,
-    /// The handler is to return, and no longer.
+    /// The handler is to return, and what is queued to be sent, and no longer.
+    #[default]
     Over,
 }
 
@@ -141,6 +141,32 @@ impl Output {
         if let Some(paused) = &mut self.paused {
             paused.until = Until::Over;
         }
+    }
+
+    /// Has input wait, if it is not looked at now; whether there is memory for it, if so.
+    pub(super) fn put_aside(&mut self, input: &[u8]) -> Option<bool> {
+        if self.is_congested() {
+            self.paused.get_or_insert_default();
+        }
+        // A pause that was over in the same call was none.
+        let is_over = |paused: &Paused| paused.until == Until::Over && paused.rest.is_empty();
+        if !self.is_congested() && self.paused.as_deref().is_some_and(is_over) {
+            self.paused = None;
+        }
+        let paused = self.paused.as_mut()?;
+        paused.rest.extend_from_slice(input);
+        let budget = &self.shared.server.budget;
+        let charge = paused.charge.get_or_insert_with(|| Charge::new(budget));
+        Some(charge.grow(paused.rest.len() as u64))
+    }
+
+    /// The input that waited, if it is time for it.
+    #[inline]
+    pub(super) fn unpause(&mut self) -> Option<Vec<u8>> {
+        if self.is_congested() {
+            return None;
+        }
+        Some(self.paused.take_if(|paused| paused.until == Until::Over)?.rest)
     }
 
     /// How much is queued, in bytes.
@@ -290,57 +316,43 @@ impl Output {
     #[cold]
     fn keep(&mut self, unsent: Unsent, is_begun: bool, held: Vec<u8>, goes_on: bool) {
         let charge = Charge::new(&self.shared.server.budget);
-        let (rest, blocked) = (Vec::new(), None);
-        let deflating = None;
-        let queued =
-            Backpressure { unsent, is_begun, held, deflating, goes_on, rest, charge, blocked };
+        let (deflating, blocked) = (None, None);
+        let queued = Backpressure { unsent, is_begun, held, deflating, goes_on, charge, blocked };
         self.backpressure = Some(Box::new(queued));
         self.charge();
     }
 
     /// Charges what is queued, or fails.
     fn charge(&mut self) {
-        if !self.charge_waiting() {
+        if !self.charge_queued() {
             self.failed = Some(Box::new(Error::Overloaded));
         }
     }
 
-    /// Charges what is queued, and the input that waits; whether it may.
-    pub(super) fn charge_waiting(&mut self) -> bool {
-        let queued_bytes = self.queued_bytes();
-        if let Some(queued) = &mut self.backpressure {
-            let len = (queued_bytes + queued.rest.len()) as u64;
-            return queued.charge.grow(len.next_multiple_of(MAX_BATCH as u64));
-        }
-        let budget = &self.shared.server.budget;
-        self.paused.as_mut().is_none_or(|paused| {
-            let charge = paused.charge.get_or_insert_with(|| Charge::new(budget));
-            charge.grow(paused.rest.len() as u64)
+    /// Charges what is queued; whether there is memory for it.
+    fn charge_queued(&mut self) -> bool {
+        self.backpressure.as_mut().is_none_or(|queued| {
+            queued.charge.grow(queued.len().next_multiple_of(MAX_BATCH) as u64)
         })
     }
 
-    /// Goes on with what is queued: there may be room. The input that waited for that, once nothing is
-    /// queued any more.
-    pub(super) fn resume(&mut self, scratch: &mut Scratch, now: Instant) -> Option<Vec<u8>> {
-        let mut queued = self.backpressure.take()?;
+    /// Goes on with what is queued: there may be room. Whether something was, and is no more.
+    pub(super) fn resume(&mut self, scratch: &mut Scratch, now: Instant) -> bool {
+        let Some(mut queued) = self.backpressure.take() else { return false };
         match queued.resume(&self.shared, scratch, now) {
-            Ok(true) => return Some(queued.rest),
+            Ok(true) => return true,
             Ok(false) => self.backpressure = Some(queued),
             Err(error) => self.failed = Some(Box::new(error)),
         }
-        None
+        false
     }
 
-    /// There is no memory for all that waits: but for what was begun, it goes; whether there is for that.
-    pub(super) fn drop_waiting(&mut self) -> bool {
+    /// Nothing more is to be begun, and what has come of the peer goes unheard; whether there is memory
+    /// for what was begun.
+    pub(super) fn abandon_waiting(&mut self) -> bool {
         self.paused = None;
-        self.abandon_held();
-        self.charge_waiting()
-    }
-
-    /// Nothing more is to be begun.
-    pub(super) fn abandon_held(&mut self) {
         self.backpressure.take_if(|queued| !queued.abandon_held());
+        self.charge_queued()
     }
 
     /// When what is queued has to be looked at, whatever the socket says.

@@ -139,7 +139,7 @@ impl<H: EventHandler> Engine<H> {
             conn.output.flush(&mut self.scratch);
         }
         self.close_if_wanted(conn);
-        let Some(mut rest) = conn.unpause() else { return Fate::Live };
+        let Some(mut rest) = conn.output.unpause() else { return Fate::Live };
         // The peer was not listened to meanwhile.
         conn.since = self.clock;
         self.take_frames(conn, &mut rest)
@@ -227,19 +227,17 @@ impl<H: EventHandler> Engine<H> {
         if matches!(&conn.stage, Stage::Draining(draining) if !draining.answer.is_empty()) {
             return self.go_on_answering(conn);
         }
-        let Some(mut rest) = conn.output.resume(&mut self.scratch, self.now) else {
+        if !conn.output.resume(&mut self.scratch, self.now) {
             return Fate::Live;
-        };
+        }
         conn.was_written();
         // The peer was not listened to meanwhile.
         conn.since = self.clock;
         self.close_if_wanted(conn);
         if !conn.output.is_closed() {
             self.call(conn, |handler, open, out| handler.drained(&mut open.state, out));
-            // Before the peer's own, if that has come meanwhile.
-            self.close_if_wanted(conn);
         }
-        self.take_frames(conn, &mut rest)
+        self.batch_ended(conn)
     }
 
     /// A deadline may have passed.

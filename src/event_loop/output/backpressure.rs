@@ -31,8 +31,6 @@ pub(crate) struct Backpressure {
     pub(super) deflating: Option<Deflating>,
     /// Whether there was still room when the turn was over, of which there is no other news.
     pub(super) goes_on: bool,
-    /// What has come of the peer, and is not looked at meanwhile.
-    pub(crate) rest: Vec<u8>,
     pub(super) charge: Charge,
     /// Since when others have the right to write, and do not, and how long until the next try.
     pub(super) blocked: Option<(Instant, Duration)>,
@@ -120,7 +118,7 @@ impl Backpressure {
 
     /// Nothing more is to be begun; whether anything was.
     pub(super) fn abandon_held(&mut self) -> bool {
-        (self.held, self.rest) = (Vec::new(), Vec::new());
+        self.held = Vec::new();
         if self.deflating.take().is_some() {
             // The right has to be given up.
             (self.is_begun, self.goes_on) = (true, true);

@@ -148,12 +148,10 @@ impl<H: EventHandler> Engine<H> {
             if !matches!(conn.stage, Stage::Open(_)) || conn.output.failed.is_some() {
                 return Err(Fate::Live);
             }
-            if let Some(waiting) = conn.waiting_input() {
-                waiting.extend_from_slice(&input[at..]);
-                return Err(match conn.output.charge_waiting() {
-                    true => Fate::Live,
-                    false => self.overloaded(conn),
-                });
+            match conn.output.put_aside(&input[at..]) {
+                Some(true) => return Err(Fate::Live),
+                Some(false) => return Err(self.overloaded(conn)),
+                None => {}
             }
             if at == input.len() && !receiver.receiving.has_part() {
                 return Err(Fate::Live);
