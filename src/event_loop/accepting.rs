@@ -95,7 +95,7 @@ impl<H: EventHandler> Engine<H> {
         // Until it is open, nobody writes but the loop.
         let _ = Transport::set_nonblocking(&*stream, true);
         let conn = Box::new(Conn {
-            is_wrapped: timed.is_wrapped(),
+            reads_all: timed.is_wrapped(),
             stream,
             output: Output::new(shared),
             stage: Stage::Opening(Box::new(Request { opening, silent: true })),
@@ -105,8 +105,6 @@ impl<H: EventHandler> Engine<H> {
             since: self.clock,
             readable: true,
             is_again: false,
-            read_closed: false,
-            is_posted: false,
             reads_much: false,
         });
         self.conns[slot] = Some(conn);

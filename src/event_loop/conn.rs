@@ -42,13 +42,10 @@ pub(super) struct Conn<S> {
     pub(super) readable: bool,
     /// Whether it is among those that are read again.
     pub(super) is_again: bool,
-    /// Whether the end of the peer's side is to be read, so that reads go on until it is.
-    pub(super) read_closed: bool,
-    /// Whether what was read may hold more than the socket says, as that of TLS may; or the socket more than a
-    /// read.
-    pub(super) is_wrapped: bool,
-    /// Whether a control frame or a Close waits for room.
-    pub(super) is_posted: bool,
+    /// Whether reads go on until one finds nothing. That one has left room is no news then: what wraps the
+    /// socket, as TLS does, may hold more; a read stops at a byte out of band; and the end of the peer's
+    /// side is a read of its own.
+    pub(super) reads_all: bool,
     /// Whether much is read at once.
     pub(super) reads_much: bool,
 }
@@ -137,7 +134,7 @@ impl<S> Conn<S> {
         let timer =
             self.output.timer.as_deref().copied().filter(|_| matches!(self.stage, Stage::Open(_)));
         // Nothing else may tell that its time is over.
-        let posted = self.is_posted.then(|| now + ROOM_INTERVAL);
+        let posted = self.output.is_posted.then(|| now + ROOM_INTERVAL);
         Ok(Due::At(at.into_iter().chain(timer).chain(posted).min()))
     }
 
@@ -171,8 +168,8 @@ impl<S> Conn<S> {
     /// Sends a control frame or a Close that waits, if there is room by now.
     #[inline]
     pub(super) fn retry(&mut self) {
-        if self.is_posted {
-            self.is_posted = !self.output.shared.writer.retry();
+        if self.output.is_posted {
+            self.output.retry_posted();
             self.was_written();
         }
     }
@@ -186,7 +183,7 @@ impl<S> Conn<S> {
     pub(super) fn has_last_words(&self) -> bool {
         let has_answer =
             matches!(&self.stage, Stage::Draining(draining) if !draining.answer.is_empty());
-        self.is_posted || self.output.is_congested() || has_answer
+        self.output.is_posted || self.output.is_congested() || has_answer
     }
 
     /// Gives memory back, but for what has come of a message, if no other has come for a while.
@@ -243,7 +240,7 @@ impl<S> Conn<S> {
     #[inline]
     pub(super) fn was_read(&mut self, left_room: bool) {
         // Who has read less than it could has read all there was. Windows wants to hear of it.
-        self.readable = !left_room || self.read_closed || self.is_wrapped || cfg!(windows);
+        self.readable = !left_room || self.reads_all || cfg!(windows);
     }
 
     /// Whether the next read goes straight to where it belongs.
@@ -257,7 +254,7 @@ impl<S> Conn<S> {
     /// Whether a deadline may be nearer than the one that is noted down.
     pub(super) fn is_hurried(&self) -> bool {
         self.output.is_congested()
-            || self.is_posted
+            || self.output.is_posted
             || self.output.timer.is_some()
             || self.output.shared.writer.is_closed()
             || match &self.stage {

@@ -32,7 +32,7 @@ impl<H: EventHandler> Engine<H> {
         if let CloseAction::Initiate(..) = action {
             conn.output.is_closing = true;
             conn.output.shared.try_close(action);
-            conn.is_posted = !conn.output.shared.writer.retry();
+            conn.output.retry_posted();
         } else {
             self.finish(conn, action, error);
         }
@@ -53,7 +53,7 @@ impl<H: EventHandler> Engine<H> {
             (Ok(Some(_)), Stage::Draining(_)) if conn.has_last_words() => {
                 // It has ended its side alone, perhaps, and is to have what we say. Once that is out, its
                 // end is read again.
-                (conn.readable, conn.read_closed) = (false, false);
+                conn.readable = false;
                 Fate::Live
             }
             (_, Stage::Draining(_)) => Fate::Gone,
@@ -140,7 +140,7 @@ impl<H: EventHandler> Engine<H> {
     pub(super) fn drain(&mut self, conn: &mut Conn<H::State>) {
         let until = self.now.checked_add(conn.output.shared.server.config.timeouts.close);
         conn.stage = Stage::Draining(Box::new(Draining { until, answer: Vec::new() }));
-        conn.is_posted = !conn.output.shared.writer.retry();
+        conn.output.retry_posted();
     }
 
     /// Tells the handler that its connection has ended, and who wants to know of errors.

@@ -239,9 +239,7 @@ impl<H: EventHandler> Engine<H> {
         let ended = event.is_read_closed() || event.is_error();
         self.turn(slot, |conn, engine| {
             conn.readable |= event.is_readable() || ended;
-            conn.read_closed |= ended;
-            // A read stops at a byte that is out of band, and so has less than there is.
-            conn.is_wrapped |= event.is_priority();
+            conn.reads_all |= ended || event.is_priority();
             if ended && conn.output.shared.writer.is_over() {
                 // We have cut it, and what comes of a pause would be for nobody.
                 conn.output.paused = None;
@@ -255,7 +253,7 @@ impl<H: EventHandler> Engine<H> {
             }
             conn.stream.wake_writer();
             // The handshake of TLS writes where it reads.
-            conn.readable |= conn.is_wrapped;
+            conn.readable |= conn.reads_all;
             engine.resume_in_time(conn)
         });
     }

@@ -49,6 +49,8 @@ pub(crate) struct Output {
     pub(super) is_closing: bool,
     /// Whether messages are thrown away behind that.
     pub(super) discards: bool,
+    /// Whether a control frame or a Close waits for room, or for others who write.
+    pub(super) is_posted: bool,
     /// When the handler wants to be called.
     pub(super) timer: Option<Box<Instant>>,
     /// While the handler wants nothing to be read.
@@ -91,6 +93,7 @@ impl Output {
             close: None,
             is_closing: false,
             discards: false,
+            is_posted: false,
             timer: None,
             paused: None,
         }
@@ -167,6 +170,11 @@ impl Output {
             return None;
         }
         Some(self.paused.take_if(|paused| paused.until == Until::Over)?.rest)
+    }
+
+    /// Sends a control frame or a Close that waits, if that can be now.
+    pub(super) fn retry_posted(&mut self) {
+        self.is_posted = !self.shared.writer.retry();
     }
 
     /// How much is queued, in bytes.

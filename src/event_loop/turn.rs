@@ -41,7 +41,7 @@ impl<H: EventHandler> Engine<H> {
             if fate != Fate::Live {
                 return fate;
             }
-            let reads_on = conn.is_wrapped || is_slow && conn.reads_much;
+            let reads_on = conn.reads_all || is_slow && conn.reads_much;
             if !reads_on {
                 break;
             }
@@ -89,7 +89,7 @@ impl<H: EventHandler> Engine<H> {
         let left = receiving.payload_left();
         let target = &mut Target::Message(assembler, buf);
         target.before_wait(left);
-        let (room, gap) = match target.room_behind(left, !conn.is_wrapped) {
+        let (room, gap) = match target.room_behind(left, !conn.reads_all) {
             Ok(room) => room,
             Err(error) => {
                 drop(receiver);
@@ -207,7 +207,7 @@ impl<H: EventHandler> Engine<H> {
             let mut frame = Vec::new();
             encoder::frame(opcode, payload, &mut frame);
             let _ = writer.try_push_control(&frame);
-            conn.is_posted = true;
+            conn.output.is_posted = true;
         } else {
             conn.output.push(&mut self.scratch, opcode, payload);
         }
