@@ -97,8 +97,9 @@ check('the session is remembered, and saved messages come back', async ({ page }
   await press(page, 'Save');
   await page.getByLabel('Send as').selectOption('hex');
   await field(page).fill('00 ff');
-  await press(page, 'Save');
   await page.waitForURL(/message-hex/);
+  // It is remembered a moment later, and at once if the page is left before.
+  await press(page, 'Save');
   await page.goto('about:blank');
   await page.goto(process.env.PAGE_URL);
   assert.equal(await page.getByLabel('URL').inputValue(), '/headers');

@@ -32,7 +32,7 @@ const PAGE: &str = concat!(
 /// it may serve as a client for other servers too, and asks them by HTTP why they refused.
 const POLICY: &str = "default-src 'none'; \
     style-src 'sha256-ZneS7NpPX8nHfMGWMLkRmvAw6Bm6/NI5UGWYCb/epwc='; \
-    script-src 'sha256-I7Ce+il8jdwmHQxy80obZyT2e/Vvzwd/5zDnC+z/unY='; \
+    script-src 'sha256-/SgYWgLA5ojHBmanewhtTr+Bllf2/NG6tA7s6WED99E='; \
     connect-src 'self' ws: wss: http: https:; img-src data:; \
     base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 

@@ -16,10 +16,16 @@ const session = () => ({
 function sessionChanged() {
   clearTimeout(remembering);
   remembering = setTimeout(() => {
+    remembering = 0;
     const now = session();
     remember(now);
     history.replaceState(null, '', toFragment({ ...now, saved: [] }));
   }, 200);
+}
+
+/** What was changed just before the page is left is remembered, too. */
+function pageLeft() {
+  if (remembering) remember(session());
 }
 
 function copyLink() {
@@ -114,7 +120,9 @@ function restore() {
 restore();
 connections[0].pick();
 connectionsChanged();
-clearTimeout(remembering); // nobody has changed anything yet
+clearTimeout(remembering);
+remembering = 0; // nobody has changed anything yet
+on(window, 'pagehide', pageLeft);
 on('add', 'click', () => {
   addConnection({ url: current().control('url').value, subprotocols: current().control('subprotocols').value }).pick();
   connectionsChanged();
