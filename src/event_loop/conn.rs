@@ -160,7 +160,7 @@ impl<S> Conn<S> {
         let since = mem::replace(&mut self.since, clock);
         let waited = || Duration::from_nanos(clock.saturating_sub(since));
         if let Stage::Open(open) = &mut self.stage {
-            let pending = open.pending(&self.output);
+            let pending = open.pending(&self.output).waited_for(&open.timers);
             open.timers.read_done(received, pending, received.is_none(), waited);
         }
     }

@@ -108,6 +108,7 @@ impl<H: EventHandler> Engine<H> {
         let waited = Duration::from_nanos(self.clock.saturating_sub(conn.since));
         let closing = conn.output.shared.writer.is_closed();
         let pending = Pending { message: receiving.unfinished(), closing };
+        let pending = pending.waited_for(&receiving.timers);
         receiving.timers.read_done(Some(len), pending, false, || waited);
         let taken = receiving.take_direct(&mut room[..gap + len], gap).map_err(Error::from);
         mem::swap(&mut receiving.timers, &mut open.timers);

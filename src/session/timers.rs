@@ -86,6 +86,15 @@ pub enum Next {
     Ping,
 }
 
+impl Pending {
+    /// The same during a read that is over. An engine that did not know of our Close by then, as others may
+    /// send it, has not waited for its answer: that has its time from the next read on.
+    #[cfg(feature = "event-loop")]
+    pub fn waited_for(self, timers: &ReadTimers) -> Self {
+        Self { closing: self.closing && timers.closing.is_some(), ..self }
+    }
+}
+
 impl ReadTimers {
     /// How long the next read may take, or what comes before it. `is_writing` tells whether the
     /// peer is taking what is sent, which the write deadline bounds: it is no silence then.

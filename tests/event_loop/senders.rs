@@ -269,6 +269,33 @@ fn another_thread_closes_and_the_peer_does_not_answer() {
     assert!(start.elapsed() >= ms(200) && start.elapsed() < ms(2000), "{:?}", start.elapsed());
 }
 
+/// Who had been silent for longer than the close timeout has all of that for the answer, also if something else
+/// comes first: between messages, and in the middle of one.
+#[test]
+fn another_thread_closes_behind_a_silence() {
+    for begun in [0, 100 << 10] {
+        let (tell, senders) = channel();
+        let hooks = Hooks::new(move |call, _, out| match call {
+            Call::Opened => Ok(tell.send(out.sender())?),
+            _ => Ok(()),
+        });
+        let server = LoopServer::start(config(|config| config.timeouts.close = PROMPT), hooks);
+        let (mut client, sender) = open(&server, &senders);
+        let message = frame(BINARY, vec![7; 200 << 10]);
+        client.send(&message[..begun]);
+        // It says nothing, which no event tells of.
+        thread::sleep(PROMPT + ms(200));
+        sender.close(CloseCode(4000), "bye").unwrap();
+        client.expect(&Frame::close(4000, "bye"));
+        client.send(&message[begun..]);
+        server.expect_calls(&client, &["opened", "message of 204800"]);
+        assert!(!client.heard_within(ms(100)), "the answer is waited for");
+        client.send(close(4000, ""));
+        client.expect_eof();
+        server.expect_clean_end(&client, 4000);
+    }
+}
+
 #[test]
 fn another_thread_aborts() {
     let (server, senders) = server();
