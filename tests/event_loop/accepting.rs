@@ -4,40 +4,8 @@ use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::Instant;
 
-use barews::{BoxError, Outbox};
-
 use super::common::*;
-use super::server::{Call, Conn, Hooks, LoopServer, config, echo, fill, read_fill};
-
-/// An echo whose loop is held up by a message, between two waits here.
-pub fn gated(gate: &Arc<Barrier>) -> Hooks {
-    gated_or(gate, echo)
-}
-
-/// The same for what is no echo.
-fn gated_or<F>(gate: &Arc<Barrier>, or: F) -> Hooks
-where
-    F: Fn(Call<'_>, &mut Conn, &mut Outbox<'_>) -> Result<(), BoxError> + Send + Sync + 'static,
-{
-    let gate = Arc::clone(gate);
-    Hooks::new(move |call, conn, out| match call {
-        Call::Message(message) if message.as_bytes() == b"hold" => {
-            gate.wait();
-            gate.wait();
-            Ok(())
-        }
-        _ => or(call, conn, out),
-    })
-}
-
-/// Does this while the loop is held up, by this client of it.
-pub fn while_held<T>(client: &mut RawClient, gate: &Barrier, f: impl FnOnce() -> T) -> T {
-    client.send(frame(TEXT, "hold"));
-    gate.wait();
-    let done = f();
-    gate.wait();
-    done
-}
+use super::server::{Call, LoopServer, config, echo, fill, gated, gated_or, read_fill, while_held};
 
 fn server() -> (LoopServer, Arc<Barrier>) {
     let gate = Arc::new(Barrier::new(2));

@@ -2,8 +2,8 @@
 
 use std::cell::RefCell;
 use std::net::SocketAddr;
-use std::sync::Mutex;
 use std::sync::mpsc::{self, Receiver};
+use std::sync::{Arc, Barrier, Mutex};
 use std::time::{Duration, Instant};
 
 use barews::{
@@ -12,7 +12,7 @@ use barews::{
 };
 
 use super::common::stream::Stream;
-use super::common::{Frame, PATIENCE, RawClient};
+use super::common::{Frame, PATIENCE, RawClient, TEXT, frame};
 
 /// What a handler is called for.
 #[derive(Clone, Copy)]
@@ -132,6 +132,36 @@ pub fn echo(call: Call<'_>, _: &mut Conn, out: &mut Outbox<'_>) -> Result<(), Bo
         out.send(message)?;
     }
     Ok(())
+}
+
+/// An echo whose loop is held up by a message, between two waits here.
+pub fn gated(gate: &Arc<Barrier>) -> Hooks {
+    gated_or(gate, echo)
+}
+
+/// The same for what is no echo.
+pub fn gated_or<F>(gate: &Arc<Barrier>, or: F) -> Hooks
+where
+    F: Fn(Call<'_>, &mut Conn, &mut Outbox<'_>) -> Result<(), BoxError> + Send + Sync + 'static,
+{
+    let gate = Arc::clone(gate);
+    Hooks::new(move |call, conn, out| match call {
+        Call::Message(message) if message.as_bytes() == b"hold" => {
+            gate.wait();
+            gate.wait();
+            Ok(())
+        }
+        _ => or(call, conn, out),
+    })
+}
+
+/// Does this while the loop is held up, by this client of it.
+pub fn while_held<T>(client: &mut RawClient, gate: &Barrier, f: impl FnOnce() -> T) -> T {
+    client.send(frame(TEXT, "hold"));
+    gate.wait();
+    let done = f();
+    gate.wait();
+    done
 }
 
 impl EventHandler for Hooks {

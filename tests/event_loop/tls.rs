@@ -11,11 +11,11 @@ use std::thread;
 #[cfg(target_os = "linux")]
 use barews::rustls::StreamOwned;
 
-use super::accepting::{gated, while_held};
 use super::common::stream::Stream;
 use super::common::tls::{CLIENT, SERVER, TlsClient, session};
 use super::common::*;
 use super::server::{Call, Hooks, LoopServer, config, echo};
+use super::server::{gated, while_held};
 
 fn server(hooks: Hooks) -> LoopServer {
     LoopServer::with(|server| server.config(config(|_| ())).tls(Arc::clone(&SERVER)), hooks)

@@ -1,21 +1,26 @@
 //! Who waits for a turn, since others have so much to say, is not late: what was sent in time counts.
 
+//! So the loop is held up until all of that is there: how long it takes to send it all says nothing.
+
 use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Barrier};
 use std::thread;
 
 use barews::{CloseCode, Config, Sender};
 
 use super::common::*;
-use super::server::{Call, Hooks, LoopServer, config, over_tls, over_unix};
+use super::server::{Call, LoopServer, config, gated, gated_or, over_tls, over_unix, while_held};
 
 // All that one sends must have room, since nobody reads meanwhile: a Unix-domain socket has little.
 const CLIENTS: usize = if over_unix() { 128 } else { 32 };
 const MESSAGES: usize = if over_unix() { 8 } else { 32 };
 
-/// A server whose handler takes a millisecond for a long message, and the senders of its connections.
-fn slow(config: Config) -> (LoopServer, Receiver<Sender>) {
+/// A server whose handler takes a millisecond for a long message, what holds it up, and the senders of its
+/// connections.
+fn slow(config: Config) -> (LoopServer, Arc<Barrier>, Receiver<Sender>) {
     let (tell, senders) = channel();
-    let hooks = Hooks::new(move |call, _, out| {
+    let gate = Arc::new(Barrier::new(2));
+    let hooks = gated_or(&gate, move |call, _, out| {
         match call {
             Call::Opened => tell.send(out.sender())?,
             Call::Message(message) if message.len() < 100 => out.send(message)?,
@@ -24,7 +29,7 @@ fn slow(config: Config) -> (LoopServer, Receiver<Sender>) {
         }
         Ok(())
     });
-    (LoopServer::start(config, hooks), senders)
+    (LoopServer::start(config, hooks), gate, senders)
 }
 
 /// Half a mebibyte of long messages, or what there is room for.
@@ -34,15 +39,23 @@ fn messages() -> Vec<u8> {
 
 #[test]
 fn a_request_that_waits_has_come_in_time() {
-    // That of TLS takes its time.
+    const CLIENTS: u32 = 16;
+    // The handshakes of TLS cannot wait: they take their time.
     let within = if over_tls() { ms(1000) } else { ms(200) };
-    let hooks = Hooks::echo().open(move |_, _| {
-        thread::sleep(within / 10);
+    let gate = Arc::new(Barrier::new(2));
+    let hooks = gated(&gate).open(move |_, _| {
+        thread::sleep(2 * within / CLIENTS);
         Ok(())
     });
     let server = LoopServer::start(config(|config| config.timeouts.handshake = within), hooks);
-    let mut clients: Vec<_> = (0..32).map(|_| server.connect()).collect();
-    clients.iter_mut().for_each(|client| client.send(r0().bytes()));
+    let mut first = server.open();
+    let connect = || (0..CLIENTS).map(|_| server.connect()).collect();
+    let connected: Option<Vec<_>> = over_tls().then(connect);
+    let mut clients = while_held(&mut first, &gate, || {
+        let mut clients = connected.unwrap_or_else(connect);
+        clients.iter_mut().for_each(|client| client.send(r0().bytes()));
+        clients
+    });
     for client in &mut clients {
         client.expect_upgrade();
         client.finish();
@@ -53,9 +66,11 @@ fn a_request_that_waits_has_come_in_time() {
 #[test]
 fn a_message_that_waits_has_come_in_time() {
     let config = config(|config| config.timeouts.message = ms(100));
-    let (server, _senders) = slow(config);
+    let (server, gate, _senders) = slow(config);
     let mut clients: Vec<_> = (0..CLIENTS).map(|_| server.open()).collect();
-    clients.iter_mut().for_each(|client| client.send(messages()));
+    while_held(&mut server.open(), &gate, || {
+        clients.iter_mut().for_each(|client| client.send(messages()));
+    });
     for client in &mut clients {
         client.send(frame(TEXT, "end"));
         client.expect(&Frame::text("end"));
@@ -69,18 +84,22 @@ fn whose_pong_waits_is_there() {
     if over_unix() {
         return println!("SKIPPED: there is no room for so much in front of a Pong");
     }
-    // By the time the last handshake of TLS is over, the first client has said nothing for long.
-    let interval = if over_tls() { ms(200) } else { ms(50) };
     let config = config(|config| {
-        config.timeouts.ping_interval = interval;
-        config.timeouts.idle_timeout = 2 * interval;
+        config.timeouts.ping_interval = ms(50);
+        config.timeouts.idle_timeout = ms(100);
     });
-    let (server, _senders) = slow(config);
-    let mut clients: Vec<_> = (0..CLIENTS).map(|_| server.open()).collect();
+    let (server, gate, _senders) = slow(config);
+    // Nobody is silent before: the requests come with all the rest.
+    let mut clients: Vec<_> = (0..CLIENTS).map(|_| server.connect()).collect();
+    let mut first = server.connect();
+    first.send([r0().bytes(), frame(TEXT, "hold")].concat());
+    gate.wait();
     for client in &mut clients {
-        client.send([messages(), frame(PONG, ""), frame(TEXT, "end")].concat());
+        client.send([r0().bytes(), messages(), frame(PONG, ""), frame(TEXT, "end")].concat());
     }
+    gate.wait();
     for client in &mut clients {
+        client.expect_upgrade();
         loop {
             match client.read_frame() {
                 Some(frame) if frame.opcode == 9 => {}
@@ -96,21 +115,23 @@ fn whose_pong_waits_is_there() {
 fn an_answer_to_our_close_that_waits_has_come_in_time() {
     for (is_shutdown, code) in [(false, 4000), (true, 1001)] {
         let config = config(|config| config.timeouts.close = ms(500));
-        let (server, senders) = slow(config);
+        let (server, gate, senders) = slow(config);
         let mut clients: Vec<_> = (0..CLIENTS).map(|_| server.open()).collect();
-        for client in &mut clients {
-            client.send(messages());
-        }
-        if is_shutdown {
-            server.running.shutdown_handle().start();
-        }
-        for client in &mut clients {
-            let sender = senders.recv_timeout(PATIENCE).expect("a sender");
-            // Does nothing where the server has.
-            sender.close(CloseCode(4000), "").unwrap();
-            assert_eq!(client.read_frame().expect("a Close").close_parts().0, code);
-            client.send(close(code, ""));
-        }
+        while_held(&mut server.open(), &gate, || {
+            for client in &mut clients {
+                client.send(messages());
+            }
+            if is_shutdown {
+                server.running.shutdown_handle().start();
+            }
+            for client in &mut clients {
+                let sender = senders.recv_timeout(PATIENCE).expect("a sender");
+                // Does nothing where the server has.
+                sender.close(CloseCode(4000), "").unwrap();
+                assert_eq!(client.read_frame().expect("a Close").close_parts().0, code);
+                client.send(close(code, ""));
+            }
+        });
         for client in &clients {
             let (calls, closed) = server.until_closed(client);
             assert!(closed.error.is_none() && closed.code == Some(code), "{closed:?}, {calls:?}");
