@@ -53,6 +53,8 @@ pub struct Conn {
     pub peer: Option<SocketAddr>,
     /// How many messages have come.
     pub messages: usize,
+    /// Whether a test has said that all was taken.
+    pub is_drained: bool,
 }
 
 /// A handler that is made of closures.
@@ -169,7 +171,7 @@ impl EventHandler for Hooks {
 
     fn open(&self, request: &Request, sender: Sender) -> Result<Conn, Reject> {
         (self.open)(request, sender)?;
-        Ok(Conn { peer: peer(request), messages: 0 })
+        Ok(Conn { peer: peer(request), messages: 0, is_drained: false })
     }
 
     fn opened(&self, conn: &mut Conn, out: &mut Outbox<'_>) -> Result<(), BoxError> {

@@ -432,10 +432,16 @@ fn w58_a_peer_that_reads_late() {
         last = client.read_frame().expect("a message");
     }
     assert_eq!(last, Frame::text("drained"));
-    client.expect(&Frame::text("held back"));
+    // Where the last of it has filled the socket to the last byte, that has to wait, and is told of in turn.
+    while last == Frame::text("drained") {
+        last = client.read_frame().expect("a message");
+    }
+    assert_eq!(last, Frame::text("held back"));
     client.finish();
-    assert!(matches!(calls.recv_timeout(PATIENCE), Ok(Call::Drained(0))));
-    assert!(matches!(calls.recv_timeout(PATIENCE), Ok(Call::Message(_))));
+    let mut calls = std::iter::from_fn(|| calls.recv_timeout(PATIENCE).ok());
+    assert!(matches!(calls.next(), Some(Call::Drained(0))));
+    let next = calls.find(|call| !matches!(call, Call::Drained(0)));
+    assert!(matches!(next, Some(Call::Message(_))));
 }
 
 /// A timer is called once, in good time, and not at all for who is gone.
