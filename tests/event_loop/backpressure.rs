@@ -321,7 +321,8 @@ fn a_quick_reader_leaves_time_to_others() {
     }
 }
 
-/// How long an echo takes while others have the loop keep what they do not read.
+/// How long an echo takes while others have the loop keep what they do not read, beside one of a loop without
+/// others.
 #[test]
 fn others_are_not_kept_waiting() {
     let hooks = Hooks::new(|call, conn, out| match call {
@@ -336,19 +337,25 @@ fn others_are_not_kept_waiting() {
             client
         })
         .collect();
-    let mut client = server.open();
-    let mut times: Vec<_> = (0..500)
-        .map(|_| {
+    let quiet = LoopServer::echo();
+    let mut clients = [quiet.open(), server.open()];
+    let mut times = [const { Vec::new() }; 2];
+    for _ in 0..500 {
+        for (client, times) in clients.iter_mut().zip(&mut times) {
             let start = Instant::now();
             client.send(frame(TEXT, "quick"));
             client.expect(&Frame::text("quick"));
-            start.elapsed()
-        })
-        .collect();
-    times.sort();
-    println!("median {:?}, p99 {:?}, most {:?}", times[250], times[495], times[499]);
-    assert!(times[495] < ms(50), "p99 {:?}", times[495]);
-    client.finish();
+            times.push(start.elapsed());
+        }
+    }
+    let [quiet, times] = times.map(|mut times| {
+        times.sort();
+        println!("median {:?}, p99 {:?}, most {:?}", times[250], times[495], times[499]);
+        times
+    });
+    let most = 10 * quiet[495].max(ms(5));
+    assert!(times[495] < most, "p99 {:?}, of {most:?}", times[495]);
+    clients.iter_mut().for_each(RawClient::finish);
     // All of them are served once they read.
     thread::scope(|scope| {
         for mut client in congested {
