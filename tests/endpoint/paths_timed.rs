@@ -9,13 +9,13 @@ use crate::plain::metrics_at_rest;
 #[test]
 fn ticks_until_the_client_closes() {
     let binary = Binary::serve(&[]);
-    let mut client = open(&binary, "/tick/100");
+    // Before the first, which comes at once: the next test would wait an hour for it.
     let start = Instant::now();
+    let mut client = open(&binary, "/tick/100");
     client.expect(&Frame::text("1"));
-    assert!(start.elapsed() < ms(100), "{:?}", start.elapsed());
     for n in 2..=4 {
         client.expect(&Frame::text(n.to_string()));
-        assert!(start.elapsed() >= ms(100 * (n - 1) - 10), "{n}: {:?}", start.elapsed());
+        assert!(start.elapsed() >= ms(100 * (n - 1)), "{n}: {:?}", start.elapsed());
     }
     client.send(close(1000, "enough"));
     let mut last = client.read_frame().expect("a frame");
