@@ -67,13 +67,13 @@ fn it_costs_nobody_anything() {
     });
     let hurried = |server: Server| {
         server.config(config(|_| ())).on_upgrade(|request| {
-            let mut limits = ConnectionLimits::default();
+            let mut own = ConnectionLimits::default();
             if request.path() == "/hurried" {
-                limits.idle_timeout = Some(ms(200));
-                limits.ping_interval = Some(ms(100));
-                limits.message = Some(ms(100));
+                own.idle_timeout = Some(ms(200));
+                own.ping_interval = Some(ms(100));
+                own.message = Some(ms(100));
             }
-            Ok::<_, Response>(Accept::new().limits(limits))
+            Ok::<_, Response>(Accept::new().limits(own))
         })
     };
     let server = LoopServer::with(hurried, hooks);
