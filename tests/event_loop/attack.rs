@@ -66,6 +66,9 @@ fn assert_quick(what: &str, times: &[Duration], most: Duration) {
 #[test]
 fn two_hundred_slow_handshakes() {
     let server = server();
+    // A machine that has other things to do is slow without them, too.
+    let quiet = healthy(server.addr(), 30);
+    let most = 10 * quiet[quiet.len() * 99 / 100].max(ms(10));
     let request = r0().bytes();
     let mut slow: Vec<_> = (0..200).map(|_| RawClient::connect_tls(server.addr())).collect();
     for byte in request[..40].chunks(1) {
@@ -73,7 +76,7 @@ fn two_hundred_slow_handshakes() {
             client.send(byte);
         }
     }
-    assert_quick("slow handshakes", &healthy(server.addr(), 30), ms(100));
+    assert_quick("slow handshakes", &healthy(server.addr(), 30), most);
     // They are served, should they ever come to their end.
     for mut client in slow.drain(..5) {
         client.send(&request[40..]);
