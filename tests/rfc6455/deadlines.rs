@@ -324,20 +324,21 @@ fn a_close_while_a_sender_is_blocked() {
 /// it thrown away, and gets to read our Close.
 #[test]
 fn w62_a_bad_frame_and_then_a_gibibyte() {
-    let close = ms(1000);
-    let server = TestServer::echo(with_timeouts(|timeouts| timeouts.close = close));
-    for most in [64 << 20, u64::MAX] {
+    // More than the systems hold, in any time; and more than anybody sends in a second.
+    for (most, close) in [(64 << 20, PATIENCE), (u64::MAX, ms(1000))] {
+        let server = TestServer::echo(with_timeouts(|timeouts| timeouts.close = close));
         let mut client = server.open();
         let start = Instant::now();
         client.send(hex("83 80 m"));
         let sent = client.flood(&[0xff; 64 << 10], most, PATIENCE);
-        assert!(sent >= 64 << 20, "{sent} bytes were taken");
+        let is_endless = most == u64::MAX;
+        assert!(sent >= most || is_endless, "{sent} bytes were taken");
         let frame = client.read_frame().expect("a Close");
         assert_eq!(frame.close_parts().0, 1002);
         let peer = client.addr;
         drop(client);
         let result = server.ended(peer).result;
         assert!(matches!(result, Err(Error::Protocol(_))), "{result:?}");
-        assert!(start.elapsed() < close + ms(2000), "{:?}", start.elapsed());
+        assert!(start.elapsed() < close + ms(2000) || !is_endless, "{:?}", start.elapsed());
     }
 }
