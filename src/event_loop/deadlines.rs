@@ -5,9 +5,16 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::time::Instant;
 
 /// Milliseconds since the loop began.
 pub(super) type Tick = u64;
+
+/// The tick in which this moment is, or one that never comes.
+pub(super) fn tick(start: Instant, at: Instant) -> Tick {
+    let millis = at.saturating_duration_since(start).as_millis();
+    Tick::try_from(millis).unwrap_or(Tick::MAX)
+}
 
 /// How many that count no more are kept.
 const MAX_STALE: usize = 4096;
@@ -56,6 +63,7 @@ impl Deadlines {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     fn all_due(deadlines: &mut Deadlines, now: Tick) -> Vec<Tick> {
         std::iter::from_fn(|| deadlines.pop_due(now)).map(|entry| entry.at).collect()
@@ -71,6 +79,18 @@ mod tests {
             assert_eq!(all_due(&mut deadlines, now), due, "{now}");
         }
         assert_eq!(deadlines.next(), None);
+    }
+
+    /// An application may well take its greatest number for never.
+    #[test]
+    fn a_far_moment_is_not_taken_for_a_near_one() {
+        let start = Instant::now();
+        let at = |after| start.checked_add(after).map(|at| tick(start, at));
+        assert_eq!(at(Duration::from_millis(1500)), Some(1500));
+        for never in [Duration::from_millis(u64::MAX), Duration::from_secs(u64::MAX / 4)] {
+            assert!(at(never).is_none_or(|tick| tick == Tick::MAX), "{never:?}");
+        }
+        assert_eq!(tick(start + Duration::from_secs(1), start), 0, "it has passed");
     }
 
     #[test]

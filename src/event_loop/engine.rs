@@ -21,7 +21,7 @@ use mio::{Events, Poll, Registry, Token};
 
 use crate::connection::Connection;
 use crate::event_loop::conn::{Conn, Due};
-use crate::event_loop::deadlines::{Deadlines, Entry, Tick};
+use crate::event_loop::deadlines::{self, Deadlines, Entry, Tick};
 use crate::event_loop::handler::EventHandler;
 use crate::event_loop::listening::{Listening, SharedListener};
 use crate::event_loop::output::Scratch;
@@ -363,9 +363,8 @@ impl<H: EventHandler> Engine<H> {
             Ok(Due::Ping) | Err(_) => Some(self.now),
         };
         let Some(at) = at else { return };
-        let at = at.saturating_duration_since(self.start).as_millis() as Tick;
         // One that has passed is due at the next tick, behind all that is due by now.
-        let at = at.max(self.tick()) + 1;
+        let at = deadlines::tick(self.start, at).max(self.tick()).saturating_add(1);
         if conn.due == 0 || at < conn.due {
             conn.due = at;
             self.deadlines.add(Entry { slot: slot as u32, generation: conn.generation, at });
