@@ -177,9 +177,9 @@ impl Output {
         self.is_posted = !self.shared.writer.retry();
     }
 
-    /// How much is queued, in bytes.
+    /// How much is queued and not written, in bytes.
     pub(super) fn queued_bytes(&self) -> usize {
-        self.backpressure.as_ref().map_or(0, |queued| queued.len())
+        self.backpressure.as_ref().map_or(0, |queued| queued.left())
     }
 
     /// Whether nothing can be sent any more.

@@ -37,9 +37,14 @@ pub(crate) struct Backpressure {
 }
 
 impl Backpressure {
-    /// How much is queued, in bytes.
+    /// How much memory that takes, in bytes.
     pub(super) fn len(&self) -> usize {
         self.unsent.len() + self.held.len()
+    }
+
+    /// How much of it is not written, in bytes.
+    pub(super) fn left(&self) -> usize {
+        self.unsent.left() + self.held.len()
     }
 
     /// Goes on: there may be room. Whether nothing is queued any more, or goes out any more.
