@@ -75,6 +75,8 @@ impl<H: EventHandler> Engine<H> {
     /// There is no memory for what would have to wait. The peer is told, behind what was begun, if there is
     /// for that.
     pub(super) fn overloaded(&mut self, conn: &mut Conn<H::State>) -> Fate {
+        // What was answered before that in this turn comes first.
+        conn.output.flush(&mut self.scratch);
         match conn.output.abandon_waiting() {
             true => self.fail(conn, Error::Overloaded),
             false => self.broken(conn, Error::Overloaded),

@@ -299,3 +299,26 @@ fn what_waits_for_a_peer_is_too_much() {
         assert!(matches!(closed.error, Some(Error::Overloaded)), "{is_begun}: {closed:?}");
     }
 }
+
+/// What was answered in the same turn comes before we say that there is no memory for more.
+#[test]
+fn answers_before_what_there_is_no_memory_for() {
+    let hooks = Hooks::new(|call, _, out| {
+        if let Call::Message(message) = call {
+            if message.as_text() == Some("pause") {
+                out.pause_reading();
+            }
+            out.send(message)?;
+        }
+        Ok(())
+    });
+    let server = LoopServer::start(config(|c| c.limits.max_buffered_bytes = 1 << 10), hooks);
+    let mut client = server.open();
+    client.send([frame(TEXT, "a"), frame(TEXT, "pause"), frame(TEXT, "x").repeat(500)].concat());
+    client.expect(&Frame::text("a"));
+    client.expect(&Frame::text("pause"));
+    client.expect_close(1013);
+    let (calls, closed) = server.until_closed(&client);
+    assert_eq!(calls[..3], ["opened", "message a", "message pause"]);
+    assert!(matches!(closed.error, Some(Error::Overloaded)), "{closed:?}");
+}
