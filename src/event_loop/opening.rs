@@ -81,13 +81,14 @@ impl<H: EventHandler> Engine<H> {
         accept: &Accept,
         sender: Sender,
     ) -> Opened<H::State> {
+        let shared = Arc::clone(&sender.shared);
+        // What is attached is dropped with the connection, however this ends: it may panic.
+        request.set_accepted(accept);
+        shared.set_request(Arc::clone(request));
         if accept.is_hijacked() {
             let text = "Accept::hijack needs a thread: see EventHandler::needs_thread".to_owned();
             return Err((opening.fail(today()), UpgradeError::InvalidLimits(text)));
         }
-        let shared = Arc::clone(&sender.shared);
-        request.set_accepted(accept);
-        shared.set_request(Arc::clone(request));
         let state = match catch_panic(|| self.handler.open(request, sender)) {
             Ok(Ok(state)) => state,
             Ok(Err(reject)) => return Err(answered(opening.respond(&reject, today()))),

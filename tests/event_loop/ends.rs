@@ -148,6 +148,7 @@ fn a_panic_when_something_is_dropped() {
     let server = server.on_upgrade(|request| {
         Ok::<_, Response>(match request.path() {
             "/attached" => Accept::new().attach(Trap),
+            "/hijacked" => Accept::new().attach(Trap).hijack(),
             // A state is made before that turns out to be no answer.
             "/state" => Accept::new().subprotocol("not offered"),
             _ => Accept::new(),
@@ -155,11 +156,11 @@ fn a_panic_when_something_is_dropped() {
     });
     let server = server.spawn_event_loop(Dropped).unwrap();
     let mut other = RawClient::connect_tls(server.addr()).opened();
-    for path in ["/attached", "/state", "/fail"] {
+    for path in ["/attached", "/hijacked", "/state", "/fail"] {
         let mut client = RawClient::connect_tls(server.addr());
         client.send(r0().target(path).bytes());
         match path {
-            "/state" => drop(client.expect_refusal(500)),
+            "/hijacked" | "/state" => drop(client.expect_refusal(500)),
             "/fail" => {
                 client.expect_upgrade();
                 client.send(frame(TEXT, "fail"));
