@@ -213,8 +213,8 @@ impl<H: EventHandler> Engine<H> {
             return false;
         }
         self.listeners.clear();
-        // All slots but those of listeners are free.
-        self.conns.iter().all(Option::is_none)
+        // Nobody waits for those who were turned away.
+        self.conns.iter().flatten().all(|conn| conn.guard.is_none())
     }
 
     /// How long to wait for sockets.

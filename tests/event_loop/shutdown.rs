@@ -1,4 +1,6 @@
-use std::time::Instant;
+use std::sync::mpsc::channel;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use super::common::*;
 use super::server::{Call, Hooks, LoopServer, config, echo, fill, read_fill};
@@ -147,4 +149,24 @@ fn a_handler_that_is_called_by_the_clock() {
     client.expect_eof();
     server.expect_clean_end(&client, 1001);
     server.running.join().expect("a good end");
+}
+
+/// Whoever was turned away is waited for no more, however long that may be.
+#[test]
+fn nobody_waits_for_those_who_were_turned_away() {
+    let config = config(|config| {
+        config.limits.max_connections = 1;
+        config.timeouts.close = Duration::MAX;
+    });
+    let server = LoopServer::start(config, Hooks::echo());
+    let mut client = server.open();
+    let mut other = server.connect();
+    other.expect_turned_away();
+    client.finish();
+    server.expect_clean_end(&client, 1000);
+    drop(client);
+    server.running.shutdown_handle().start();
+    let (tell, over) = channel();
+    thread::spawn(move || tell.send(server.running.join().is_ok()));
+    assert_eq!(over.recv_timeout(PROMPT), Ok(true));
 }
