@@ -226,7 +226,8 @@ impl<S> Conn<S> {
     /// Whether it has more to do in the next turn, whatever happens.
     #[inline]
     pub(super) fn goes_on(&self) -> bool {
-        self.may_be_read() || self.output.is_put_off() || self.output.goes_on()
+        let has_failed = self.output.failed.is_some();
+        self.may_be_read() || self.output.is_put_off() || self.output.goes_on() || has_failed
     }
 
     /// Whether there may be something to read, and it is to be read.

@@ -75,35 +75,28 @@ fn send_drained(conn: &mut Conn, out: &mut Outbox<'_>) -> Result<(), BoxError> {
 fn what_is_queued_gets_less() {
     const LEN: usize = 32 << 20;
     let queued = Arc::new(AtomicUsize::new(usize::MAX));
-    let hooks = Hooks::new({
-        let queued = Arc::clone(&queued);
-        move |call, _, out| {
-            match call {
-                Call::Message(_) => out.send(&vec![7; LEN][..])?,
-                Call::Timer | Call::Drained => {}
-                _ => return Ok(()),
-            }
-            queued.store(out.queued_bytes(), Ordering::SeqCst);
-            out.set_timer(Some(ms(5)));
-            Ok(())
+    let told = Arc::clone(&queued);
+    let hooks = Hooks::new(move |call, _, out| {
+        match call {
+            Call::Message(_) => out.send(&vec![7; LEN][..])?,
+            Call::Timer | Call::Drained => {}
+            _ => return Ok(()),
         }
+        told.store(out.queued_bytes(), Ordering::SeqCst);
+        out.set_timer(Some(ms(5)));
+        Ok(())
     });
     let server = LoopServer::start(config(|_| ()), hooks);
     let mut client = server.open();
     client.send(frame(TEXT, "go"));
     let read = LEN - (10 << 20);
     client.read_bytes(read);
-    let most = LEN - read + 10;
-    let start = Instant::now();
-    while queued.load(Ordering::SeqCst) > most {
-        assert!(
-            start.elapsed() < PROMPT,
-            "{} are queued, of {most}",
-            queued.load(Ordering::SeqCst)
-        );
+    let (left, start) = (10 + LEN - read, Instant::now());
+    while queued.load(Ordering::SeqCst) > left {
+        assert!(start.elapsed() < PROMPT, "{queued:?} are queued, of {left}");
         thread::yield_now();
     }
-    client.read_bytes(10 + LEN - read);
+    client.read_bytes(left);
     client.finish();
 }
 

@@ -1,5 +1,4 @@
 //! Who waits for a turn, since others have so much to say, is not late: what was sent in time counts.
-
 //! So the loop is held up until all of that is there: how long it takes to send it all says nothing.
 
 use std::sync::mpsc::{Receiver, channel};

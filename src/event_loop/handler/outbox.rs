@@ -73,7 +73,7 @@ impl Outbox<'_> {
     }
 
     /// Starts the closing handshake behind what was sent (§7.1.2); messages that still come are
-    /// thrown away. Does nothing if a Close is due already. A reason longer than 123 bytes is cut at a
+    /// thrown away. No second Close is sent if one is due already. A reason longer than 123 bytes is cut at a
     /// character.
     ///
     /// # Errors
