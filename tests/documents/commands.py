@@ -69,7 +69,7 @@ HOW = {
         then="cp ../barews/examples/echo.rs src/main.rs && CARGO_TARGET_DIR=/tmp/mine/target cargo check --offline",
         timeout=300),
     (README, "cargo run --example NAME"): How(instead="cargo run --example echo", beside=ECHO, ends=143, timeout=300),
-    (README, "cargo doc --features full --open"): How(timeout=600, then="test -s target/doc/barews/index.html"),
+    (README, "cargo doc --no-deps --features full --open"): How(timeout=600, then="test -s target/doc/barews/index.html"),
     (README, "barews --tls-self-signed > cert.pem &"): How(),
     (README, "barews --tls-cert fullchain.pem --tls-key privkey.pem :443"): How(
         before=CERTIFICATE, beside=HEALTH.format("--cacert fullchain.pem https://localhost")),
@@ -87,6 +87,8 @@ HOW = {
     (DEPLOY, "tests/deploy/static"): How(ci="tests/deploy/static"),
     (DEPLOY, "tests/documents/run"): How(ci="tests/documents/run"),
     (DEPLOY, "apt-get install musl-tools # compiles the C of ring, for TLS"): How(
+        # As `tests/deploy/static` in .ci/run, which has built it so.
+        before="export CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16",
         timeout=900, then=f"ldd {STATIC} 2>&1 | grep -e 'statically linked' -e 'not a dynamic executable'"),
     (DEPLOY, "mkdir /srv/barews && cp target/x86_64-unknown-linux-musl/release/barews /srv/barews/"): How(beside=ECHO),
     (DEPLOY, "docker build --file deploy/Dockerfile --tag barews ."): How(ci="tests/deploy/image"),

@@ -2,9 +2,13 @@
 import { after } from 'node:test';
 import { browser } from './browser.mjs';
 import './functions.mjs';
-import './messages.mjs';
 import './sessions.mjs';
 import './paths.mjs';
-import './access.mjs';
+
+// How a message is shown, and for whom the page can be used, is the same with compression and over TLS.
+if (!process.env.EXTENSIONS && process.env.PAGE_URL.startsWith('http:')) {
+  await import('./messages.mjs');
+  await import('./access.mjs');
+}
 
 after(() => browser.close());
