@@ -150,11 +150,9 @@ impl Output {
     pub(super) fn put_aside(&mut self, input: &[u8]) -> Option<bool> {
         if self.is_congested() {
             self.paused.get_or_insert_default();
-        }
-        // A pause that was over in the same call was none.
-        let is_over = |paused: &Paused| paused.until == Until::Over && paused.rest.is_empty();
-        if !self.is_congested() && self.paused.as_deref().is_some_and(is_over) {
-            self.paused = None;
+        } else {
+            // A pause that was over in the same call was none.
+            self.paused.take_if(|paused| paused.until == Until::Over && paused.rest.is_empty());
         }
         let paused = self.paused.as_mut()?;
         paused.rest.extend_from_slice(input);
