@@ -17,7 +17,7 @@ use barews::proto::deflate::{Deflater, History};
 use barews::proto::{DecoderLimits, MessageType, ProtocolError};
 use barews::session::codecs::Codecs;
 use barews::session::compression::{Agreed, agree};
-use barews::session::receiving::Next;
+use barews::session::receiving::{Next, Place};
 use barews::session::{Budget, MessageAssembler, ReceiveError, Receiving};
 use barews::{Accept, Config, Connection, Deflate, DeflateOffer, Error, Transport, Upgrade};
 
@@ -177,7 +177,7 @@ fn next_messages(
     let codecs = Arc::new(Codecs::new(settings(how)));
     let Agreed { inflation, .. } = agree(&codecs, offer, limits.max_message_size);
     let mut receiving = Receiving::with_inflation(limits, inflation);
-    let mut assembler = MessageAssembler::new(&Arc::new(Budget::new(1 << 30)));
+    let mut assembler = MessageAssembler::off_page(&Arc::new(Budget::new(1 << 30)));
     let (mut buf, mut items, mut came) = (Vec::new(), Vec::new(), Vec::new());
     for piece in pieces {
         let before = came.len();
@@ -221,10 +221,10 @@ fn take(
                 assert_eq!(at, piece.len());
                 return Ok(false);
             }
-            Next::Message(kind, Some(place)) => Item::Message(kind, input[place].to_vec()),
-            Next::Message(kind, None) => {
+            Next::Message(kind, Place::Input(place)) => Item::Message(kind, input[place].to_vec()),
+            Next::Message(kind, Place::Buffer(start)) => {
                 assembler.release();
-                Item::Message(kind, buf.clone())
+                Item::Message(kind, buf[start..].to_vec())
             }
             Next::Ping => Item::Ping(control),
             Next::Pong => Item::Pong(control),

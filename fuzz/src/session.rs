@@ -14,7 +14,7 @@ use barews::http::{Accept, HeadLimits};
 use barews::proto::{CloseCode, CloseFrame, DecoderLimits, Event, encoder};
 use barews::session::assembler::Target;
 use barews::session::opening::{Opening, Step};
-use barews::session::receiving::Next;
+use barews::session::receiving::{Next, Place};
 use barews::session::{
     Budget, CloseAction, Closing, Deadline, MessageAssembler, Pending, ReceiveError, Receiving,
     timers,
@@ -143,7 +143,7 @@ impl Engine {
             timeouts,
             way,
             receiving: Receiving::new(LIMITS),
-            assembler: MessageAssembler::new(&budget),
+            assembler: MessageAssembler::off_page(&budget),
             budget,
             closing: Closing::Open,
             now: Instant::now(),
@@ -204,12 +204,12 @@ impl Engine {
                 return Ok(None);
             }
             Next::Yield => {}
-            Next::Message(_, Some(place)) => {
+            Next::Message(_, Place::Input(place)) => {
                 assert_eq!(place.end, used);
                 self.messages.push(input[place].to_vec());
             }
-            Next::Message(_, None) => {
-                self.messages.push(self.buf.clone());
+            Next::Message(_, Place::Buffer(start)) => {
+                self.messages.push(self.buf[start..].to_vec());
                 self.assembler.release();
             }
             Next::Ping => self.pinged(),
@@ -251,8 +251,8 @@ impl Engine {
 
     fn message_ended(&mut self, most: usize) {
         if most == 0 {
-            self.assembler.finish(&mut self.buf);
-            self.part.clone_from(&self.buf);
+            let start = self.assembler.finish(&mut self.buf);
+            self.part.extend_from_slice(&self.buf[start..]);
         }
         self.messages.push(std::mem::take(&mut self.part));
         self.assembler.release();

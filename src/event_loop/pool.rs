@@ -96,7 +96,7 @@ impl Pool {
 
 impl Receiver {
     pub(super) fn new(budget: &Arc<Budget>, receiving: Receiving) -> Box<Self> {
-        let assembler = MessageAssembler::new(budget);
+        let assembler = MessageAssembler::off_page(budget);
         Box::new(Self { receiving, assembler, buf: Vec::new(), direct: false })
     }
 

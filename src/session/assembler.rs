@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 use crate::proto::frame::MAX_HEADER;
 use crate::session::budget::{Budget, Charge};
-use crate::session::memory::{MAX_OFFSET, grow, read_offset};
+use crate::session::memory::{MAX_OFFSET, WRITE_OFFSET, grow, read_offset};
 
 /// A message up to this length is not charged, in bytes.
 const MAX_UNCHARGED: usize = 16 << 10;
@@ -54,21 +54,30 @@ pub struct MessageAssembler {
     /// The message's bytes as far as `filled`; those behind are room, from messages before.
     bytes: Vec<u8>,
     filled: usize,
-    /// How many of the message's bytes were taken out again.
-    taken: usize,
+    /// Where the message begins in `bytes`: behind what was taken out again, or behind [`WRITE_OFFSET`].
+    start: usize,
     /// How long the message before was: the next one may be, too.
     last: usize,
+    /// Whether what is long begins at that offset.
+    is_off_page: bool,
 }
 
 impl MessageAssembler {
     /// One that holds nothing.
     pub fn new(budget: &Arc<Budget>) -> Self {
-        Self { charge: Charge::new(budget), bytes: Vec::new(), filled: 0, taken: 0, last: 0 }
+        let charge = Charge::new(budget);
+        Self { charge, bytes: Vec::new(), filled: 0, start: 0, last: 0, is_off_page: false }
+    }
+
+    /// One whose long messages lie where the kernel is quick to copy them to another peer, and so not
+    /// at the start of the buffer that they are [finished](Self::finish) to.
+    pub fn off_page(budget: &Arc<Budget>) -> Self {
+        Self { is_off_page: true, ..Self::new(budget) }
     }
 
     /// Whether nothing of a message is here.
     pub fn is_empty(&self) -> bool {
-        self.filled == self.taken
+        self.filled == self.start
     }
 
     /// Adds bytes that have come another way.
@@ -156,41 +165,44 @@ impl MessageAssembler {
         let most = len.max(self.last as u64).saturating_mul(4).max(MAX_RETAINED_FREE as u64);
         let capacity = self.bytes.capacity();
         if capacity as u64 > most || !self.charge.retain(retained(capacity)) {
-            self.bytes = Vec::new();
-            self.charge.clear();
+            self.clear();
+        }
+        let is_long = len > MAX_RETAINED_FREE as u64;
+        if self.is_off_page && is_long && grow(&mut self.bytes, WRITE_OFFSET, usize::MAX) {
+            (self.start, self.filled) = (WRITE_OFFSET, WRITE_OFFSET);
         }
     }
 
     /// The next message may be long in coming: memory beyond the free stretch is kept for it as far
     /// as the budget allows, and else given back.
     pub fn rest(&mut self, buf: &mut Vec<u8>) {
-        if self.filled == 0 && !self.charge.retain(retained(buf.capacity() + self.capacity())) {
+        if self.is_empty() && !self.charge.retain(retained(buf.capacity() + self.capacity())) {
             *buf = Vec::new();
-            self.bytes = Vec::new();
+            self.clear();
         }
     }
 
-    /// The message is complete: puts it into `buf`. It stays charged: the one who handles it may
-    /// be held up by a peer that does not read the answer.
-    pub fn finish(&mut self, buf: &mut Vec<u8>) {
-        self.last = self.filled;
+    /// The message is complete: puts it into `buf`, from the offset on that is returned. It stays
+    /// charged: the one who handles it may be held up by a peer that does not read the answer.
+    pub fn finish(&mut self, buf: &mut Vec<u8>) -> usize {
         self.bytes.truncate(self.filled);
-        self.bytes.drain(..self.taken);
+        self.last = mem::take(&mut self.filled);
+        let start = if self.is_off_page { self.start } else { 0 };
+        self.bytes.drain(start..mem::take(&mut self.start));
         mem::swap(buf, &mut self.bytes);
-        if buf.capacity() > self.filled.saturating_mul(4).max(MAX_RETAINED_FREE) {
+        if buf.capacity() > self.last.saturating_mul(4).max(MAX_RETAINED_FREE) {
             // Memory that has grown far beyond need is let go.
             buf.shrink_to_fit();
         }
-        self.filled = 0;
-        self.taken = 0;
+        start
     }
 
     /// Moves the first bytes of the message to `out`, as many as fit; how many.
     pub fn take(&mut self, out: &mut [u8]) -> usize {
-        let left = &self.bytes[self.taken..self.filled];
+        let left = &self.bytes[self.start..self.filled];
         let len = left.len().min(out.len());
         out[..len].copy_from_slice(&left[..len]);
-        self.taken += len;
+        self.start += len;
         if self.is_empty() {
             // The rest of it may be long in coming.
             if self.capacity() > MAX_RETAINED_FREE {
@@ -240,14 +252,13 @@ impl MessageAssembler {
     #[cold]
     fn release_charge(&mut self) {
         if !self.charge.retain(retained(self.capacity())) {
-            self.bytes = Vec::new();
+            self.clear();
         }
     }
 
     /// Nothing of the message is here any more.
     fn restart(&mut self) {
-        self.filled = 0;
-        self.taken = 0;
+        (self.filled, self.start) = (0, 0);
         self.charge.clear();
     }
 
@@ -304,23 +315,9 @@ impl Target<'_> {
         }
     }
 
-    /// Room to read some of the `left` bytes of payload into that come next.
-    ///
-    /// # Errors
-    ///
-    /// [`Overloaded`].
-    pub fn room(&mut self, left: u64) -> Result<&mut [u8], Overloaded> {
-        match self {
-            Self::Message(assembler, _) => assembler.room_behind(left, false).map(|(room, _)| room),
-            Self::Slice(_, out) => {
-                let len = usize::try_from(left).map_or(out.len(), |left| left.min(out.len()));
-                Ok(&mut out[..len])
-            }
-        }
-    }
-
-    /// The same, and behind how many bytes of it to read: none, unless it is for a message and the
-    /// kernel copies. What is read is to be moved to the start.
+    /// Room to read some of the `left` bytes of payload into that come next, and behind how many bytes of
+    /// it to read: none, unless it is for a message and the kernel copies. What is read is to be moved to
+    /// the start.
     ///
     /// # Errors
     ///
@@ -332,7 +329,10 @@ impl Target<'_> {
     ) -> Result<(&mut [u8], usize), Overloaded> {
         match self {
             Self::Message(assembler, _) => assembler.room_behind(left, from_kernel),
-            Self::Slice(..) => self.room(left).map(|out| (out, 0)),
+            Self::Slice(_, out) => {
+                let len = usize::try_from(left).map_or(out.len(), |left| left.min(out.len()));
+                Ok((&mut out[..len], 0))
+            }
         }
     }
 
@@ -356,7 +356,7 @@ impl Target<'_> {
         if let Self::Message(assembler, buf) = self {
             assembler.begin(buf, left);
         }
-        self.room(left)
+        self.room_behind(left, false).map(|(room, _)| room)
     }
 
     /// The first `len` bytes of that room are filled.

@@ -62,14 +62,23 @@ pub enum Next {
     /// So much was made of the input that it is time for others. More comes of it without any other: call
     /// again with the rest.
     Yield,
-    /// A message: there in the input, or in the buffer if it came in parts.
-    Message(MessageType, Option<Range<usize>>),
+    /// A message, and where it lies.
+    Message(MessageType, Place),
     /// A Ping, its payload in [`Receiving::control`]; a Pong with the same is due (§5.5.3).
     Ping,
     /// A Pong, its payload in [`Receiving::control`].
     Pong,
     /// A Close; nothing that follows counts (§5.5.1).
     Close(CloseFrame),
+}
+
+/// Where a message lies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// Whole, in the input.
+    Input(Range<usize>),
+    /// In the buffer, from here on: it came in parts.
+    Buffer(usize),
 }
 
 impl Receiving {
@@ -143,7 +152,7 @@ impl Receiving {
                 Decoded::Other(event) => return Ok((used, Next::of(event))),
             };
             if ready.fin && !ready.is_compressed() && assembler.is_empty() {
-                return Ok((used, Next::Message(ready.kind, Some(used - ready.len..used))));
+                return Ok((used, Next::Message(ready.kind, Place::Input(used - ready.len..used))));
             }
             let target = &mut Target::Message(assembler, buf);
             let start = used - ready.len;
@@ -151,8 +160,8 @@ impl Receiving {
             used = start + taken;
             let Event::Data { kind, len, fin } = event else { continue };
             if fin {
-                assembler.finish(buf);
-                return Ok((used, Next::Message(kind, None)));
+                let start = assembler.finish(buf);
+                return Ok((used, Next::Message(kind, Place::Buffer(start))));
             }
             made += len;
             if made >= MAX_MADE {

@@ -15,7 +15,7 @@ use crate::event_loop::pool::FIRST_READ_SIZE;
 use crate::proto::CloseFrame;
 use crate::server::callbacks::catch_panic;
 use crate::session::CloseAction;
-use crate::session::receiving::Next;
+use crate::session::receiving::{Next, Place};
 
 /// Whose messages are long, so that much is read at once: of whom so much more of one is to come, in bytes,
 /// or who has filled the first read with so few. So those who flood us with tiny frames, one and all,
@@ -192,9 +192,9 @@ impl<H: EventHandler> Engine<H> {
         match next {
             Next::NeedMore => return Err(Fate::Live),
             Next::Yield => *work = MAX_WORK,
-            Next::Message(kind, Some(place)) => self.deliver(conn, kind, &input[place]),
-            Next::Message(kind, None) => {
-                self.deliver(conn, kind, buf);
+            Next::Message(kind, Place::Input(place)) => self.deliver(conn, kind, &input[place]),
+            Next::Message(kind, Place::Buffer(start)) => {
+                self.deliver(conn, kind, &buf[start..]);
                 *work += WORK_A_MESSAGE + buf.len();
                 assembler.release();
             }

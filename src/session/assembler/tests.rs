@@ -252,6 +252,46 @@ fn a_gap_takes_no_more_than_it_may() {
     }
 }
 
+/// What is long may begin where it is quick to be copied from, for as long as it is there, and takes no more
+/// than that beside.
+#[test]
+fn what_is_long_lies_off_the_start_of_a_page() {
+    let budget = Arc::new(Budget::new(2 << 20));
+    let mut message = MessageAssembler::off_page(&budget);
+    let mut buf = Vec::new();
+    for len in [100, MAX_RETAINED_FREE, MAX_RETAINED_FREE + 1, 1 << 20, 10] {
+        message.begin(&mut buf, len as u64);
+        assert!(message.is_empty());
+        // Nothing has come yet when others need the memory.
+        message.rest(&mut buf);
+        message.begin(&mut buf, len as u64);
+        let target = &mut Target::Message(&mut message, &mut buf);
+        target.put(&vec![7; len / 3], (len - len / 3) as u64).unwrap();
+        let at = message.start;
+        while message.filled < at + len {
+            let left = at + len - message.filled;
+            let (room, gap) = message.room_behind(left as u64, true).unwrap();
+            let come = room.len() - gap;
+            room[..come].fill(7);
+            message.add(come).unwrap();
+        }
+        let start = message.finish(&mut buf);
+        assert_eq!(start, if len > MAX_RETAINED_FREE { WRITE_OFFSET } else { 0 });
+        assert_eq!(buf[start..], vec![7; len]);
+        message.release();
+    }
+    // As when there is no memory to keep what nothing has come for.
+    let mut other = MessageAssembler::off_page(&budget);
+    message.begin(&mut Vec::with_capacity(120_000), 1 << 20);
+    assert_eq!(message.charged(), 120_000);
+    other.begin(&mut Vec::with_capacity(120_000), 1 << 20);
+    assert_eq!((other.charged(), other.filled), (0, WRITE_OFFSET));
+    message.rest(&mut Vec::with_capacity(120_000));
+    assert_eq!((message.capacity(), message.filled), (0, 0));
+    message.begin(&mut Vec::new(), 1 << 20);
+    assert_eq!(read(&mut message, 1 << 20, usize::MAX), Ok(10));
+}
+
 #[test]
 fn edge_i_memory_goes_with_what_was_taken_out() {
     let mut message = assembler(1 << 30);

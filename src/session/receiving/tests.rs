@@ -3,6 +3,7 @@ use std::time::{Duration, Instant};
 use super::*;
 use crate::config::Timeouts;
 use crate::proto::{CloseCode, ProtocolError};
+use crate::session::receiving::Place;
 use crate::session::timers::Next as Timer;
 use crate::session::{Deadline, Pending};
 
@@ -138,7 +139,7 @@ fn input_that_was_not_used_comes_again() {
         &mut receiver.assembler,
         &mut receiver.buf,
     );
-    assert_eq!(next, Ok((2, Next::Message(MessageType::Text, Some(0..2)))));
+    assert_eq!(next, Ok((2, Next::Message(MessageType::Text, Place::Input(0..2)))));
     assert_eq!(&input[at..], b"ef");
     // It is of no more use at the end.
     let mut input = frame(0x81, b"abcdef");

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::proto::{CloseFrame, Decoder, DecoderLimits, Event, MessageType};
 use crate::session::assembler::Target;
-use crate::session::receiving::{Next, ReceiveError, Receiving};
+use crate::session::receiving::{Next, Place, ReceiveError, Receiving};
 use crate::session::{Budget, MessageAssembler};
 
 pub(super) const LIMITS: DecoderLimits =
@@ -64,7 +64,7 @@ pub(super) type Over = bool;
 
 impl Receiver {
     pub(super) fn new(receiving: Receiving, budget: u64) -> Self {
-        let assembler = MessageAssembler::new(&Arc::new(Budget::new(budget)));
+        let assembler = MessageAssembler::off_page(&Arc::new(Budget::new(budget)));
         Self { receiving, assembler, buf: Vec::new(), part: Vec::new(), got: Vec::new() }
     }
 
@@ -125,13 +125,13 @@ impl Receiver {
                     return false;
                 }
                 Next::Yield => {}
-                Next::Message(kind, Some(place)) => {
+                Next::Message(kind, Place::Input(place)) => {
                     assert_eq!(place.end, used);
                     let message = input[place].to_vec();
                     self.message(kind, &message);
                 }
-                Next::Message(kind, None) => {
-                    let message = self.buf.clone();
+                Next::Message(kind, Place::Buffer(start)) => {
+                    let message = self.buf[start..].to_vec();
                     self.message(kind, &message);
                 }
                 next => {
@@ -170,8 +170,8 @@ impl Receiver {
                     }
                     if fin {
                         if size == 0 {
-                            self.assembler.finish(&mut self.buf);
-                            self.part.clone_from(&self.buf);
+                            let start = self.assembler.finish(&mut self.buf);
+                            self.part.extend_from_slice(&self.buf[start..]);
                         }
                         let message = std::mem::take(&mut self.part);
                         self.message(kind, &message);
@@ -192,8 +192,8 @@ impl Receiver {
             let left = self.receiving.payload_left();
             let target = &mut Target::Message(&mut self.assembler, &mut self.buf);
             target.before_wait(left);
-            let room = match target.room(left) {
-                Ok(room) => room,
+            let room = match target.room_behind(left, false) {
+                Ok((room, _)) => room,
                 Err(error) => return self.failed(error),
             };
             let len = room.len().min(piece.len());
@@ -207,8 +207,8 @@ impl Receiver {
             }
             piece = &piece[len..];
             if fin {
-                self.assembler.finish(&mut self.buf);
-                let message = self.buf.clone();
+                let start = self.assembler.finish(&mut self.buf);
+                let message = self.buf[start..].to_vec();
                 self.message(kind, &message);
             }
         }
