@@ -232,9 +232,10 @@ def ci_commands():
     found = set()
     for line in text.splitlines():
         line = " ".join(plain(line).split())
+        line = re.sub(r"^(?:[A-Z_]+=(?:\"[^\"]*\"|\S+) )*", "", line)
         line = re.sub(r"^unlinked ", "cargo ", line)
         found.add(line)
-        if match := re.match(r"(?:[A-Z_]+=(?:\"[^\"]*\"|\S+) )*both (\S+)(.*)", line):
+        if match := re.match(r"both (\S+)(.*)", line):
             found.add(f"cargo {match[1]}{match[2]}")
             found.add(f"cargo {match[1]} --features full{match[2]}")
     return found
