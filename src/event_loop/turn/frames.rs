@@ -28,16 +28,24 @@ const MAX_LONG: u32 = 256;
 const MAX_WORK: usize = 512 << 10;
 const WORK_A_MESSAGE: usize = 1 << 10;
 
+/// What was taken of what was read at once.
+#[derive(Default)]
+struct Taken {
+    messages: u32,
+    /// What it takes to put those together that lie in parts, in bytes.
+    work: usize,
+}
+
 impl<H: EventHandler> Engine<H> {
     /// Takes frames, as far as the peer takes what they call for.
     pub(crate) fn take_frames(&mut self, conn: &mut Conn<H::State>, input: &mut [u8]) -> Fate {
-        let (len, mut messages) = (input.len(), 0);
-        let used = self.take_whole(conn, input, &mut messages);
+        let (len, mut taken) = (input.len(), Taken::default());
+        let used = self.take_whole(conn, input, &mut taken);
         let (mut left, mut fate) = (0, Fate::Live);
         if used < len || conn.has_receiver() {
-            (left, fate) = self.take_others(conn, &mut input[used..], &mut messages);
+            (left, fate) = self.take_others(conn, &mut input[used..], &mut taken);
         }
-        let has_long = left >= LONG_REST || (1..=MAX_LONG).contains(&messages);
+        let has_long = left >= LONG_REST || (1..=MAX_LONG).contains(&taken.messages);
         conn.reads_much = len >= FIRST_READ_SIZE && has_long;
         match fate {
             Fate::Live => self.batch_ended(conn),
@@ -52,9 +60,9 @@ impl<H: EventHandler> Engine<H> {
         &mut self,
         conn: &mut Conn<H::State>,
         input: &mut [u8],
-        messages: &mut u32,
+        taken: &mut Taken,
     ) -> (u64, Fate) {
-        let (mut used, mut work) = (0, 0);
+        let mut used = 0;
         loop {
             let Stage::Open(open) = &mut conn.stage else { return (0, Fate::Live) };
             let budget = &self.threads.server.budget;
@@ -63,17 +71,17 @@ impl<H: EventHandler> Engine<H> {
                 None => self.pool.get(budget, open.limits.decoder),
             };
             mem::swap(&mut receiver.receiving.timers, &mut open.timers);
-            let taken = self.take_parts(conn, &mut input[used..], &mut receiver, &mut work);
+            let parts = self.take_parts(conn, &mut input[used..], &mut receiver, taken);
             if let Stage::Open(open) = &mut conn.stage {
                 mem::swap(&mut receiver.receiving.timers, &mut open.timers);
             }
             let left = receiver.receiving.payload_left();
             self.put(conn, receiver);
-            match taken {
+            match parts {
                 Ok(len) => used += len,
                 Err(fate) => return (left, fate),
             }
-            used += self.take_whole(conn, &mut input[used..], messages);
+            used += self.take_whole(conn, &mut input[used..], taken);
         }
     }
 
@@ -83,7 +91,7 @@ impl<H: EventHandler> Engine<H> {
         &mut self,
         conn: &mut Conn<H::State>,
         input: &mut [u8],
-        messages: &mut u32,
+        taken: &mut Taken,
     ) -> usize {
         let mut used = 0;
         let Stage::Open(open) = &mut conn.stage else { return 0 };
@@ -99,7 +107,7 @@ impl<H: EventHandler> Engine<H> {
                 };
                 let payload = used + place.start..used + place.end;
                 used = payload.end;
-                *messages += 1;
+                taken.messages += 1;
                 let message = Message::new(kind, &input[payload]);
                 self.handler.message(&mut open.state, message, &mut out)?;
             }
@@ -126,8 +134,8 @@ impl<H: EventHandler> Engine<H> {
         }
     }
 
-    /// Takes what is no whole message, and what follows until the next one may begin, and counts what
-    /// work that is; how many bytes that was.
+    /// Takes what is no whole message, and what follows until the next one may begin; how many bytes
+    /// that was.
     ///
     /// # Errors
     ///
@@ -137,7 +145,7 @@ impl<H: EventHandler> Engine<H> {
         conn: &mut Conn<H::State>,
         input: &mut [u8],
         receiver: &mut Receiver,
-        work: &mut usize,
+        taken: &mut Taken,
     ) -> Result<usize, Fate> {
         let mut at = 0;
         loop {
@@ -159,8 +167,8 @@ impl<H: EventHandler> Engine<H> {
             if at > 0 && receiver.receiving.is_vacant() {
                 return Ok(at);
             }
-            at += self.take_next(conn, &mut input[at..], receiver, work)?;
-            if *work >= MAX_WORK {
+            at += self.take_next(conn, &mut input[at..], receiver, taken)?;
+            if taken.work >= MAX_WORK {
                 conn.output.put_off();
             }
         }
@@ -176,7 +184,7 @@ impl<H: EventHandler> Engine<H> {
         conn: &mut Conn<H::State>,
         input: &mut [u8],
         receiver: &mut Receiver,
-        work: &mut usize,
+        taken: &mut Taken,
     ) -> Result<usize, Fate> {
         let Receiver { receiving, assembler, buf, .. } = receiver;
         let (used, next) = match receiving.next_message(input, assembler, buf) {
@@ -191,11 +199,15 @@ impl<H: EventHandler> Engine<H> {
         };
         match next {
             Next::NeedMore => return Err(Fate::Live),
-            Next::Yield => *work = MAX_WORK,
-            Next::Message(kind, Place::Input(place)) => self.deliver(conn, kind, &input[place]),
+            Next::Yield => taken.work = MAX_WORK,
+            Next::Message(kind, Place::Input(place)) => {
+                taken.messages += 1;
+                self.deliver(conn, kind, &input[place]);
+            }
             Next::Message(kind, Place::Buffer(start)) => {
+                taken.messages += 1;
+                taken.work += WORK_A_MESSAGE + buf.len();
                 self.deliver(conn, kind, &buf[start..]);
-                *work += WORK_A_MESSAGE + buf.len();
                 assembler.release();
             }
             Next::Ping => self.pinged(conn, receiving.control()),
