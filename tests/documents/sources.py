@@ -160,9 +160,11 @@ def speed():
         best = (max if work in rates else min)(servers, key=float)
         row = [f"**{cell}**" if cell == best and not name.startswith("raw") else cell for name, cell in zip(cells, row)]
         yield README, f"| {work} | " + " | ".join(row) + " |", ()
-    yield README, "on {}: medians of {} interleaved rounds", (
-        re.search(r"(\d{4}-\d\d-\d\d)\. Medians", report)[1], WORDS[int(re.search(r"Medians of (\d+) interleaved", report)[1])])
-    yield README, "--seconds {} --rounds {}`", re.search(r"of (\d+) interleaved rounds, ([\d.]+) s each", report).groups()[::-1]
+    date, least, most, seconds = re.search(
+        r"(\d{4}-\d\d-\d\d)\. Medians of (\d+)(?: to (\d+))? interleaved rounds, ([\d.]+) s each", report).groups()
+    rounds = [WORDS[int(count)] for count in (least, most) if count]
+    yield README, "on {}: medians of {} interleaved rounds", (date, " to ".join(rounds))
+    yield README, "--seconds {} --rounds {}`", (seconds, least)
     cost = [re.search(rf"### {connections} connections, 20 B, 1 in flight\n.*?\n\| barews \|(.*?)\n", report, re.S)[1].split("|")[4].strip()
             for connections in ("50", "1,000")]
     yield README, "which takes {:.1f} µs of a core with 50 connections, {:.1f} with 1,000", map(float, cost)

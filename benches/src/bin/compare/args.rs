@@ -12,6 +12,8 @@ pub(crate) enum Command {
     Table(String),
     /// The plot of a JSON file, and where it goes.
     Plot(String, String),
+    /// A JSON file, and one whose rows are to be in it.
+    Merge(String, String),
 }
 
 pub(crate) struct Options {
@@ -74,6 +76,7 @@ pub(crate) fn parse(mut args: impl Iterator<Item = String>) -> Result<Command, S
             "needs" => command = Command::Needs,
             "table" => return Ok(Command::Table(value()?)),
             "plot" => return Ok(Command::Plot(value()?, value()?)),
+            "merge" => return Ok(Command::Merge(value()?, value()?)),
             "--rounds" => {
                 let value = value()?;
                 let rounds = value.parse().ok().filter(|&rounds: &usize| rounds > 0);
@@ -128,6 +131,7 @@ Echo servers side by side, all driven by the same load generator.
   compare needs [OPTION...]        what that needs to be built or installed
   compare table FILE               the tables of such a file
   compare plot FILE SVG            its plot
+  compare merge FILE NEWER         prints such a file: what NEWER has of a row replaces all of it
 
 Rows:
 "

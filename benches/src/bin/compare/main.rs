@@ -50,6 +50,7 @@ fn main() -> ExitCode {
         Ok(Command::Plot(json, svg)) => {
             load(&json).and_then(|results| Ok(fs::write(svg, plot::svg(&results))?))
         }
+        Ok(Command::Merge(json, newer)) => merge(&json, &newer),
         Err(wrong) => Err(wrong.into()),
     };
     match done {
@@ -59,6 +60,13 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn merge(json: &str, newer: &str) -> Outcome<()> {
+    let mut results = load(json)?;
+    results.replace(load(newer)?);
+    println!("{}", serde_json::to_string_pretty(&results)?);
+    Ok(())
 }
 
 /// What has to be built or installed for a run, besides what every run needs.

@@ -71,6 +71,23 @@ impl Results {
         }
     }
 
+    /// Takes the rows of others, measured on the same machine, in place of its own.
+    pub(crate) fn replace(&mut self, newer: Self) {
+        self.runs.retain(|run| newer.runs.iter().all(|other| other.row != run.row));
+        self.runs.extend(newer.runs);
+        (self.peers, self.copy_rates) = (newer.peers, newer.copy_rates);
+    }
+
+    /// How many rounds there were of a row, at least and at most.
+    pub(crate) fn rounds(&self) -> (usize, usize) {
+        let rounds = |row: &str| {
+            self.runs.iter().filter(|run| run.row == row).map(|run| run.round + 1).max()
+        };
+        let rounds: Vec<_> = self.runs.iter().filter_map(|run| rounds(&run.row)).collect();
+        let (least, most) = (rounds.iter().min(), rounds.iter().max());
+        (*least.unwrap_or(&self.rounds), *most.unwrap_or(&self.rounds))
+    }
+
     /// The medians of a server's runs of a row, each figure on its own.
     pub(crate) fn median(&self, row: &str, server: &str) -> Option<Figures> {
         let runs: Vec<_> =
@@ -175,5 +192,24 @@ mod tests {
         assert_eq!(versions.len(), 11, "{versions:?}");
         let is_one = |(_, version): (&str, &str)| version.starts_with(|c: char| c.is_ascii_digit());
         assert!(versions.iter().all(|v| v.rsplit_once(' ').is_some_and(is_one)), "{versions:?}");
+    }
+
+    #[test]
+    fn a_row_is_replaced_as_a_whole() {
+        let run = |row: &str, server: &str, round, rate| Run {
+            row: row.to_owned(),
+            server: server.to_owned(),
+            round,
+            figures: Figures { rate, ..Figures::default() },
+        };
+        let mut results = Results::new("here".to_owned(), 1, 0.4);
+        results.runs = vec![run("a", "x", 0, 1.0), run("b", "x", 0, 2.0), run("b", "y", 0, 3.0)];
+        let mut newer = Results::new("here".to_owned(), 3, 0.4);
+        newer.runs = (0..3).map(|round| run("b", "x", round, 10.0 + round as f64)).collect();
+        assert_eq!(results.rounds(), (1, 1));
+        results.replace(newer);
+        assert_eq!(results.rounds(), (1, 3));
+        let rate = |row, server| results.median(row, server).map(|figures| figures.rate);
+        assert_eq!([rate("a", "x"), rate("b", "x"), rate("b", "y")], [Some(1.0), Some(11.0), None]);
     }
 }

@@ -9,10 +9,13 @@ use crate::results::{Figures, Results};
 use crate::work::{ROWS, Row, Work};
 
 pub(crate) fn all(results: &Results) -> String {
+    let rounds = match results.rounds() {
+        (least, most) if least < most => format!("{least} to {most}"),
+        (_, most) => most.to_string(),
+    };
     let mut out = format!(
-        "Measured on: {}. Medians of {} interleaved rounds, {} s each. Compared with {}.\n",
+        "Measured on: {}. Medians of {rounds} interleaved rounds, {} s each. Compared with {}.\n",
         results.machine,
-        results.rounds,
         results.seconds,
         results.peers.join(", "),
     );
