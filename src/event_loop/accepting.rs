@@ -53,6 +53,11 @@ impl<H: EventHandler> Engine<H> {
     fn accept_failed(&mut self, index: usize, error: io::Error) {
         let listening = &mut self.listeners[index];
         match error.kind() {
+            ErrorKind::WouldBlock if listening.is_ended => {
+                listening.found_none();
+                let text = "the listener was shut down";
+                self.threads.fail(io::Error::new(ErrorKind::InvalidInput, text));
+            }
             ErrorKind::WouldBlock => listening.found_none(),
             // The peer gave up while it waited; the next one may not have.
             ErrorKind::Interrupted | ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset => {}

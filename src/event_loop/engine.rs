@@ -234,6 +234,7 @@ impl<H: EventHandler> Engine<H> {
         let slot = event.token().0;
         if let Some(listening) = self.listeners.get_mut(slot) {
             listening.ready = true;
+            listening.is_ended |= event.is_read_closed();
             return;
         }
         let ended = event.is_read_closed() || event.is_error();

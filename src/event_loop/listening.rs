@@ -27,6 +27,9 @@ pub(super) struct Listening {
     pub(super) shared: Arc<SharedListener>,
     /// Whether a stream may wait, and from when on it is worth a try.
     pub(super) ready: bool,
+    /// Whether somebody else who has it has ended it. An accept that does not block may not say so: on a
+    /// Unix-domain socket there is just nobody, for ever.
+    pub(super) is_ended: bool,
     pub(super) rests_until: Option<Instant>,
     /// At how many turns, one after the other, all that were accepted were not all there were.
     pub(super) streak: u32,
@@ -64,7 +67,15 @@ impl Listening {
         let mut listener = shared.timed.for_loop()?;
         listener.register(registry, token)?;
         let (shared, has_failed) = (Arc::clone(shared), false);
-        Ok(Self { listener, shared, ready: true, rests_until: None, streak: 0, has_failed })
+        Ok(Self {
+            listener,
+            shared,
+            ready: true,
+            is_ended: false,
+            rests_until: None,
+            streak: 0,
+            has_failed,
+        })
     }
 
     /// A stream has been accepted.

@@ -292,6 +292,51 @@ fn edge_g_a_server_stops_beside_another_owner_of_its_listener() {
     assert!(taken.iter().all(|peer| Some(*peer) == wake), "nobody else had come: {taken:?}");
 }
 
+/// Another owner of the listener may shut it down, too. Nobody can come from then on, so the server ends, and
+/// says why; who is there already is told.
+#[cfg(target_os = "linux")]
+#[test]
+fn edge_g_a_listener_that_another_owner_shuts_down() {
+    use std::net::Shutdown;
+    use std::os::fd::OwnedFd;
+    use std::os::unix::net::{UnixListener, UnixStream};
+
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let addr = listener.local_addr().expect("an address");
+    let other = Socket::from(listener.try_clone().expect("a descriptor"));
+    let (_, server) = serve(listener);
+    let mut client = RawClient::open(addr);
+    other.shutdown(Shutdown::Both).expect("it listens");
+    client.expect(&Frame::close(1001, "the server is shutting down"));
+    drop(client);
+    let error = server.join().expect("no panic").expect_err("it ends");
+    assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
+    for how in [Shutdown::Read, Shutdown::Both] {
+        let path = std::env::temp_dir().join(format!("barews-shut-{}.sock", std::process::id()));
+        let listener = UnixListener::bind(&path).expect("a path");
+        let other = listener.try_clone().expect("a descriptor");
+        let (handle, server) = serve(listener);
+        // Once it has answered, it waits for the next.
+        let mut client = UnixStream::connect(&path).expect("a server");
+        client.write_all(b"\n\n\n").expect("room");
+        client.read_exact(&mut [0; 12]).expect("a refusal");
+        drop(client);
+        Socket::from(OwnedFd::from(other)).shutdown(how).expect("it listens");
+        let refused = UnixStream::connect(&path).expect_err("nobody listens");
+        assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
+        let start = Instant::now();
+        while !server.is_finished() && start.elapsed() < PATIENCE {
+            thread::sleep(ms(10));
+        }
+        let is_over = server.is_finished();
+        handle.shutdown(ms(0));
+        let error = server.join().expect("no panic").expect_err("it ends");
+        assert!(is_over, "{how:?}");
+        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
+        std::fs::remove_file(&path).expect("our own file");
+    }
+}
+
 /// A stream that comes as the server stops is answered, or is left to the next owner.
 #[test]
 fn edge_g_a_stream_that_comes_late_is_answered_or_left_alone() {
