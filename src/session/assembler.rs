@@ -58,7 +58,7 @@ pub struct MessageAssembler {
     start: usize,
     /// How long the message before was: the next one may be, too.
     last: usize,
-    /// Whether what is long begins at that offset.
+    /// Whether what is long begins at that offset, uncharged: one message may need all there is.
     is_off_page: bool,
 }
 
@@ -264,13 +264,13 @@ impl MessageAssembler {
 
     /// Charges room that is new, beyond the free stretch.
     fn charge_room(&mut self, end: usize) -> Result<(), Overloaded> {
-        let is_new = end > self.bytes.len() && end > MAX_RETAINED_FREE;
-        if is_new { self.charge(end) } else { Ok(()) }
+        if end > self.bytes.len().max(MAX_RETAINED_FREE) { self.charge(end) } else { Ok(()) }
     }
 
-    fn charge(&mut self, len: usize) -> Result<(), Overloaded> {
-        let is_free = len <= MAX_UNCHARGED;
-        let granted = is_free || self.charge.grow(len.next_multiple_of(CHARGE_STEP) as u64);
+    fn charge(&mut self, end: usize) -> Result<(), Overloaded> {
+        let len = if self.is_off_page { end - self.start } else { end };
+        let granted =
+            len <= MAX_UNCHARGED || self.charge.grow(len.next_multiple_of(CHARGE_STEP) as u64);
         granted.then_some(()).ok_or(Overloaded)
     }
 }

@@ -16,6 +16,8 @@ mod accepting;
 mod attack;
 /// Peers that do not read.
 mod backpressure;
+/// Long messages where there is little memory for them.
+mod budget;
 /// Ends that a handler wants, and those that it does not.
 mod closing;
 /// Compression, with several who send.

@@ -290,6 +290,12 @@ fn what_is_long_lies_off_the_start_of_a_page() {
     assert_eq!((message.capacity(), message.filled), (0, 0));
     message.begin(&mut Vec::new(), 1 << 20);
     assert_eq!(read(&mut message, 1 << 20, usize::MAX), Ok(10));
+    message.clear();
+    // One may be as long as all that is charged.
+    message.begin(&mut Vec::new(), 2 << 20);
+    let end = message.start + (2 << 20);
+    read_behind(&mut message, end, usize::MAX).unwrap();
+    assert_eq!((message.filled, message.charged()), (end, 2 << 20));
 }
 
 #[test]
