@@ -7,6 +7,7 @@ use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Barrier};
 use std::thread;
+use std::time::Instant;
 
 #[cfg(target_os = "linux")]
 use barews::rustls::StreamOwned;
@@ -14,7 +15,7 @@ use barews::rustls::StreamOwned;
 use super::common::stream::Stream;
 use super::common::tls::{CLIENT, SERVER, TlsClient, session};
 use super::common::*;
-use super::server::{Call, Hooks, LoopServer, config, echo};
+use super::server::{Call, Hooks, LoopServer, Told, config, echo};
 use super::server::{gated, while_held};
 
 fn server(hooks: Hooks) -> LoopServer {
@@ -147,6 +148,64 @@ fn a_part_is_there() {
     }
 }
 
+/// A shutdown waits for nobody who is yet to open, however far they are; each of them sees the end, and who
+/// wants to know of errors hears of each once.
+#[test]
+fn a_shutdown_in_the_middle_of_a_handshake() {
+    // What would bound it otherwise.
+    let config = config(|config| {
+        (config.timeouts.handshake, config.timeouts.close) = (PATIENCE, PATIENCE);
+    });
+    let set_up = |server: barews::Server| server.config(config).tls(Arc::clone(&SERVER));
+    let server = LoopServer::with(set_up, Hooks::echo());
+    let mut hello = Vec::new();
+    session(&CLIENT).write_tls(&mut hello).unwrap();
+    let mut clients: Vec<_> = [0, 1, 5, hello.len() / 2, hello.len()]
+        .map(|len| {
+            let mut tcp = dial(&server);
+            tcp.write_all(&hello[..len]).unwrap();
+            tcp
+        })
+        .into();
+    // The last of them has been heard.
+    clients[4].read_exact(&mut [0; 5]).expect("a ServerHello");
+    let mut opening: Vec<_> = [0, 1, 60]
+        .map(|len| {
+            let mut client = connect(&server);
+            client.send(&r0().bytes()[..len]);
+            client
+        })
+        .into();
+    let mut open = connect(&server).opened();
+    let handle = server.running.shutdown_handle();
+    assert_eq!(handle.connections(), 9);
+    let start = Instant::now();
+    handle.start();
+    for client in &mut clients {
+        // Alerts, perhaps, and not a byte of HTTP.
+        let mut rest = Vec::new();
+        client.read_to_end(&mut rest).expect("a good end");
+        assert!(!rest.windows(4).any(|window| window == b"HTTP"));
+    }
+    for client in &mut opening {
+        assert!(client.read_all().is_empty());
+        assert!(matches!(server.next(client), Told::Error(_)));
+    }
+    for client in &clients {
+        let addr = client.local_addr().unwrap();
+        let told = server.next_within(addr, PATIENCE);
+        assert!(matches!(told, Some(Told::Error(_))), "{told:?}");
+        assert!(server.next_within(addr, ms(1)).is_none());
+    }
+    open.expect(&Frame::close(1001, "the server is shutting down"));
+    open.send(close(1001, ""));
+    open.expect_eof();
+    drop(open);
+    assert!(handle.wait(PATIENCE));
+    server.running.join().expect("a good end");
+    assert!(start.elapsed() < PATIENCE / 2, "{:?}", start.elapsed());
+}
+
 /// Its own end is a close_notify, and the peer's is taken for the end.
 #[test]
 fn close_notify() {
@@ -224,7 +283,7 @@ fn plain_text() {
     let mut client = server.connect();
     client.send(r0().bytes());
     client.read_rest();
-    assert!(matches!(server.next(&client), super::server::Told::Error(_)));
+    assert!(matches!(server.next(&client), Told::Error(_)));
     connect(&server).opened().finish();
 }
 
