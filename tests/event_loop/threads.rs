@@ -1,10 +1,14 @@
 use std::io::{Read, Write};
 use std::sync::mpsc::channel;
+#[cfg(target_os = "linux")]
+use std::time::Instant;
 
 use barews::{Accept, BoxError, EventHandler, Message, Outbox, Reject, Request, Response, Sender};
 
 use super::common::*;
 use super::server::{Hooks, LoopServer, bind, config};
+#[cfg(target_os = "linux")]
+use super::server::{over_tls, over_unix};
 
 fn echo_on_thread(server: impl FnOnce(barews::Server) -> barews::Server) -> LoopServer {
     let hooks = Hooks::echo().thread(|mut conn| {
@@ -116,6 +120,94 @@ fn a_connection_for_which_there_is_no_thread() {
     other.send(frame(TEXT, "on the loop"));
     other.expect(&Frame::text("on the loop"));
     other.finish();
+}
+
+/// The program that [`without_descriptors`] runs: a server that takes all but a few of its descriptors. It ends
+/// with its input.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_server_without_descriptors() {
+    if std::env::var_os(NO_DESCRIPTORS).is_none() {
+        return println!("SKIPPED: it is run by another test");
+    }
+    let server = echo_on_thread(|server| server);
+    // All its own are there by then.
+    server.open().finish();
+    let mut taken: Vec<_> = std::iter::from_fn(|| std::fs::File::open("/dev/null").ok()).collect();
+    taken.truncate(taken.len() - FREE);
+    println!("listening on {}", server.addr);
+    let _ = std::io::stdin().read(&mut [0]);
+}
+
+#[cfg(target_os = "linux")]
+const NO_DESCRIPTORS: &str = "BAREWS_TEST_NO_DESCRIPTORS";
+
+/// How many it has for connections, and perhaps a few more of those that have just left.
+#[cfg(target_os = "linux")]
+const FREE: usize = 8;
+
+/// Where there is none for a thread's handle of the stream, it is answered as if there were no thread; nothing
+/// but that request is lost, and the next one finds what that has left.
+#[cfg(target_os = "linux")]
+#[test]
+fn without_descriptors() {
+    use std::io::{BufRead, BufReader};
+    use std::process::{Command, Stdio};
+    if over_unix() || over_tls() {
+        return println!("SKIPPED: once is enough");
+    }
+    let started = Command::new("prlimit")
+        .args(["--nofile=64", "--"])
+        .arg(std::env::current_exe().expect("the path of this test"))
+        .args(["--exact", "threads::a_server_without_descriptors", "--nocapture"])
+        .env(NO_DESCRIPTORS, "")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn();
+    let Ok(mut child) = started else { return println!("SKIPPED: there is no prlimit") };
+    let lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+    let mut lines = lines.map_while(Result::ok);
+    let addr = lines.find_map(|line| line.split("listening on ").nth(1)?.parse().ok());
+    let addr: std::net::SocketAddr = addr.expect("an address");
+    // A connection takes one descriptor, and one on a thread two: sooner or later there is one left.
+    let mut others = Vec::new();
+    let response = loop {
+        let mut client = RawClient::connect(addr);
+        client.send(r0().target("/thread").bytes());
+        let response = client.read_response();
+        if response.status != 101 {
+            client.expect_eof();
+            break response;
+        }
+        client.finish();
+        drop(client);
+        others.push(RawClient::open(addr));
+        assert!(others.len() < 2 * FREE, "there are too many");
+    };
+    assert_eq!((response.status, &*response.body), (503, &b"no thread for a connection\n"[..]));
+    assert_eq!(response.header("retry-after"), Some("1"));
+    for other in &mut others {
+        other.send(frame(TEXT, "on the loop"));
+        other.expect(&Frame::text("on the loop"));
+        other.finish();
+    }
+    drop(others);
+    // Those that have left are yet to be noticed.
+    let start = Instant::now();
+    loop {
+        let mut client = RawClient::connect(addr);
+        client.send([r0().target("/thread").bytes(), frame(TEXT, "on a thread")].concat());
+        match client.read_response().status {
+            101 => {
+                client.expect(&Frame::text("on a thread"));
+                break client.finish();
+            }
+            status => assert_eq!(status, 503),
+        }
+        assert!(start.elapsed() < PATIENCE);
+    }
+    drop(child.stdin.take());
+    assert!(child.wait().expect("an end").success());
 }
 
 /// The handshake deadline, limits and callbacks are those of the server.
