@@ -450,3 +450,49 @@ fn an_echo_behind_a_long_message() {
     });
     client.finish();
 }
+
+/// A thread sends to each of many in turn, and queues for all, while others are blocked in a send to peers
+/// that do not read: nobody else waits for those, neither a thread nor the loop.
+#[test]
+fn many_receivers_and_ten_that_do_not_read() {
+    const STUCK: usize = 10;
+    const READERS: usize = 200;
+    let base = || {
+        let mut config = Config::default();
+        // What anybody would wait who waits for one of them.
+        config.timeouts.write = PATIENCE;
+        config
+    };
+    let (server, senders) = server_with(base);
+    let stuck: Vec<_> = (0..STUCK).map(|_| open(&server, &senders)).collect();
+    let mut readers: Vec<_> = (0..READERS).map(|_| open(&server, &senders)).collect();
+    let all = stuck.iter().chain(&readers).map(|(_, sender)| sender.queued(1 << 20).unwrap());
+    let queues: Vec<_> = all.collect();
+    thread::scope(|scope| {
+        for (_, sender) in &stuck {
+            scope.spawn(|| assert!(sender.send(&vec![0; 32 << 20][..]).is_err()));
+        }
+        let start = Instant::now();
+        for round in 0..20 {
+            let texts = ["sent", "queued", "echoed"].map(|how| format!("{how} {round}"));
+            for (_, sender) in &readers {
+                sender.send(&*texts[0]).unwrap();
+            }
+            let told = broadcast(&queues, &OwnedMessage::from(texts[1].clone()));
+            assert_eq!((told.queued, told.closed), (STUCK + READERS, 0));
+            for (client, _) in &mut readers {
+                client.send(frame(TEXT, &texts[2]));
+            }
+            for (client, _) in &mut readers {
+                client.expect(&Frame::text(&texts[0]));
+                // The last two come by different ways.
+                let mut rest = [(); 2].map(|()| client.read_frame().expect("more to come").payload);
+                rest.sort();
+                assert_eq!(rest, [texts[2].as_bytes(), texts[1].as_bytes()]);
+            }
+        }
+        assert!(start.elapsed() < PATIENCE / 2, "{:?}", start.elapsed());
+        stuck.iter().for_each(|(_, sender)| sender.abort());
+    });
+    readers.iter_mut().for_each(|(client, _)| client.finish());
+}
