@@ -33,7 +33,7 @@ impl<H: EventHandler> Engine<H> {
             }
             for _ in 0..listening.share() {
                 let listening = &mut self.listeners[index];
-                match listening.listener.accept() {
+                match listening.accept() {
                     Ok((socket, peer)) => {
                         listening.accepted();
                         let shared = Arc::clone(&listening.shared);

@@ -62,6 +62,13 @@ impl TimedListener {
         LoopListener::new(&self.listener)
     }
 
+    /// Has no accept block, of this or another handle, whatever another owner wants of them: that is one
+    /// setting for all, and an older process that has the listener puts it back as it ends.
+    #[cfg(feature = "event-loop")]
+    pub(crate) fn keep_nonblocking(&self) -> io::Result<()> {
+        self.listener.set_nonblocking(true)
+    }
+
     /// Whether its streams speak TLS.
     #[cfg(feature = "event-loop")]
     pub(crate) fn is_wrapped(&self) -> bool {

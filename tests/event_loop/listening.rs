@@ -1,11 +1,13 @@
 use std::io::ErrorKind;
 use std::net::TcpListener;
+use std::sync::{Arc, Barrier};
 use std::thread;
+use std::time::Instant;
 
 use barews::{Config, Listener, Server};
 
 use super::common::*;
-use super::server::{Hooks, LoopServer, config};
+use super::server::{Hooks, LoopServer, config, gated, while_held};
 
 /// What wraps a stream may block, and is said to before anybody is served.
 #[test]
@@ -59,6 +61,38 @@ fn two_listeners_and_several_loops() {
         server.running.join().expect("a good end");
         assert!(addrs.into_iter().all(is_unheard), "{loops} loops");
     }
+}
+
+/// Whether an accept blocks is one setting for all owners of a listener, and each may change it: an older
+/// process that has it, too, does as it ends. It holds up no loop: neither with more streams than one turn
+/// takes, nor with none.
+#[test]
+fn another_owner_has_accepts_block() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
+    let addr = listener.local_addr().expect("local_addr");
+    let owner = listener.try_clone().expect("a descriptor");
+    let gate = Arc::new(Barrier::new(2));
+    let server = LoopServer::with(
+        |server| server.config(config(|_| ())).with_listener(listener).expect("another listener"),
+        gated(&gate),
+    );
+    let mut client = RawClient::open(addr);
+    owner.set_nonblocking(false).expect("a flag");
+    let mut clients: Vec<_> =
+        while_held(&mut client, &gate, || (0..100).map(|_| RawClient::connect(addr)).collect());
+    client.send(frame(TEXT, "still here"));
+    client.expect(&Frame::text("still here"));
+    for client in &mut clients {
+        client.send(r0().bytes());
+        client.expect_upgrade();
+        client.finish();
+    }
+    client.finish();
+    drop((client, clients));
+    let start = Instant::now();
+    server.running.shutdown(PATIENCE);
+    server.running.join().expect("a good end");
+    assert!(start.elapsed() < PROMPT, "{:?}", start.elapsed());
 }
 
 #[cfg(unix)]

@@ -292,6 +292,34 @@ fn edge_g_a_server_stops_beside_another_owner_of_its_listener() {
     assert!(taken.iter().all(|peer| Some(*peer) == wake), "nobody else had come: {taken:?}");
 }
 
+/// Two servers may share a listener, as an old process and the new one do: what the first leaves behind, or
+/// another owner does, is no hindrance to the second.
+#[test]
+fn edge_g_a_server_goes_on_when_another_on_its_listener_stops() {
+    for nonblocking in [None, Some(false), Some(true)] {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let addr = listener.local_addr().expect("an address");
+        let [next, owner] = [(); 2].map(|()| listener.try_clone().expect("a descriptor"));
+        let (first, first_server) = serve(listener);
+        RawClient::open(addr).finish();
+        let (second, second_server) = serve(next);
+        RawClient::open(addr).finish();
+        stops(&first, first_server, ms(100));
+        if let Some(nonblocking) = nonblocking {
+            owner.set_nonblocking(nonblocking).expect("a flag");
+        }
+        let mut client = RawClient::open(addr);
+        for _ in 0..20 {
+            RawClient::open(addr).finish();
+            client.send(frame(TEXT, "still here"));
+            client.expect(&Frame::text("still here"));
+        }
+        client.finish();
+        drop(client);
+        stops(&second, second_server, ms(0));
+    }
+}
+
 /// Another owner of the listener may shut it down, too. Nobody can come from then on, so the server ends, and
 /// says why; who is there already is told.
 #[cfg(target_os = "linux")]
