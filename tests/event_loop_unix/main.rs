@@ -12,6 +12,8 @@ mod accepting;
 mod attack;
 #[path = "../event_loop/backpressure.rs"]
 mod backpressure;
+#[path = "../event_loop/budget.rs"]
+mod budget;
 #[path = "../event_loop/closing.rs"]
 mod closing;
 #[cfg(feature = "deflate")]
