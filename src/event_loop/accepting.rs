@@ -80,7 +80,6 @@ impl<H: EventHandler> Engine<H> {
         if slot == self.conns.len() {
             self.conns.push(None);
         }
-        self.generation = self.generation.wrapping_add(1);
         let stream = LoopStream::new(socket, &self.polled, Token(slot)).and_then(|stream| {
             let stream = Arc::new(stream);
             Ok((timed.stream(Stream::Loop(Arc::clone(&stream)), peer)?, stream))
@@ -105,7 +104,6 @@ impl<H: EventHandler> Engine<H> {
             output: Output::new(shared),
             stage: Stage::Opening(Box::new(Request { opening, silent: true })),
             guard,
-            generation: self.generation,
             due: 0,
             since: self.clock,
             readable: true,

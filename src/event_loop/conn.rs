@@ -33,7 +33,6 @@ pub(super) struct Conn<S> {
     pub(super) stage: Stage<S>,
     /// `None` for one that was turned away.
     pub(super) guard: Option<HandlerGuard>,
-    pub(super) generation: u32,
     /// The tick at which it is looked at; zero for never.
     pub(super) due: Tick,
     /// Until when its time is accounted for, in nanoseconds of the loop's clock.

@@ -30,8 +30,6 @@ pub(super) struct Deadlines {
 pub(super) struct Entry {
     pub(super) at: Tick,
     pub(super) slot: u32,
-    /// Tells who has the slot from who had it before.
-    pub(super) generation: u32,
 }
 
 impl Deadlines {
@@ -73,7 +71,7 @@ mod tests {
     fn each_is_due_at_its_tick_and_the_nearest_first() {
         let mut deadlines = Deadlines::default();
         for at in [300, 7, 1, 65_536, 7] {
-            deadlines.add(Entry { at, slot: 0, generation: 0 });
+            deadlines.add(Entry { at, slot: 0 });
         }
         for (now, due) in [(0, &[][..]), (6, &[1]), (7, &[7, 7]), (70_000, &[300, 65_536])] {
             assert_eq!(all_due(&mut deadlines, now), due, "{now}");
@@ -97,7 +95,7 @@ mod tests {
     fn those_that_count_no_more_are_taken_out() {
         let mut deadlines = Deadlines::default();
         let most = MAX_STALE as Tick + 10;
-        (1..=most).for_each(|at| deadlines.add(Entry { at, slot: 0, generation: 0 }));
+        (1..=most).for_each(|at| deadlines.add(Entry { at, slot: 0 }));
         let counts = |entry: &Entry| entry.at.is_multiple_of(10);
         deadlines.sweep(10, counts);
         assert_eq!(deadlines.next(), Some(1), "there are few");

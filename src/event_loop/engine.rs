@@ -67,13 +67,12 @@ pub(super) struct Engine<H: EventHandler> {
     pub(super) listeners: Vec<Listening>,
     pub(super) conns: Vec<Option<Box<Conn<H::State>>>>,
     /// Slots of `conns` to be used again: by who is accepted, once all events of a turn are heard that may
-    /// still name who was there.
+    /// still name who was there, and none of `again` does.
     pub(super) free: Vec<usize>,
-    pub(super) generation: u32,
     pub(super) turned_away: usize,
     deadlines: Deadlines,
-    /// Those who may have more to read, or room for more: slots, and generations.
-    again: VecDeque<(usize, u32)>,
+    /// Those who may have more to read, or room for more.
+    again: VecDeque<usize>,
     pub(super) start: Instant,
     /// When this turn began, and in nanoseconds since the start.
     pub(super) now: Instant,
@@ -132,7 +131,6 @@ impl<H: EventHandler> Engine<H> {
             conns: listeners.iter().map(|_| None).collect(),
             listeners,
             free: Vec::new(),
-            generation: 0,
             turned_away: 0,
             deadlines: Deadlines::default(),
             again: VecDeque::new(),
@@ -282,7 +280,7 @@ impl<H: EventHandler> Engine<H> {
         if fate == Fate::Live && conn.goes_on() && !mem::replace(&mut conn.is_again, true) {
             // What it is to answer may lie there, so nobody but the loop says that it is late.
             conn.output.shared.is_read_at_times();
-            self.again.push_back((slot, conn.generation));
+            self.again.push_back(slot);
         }
         self.put_back(slot, conn, fate);
     }
@@ -294,24 +292,19 @@ impl<H: EventHandler> Engine<H> {
 
     /// Who has waited for longest goes on.
     fn go_on_next(&mut self) {
-        let Some((slot, generation)) = self.again.pop_front() else { return };
-        if self.noted(slot, generation).is_some() {
-            self.turn(slot, |conn, engine| {
-                conn.is_again = false;
-                if !conn.output.shared.writer.is_closed() {
-                    conn.output.shared.is_read_always();
-                }
-                // It was us who were late.
-                conn.since = engine.clock;
-                engine.go_on(conn)
-            });
+        let Some(slot) = self.again.pop_front() else { return };
+        if self.conns[slot].is_none() {
+            return self.free.push(slot);
         }
-    }
-
-    /// The connection that was noted down, if it is still there.
-    fn noted(&mut self, slot: usize, generation: u32) -> Option<&mut Conn<H::State>> {
-        let conn = self.conns.get_mut(slot)?.as_deref_mut()?;
-        (conn.generation == generation).then_some(conn)
+        self.turn(slot, |conn, engine| {
+            conn.is_again = false;
+            if !conn.output.shared.writer.is_closed() {
+                conn.output.shared.is_read_always();
+            }
+            // It was us who were late.
+            conn.since = engine.clock;
+            engine.go_on(conn)
+        });
     }
 
     /// Others have had their turn.
@@ -341,11 +334,14 @@ impl<H: EventHandler> Engine<H> {
             let _ = conn.stream.deregister(&self.polled);
         }
         self.turned_away -= usize::from(fate == Fate::Gone && conn.guard.is_none());
+        let is_again = conn.is_again;
         // What was attached to its request is dropped with it, and may panic.
         let _ = catch_panic(|| drop(conn));
         // The drop of a guard says that this thread runs nothing of the server's.
         self.threads.registry.runs_here();
-        self.free.push(slot);
+        if !is_again {
+            self.free.push(slot);
+        }
     }
 
     /// Has a connection looked at in time.
@@ -368,7 +364,7 @@ impl<H: EventHandler> Engine<H> {
         let at = deadlines::tick(self.start, at).max(self.tick()).saturating_add(1);
         if conn.due == 0 || at < conn.due {
             conn.due = at;
-            self.deadlines.add(Entry { slot: slot as u32, generation: conn.generation, at });
+            self.deadlines.add(Entry { slot: slot as u32, at });
         }
     }
 
@@ -377,13 +373,14 @@ impl<H: EventHandler> Engine<H> {
     fn sweep(&mut self) {
         self.deadlines.sweep(2 * self.conns.len(), |entry| {
             let conn = self.conns.get(entry.slot as usize).and_then(Option::as_ref);
-            conn.is_some_and(|conn| conn.generation == entry.generation && conn.due == entry.at)
+            conn.is_some_and(|conn| conn.due == entry.at)
         });
     }
 
     fn expire(&mut self, entry: Entry) {
         let slot = entry.slot as usize;
-        if let Some(conn) = self.noted(slot, entry.generation)
+        // Or it is one that counts no more, and perhaps of who had the slot before.
+        if let Some(conn) = &mut self.conns[slot]
             && conn.due == entry.at
         {
             conn.due = 0;
