@@ -7,7 +7,7 @@ use std::sync::Arc;
 use mio::Token;
 
 use crate::connection::lifecycle::ConnectionShared;
-use crate::error::{Error, UpgradeError};
+use crate::error::UpgradeError;
 use crate::event_loop::conn::{Conn, Request, Stage};
 use crate::event_loop::engine::{Engine, Fate};
 use crate::event_loop::handler::EventHandler;
@@ -118,19 +118,9 @@ impl<H: EventHandler> Engine<H> {
         });
         let Some(conn) = &self.conns[slot] else { return };
         if let Err(error) = conn.stream.join() {
-            self.turn(slot, |conn, engine| engine.unheard(conn, error));
+            // Nobody hears of it, as if it could not be read.
+            self.turn(slot, |conn, engine| engine.nothing_read(conn, Err(error)));
         }
-    }
-
-    /// No loop hears of a stream.
-    #[cold]
-    fn unheard(&mut self, conn: &mut Conn<H::State>, error: io::Error) -> Fate {
-        if let Stage::Open(_) = conn.stage {
-            return self.broken(conn, Error::Io(error));
-        }
-        let peer = conn.output.shared.stream().peer_addr();
-        self.threads.callbacks.on_error(peer, None, UpgradeError::Io(error));
-        Fate::Gone
     }
 
     /// Answers 503: there are too many, or the server shuts down.

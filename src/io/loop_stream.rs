@@ -13,7 +13,7 @@
 //! be told once for nothing.
 
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{Shutdown, TcpStream};
 #[cfg(unix)]
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 #[cfg(unix)]
@@ -311,14 +311,6 @@ impl Transport for LoopStream {
             Socket::Tcp(stream) => drop(stream.set_nodelay(true)),
             #[cfg(unix)]
             Socket::Unix(_) => {}
-        }
-    }
-
-    fn peer_addr(&self) -> Option<SocketAddr> {
-        match &self.socket {
-            Socket::Tcp(stream) => stream.peer_addr().ok(),
-            #[cfg(unix)]
-            Socket::Unix(_) => None,
         }
     }
 
