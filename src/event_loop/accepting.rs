@@ -12,11 +12,11 @@ use crate::event_loop::conn::{Conn, Request, Stage};
 use crate::event_loop::engine::{Engine, Fate};
 use crate::event_loop::handler::EventHandler;
 use crate::event_loop::output::Output;
-use crate::http::{Response, Status};
 use crate::io::any_stream::Stream;
 use crate::io::loop_stream::{LoopStream, Socket};
 use crate::io::timed_listener::TimedListener;
 use crate::io::transport::Transport;
+use crate::server::terms::today;
 use crate::server::upgrade;
 use crate::session::opening::Opening;
 
@@ -126,19 +126,11 @@ impl<H: EventHandler> Engine<H> {
     /// Answers 503: there are too many, or the server shuts down.
     #[cold]
     fn turn_away(&mut self, conn: &mut Conn<H::State>) -> Fate {
-        let (reason, error) = match self.threads.registry.is_closed() {
-            true => {
-                let error = UpgradeError::Rejected(Status::SERVICE_UNAVAILABLE);
-                ("the server is shutting down\n", error)
-            }
-            false => ("too many connections\n", UpgradeError::TooManyConnections),
-        };
-        let response = Response::new(Status::SERVICE_UNAVAILABLE, reason);
-        let reply = upgrade::encoded(&response.header("Retry-After", "1"));
-        let peer = conn.output.shared.stream().peer_addr();
-        self.threads.callbacks.on_error(peer, None, error);
+        let Stage::Opening(stage) = &mut conn.stage else { return Fate::Gone };
+        let (reason, error) = self.threads.refusal();
+        let answer = stage.opening.respond(&upgrade::unavailable(reason), today());
         self.turned_away += 1;
-        match self.answer(conn, reply) {
+        match self.unopened(conn, answer, None, error) {
             Fate::Live if self.turned_away > MAX_TURNED_AWAY => Fate::Gone,
             fate => fate,
         }

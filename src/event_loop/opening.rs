@@ -13,7 +13,7 @@ use crate::event_loop::conn::Receiver;
 use crate::event_loop::conn::{Conn, Draining, Open, Stage};
 use crate::event_loop::engine::{Engine, Fate};
 use crate::event_loop::handler::EventHandler;
-use crate::http::{Accept, RequestHead, Response, Status};
+use crate::http::{Accept, RequestHead};
 use crate::io::stream::Sink;
 use crate::io::transport::Transport;
 use crate::server::callbacks::catch_panic;
@@ -42,7 +42,7 @@ impl<H: EventHandler> Engine<H> {
             Step::Refused(answer, head) => {
                 let request = head.map(|head| upgrade::request(head, stream));
                 let error = answer.outcome.into();
-                self.unopened(conn, answer, request.as_deref(), Some(error))
+                self.unopened(conn, answer, request.as_deref(), error)
             }
             Step::Upgrade(head) => self.upgrade(conn, head, &mut input[used..]),
             Step::Plain(head) => {
@@ -70,7 +70,7 @@ impl<H: EventHandler> Engine<H> {
         };
         match opened {
             Ok((state, terms)) => self.open(conn, state, terms, rest),
-            Err((answer, error)) => self.unopened(conn, answer, Some(&request), Some(error)),
+            Err((answer, error)) => self.unopened(conn, answer, Some(&request), error),
         }
     }
 
@@ -160,9 +160,8 @@ impl<H: EventHandler> Engine<H> {
         let hand_over = match started {
             Ok(hand_over) => hand_over,
             Err(error) => {
-                let response = Response::new(Status::SERVICE_UNAVAILABLE, NO_THREAD);
-                let answer = stage.opening.respond(&response.header("Retry-After", "1"), today());
-                return self.unopened(conn, answer, Some(&request), Some(error.into()));
+                let answer = stage.opening.respond(&upgrade::unavailable(NO_THREAD), today());
+                return self.unopened(conn, answer, Some(&request), error.into());
             }
         };
         let Some(guard) = conn.guard.take() else { return Fate::Gone };
@@ -181,29 +180,29 @@ impl<H: EventHandler> Engine<H> {
             Ok(None) => answered(stage.opening.decline(today())),
             Err(panicked) => (stage.opening.fail(today()), panicked),
         };
-        let error = match error {
-            UpgradeError::Rejected(status) if status.code() < 400 => None,
-            error => Some(error),
-        };
-        self.unopened(conn, answer, Some(request), error)
+        match error {
+            UpgradeError::Rejected(status) if status.code() < 400 => self.answer(conn, answer),
+            error => self.unopened(conn, answer, Some(request), error),
+        }
     }
 
-    /// The stream has ended before the request did, or failed.
+    /// The stream has ended before the request did, or failed, or nothing has come in time.
     pub(super) fn request_broken(
         &mut self,
         conn: &mut Conn<H::State>,
         read: io::Result<Option<usize>>,
     ) -> Fate {
         let Stage::Opening(stage) = &mut conn.stage else { return Fate::Gone };
+        let (opening, stream) = (&mut stage.opening, conn.output.shared.stream());
+        let request = opening.take_part().map(|head| upgrade::request(head, stream));
         let (answer, error) = match read {
+            Ok(None) => (Some(opening.time_out(today())), UpgradeError::TimedOut),
             Ok(_) if stage.silent => (None, UpgradeError::NoRequest),
             Ok(_) => (None, UpgradeError::Io(ErrorKind::UnexpectedEof.into())),
-            Err(error) => upgrade::unreadable(&mut stage.opening, error, stage.silent),
+            Err(error) => upgrade::unreadable(opening, error, stage.silent),
         };
-        let stream = conn.output.shared.stream();
-        let request = stage.opening.take_part().map(|head| upgrade::request(head, stream));
         match answer {
-            Some(answer) => self.unopened(conn, answer, request.as_deref(), Some(error)),
+            Some(answer) => self.unopened(conn, answer, request.as_deref(), error),
             None => {
                 self.threads.callbacks.on_error(stream.peer_addr(), request.as_deref(), error);
                 Fate::Gone
@@ -211,32 +210,22 @@ impl<H: EventHandler> Engine<H> {
         }
     }
 
-    /// The handshake deadline has passed.
-    pub(super) fn request_expired(&mut self, conn: &mut Conn<H::State>) -> Fate {
-        let Stage::Opening(stage) = &mut conn.stage else { return Fate::Gone };
-        let stream = conn.output.shared.stream();
-        let request = stage.opening.take_part().map(|head| upgrade::request(head, stream));
-        let answer = stage.opening.time_out(today());
-        self.unopened(conn, answer, request.as_deref(), Some(UpgradeError::TimedOut))
-    }
-
     /// Answers a request that gets no connection, and tells of it.
-    fn unopened(
+    pub(super) fn unopened(
         &mut self,
         conn: &mut Conn<H::State>,
         answer: Answer,
         request: Option<&Request>,
-        error: Option<UpgradeError>,
+        error: UpgradeError,
     ) -> Fate {
-        if let Some(error) = error {
-            let peer = conn.output.shared.stream().peer_addr();
-            self.threads.callbacks.on_error(peer, request, error);
-        }
-        self.answer(conn, answer.bytes)
+        let peer = conn.output.shared.stream().peer_addr();
+        self.threads.callbacks.on_error(peer, request, error);
+        self.answer(conn, answer)
     }
 
     /// Says the last bytes of a stream that does not become a connection.
-    pub(super) fn answer(&mut self, conn: &mut Conn<H::State>, answer: Vec<u8>) -> Fate {
+    fn answer(&mut self, conn: &mut Conn<H::State>, answer: Answer) -> Fate {
+        let answer = answer.bytes;
         // The right to write is never given up, so no sender can follow.
         let within = conn.output.shared.writer.timeout(answer.len() as u64);
         let until = self.now.checked_add(within);

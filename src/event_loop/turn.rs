@@ -283,7 +283,7 @@ impl<H: EventHandler> Engine<H> {
                 Fate::Live
             }
             Ok(Due::At(Some(at))) if at <= self.now => match conn.stage {
-                Stage::Opening(_) => self.request_expired(conn),
+                Stage::Opening(_) => self.request_broken(conn, Ok(None)),
                 Stage::Draining(_) => Fate::Gone,
                 Stage::Open(_) => Fate::Live,
             },

@@ -14,7 +14,7 @@ use crate::connection::RawStream;
 use crate::connection::Request;
 use crate::connection::lifecycle::{ConnectionShared, ServerShared};
 use crate::error::UpgradeError;
-use crate::http::{Accept, Reject, RequestHead, Response};
+use crate::http::{Accept, Reject, RequestHead, Response, Status};
 #[cfg(feature = "tls")]
 use crate::http::{HandshakeError, HeadError};
 use crate::io::any_stream::Stream;
@@ -352,7 +352,7 @@ pub(crate) fn linger(shared: &ConnectionShared) {
     stream.shutdown(Shutdown::Both);
 }
 
-/// A response of our own, whose headers are fit to be sent.
-pub(crate) fn encoded(response: &Response) -> Vec<u8> {
-    response.encode(today()).unwrap_or_default()
+/// There is no place for the peer now, but perhaps soon.
+pub(crate) fn unavailable(reason: &str) -> Response {
+    Response::new(Status::SERVICE_UNAVAILABLE, reason).header("Retry-After", "1")
 }

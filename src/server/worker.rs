@@ -16,7 +16,7 @@ use std::time::Duration;
 use crate::connection::lifecycle::{ConnectionShared, ServerShared};
 use crate::connection::{Connection, Request};
 use crate::error::UpgradeError;
-use crate::http::{Response, Status};
+use crate::http::Status;
 use crate::io::listener::MAX_ACCEPT_TIMEOUT;
 use crate::io::stream::{Sink, TimedStream};
 use crate::io::timed_listener::TimedListener;
@@ -24,6 +24,7 @@ use crate::proto::CloseCode;
 use crate::server::acceptor::{AcceptTimer, Acceptor, MAX_ACCEPTING};
 use crate::server::callbacks::{BoxError, Callbacks, catch_panic};
 use crate::server::registry::{Event, HandlerGuard, Registry};
+use crate::server::terms::today;
 use crate::server::thread_pool::{THREAD_KEEPALIVE, ThreadPool};
 use crate::server::upgrade::{self, Exchange, Incoming, Unopened};
 use crate::session::CloseAction;
@@ -155,13 +156,7 @@ where
     ) -> Option<Admitted> {
         let shared = Arc::new(ConnectionShared::new(stream, Arc::clone(&self.server)));
         let Some(guard) = self.registry.register(&shared) else {
-            let (reason, error) = match self.registry.is_closed() {
-                true => {
-                    let error = UpgradeError::Rejected(Status::SERVICE_UNAVAILABLE);
-                    ("the server is shutting down\n", error)
-                }
-                false => ("too many connections\n", UpgradeError::TooManyConnections),
-            };
+            let (reason, error) = self.refusal();
             self.reject(shared, reason, error);
             return None;
         };
@@ -174,11 +169,22 @@ where
         None
     }
 
+    /// Why a stream has found no place, for the peer and for the application.
+    pub(crate) fn refusal(&self) -> (&'static str, UpgradeError) {
+        match self.registry.is_closed() {
+            true => {
+                let error = UpgradeError::Rejected(Status::SERVICE_UNAVAILABLE);
+                ("the server is shutting down\n", error)
+            }
+            false => ("too many connections\n", UpgradeError::TooManyConnections),
+        }
+    }
+
     /// Answers 503 without a wait. The request is read and thrown away, so that the answer is not
     /// lost to a reset, if there is a thread for that.
     fn reject(&self, shared: Arc<ConnectionShared>, reason: &str, error: UpgradeError) {
-        let response = Response::new(Status::SERVICE_UNAVAILABLE, reason);
-        let reply = upgrade::encoded(&response.header("Retry-After", "1"));
+        // Its headers are fit to be sent.
+        let reply = upgrade::unavailable(reason).encode(today()).unwrap_or_default();
         let stream = shared.stream();
         let _ = stream.write_all(&mut [IoSlice::new(&reply)], REJECT_WRITE_TIMEOUT);
         stream.shutdown(Shutdown::Write);
