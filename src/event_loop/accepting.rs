@@ -9,7 +9,7 @@ use mio::Token;
 use crate::connection::lifecycle::ConnectionShared;
 use crate::error::UpgradeError;
 use crate::event_loop::conn::{Conn, Request, Stage};
-use crate::event_loop::engine::{Engine, Fate};
+use crate::event_loop::engine::{Engine, Fate, Gone};
 use crate::event_loop::handler::EventHandler;
 use crate::event_loop::output::Output;
 use crate::io::any_stream::Stream;
@@ -114,7 +114,7 @@ impl<H: EventHandler> Engine<H> {
         // Read before it is heard of: the request is mostly there.
         self.turn(slot, |conn, engine| match conn.guard {
             None => engine.turn_away(conn),
-            Some(_) => Fate::Live,
+            Some(_) => Ok(()),
         });
         let Some(conn) = &self.conns[slot] else { return };
         if let Err(error) = conn.stream.join() {
@@ -126,13 +126,11 @@ impl<H: EventHandler> Engine<H> {
     /// Answers 503: there are too many, or the server shuts down.
     #[cold]
     fn turn_away(&mut self, conn: &mut Conn<H::State>) -> Fate {
-        let Stage::Opening(stage) = &mut conn.stage else { return Fate::Gone };
+        let Stage::Opening(stage) = &mut conn.stage else { return Err(Gone) };
         let (reason, error) = self.threads.refusal();
         let answer = stage.opening.respond(&upgrade::unavailable(reason), today());
         self.turned_away += 1;
-        match self.unopened(conn, answer, None, error) {
-            Fate::Live if self.turned_away > MAX_TURNED_AWAY => Fate::Gone,
-            fate => fate,
-        }
+        self.unopened(conn, answer, None, error)?;
+        if self.turned_away > MAX_TURNED_AWAY { Err(Gone) } else { Ok(()) }
     }
 }

@@ -10,7 +10,7 @@ use std::mem;
 
 use crate::error::Error;
 use crate::event_loop::conn::{Conn, Draining, Open, Stage};
-use crate::event_loop::engine::{Engine, Fate};
+use crate::event_loop::engine::{Engine, Fate, Gone};
 use crate::event_loop::handler::{CloseInfo, EventHandler};
 use crate::event_loop::output::DueClose;
 use crate::server::BoxError;
@@ -48,15 +48,15 @@ impl<H: EventHandler> Engine<H> {
             (Ok(None), _) => {
                 // A record of TLS that is not whole, or not for us, is no news of an empty socket.
                 conn.readable = conn.stream.take_more();
-                Fate::Live
+                Ok(())
             }
             (Ok(Some(_)), Stage::Draining(_)) if conn.has_last_words() => {
                 // It has ended its side alone, perhaps, and is to have what we say. Once that is out, its
                 // end is read again.
                 conn.readable = false;
-                Fate::Live
+                Ok(())
             }
-            (_, Stage::Draining(_)) => Fate::Gone,
+            (_, Stage::Draining(_)) => Err(Gone),
             (Ok(Some(_)), Stage::Open(_)) => {
                 self.broken(conn, Error::Io(ErrorKind::UnexpectedEof.into()))
             }
@@ -69,7 +69,8 @@ impl<H: EventHandler> Engine<H> {
     pub(super) fn fail(&mut self, conn: &mut Conn<H::State>, error: Error) -> Fate {
         let Some(code) = error.close_code() else { return self.broken(conn, error) };
         let action = CloseAction::Abort(code, error.to_string());
-        self.finish_behind(conn, action, Some(error))
+        self.finish_behind(conn, action, Some(error));
+        Ok(())
     }
 
     /// There is no memory for what would have to wait. The peer is told, behind what was begun, if there is
@@ -94,7 +95,7 @@ impl<H: EventHandler> Engine<H> {
             _ => Some(error),
         };
         self.report(conn, error);
-        Fate::Gone
+        Err(Gone)
     }
 
     pub(super) fn output_failed(&mut self, conn: &mut Conn<H::State>) -> Fate {
@@ -103,7 +104,7 @@ impl<H: EventHandler> Engine<H> {
                 Error::Overloaded => self.overloaded(conn),
                 error => self.broken(conn, error),
             },
-            _ => Fate::Gone,
+            _ => Err(Gone),
         }
     }
 
@@ -114,14 +115,14 @@ impl<H: EventHandler> Engine<H> {
         conn: &mut Conn<H::State>,
         action: CloseAction,
         error: Option<Error>,
-    ) -> Fate {
+    ) {
         if conn.output.is_congested() {
             conn.output.close = Some(Box::new(DueClose { action, error }));
             // There is nothing left to call for.
             conn.output.timer = None;
-            return Fate::Live;
+            return;
         }
-        self.finish(conn, action, error)
+        self.finish(conn, action, error);
     }
 
     /// Says our last words; the peer's end is waited for.
@@ -130,12 +131,11 @@ impl<H: EventHandler> Engine<H> {
         conn: &mut Conn<H::State>,
         action: CloseAction,
         error: Option<Error>,
-    ) -> Fate {
+    ) {
         conn.output.shared.begin_finish(action);
         conn.output.abandon_waiting();
         self.report(conn, error);
         self.drain(conn);
-        Fate::Live
     }
 
     /// Waits for the peer's end, which the close timeout bounds.

@@ -88,13 +88,10 @@ pub(super) struct Engine<H: EventHandler> {
 }
 
 /// What becomes of a connection after its turn.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fate {
-    Live,
-    Gone,
-    /// It is a thread's from now on.
-    GivenAway,
-}
+pub(super) type Fate = Result<(), Gone>;
+
+/// It is no more the loop's: it has ended, or is a thread's.
+pub(super) struct Gone;
 
 /// What a loop waits with: all that can fail before it serves.
 pub(super) struct Sockets {
@@ -248,7 +245,7 @@ impl<H: EventHandler> Engine<H> {
             if !event.is_writable() && !event.is_write_closed() {
                 // What waits for others who write may have been held up by them alone.
                 conn.retry();
-                return Fate::Live;
+                return Ok(());
             }
             conn.stream.wake_writer();
             // The handshake of TLS writes where it reads.
@@ -267,17 +264,17 @@ impl<H: EventHandler> Engine<H> {
         let Some(mut conn) = self.conns.get_mut(slot).and_then(Option::take) else { return };
         self.scratch.begin_turn();
         let slow_since = conn.is_slow().then(Instant::now);
-        let fate = match happened(&mut conn, self) {
-            Fate::Live if slow_since.is_none() || self.has_time() => {
-                self.read(&mut conn, slow_since.is_some())
+        let fate = happened(&mut conn, self).and_then(|()| {
+            match slow_since.is_none() || self.has_time() {
+                true => self.read(&mut conn, slow_since.is_some()),
+                false => Ok(()),
             }
-            fate => fate,
-        };
+        });
         if let Some(since) = slow_since {
             self.slow_time += since.elapsed();
         }
         // Once, whatever else it has a turn for meanwhile.
-        if fate == Fate::Live && conn.goes_on() && !mem::replace(&mut conn.is_again, true) {
+        if fate.is_ok() && conn.goes_on() && !mem::replace(&mut conn.is_again, true) {
             // What it is to answer may lie there, so nobody but the loop says that it is late.
             conn.output.shared.is_read_at_times();
             self.again.push_back(slot);
@@ -310,30 +307,28 @@ impl<H: EventHandler> Engine<H> {
     /// Others have had their turn.
     fn go_on(&mut self, conn: &mut Conn<H::State>) -> Fate {
         if conn.output.goes_on() {
-            let fate = self.resume(conn);
-            if fate != Fate::Live {
-                return fate;
-            }
+            self.resume(conn)?;
         }
         if conn.output.is_put_off() {
             conn.output.resume_reading();
             return self.batch_ended(conn);
         }
-        Fate::Live
+        Ok(())
     }
 
     fn put_back(&mut self, slot: usize, mut conn: Box<Conn<H::State>>, fate: Fate) {
-        if fate == Fate::Live {
+        if fate.is_ok() {
             self.schedule(&mut conn, slot);
             self.conns[slot] = Some(conn);
             return;
         }
+        let has_ended = !conn.stream.is_detached();
         // Somebody may keep a sender, and with it the descriptor, whose token is another's soon.
-        if fate == Fate::Gone && Arc::strong_count(&conn.output.shared) > 1 {
+        if has_ended && Arc::strong_count(&conn.output.shared) > 1 {
             conn.output.shared.abandon();
             let _ = conn.stream.deregister(&self.polled);
         }
-        self.turned_away -= usize::from(fate == Fate::Gone && conn.guard.is_none());
+        self.turned_away -= usize::from(has_ended && conn.guard.is_none());
         let is_again = conn.is_again;
         // What was attached to its request is dropped with it, and may panic.
         let _ = catch_panic(|| drop(conn));

@@ -11,7 +11,7 @@ use crate::error::UpgradeError;
 #[cfg(feature = "deflate")]
 use crate::event_loop::conn::Receiver;
 use crate::event_loop::conn::{Conn, Draining, Open, Stage};
-use crate::event_loop::engine::{Engine, Fate};
+use crate::event_loop::engine::{Engine, Fate, Gone};
 use crate::event_loop::handler::EventHandler;
 use crate::http::{Accept, RequestHead};
 use crate::io::stream::Sink;
@@ -32,13 +32,13 @@ type Opened<S> = Result<(S, Terms), (Answer, UpgradeError)>;
 impl<H: EventHandler> Engine<H> {
     /// Takes bytes of a request, and those behind it.
     pub(super) fn take_request(&mut self, conn: &mut Conn<H::State>, input: &mut [u8]) -> Fate {
-        let Stage::Opening(stage) = &mut conn.stage else { return Fate::Live };
+        let Stage::Opening(stage) = &mut conn.stage else { return Ok(()) };
         stage.silent = false;
         let origins = &self.threads.server.config.origins;
         let (used, step) = stage.opening.feed(input, origins, today());
         let stream = conn.output.shared.stream();
         match step {
-            Step::More => Fate::Live,
+            Step::More => Ok(()),
             Step::Refused(answer, head) => {
                 let request = head.map(|head| upgrade::request(head, stream));
                 let error = answer.outcome.into();
@@ -58,7 +58,7 @@ impl<H: EventHandler> Engine<H> {
         if let Ok(true) = needs_thread {
             return self.give_away(conn, request, rest);
         }
-        let Stage::Opening(stage) = &mut conn.stage else { return Fate::Live };
+        let Stage::Opening(stage) = &mut conn.stage else { return Ok(()) };
         let asked = needs_thread.map_err(UpgradeError::Panicked);
         let opened = match asked.and_then(|_| self.threads.callbacks.on_upgrade(&request)) {
             Ok(Ok(accept)) => {
@@ -156,7 +156,7 @@ impl<H: EventHandler> Engine<H> {
             Ok(hand_over)
         });
         let stage = mem::replace(&mut conn.stage, Stage::Draining(Box::default()));
-        let Stage::Opening(mut stage) = stage else { return Fate::Gone };
+        let Stage::Opening(mut stage) = stage else { return Err(Gone) };
         let hand_over = match started {
             Ok(hand_over) => hand_over,
             Err(error) => {
@@ -164,17 +164,17 @@ impl<H: EventHandler> Engine<H> {
                 return self.unopened(conn, answer, Some(&request), error.into());
             }
         };
-        let Some(guard) = conn.guard.take() else { return Fate::Gone };
+        let Some(guard) = conn.guard.take() else { return Err(Gone) };
         let shared = Arc::clone(&conn.output.shared);
         shared.is_read_at_times();
         let exchange = Exchange { shared, opening: stage.opening, request, rest: rest.to_vec() };
         // The thread is there, and waits for it.
         let _ = hand_over.send((Incoming::Upgrade(Upgrade { exchange }), guard));
-        Fate::GivenAway
+        Err(Gone)
     }
 
     fn answer_plain(&mut self, conn: &mut Conn<H::State>, request: &Request) -> Fate {
-        let Stage::Opening(stage) = &mut conn.stage else { return Fate::Live };
+        let Stage::Opening(stage) = &mut conn.stage else { return Ok(()) };
         let (answer, error) = match self.threads.callbacks.on_request(request) {
             Ok(Some(response)) => answered(stage.opening.respond(&response, today())),
             Ok(None) => answered(stage.opening.decline(today())),
@@ -192,7 +192,7 @@ impl<H: EventHandler> Engine<H> {
         conn: &mut Conn<H::State>,
         read: io::Result<Option<usize>>,
     ) -> Fate {
-        let Stage::Opening(stage) = &mut conn.stage else { return Fate::Gone };
+        let Stage::Opening(stage) = &mut conn.stage else { return Err(Gone) };
         let (opening, stream) = (&mut stage.opening, conn.output.shared.stream());
         let request = opening.take_part().map(|head| upgrade::request(head, stream));
         let (answer, error) = match read {
@@ -205,7 +205,7 @@ impl<H: EventHandler> Engine<H> {
             Some(answer) => self.unopened(conn, answer, request.as_deref(), error),
             None => {
                 self.threads.callbacks.on_error(stream.peer_addr(), request.as_deref(), error);
-                Fate::Gone
+                Err(Gone)
             }
         }
     }
@@ -230,12 +230,13 @@ impl<H: EventHandler> Engine<H> {
         let within = conn.output.shared.writer.timeout(answer.len() as u64);
         let until = self.now.checked_add(within);
         conn.stage = Stage::Draining(Box::new(Draining { until, answer }));
-        self.go_on_answering(conn)
+        self.go_on_answering(conn);
+        Ok(())
     }
 
     /// Writes as much of it as there is room for; behind it, the peer's end is waited for.
-    pub(super) fn go_on_answering(&mut self, conn: &mut Conn<H::State>) -> Fate {
-        let Stage::Draining(draining) = &mut conn.stage else { return Fate::Live };
+    pub(super) fn go_on_answering(&mut self, conn: &mut Conn<H::State>) {
+        let Stage::Draining(draining) = &mut conn.stage else { return };
         let answer = &mut draining.answer;
         let stream = conn.output.shared.stream();
         match stream.try_write(&mut [IoSlice::new(answer)]) {
@@ -248,7 +249,6 @@ impl<H: EventHandler> Engine<H> {
             self.drain(conn);
             conn.was_written();
         }
-        Fate::Live
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::connection::Message;
 use crate::error::Error;
 use crate::event_loop::conn::{Conn, Due, Open, Receiver, Stage};
-use crate::event_loop::engine::{Engine, Fate};
+use crate::event_loop::engine::{Engine, Fate, Gone};
 use crate::event_loop::handler::{EventHandler, Outbox};
 use crate::event_loop::output::DueClose;
 use crate::event_loop::pool::FIRST_READ_SIZE;
@@ -33,13 +33,10 @@ impl<H: EventHandler> Engine<H> {
             if !conn.may_be_read() {
                 break;
             }
-            let fate = match conn.is_direct() {
-                true => self.read_direct(conn),
-                false => self.read_to_buffer(conn),
-            };
             // Of what is a thread's by now, not a byte is ours.
-            if fate != Fate::Live {
-                return fate;
+            match conn.is_direct() {
+                true => self.read_direct(conn)?,
+                false => self.read_to_buffer(conn)?,
             }
             let reads_on = conn.reads_all || is_slow && conn.reads_much;
             if !reads_on {
@@ -48,12 +45,12 @@ impl<H: EventHandler> Engine<H> {
         }
         match conn.output.failed {
             Some(_) => self.output_failed(conn),
-            None => Fate::Live,
+            None => Ok(()),
         }
     }
 
     fn read_to_buffer(&mut self, conn: &mut Conn<H::State>) -> Fate {
-        let Some(mut buffer) = self.buffer.take() else { return Fate::Live };
+        let Some(mut buffer) = self.buffer.take() else { return Ok(()) };
         let room = buffer.room();
         let size = if conn.reads_much { room.len() } else { FIRST_READ_SIZE };
         let room = &mut room[..size];
@@ -77,14 +74,14 @@ impl<H: EventHandler> Engine<H> {
             }
             Stage::Opening(_) => self.take_request(conn, input),
             // What is thrown away.
-            Stage::Draining(_) => Fate::Live,
+            Stage::Draining(_) => Ok(()),
         }
     }
 
     /// Reads payload straight to where it belongs.
     fn read_direct(&mut self, conn: &mut Conn<H::State>) -> Fate {
-        let Stage::Open(open) = &mut conn.stage else { return Fate::Live };
-        let Some(mut receiver) = open.receiver.take() else { return Fate::Live };
+        let Stage::Open(open) = &mut conn.stage else { return Ok(()) };
+        let Some(mut receiver) = open.receiver.take() else { return Ok(()) };
         let Receiver { receiving, assembler, buf, direct, .. } = &mut *receiver;
         let left = receiving.payload_left();
         let target = &mut Target::Message(assembler, buf);
@@ -127,7 +124,7 @@ impl<H: EventHandler> Engine<H> {
             }
             Ok((_, false)) => {
                 self.put(conn, receiver);
-                Fate::Live
+                Ok(())
             }
             Err(error) => {
                 drop(receiver);
@@ -142,7 +139,7 @@ impl<H: EventHandler> Engine<H> {
             conn.output.flush(&mut self.scratch);
         }
         self.close_if_wanted(conn);
-        let Some(mut rest) = conn.output.unpause() else { return Fate::Live };
+        let Some(mut rest) = conn.output.unpause() else { return Ok(()) };
         // The peer was not listened to meanwhile.
         conn.since = self.clock;
         self.take_frames(conn, &mut rest)
@@ -220,7 +217,7 @@ impl<H: EventHandler> Engine<H> {
     pub(super) fn resume_in_time(&mut self, conn: &mut Conn<H::State>) -> Fate {
         match self.has_time() || conn.is_draining() || !conn.output.resume_later() {
             true => self.resume(conn),
-            false => Fate::Live,
+            false => Ok(()),
         }
     }
 
@@ -228,10 +225,11 @@ impl<H: EventHandler> Engine<H> {
     pub(super) fn resume(&mut self, conn: &mut Conn<H::State>) -> Fate {
         conn.retry();
         if matches!(&conn.stage, Stage::Draining(draining) if !draining.answer.is_empty()) {
-            return self.go_on_answering(conn);
+            self.go_on_answering(conn);
+            return Ok(());
         }
         if !conn.output.resume(&mut self.scratch, self.now) {
-            return Fate::Live;
+            return Ok(());
         }
         conn.was_written();
         // The peer was not listened to meanwhile.
@@ -248,17 +246,14 @@ impl<H: EventHandler> Engine<H> {
         if conn.output.timer.as_ref().is_some_and(|at| **at <= self.now) {
             conn.output.timer = None;
             self.call(conn, |handler, open, out| handler.timer(&mut open.state, out));
-            let fate = self.batch_ended(conn);
-            if fate != Fate::Live {
-                return fate;
-            }
+            self.batch_ended(conn)?;
         }
         if conn.output.is_congested() && !conn.is_draining() {
             return self.resume_in_time(conn);
         }
         conn.retry();
         if conn.output.reads_nothing() && !conn.is_draining() {
-            return Fate::Live;
+            return Ok(());
         }
         if conn.is_again {
             // It waits for us.
@@ -270,24 +265,21 @@ impl<H: EventHandler> Engine<H> {
         if conn.is_late(deadline, self.now) {
             // What lies there has come in time.
             conn.readable = true;
-            let fate = self.read(conn, false);
-            if fate != Fate::Live {
-                return fate;
-            }
+            self.read(conn, false)?;
             deadline = conn.deadline(self.now);
         }
         match deadline {
             Ok(Due::Ping) => {
                 self.push_control(conn, OpCode::Ping, &[]);
                 conn.output.flush(&mut self.scratch);
-                Fate::Live
+                Ok(())
             }
             Ok(Due::At(Some(at))) if at <= self.now => match conn.stage {
                 Stage::Opening(_) => self.request_broken(conn, Ok(None)),
-                Stage::Draining(_) => Fate::Gone,
-                Stage::Open(_) => Fate::Live,
+                Stage::Draining(_) => Err(Gone),
+                Stage::Open(_) => Ok(()),
             },
-            Ok(Due::At(_)) => Fate::Live,
+            Ok(Due::At(_)) => Ok(()),
             Err(deadline) => self.fail(conn, deadline.into()),
         }
     }

@@ -9,7 +9,7 @@ use std::mem;
 
 use crate::connection::Message;
 use crate::event_loop::conn::{Conn, Receiver, Stage};
-use crate::event_loop::engine::{Engine, Fate};
+use crate::event_loop::engine::{Engine, Fate, Gone};
 use crate::event_loop::handler::{EventHandler, Outbox};
 use crate::event_loop::pool::FIRST_READ_SIZE;
 use crate::proto::CloseFrame;
@@ -34,6 +34,8 @@ struct Taken {
     messages: u32,
     /// What it takes to put those together that lie in parts, in bytes.
     work: usize,
+    /// What is yet to come of a payload that has begun, in bytes.
+    left: u64,
 }
 
 impl<H: EventHandler> Engine<H> {
@@ -41,30 +43,25 @@ impl<H: EventHandler> Engine<H> {
     pub(crate) fn take_frames(&mut self, conn: &mut Conn<H::State>, input: &mut [u8]) -> Fate {
         let (len, mut taken) = (input.len(), Taken::default());
         let used = self.take_whole(conn, input, &mut taken);
-        let (mut left, mut fate) = (0, Fate::Live);
         if used < len || conn.has_receiver() {
-            (left, fate) = self.take_others(conn, &mut input[used..], &mut taken);
+            self.take_others(conn, &mut input[used..], &mut taken)?;
         }
-        let has_long = left >= LONG_REST || (1..=MAX_LONG).contains(&taken.messages);
+        let has_long = taken.left >= LONG_REST || (1..=MAX_LONG).contains(&taken.messages);
         conn.reads_much = len >= FIRST_READ_SIZE && has_long;
-        match fate {
-            Fate::Live => self.batch_ended(conn),
-            fate => fate,
-        }
+        self.batch_ended(conn)
     }
 
-    /// Takes what is no whole message, and what follows it. How much is left of a payload that has
-    /// begun, in bytes.
+    /// Takes what is no whole message, and what follows it.
     #[inline(never)]
     fn take_others(
         &mut self,
         conn: &mut Conn<H::State>,
         input: &mut [u8],
         taken: &mut Taken,
-    ) -> (u64, Fate) {
+    ) -> Fate {
         let mut used = 0;
         loop {
-            let Stage::Open(open) = &mut conn.stage else { return (0, Fate::Live) };
+            let Stage::Open(open) = &mut conn.stage else { return Ok(()) };
             let budget = &self.threads.server.budget;
             let mut receiver = match open.receiver.take() {
                 Some(receiver) => receiver,
@@ -75,12 +72,10 @@ impl<H: EventHandler> Engine<H> {
             if let Stage::Open(open) = &mut conn.stage {
                 mem::swap(&mut receiver.receiving.timers, &mut open.timers);
             }
-            let left = receiver.receiving.payload_left();
+            taken.left = receiver.receiving.payload_left();
             self.put(conn, receiver);
-            match parts {
-                Ok(len) => used += len,
-                Err(fate) => return (left, fate),
-            }
+            let Some(len) = parts? else { return Ok(()) };
+            used += len;
             used += self.take_whole(conn, &mut input[used..], taken);
         }
     }
@@ -135,18 +130,14 @@ impl<H: EventHandler> Engine<H> {
     }
 
     /// Takes what is no whole message, and what follows until the next one may begin; how many bytes
-    /// that was.
-    ///
-    /// # Errors
-    ///
-    /// Where there is nothing more to take.
+    /// that was, or `None` where there is nothing more to take.
     fn take_parts(
         &mut self,
         conn: &mut Conn<H::State>,
         input: &mut [u8],
         receiver: &mut Receiver,
         taken: &mut Taken,
-    ) -> Result<usize, Fate> {
+    ) -> Result<Option<usize>, Gone> {
         let mut at = 0;
         loop {
             // Before anything else is delivered, also where another call than `message` wants it.
@@ -154,20 +145,23 @@ impl<H: EventHandler> Engine<H> {
                 self.close_if_wanted(conn);
             }
             if !matches!(conn.stage, Stage::Open(_)) || conn.output.failed.is_some() {
-                return Err(Fate::Live);
+                return Ok(None);
             }
             match conn.output.put_aside(&input[at..]) {
-                Some(true) => return Err(Fate::Live),
-                Some(false) => return Err(self.overloaded(conn)),
+                Some(true) => return Ok(None),
+                Some(false) => return self.overloaded(conn).map(|()| None),
                 None => {}
             }
             if at == input.len() && !receiver.receiving.has_part() {
-                return Err(Fate::Live);
+                return Ok(None);
             }
             if at > 0 && receiver.receiving.is_vacant() {
-                return Ok(at);
+                return Ok(Some(at));
             }
-            at += self.take_next(conn, &mut input[at..], receiver, taken)?;
+            let Some(used) = self.take_next(conn, &mut input[at..], receiver, taken)? else {
+                return Ok(None);
+            };
+            at += used;
             if taken.work >= MAX_WORK {
                 conn.output.put_off();
             }
@@ -175,17 +169,13 @@ impl<H: EventHandler> Engine<H> {
     }
 
     /// The same up to the end of one message or control frame.
-    ///
-    /// # Errors
-    ///
-    /// As for [`take_parts`](Self::take_parts).
     fn take_next(
         &mut self,
         conn: &mut Conn<H::State>,
         input: &mut [u8],
         receiver: &mut Receiver,
         taken: &mut Taken,
-    ) -> Result<usize, Fate> {
+    ) -> Result<Option<usize>, Gone> {
         let Receiver { receiving, assembler, buf, .. } = receiver;
         let (used, next) = match receiving.next_message(input, assembler, buf) {
             Ok(next) => next,
@@ -194,11 +184,11 @@ impl<H: EventHandler> Engine<H> {
                 // Who reads our answer may count on the memory.
                 assembler.clear();
                 *buf = Vec::new();
-                return Err(self.fail(conn, error.into()));
+                return self.fail(conn, error.into()).map(|()| None);
             }
         };
         match next {
-            Next::NeedMore => return Err(Fate::Live),
+            Next::NeedMore => return Ok(None),
             Next::Yield => taken.work = MAX_WORK,
             Next::Message(kind, Place::Input(place)) => {
                 taken.messages += 1;
@@ -214,17 +204,20 @@ impl<H: EventHandler> Engine<H> {
             Next::Pong => self.call(conn, |handler, open, out| {
                 handler.pong(&mut open.state, receiving.control(), out)
             }),
-            Next::Close(frame) => return Err(self.close_received(conn, frame)),
+            Next::Close(frame) => {
+                self.close_received(conn, frame);
+                return Ok(None);
+            }
         }
-        Ok(used)
+        Ok(Some(used))
     }
 
     /// §5.5.1: a Close is answered with one, behind the answers to what came before it.
-    fn close_received(&mut self, conn: &mut Conn<H::State>, frame: CloseFrame) -> Fate {
+    fn close_received(&mut self, conn: &mut Conn<H::State>, frame: CloseFrame) {
         conn.output.flush(&mut self.scratch);
         if let Stage::Open(open) = &mut conn.stage {
             open.close_frame = Some(Box::new(frame.clone()));
         }
-        self.finish_behind(conn, CloseAction::Reply(frame), None)
+        self.finish_behind(conn, CloseAction::Reply(frame), None);
     }
 }
