@@ -30,7 +30,6 @@ impl<H: EventHandler> Engine<H> {
         let Some(due) = conn.output.close.take() else { return };
         let DueClose { action, error } = *due;
         if let CloseAction::Initiate(..) = action {
-            conn.output.is_closing = true;
             conn.output.shared.try_close(action);
             conn.output.retry_posted();
         } else {

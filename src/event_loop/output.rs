@@ -45,8 +45,6 @@ pub(crate) struct Output {
     pub(super) failed: Option<Box<Error>>,
     /// The Close that is due behind all that was sent.
     pub(super) close: Option<Box<DueClose>>,
-    /// Whether one has been due, whether or not others still write ahead of it.
-    pub(super) is_closing: bool,
     /// Whether messages are thrown away behind that.
     pub(super) discards: bool,
     /// Whether a control frame or a Close waits for room, or for others who write.
@@ -91,7 +89,6 @@ impl Output {
             backpressure: None,
             failed: None,
             close: None,
-            is_closing: false,
             discards: false,
             is_posted: false,
             timer: None,
@@ -183,7 +180,9 @@ impl Output {
     /// Whether nothing can be sent any more.
     #[inline]
     pub(super) fn is_closed(&self) -> bool {
-        self.close.is_some() || self.is_closing || self.shared.writer.is_closed()
+        let writer = &self.shared.writer;
+        // Others may still write ahead of it.
+        self.close.is_some() || writer.is_closed() || self.is_posted && !writer.may_send()
     }
 
     /// Sends the 101, which lets frames follow it.
