@@ -106,6 +106,7 @@ impl<S> Conn<S> {
     ///
     /// The deadline that has passed.
     pub(super) fn deadline(&mut self, now: Instant) -> Result<Due, Deadline> {
+        let pending = self.pending(self.unfinished());
         let server = &self.output.shared.server;
         let at = match &mut self.stage {
             Stage::Opening(_) => {
@@ -116,7 +117,6 @@ impl<S> Conn<S> {
             // What is queued is looked at; a pause is the handler's.
             Stage::Open(_) if self.output.reads_nothing() => self.output.look_at(now),
             Stage::Open(open) => {
-                let pending = open.pending(&self.output);
                 let (writer, timers) = (&self.output.shared.writer, &mut open.timers);
                 let mut next =
                     || timers.next(&open.limits.timeouts, pending, now, || writer.is_writing());
@@ -154,12 +154,14 @@ impl<S> Conn<S> {
         black_box((stage, shared.writer.is_closed(), self.stream.is_detached(), accepted_at));
     }
 
-    /// Time has passed, in which so many bytes have come, or none.
-    pub(super) fn account(&mut self, received: Option<usize>, clock: u64) {
+    /// Time has passed, in which so many bytes have come, or none; and so many before that of what is
+    /// [unfinished](Self::unfinished).
+    pub(super) fn account(&mut self, received: Option<usize>, before: Option<u64>, clock: u64) {
         let since = mem::replace(&mut self.since, clock);
         let waited = || Duration::from_nanos(clock.saturating_sub(since));
+        let pending = self.pending(before);
         if let Stage::Open(open) = &mut self.stage {
-            let pending = open.pending(&self.output).waited_for(&open.timers);
+            let pending = pending.waited_for(&open.timers);
             open.timers.read_done(received, pending, received.is_none(), waited);
         }
     }
@@ -257,21 +259,18 @@ impl<S> Conn<S> {
             || self.output.is_posted
             || self.output.timer.is_some()
             || self.output.shared.writer.is_closed()
-            || match &self.stage {
-                Stage::Open(open) => open.unfinished().is_some(),
-                Stage::Opening(_) => false,
-                Stage::Draining(_) => true,
-            }
+            || self.is_draining()
+            || self.unfinished().is_some()
     }
-}
 
-impl<S> Open<S> {
     /// Payload bytes that have come of what the peer has begun, if it has begun anything.
+    #[inline]
     pub(super) fn unfinished(&self) -> Option<u64> {
-        self.receiver.as_ref().and_then(|receiver| receiver.receiving.unfinished())
+        let Stage::Open(Open { receiver: Some(receiver), .. }) = &self.stage else { return None };
+        receiver.receiving.unfinished()
     }
 
-    fn pending(&self, output: &Output) -> Pending {
-        Pending { message: self.unfinished(), closing: output.shared.writer.is_closed() }
+    fn pending(&self, message: Option<u64>) -> Pending {
+        Pending { message, closing: self.output.shared.writer.is_closed() }
     }
 }

@@ -1,7 +1,6 @@
 //! What a connection does in its turn: what is read, and what its bytes and its time call for.
 
 use std::mem;
-use std::time::Duration;
 
 use crate::connection::Message;
 use crate::error::Error;
@@ -13,8 +12,8 @@ use crate::event_loop::pool::FIRST_READ_SIZE;
 use crate::proto::{CloseCode, MessageType, OpCode, encoder};
 use crate::server::BoxError;
 use crate::server::callbacks::catch_panic;
+use crate::session::CloseAction;
 use crate::session::assembler::Target;
-use crate::session::{CloseAction, Pending};
 
 /// How often a connection that takes long is read in one turn, before others have theirs.
 const MAX_READS: usize = 2;
@@ -69,7 +68,7 @@ impl<H: EventHandler> Engine<H> {
     fn received(&mut self, conn: &mut Conn<H::State>, input: &mut [u8]) -> Fate {
         match &mut conn.stage {
             Stage::Open(_) => {
-                conn.account(Some(input.len()), self.clock);
+                conn.account(Some(input.len()), conn.unfinished(), self.clock);
                 self.take_frames(conn, input)
             }
             Stage::Opening(_) => self.take_request(conn, input),
@@ -101,18 +100,14 @@ impl<H: EventHandler> Engine<H> {
                 return self.nothing_read(conn, read);
             }
         };
+        conn.account(Some(len), receiving.unfinished(), self.clock);
+        let Stage::Open(open) = &mut conn.stage else { return Ok(()) };
         mem::swap(&mut receiving.timers, &mut open.timers);
-        let waited = Duration::from_nanos(self.clock.saturating_sub(conn.since));
-        let closing = conn.output.shared.writer.is_closed();
-        let pending = Pending { message: receiving.unfinished(), closing };
-        let pending = pending.waited_for(&receiving.timers);
-        receiving.timers.read_done(Some(len), pending, false, || waited);
         let taken = receiving.take_direct(&mut room[..gap + len], gap).map_err(Error::from);
         mem::swap(&mut receiving.timers, &mut open.timers);
         let taken = taken.and_then(|taken| target.add(len).map(|()| taken).map_err(Error::from));
         *direct = len as u64 != left;
         conn.was_read(len < size);
-        conn.since = self.clock;
         match taken {
             Ok((kind, true)) => {
                 // The next one may be as long: the less of it comes with its header, the less is copied.
@@ -259,7 +254,7 @@ impl<H: EventHandler> Engine<H> {
             // It waits for us.
             conn.since = self.clock;
         }
-        conn.account(None, self.clock);
+        conn.account(None, conn.unfinished(), self.clock);
         conn.give_back();
         let mut deadline = conn.deadline(self.now);
         if conn.is_late(deadline, self.now) {
