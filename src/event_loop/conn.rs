@@ -52,16 +52,8 @@ pub(super) struct Conn<S> {
 pub(super) enum Stage<S> {
     Opening(Box<Request>),
     Open(Open<S>),
-    Draining(Box<Draining>),
-}
-
-/// Nothing more is said, but for the rest of it.
-#[derive(Default)]
-pub(super) struct Draining {
-    /// When the stream is cut.
-    pub(super) until: Option<Instant>,
-    /// What is left of the answer to a request.
-    pub(super) answer: Vec<u8>,
+    /// Nothing more is said, but for the rest of it; and when the stream is cut.
+    Draining(Option<Instant>),
 }
 
 /// A request on its way.
@@ -113,7 +105,12 @@ impl<S> Conn<S> {
                 let accepted_at = self.output.shared.stream().accepted_at();
                 accepted_at.checked_add(server.config.timeouts.handshake)
             }
-            Stage::Draining(draining) => draining.until,
+            // The answer to a request has the time of a write before.
+            Stage::Draining(None) if self.output.is_posted => None,
+            Stage::Draining(until) => {
+                *until = until.or_else(|| now.checked_add(server.config.timeouts.close));
+                *until
+            }
             // What is queued is looked at; a pause is the handler's.
             Stage::Open(_) if self.output.reads_nothing() => self.output.look_at(now),
             Stage::Open(open) => {
@@ -182,9 +179,7 @@ impl<S> Conn<S> {
 
     /// Whether something is still to go out.
     pub(super) fn has_last_words(&self) -> bool {
-        let has_answer =
-            matches!(&self.stage, Stage::Draining(draining) if !draining.answer.is_empty());
-        self.output.is_posted || self.output.is_congested() || has_answer
+        self.output.is_posted || self.output.is_congested()
     }
 
     /// Gives memory back, but for what has come of a message, if no other has come for a while.

@@ -9,7 +9,7 @@ use std::io::{self, ErrorKind};
 use std::mem;
 
 use crate::error::Error;
-use crate::event_loop::conn::{Conn, Draining, Open, Stage};
+use crate::event_loop::conn::{Conn, Open, Stage};
 use crate::event_loop::engine::{Engine, Fate, Gone};
 use crate::event_loop::handler::{CloseInfo, EventHandler};
 use crate::event_loop::output::DueClose;
@@ -140,13 +140,13 @@ impl<H: EventHandler> Engine<H> {
     /// Waits for the peer's end, which the close timeout bounds.
     pub(super) fn drain(&mut self, conn: &mut Conn<H::State>) {
         let until = self.now.checked_add(conn.output.shared.server.config.timeouts.close);
-        conn.stage = Stage::Draining(Box::new(Draining { until, answer: Vec::new() }));
+        conn.stage = Stage::Draining(until);
         conn.output.retry_posted();
     }
 
     /// Tells the handler that its connection has ended, and who wants to know of errors.
     fn report(&mut self, conn: &mut Conn<H::State>, error: Option<Error>) {
-        let stage = mem::replace(&mut conn.stage, Stage::Draining(Box::default()));
+        let stage = mem::replace(&mut conn.stage, Stage::Draining(None));
         let Stage::Open(open) = stage else { return };
         let Open { state, close_frame, receiver, .. } = open;
         // Whoever hears of the end may count on the memory.

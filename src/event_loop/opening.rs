@@ -1,20 +1,18 @@
 //! The opening handshake on a loop: what is said to which bytes is decided by
 //! [`Opening`], as it is for a thread.
 
-use std::io::{self, ErrorKind, IoSlice};
+use std::io::{self, ErrorKind};
 use std::mem;
-use std::net::Shutdown;
 use std::sync::Arc;
 
 use crate::connection::{Request, Sender};
 use crate::error::UpgradeError;
 #[cfg(feature = "deflate")]
 use crate::event_loop::conn::Receiver;
-use crate::event_loop::conn::{Conn, Draining, Open, Stage};
+use crate::event_loop::conn::{Conn, Open, Stage};
 use crate::event_loop::engine::{Engine, Fate, Gone};
 use crate::event_loop::handler::EventHandler;
 use crate::http::{Accept, RequestHead};
-use crate::io::stream::Sink;
 use crate::io::transport::Transport;
 use crate::server::callbacks::catch_panic;
 use crate::server::terms::{Terms, today};
@@ -155,7 +153,7 @@ impl<H: EventHandler> Engine<H> {
             conn.stream.detach(&self.polled)?;
             Ok(hand_over)
         });
-        let stage = mem::replace(&mut conn.stage, Stage::Draining(Box::default()));
+        let stage = mem::replace(&mut conn.stage, Stage::Draining(None));
         let Stage::Opening(mut stage) = stage else { return Err(Gone) };
         let hand_over = match started {
             Ok(hand_over) => hand_over,
@@ -225,30 +223,13 @@ impl<H: EventHandler> Engine<H> {
 
     /// Says the last bytes of a stream that does not become a connection.
     fn answer(&mut self, conn: &mut Conn<H::State>, answer: Answer) -> Fate {
-        let answer = answer.bytes;
-        // The right to write is never given up, so no sender can follow.
-        let within = conn.output.shared.writer.timeout(answer.len() as u64);
-        let until = self.now.checked_add(within);
-        conn.stage = Stage::Draining(Box::new(Draining { until, answer }));
-        self.go_on_answering(conn);
+        let writer = &conn.output.shared.writer;
+        let within = writer.timeout(answer.bytes.len() as u64);
+        writer.resume().answer(answer.bytes, within);
+        conn.stage = Stage::Draining(None);
+        conn.output.is_posted = true;
+        conn.retry();
         Ok(())
-    }
-
-    /// Writes as much of it as there is room for; behind it, the peer's end is waited for.
-    pub(super) fn go_on_answering(&mut self, conn: &mut Conn<H::State>) {
-        let Stage::Draining(draining) = &mut conn.stage else { return };
-        let answer = &mut draining.answer;
-        let stream = conn.output.shared.stream();
-        match stream.try_write(&mut [IoSlice::new(answer)]) {
-            Ok(written) => drop(answer.drain(..written)),
-            // The peer may be gone; then nobody misses the answer.
-            Err(_) => answer.clear(),
-        }
-        if answer.is_empty() {
-            stream.shutdown(Shutdown::Write);
-            self.drain(conn);
-            conn.was_written();
-        }
     }
 }
 

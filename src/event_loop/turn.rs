@@ -219,10 +219,6 @@ impl<H: EventHandler> Engine<H> {
     /// The same at once.
     pub(super) fn resume(&mut self, conn: &mut Conn<H::State>) -> Fate {
         conn.retry();
-        if matches!(&conn.stage, Stage::Draining(draining) if !draining.answer.is_empty()) {
-            self.go_on_answering(conn);
-            return Ok(());
-        }
         if !conn.output.resume(&mut self.scratch, self.now) {
             return Ok(());
         }

@@ -210,6 +210,29 @@ fn a_sender_before_the_answer() {
     }
 }
 
+/// What a sender has said for a connection that is refused goes nowhere: the answer is all there is.
+#[test]
+fn a_sender_before_a_refusal() {
+    for closes in [true, false] {
+        let (kept, senders) = std::sync::mpsc::channel();
+        let hooks = Hooks::new(|_, _, _| Ok(())).open(move |_, sender| {
+            sender.ping(b"early").unwrap();
+            if closes {
+                sender.close(CloseCode(4000), "already").unwrap();
+            }
+            kept.send(sender).unwrap();
+            Err(Reject::new(Status::FORBIDDEN, "no\n"))
+        });
+        let server = LoopServer::start(config(|_| ()), hooks);
+        let mut client = server.connect();
+        client.send([r0().bytes(), frame(TEXT, "late")].concat());
+        client.expect_refusal(403);
+        let sender = senders.recv().unwrap();
+        assert!(sender.send("too late").is_err());
+        client.expect_eof();
+    }
+}
+
 /// A client that has ended its side, and reads on, has all of an answer that is longer than a socket has room for.
 #[test]
 fn a_long_answer_to_a_half_closed_client() {

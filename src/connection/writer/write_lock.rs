@@ -21,6 +21,10 @@ use atomic::{AtomicBool, Ordering};
 use crate::error::Error;
 use crate::io::expiry::Expiry;
 use crate::io::stream::Sink;
+#[cfg(feature = "event-loop")]
+use crate::proto::CloseCode;
+#[cfg(feature = "event-loop")]
+use crate::session::CloseAction;
 use crate::session::{Closing, Deadline};
 
 /// See the [module](self).
@@ -228,6 +232,21 @@ impl<S: Sink> WriteGuard<'_, S> {
     /// Keeps the right without the guard: the caller comes back for it, whatever happens.
     pub(crate) fn keep(self) {
         mem::forget(self);
+    }
+
+    /// Sends what is said in place of the 101, as the last there is, and gives the right up. It has this
+    /// time; what the peer has no room for waits in the outbox.
+    #[cfg(feature = "event-loop")]
+    pub(crate) fn answer(self, answer: Vec<u8>, timeout: Duration) {
+        let mut state = self.0.lock();
+        // It stands where our Close would.
+        let last = CloseAction::Abort(CloseCode::NORMAL, String::new());
+        state.closing.close(last, &mut Vec::new());
+        // In place of what was posted for a connection that there is not.
+        state.outbox = Some(Box::new(Outbox { close: answer, ..Outbox::default() }));
+        drop(state);
+        // Who reads hears of a failure.
+        let _ = self.release(Ok(()), FlushLimit::NonBlocking(timeout));
     }
 
     /// Gives the right up in a state in which nothing waits.
