@@ -1,7 +1,7 @@
 //! How a connection of a loop ends (§7): by the handler, by the peer, by an error, by its stream.
 //!
 //! ```text
-//!   finish: our last Close ──▶ the handler is told ──▶ drain: until the peer's end, or the close timeout
+//!   finish: our last Close ──▶ the handler is told ──▶ draining: until the peer's end, or the close timeout
 //!   broken: nothing more can be said ──▶ the handler is told ──▶ gone
 //! ```
 
@@ -18,7 +18,8 @@ use crate::server::callbacks::catch_panic;
 use crate::session::CloseAction;
 
 impl<H: EventHandler> Engine<H> {
-    /// The Close that the handler wants goes out, once nothing is queued before it.
+    /// The Close that is due goes out, once nothing is queued before it. Behind our last words, the peer's
+    /// end is waited for.
     pub(super) fn close_if_wanted(&mut self, conn: &mut Conn<H::State>) {
         if conn.output.close.is_none() || conn.output.is_congested() {
             return;
@@ -31,10 +32,14 @@ impl<H: EventHandler> Engine<H> {
         let DueClose { action, error } = *due;
         if let CloseAction::Initiate(..) = action {
             conn.output.shared.try_close(action);
-            conn.output.retry_posted();
         } else {
-            self.finish(conn, action, error);
+            conn.output.shared.begin_finish(action);
+            conn.output.abandon_waiting();
+            self.report(conn, error);
+            let close_timeout = conn.output.shared.server.config.timeouts.close;
+            conn.stage = Stage::Draining(self.now.checked_add(close_timeout));
         }
+        conn.output.retry_posted();
     }
 
     /// A read gave nothing: there is nothing yet, or never again.
@@ -68,7 +73,7 @@ impl<H: EventHandler> Engine<H> {
     pub(super) fn fail(&mut self, conn: &mut Conn<H::State>, error: Error) -> Fate {
         let Some(code) = error.close_code() else { return self.broken(conn, error) };
         let action = CloseAction::Abort(code, error.to_string());
-        self.finish_behind(conn, action, Some(error));
+        self.finish(conn, action, Some(error));
         Ok(())
     }
 
@@ -107,41 +112,18 @@ impl<H: EventHandler> Engine<H> {
         }
     }
 
-    /// The same behind what was sent before, which the peer has the write timeout for: to answer what
-    /// was right, before what was wrong.
-    pub(super) fn finish_behind(
-        &mut self,
-        conn: &mut Conn<H::State>,
-        action: CloseAction,
-        error: Option<Error>,
-    ) {
-        if conn.output.is_congested() {
-            conn.output.close = Some(Box::new(DueClose { action, error }));
-            // There is nothing left to call for.
-            conn.output.timer = None;
-            return;
-        }
-        self.finish(conn, action, error);
-    }
-
-    /// Says our last words; the peer's end is waited for.
+    /// Says our last words behind what was sent before, which the peer has the write timeout for: to answer
+    /// what was right, before what was wrong.
     pub(super) fn finish(
         &mut self,
         conn: &mut Conn<H::State>,
         action: CloseAction,
         error: Option<Error>,
     ) {
-        conn.output.shared.begin_finish(action);
-        conn.output.abandon_waiting();
-        self.report(conn, error);
-        self.drain(conn);
-    }
-
-    /// Waits for the peer's end, which the close timeout bounds.
-    pub(super) fn drain(&mut self, conn: &mut Conn<H::State>) {
-        let until = self.now.checked_add(conn.output.shared.server.config.timeouts.close);
-        conn.stage = Stage::Draining(until);
-        conn.output.retry_posted();
+        conn.output.close = Some(Box::new(DueClose { action, error }));
+        // There is nothing left to call for.
+        conn.output.timer = None;
+        self.close_if_wanted(conn);
     }
 
     /// Tells the handler that its connection has ended, and who wants to know of errors.

@@ -180,7 +180,6 @@ impl<H: EventHandler> Engine<H> {
         let (used, next) = match receiving.next_message(input, assembler, buf) {
             Ok(next) => next,
             Err(error) => {
-                conn.output.flush(&mut self.scratch);
                 // Who reads our answer may count on the memory.
                 assembler.clear();
                 *buf = Vec::new();
@@ -214,10 +213,9 @@ impl<H: EventHandler> Engine<H> {
 
     /// §5.5.1: a Close is answered with one, behind the answers to what came before it.
     fn close_received(&mut self, conn: &mut Conn<H::State>, frame: CloseFrame) {
-        conn.output.flush(&mut self.scratch);
         if let Stage::Open(open) = &mut conn.stage {
             open.close_frame = Some(Box::new(frame.clone()));
         }
-        self.finish_behind(conn, CloseAction::Reply(frame), None);
+        self.finish(conn, CloseAction::Reply(frame), None);
     }
 }
