@@ -96,8 +96,8 @@ impl<S> Conn<S> {
     ///
     /// # Errors
     ///
-    /// The deadline that has passed.
-    pub(super) fn deadline(&mut self, now: Instant) -> Result<Due, Deadline> {
+    /// The deadline that has passed; `None`, if it is that of a request, or of the peer's end.
+    pub(super) fn deadline(&mut self, now: Instant) -> Result<Due, Option<Deadline>> {
         let pending = self.pending(self.unfinished());
         let server = &self.output.shared.server;
         let at = match &mut self.stage {
@@ -115,8 +115,11 @@ impl<S> Conn<S> {
             Stage::Open(_) if self.output.reads_nothing() => self.output.look_at(now),
             Stage::Open(open) => {
                 let (writer, timers) = (&self.output.shared.writer, &mut open.timers);
-                let mut next =
-                    || timers.next(&open.limits.timeouts, pending, now, || writer.is_writing());
+                let mut next = || {
+                    timers
+                        .next(&open.limits.timeouts, pending, now, || writer.is_writing())
+                        .map_err(Some)
+                };
                 match next()? {
                     Next::Wait(wait) => now.checked_add(wait),
                     Next::Ping => {
@@ -127,19 +130,14 @@ impl<S> Conn<S> {
                 }
             }
         };
-        let timer =
-            self.output.timer.as_deref().copied().filter(|_| matches!(self.stage, Stage::Open(_)));
+        let is_open = matches!(self.stage, Stage::Open(_));
+        if !is_open && at.is_some_and(|at| at <= now) {
+            return Err(None);
+        }
+        let timer = self.output.timer.as_deref().copied().filter(|_| is_open);
         // Nothing else may tell that its time is over.
         let posted = self.output.is_posted.then(|| now + ROOM_INTERVAL);
         Ok(Due::At(at.into_iter().chain(timer).chain(posted).min()))
-    }
-
-    /// Whether this [deadline](Self::deadline) is one that has passed, and would end it.
-    pub(super) fn is_late(&self, deadline: Result<Due, Deadline>, now: Instant) -> bool {
-        match (deadline, &self.stage) {
-            (Ok(Due::At(Some(at))), Stage::Opening(_)) => at <= now,
-            (deadline, _) => deadline.is_err(),
-        }
     }
 
     /// Reads a little of all that a turn reads, so that it is in the cache by then.

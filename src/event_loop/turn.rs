@@ -5,7 +5,7 @@ use std::mem;
 use crate::connection::Message;
 use crate::error::Error;
 use crate::event_loop::conn::{Conn, Due, Open, Receiver, Stage};
-use crate::event_loop::engine::{Engine, Fate, Gone};
+use crate::event_loop::engine::{Engine, Fate};
 use crate::event_loop::handler::{EventHandler, Outbox};
 use crate::event_loop::output::DueClose;
 use crate::event_loop::pool::FIRST_READ_SIZE;
@@ -253,7 +253,7 @@ impl<H: EventHandler> Engine<H> {
         conn.account(None, conn.unfinished(), self.clock);
         conn.give_back();
         let mut deadline = conn.deadline(self.now);
-        if conn.is_late(deadline, self.now) {
+        if deadline.is_err() {
             // What lies there has come in time.
             conn.readable = true;
             self.read(conn, false)?;
@@ -265,13 +265,9 @@ impl<H: EventHandler> Engine<H> {
                 conn.output.flush(&mut self.scratch);
                 Ok(())
             }
-            Ok(Due::At(Some(at))) if at <= self.now => match conn.stage {
-                Stage::Opening(_) => self.request_broken(conn, Ok(None)),
-                Stage::Draining(_) => Err(Gone),
-                Stage::Open(_) => Ok(()),
-            },
             Ok(Due::At(_)) => Ok(()),
-            Err(deadline) => self.fail(conn, deadline.into()),
+            Err(Some(deadline)) => self.fail(conn, deadline.into()),
+            Err(None) => self.request_broken(conn, Ok(None)),
         }
     }
 }
