@@ -31,7 +31,7 @@ mod backpressure;
 
 use attempt::{Attempt, Right, attempt, proceed};
 pub(super) use backpressure::{Backpressure, MAX_BACKPRESSURE, ROOM_INTERVAL};
-use deflating::{is_long, work};
+use deflating::work;
 #[cfg(feature = "deflate")]
 use frames::PLAIN;
 pub(crate) use scratch::Scratch;
@@ -210,18 +210,11 @@ impl Output {
     /// The same for one that waits, or is worth no copy.
     #[inline(never)]
     fn push_later(&mut self, scratch: &mut Scratch, opcode: OpCode, payload: &[u8]) {
-        let is_long = is_long(&self.shared, payload.len());
-        if is_long {
-            self.flush(scratch);
-        }
         if let Some(queued) = &mut self.backpressure {
             encoder::frame(opcode, payload, &mut queued.held);
             self.charge();
         } else {
             let header = FrameHeader::new(true, opcode, payload.len());
-            if is_long {
-                return self.hold(scratch, [header.as_bytes(), payload], true);
-            }
             self.flush_with(scratch, header.as_bytes(), payload);
             scratch.give_back();
         }

@@ -51,17 +51,6 @@ enum Step {
     Plain,
 }
 
-/// Whether a message is too long to be deflated in the turn in which it is sent.
-#[cfg(feature = "deflate")]
-pub(super) fn is_long(shared: &ConnectionShared, len: usize) -> bool {
-    len > MAX_DEFLATED && shared.compression_of(len).is_some()
-}
-
-#[cfg(not(feature = "deflate"))]
-pub(super) fn is_long(_: &ConnectionShared, _: usize) -> bool {
-    false
-}
-
 /// What it takes to deflate these frames, and one more of this length, in bytes.
 #[cfg(feature = "deflate")]
 pub(super) fn work(shared: &ConnectionShared, mut frames: &[u8], last: usize) -> usize {
