@@ -25,14 +25,14 @@ const MAX_TURNED_AWAY: usize = 256;
 
 impl<H: EventHandler> Engine<H> {
     pub(super) fn accept_all(&mut self) {
-        for index in 0..self.listeners.len() {
-            let listening = &mut self.listeners[index];
+        for index in 0..self.sockets.listeners.len() {
+            let listening = &mut self.sockets.listeners[index];
             if !listening.is_ready_at(self.now) {
                 listening.streak = 0;
                 continue;
             }
             for _ in 0..listening.share() {
-                let listening = &mut self.listeners[index];
+                let listening = &mut self.sockets.listeners[index];
                 match listening.accept() {
                     Ok((socket, peer)) => {
                         listening.accepted();
@@ -41,17 +41,17 @@ impl<H: EventHandler> Engine<H> {
                     }
                     Err(error) => self.accept_failed(index, error),
                 }
-                if !self.listeners[index].is_ready() {
+                if !self.sockets.listeners[index].is_ready() {
                     break;
                 }
             }
-            self.listeners[index].wait_for_more(&self.polled, Token(index));
+            self.sockets.listeners[index].wait_for_more(&self.sockets.polled, Token(index));
         }
     }
 
     #[cold]
     fn accept_failed(&mut self, index: usize, error: io::Error) {
-        let listening = &mut self.listeners[index];
+        let listening = &mut self.sockets.listeners[index];
         match error.kind() {
             ErrorKind::WouldBlock if listening.is_ended => {
                 listening.found_none();
@@ -80,10 +80,11 @@ impl<H: EventHandler> Engine<H> {
         if slot == self.conns.len() {
             self.conns.push(None);
         }
-        let stream = LoopStream::new(socket, &self.polled, Token(slot)).and_then(|stream| {
-            let stream = Arc::new(stream);
-            Ok((timed.stream(Stream::Loop(Arc::clone(&stream)), peer)?, stream))
-        });
+        let stream =
+            LoopStream::new(socket, &self.sockets.polled, Token(slot)).and_then(|stream| {
+                let stream = Arc::new(stream);
+                Ok((timed.stream(Stream::Loop(Arc::clone(&stream)), peer)?, stream))
+            });
         let (transport, stream) = match stream {
             Ok(stream) => stream,
             Err(error) => {

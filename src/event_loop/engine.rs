@@ -61,10 +61,7 @@ pub(super) type Threads = Workers<Box<dyn Fn(Connection) -> Result<(), BoxError>
 pub(super) struct Engine<H: EventHandler> {
     pub(super) handler: Arc<H>,
     pub(super) threads: Arc<Threads>,
-    pub(super) poll: Poll,
-    /// That of `poll`, which streams refer to.
-    pub(super) polled: Arc<Registry>,
-    pub(super) listeners: Vec<Listening>,
+    pub(super) sockets: Sockets,
     pub(super) conns: Vec<Option<Box<Conn<H::State>>>>,
     /// Slots of `conns` to be used again: by who is accepted, once all events of a turn are heard that may
     /// still name who was there, and none of `again` does.
@@ -96,8 +93,9 @@ pub(super) struct Gone;
 /// What a loop waits with: all that can fail before it serves.
 pub(super) struct Sockets {
     poll: Poll,
-    polled: Arc<Registry>,
-    listeners: Vec<Listening>,
+    /// That of `poll`, which streams refer to.
+    pub(super) polled: Arc<Registry>,
+    pub(super) listeners: Vec<Listening>,
 }
 
 impl Sockets {
@@ -118,15 +116,12 @@ impl Sockets {
 
 impl<H: EventHandler> Engine<H> {
     pub(super) fn new(handler: Arc<H>, threads: Arc<Threads>, sockets: Sockets) -> Self {
-        let Sockets { poll, polled, listeners } = sockets;
         Self {
             handler,
             threads,
-            poll,
-            polled,
-            // Their tokens are those of no connection.
-            conns: listeners.iter().map(|_| None).collect(),
-            listeners,
+            // The tokens of listeners are those of no connection.
+            conns: sockets.listeners.iter().map(|_| None).collect(),
+            sockets,
             free: Vec::new(),
             turned_away: 0,
             deadlines: Deadlines::default(),
@@ -149,7 +144,7 @@ impl<H: EventHandler> Engine<H> {
         let registry = Arc::clone(&self.threads.registry);
         registry.runs_here();
         while !self.is_over() {
-            match self.poll.poll(&mut events, Some(self.wait())) {
+            match self.sockets.poll.poll(&mut events, Some(self.wait())) {
                 Ok(()) => {}
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return self.threads.fail(error),
@@ -207,27 +202,27 @@ impl<H: EventHandler> Engine<H> {
         if !self.threads.registry.is_closed() {
             return false;
         }
-        self.listeners.clear();
+        self.sockets.listeners.clear();
         // Nobody waits for those who were turned away.
         self.conns.iter().flatten().all(|conn| conn.guard.is_none())
     }
 
     /// How long to wait for sockets.
     fn wait(&self) -> Duration {
-        let is_ready = self.listeners.iter().any(Listening::is_ready);
+        let is_ready = self.sockets.listeners.iter().any(Listening::is_ready);
         if is_ready || !self.again.is_empty() {
             return Duration::ZERO;
         }
         let next = self.deadlines.next().map(|at| at.saturating_sub(self.tick()));
         let next = next.map_or(MAX_ACCEPT_TIMEOUT, Duration::from_millis);
-        let rests = self.listeners.iter().filter_map(|listening| listening.rests_until);
+        let rests = self.sockets.listeners.iter().filter_map(|listening| listening.rests_until);
         let rest = rests.min().map(|until| until.saturating_duration_since(Instant::now()));
         next.min(rest.unwrap_or(MAX_ACCEPT_TIMEOUT)).min(MAX_ACCEPT_TIMEOUT)
     }
 
     fn heard(&mut self, event: &Event) {
         let slot = event.token().0;
-        if let Some(listening) = self.listeners.get_mut(slot) {
+        if let Some(listening) = self.sockets.listeners.get_mut(slot) {
             listening.ready = true;
             listening.is_ended |= event.is_read_closed();
             return;
@@ -326,7 +321,7 @@ impl<H: EventHandler> Engine<H> {
         // Somebody may keep a sender, and with it the descriptor, whose token is another's soon.
         if has_ended && Arc::strong_count(&conn.output.shared) > 1 {
             conn.output.shared.abandon();
-            let _ = conn.stream.deregister(&self.polled);
+            let _ = conn.stream.deregister(&self.sockets.polled);
         }
         self.turned_away -= usize::from(has_ended && conn.guard.is_none());
         let is_again = conn.is_again;

@@ -150,7 +150,7 @@ impl<H: EventHandler> Engine<H> {
     /// Leaves a connection to a thread, or answers that there is none.
     fn give_away(&mut self, conn: &mut Conn<H::State>, request: Arc<Request>, rest: &[u8]) -> Fate {
         let started = self.threads.start_upgrade().and_then(|hand_over| {
-            conn.stream.detach(&self.polled)?;
+            conn.stream.detach(&self.sockets.polled)?;
             Ok(hand_over)
         });
         let stage = mem::replace(&mut conn.stage, Stage::Draining(None));
