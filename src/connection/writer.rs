@@ -55,9 +55,8 @@ pub(crate) enum Unit {
     Fragment,
 }
 
-/// What came of asking for the right to write.
-pub(crate) enum TryAcquire<'a, S: Sink> {
-    Acquired(WriteGuard<'a, S>),
+/// Why the right to write is not to be had.
+pub(crate) enum Denied {
     /// Others have it, or a message in fragments is under way.
     Busy,
     /// Nothing can be sent any more.
@@ -141,23 +140,27 @@ impl<S: Sink> Writer<S> {
 
     /// Takes the right to write whole messages, if it is free, to [proceed](WriteGuard::proceed) with.
     /// If it is not and `claims`, no other message begins before the caller has come back for it.
-    pub(crate) fn try_acquire(&self, claims: bool) -> TryAcquire<'_, S> {
+    ///
+    /// # Errors
+    ///
+    /// Why it is not.
+    pub(crate) fn try_acquire(&self, claims: bool) -> Result<WriteGuard<'_, S>, Denied> {
         let mut state = self.lock.lock();
         if state.is_half_sent() {
             self.lock.flush(state, FlushLimit::NonBlocking(self.timeout.get()));
             state = self.lock.lock();
         }
         if !state.closing.may_send() {
-            TryAcquire::Over
+            Err(Denied::Over)
         } else if state.writing || state.held & FRAGMENTED != 0 || state.is_half_sent() {
             if claims {
                 state.held |= CLAIMED;
             }
-            TryAcquire::Busy
+            Err(Denied::Busy)
         } else {
             // Whoever else has claimed it is told that others write, and claims it again.
             state.held &= !CLAIMED;
-            TryAcquire::Acquired(self.lock.acquire(&mut state))
+            Ok(self.lock.acquire(&mut state))
         }
     }
 

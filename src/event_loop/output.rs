@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::connection::lifecycle::ConnectionShared;
-use crate::connection::writer::{Progress, Unsent};
+use crate::connection::writer::{Denied, Progress, Unsent};
 use crate::error::Error;
 use crate::proto::OpCode;
 use crate::proto::encoder::{self, FrameHeader};
@@ -29,7 +29,7 @@ mod scratch;
 mod deflating;
 mod backpressure;
 
-use attempt::{Attempt, Right, attempt, proceed};
+use attempt::{Right, attempt, proceed};
 pub(super) use backpressure::{Backpressure, MAX_BACKPRESSURE, ROOM_INTERVAL};
 use deflating::work;
 #[cfg(feature = "deflate")]
@@ -264,13 +264,13 @@ impl Output {
             most,
             unsent,
         ) {
-            Attempt::Sent(progress) => {
+            Ok(progress) => {
                 scratch.left = scratch.left.saturating_sub(len);
                 scratch.to_deflate = scratch.to_deflate.saturating_sub(work);
                 self.sent(scratch, progress, most.saturating_sub(len));
             }
-            Attempt::Busy => return self.hold(scratch, [header, payload], false),
-            Attempt::Over => {}
+            Err(Denied::Busy) => return self.hold(scratch, [header, payload], false),
+            Err(Denied::Over) => {}
         }
         scratch.frames.clear();
     }

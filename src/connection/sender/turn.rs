@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::connection::lifecycle::ConnectionShared;
 use crate::connection::owned_message::OwnedMessage;
 use crate::connection::sender::backlog::{Backlog, Batch, MAX_COPIED};
-use crate::connection::writer::{Progress, TryAcquire, Unsent};
+use crate::connection::writer::{Denied, Progress, Unsent};
 use crate::error::Error;
 use crate::io::expiry::Expiry;
 use crate::proto::CloseCode;
@@ -86,12 +86,12 @@ impl Turn {
         let guard = match is_kept {
             true => conn.writer.resume(),
             false => match conn.writer.try_acquire(self.pause >= MAX_BUSY_PAUSE) {
-                TryAcquire::Acquired(guard) => {
+                Ok(guard) => {
                     self.fill(&conn, spare);
                     guard
                 }
-                TryAcquire::Busy => return self.pause(false, MAX_BUSY_PAUSE),
-                TryAcquire::Over => return self.fail(),
+                Err(Denied::Busy) => return self.pause(false, MAX_BUSY_PAUSE),
+                Err(Denied::Over) => return self.fail(),
             },
         };
         match guard.proceed(&mut self.unsent, conn.writer.timeout(0)) {

@@ -295,10 +295,7 @@ fn flush(writer: &Writer<Tape>, frames: &[u8]) -> bool {
     let mut unsent = Unsent::new(Vec::new());
     unsent.bytes.extend_from_slice(frames);
     unsent.set_expiry(Expiry::after(LONG));
-    let mut guard = match writer.try_acquire(false) {
-        TryAcquire::Acquired(guard) => guard,
-        TryAcquire::Busy | TryAcquire::Over => return false,
-    };
+    let Ok(mut guard) = writer.try_acquire(false) else { return false };
     loop {
         match guard.proceed(&mut unsent, LONG) {
             Ok(Progress::Done) => return true,

@@ -56,7 +56,7 @@ fn nothing_comes_between_the_halves_of_a_pong() {
             writer.try_push_control(&pong("half")).unwrap();
             if unit == Unit::Messages {
                 writer.end_message();
-                assert_eq!(matches!(writer.try_acquire(false), TryAcquire::Busy), room < 6);
+                assert_eq!(matches!(writer.try_acquire(false), Err(Denied::Busy)), room < 6);
             }
             if unit == Unit::Fragment || room < 6 {
                 let frame = &mut [IoSlice::new(b"frame")];
@@ -112,7 +112,7 @@ fn what_nobody_is_at_has_its_time() {
 fn a_write_has_a_bound() {
     for most in 1..=12 {
         let (writer, mut unsent) = (opened(), Unsent::new(Vec::new()));
-        let TryAcquire::Acquired(guard) = writer.try_acquire(false) else { panic!("it is free") };
+        let Ok(guard) = writer.try_acquire(false) else { panic!("it is free") };
         *writer.stream().room.lock().unwrap() = 100;
         let frames: [&[u8]; 3] = [b"0123", b"", b"456789"];
         let progress = guard.send_now(&frames, most, &mut unsent, Duration::MAX).unwrap();

@@ -1,7 +1,7 @@
 //! An attempt to send, which waits for nobody.
 
 use crate::connection::lifecycle::ConnectionShared;
-use crate::connection::writer::{Progress, TryAcquire, Unsent, WriteGuard};
+use crate::connection::writer::{Denied, Progress, Unsent, WriteGuard};
 use crate::error::Error;
 use crate::event_loop::output::frames::to_send;
 use crate::io::stream::TimedStream;
@@ -16,14 +16,8 @@ pub(super) enum Right {
     Kept,
 }
 
-/// What came of an attempt to send.
-pub(super) enum Attempt {
-    Sent(Result<Progress, Error>),
-    /// Others write.
-    Busy,
-    /// §5.5.1: nothing follows a Close.
-    Over,
-}
+/// How far an attempt to send has come, or why it has not begun.
+pub(super) type Attempt = Result<Result<Progress, Error>, Denied>;
 
 /// Sends frames, and one more behind them, if we may write: no more than so many bytes.
 #[inline(always)]
@@ -35,16 +29,13 @@ pub(super) fn attempt(
     most: usize,
     unsent: &mut Unsent,
 ) -> Attempt {
-    let guard = match acquire(shared, right) {
-        Ok(guard) => guard,
-        Err(attempt) => return attempt,
-    };
+    let guard = acquire(shared, right)?;
     let bufs = to_send(shared, frames, deflated, [header, payload]);
     let len: usize = bufs.iter().map(|buf| buf.len()).sum();
     // One buffer is quicker to write than one and two that are empty.
     let count = if bufs[2].is_empty() { 1 } else { 3 };
     let timeout = shared.writer.timeout(len as u64);
-    Attempt::Sent(guard.send_now(&bufs[..count], most, unsent, timeout))
+    Ok(guard.send_now(&bufs[..count], most, unsent, timeout))
 }
 
 /// Gets the right to write, without waiting for it.
@@ -56,15 +47,11 @@ pub(super) fn attempt(
 pub(super) fn acquire(
     shared: &ConnectionShared,
     right: Right,
-) -> Result<WriteGuard<'_, TimedStream>, Attempt> {
-    let writer = &shared.writer;
+) -> Result<WriteGuard<'_, TimedStream>, Denied> {
     match right {
-        Right::Kept => Ok(writer.resume()),
-        Right::Wanted | Right::Claimed => match writer.try_acquire(right == Right::Claimed) {
-            TryAcquire::Acquired(guard) => Ok(guard),
-            TryAcquire::Busy => Err(Attempt::Busy),
-            TryAcquire::Over => Err(Attempt::Over),
-        },
+        Right::Kept => Ok(shared.writer.resume()),
+        Right::Wanted => shared.writer.try_acquire(false),
+        Right::Claimed => shared.writer.try_acquire(true),
     }
 }
 

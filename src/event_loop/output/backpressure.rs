@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use crate::connection::lifecycle::ConnectionShared;
-use crate::connection::writer::{Progress, Unsent};
+use crate::connection::writer::{Denied, Progress, Unsent};
 use crate::error::Error;
-use crate::event_loop::output::attempt::{Attempt, Right, proceed};
+use crate::event_loop::output::attempt::{Right, proceed};
 use crate::event_loop::output::deflating::{Deflating, attempt_held};
 use crate::event_loop::output::scratch::{MAX_WRITE, Scratch};
 use crate::session::{Charge, Deadline};
@@ -85,7 +85,7 @@ impl Backpressure {
                 continue;
             };
             match attempt {
-                Attempt::Sent(progress) => {
+                Ok(progress) => {
                     self.is_begun = progress? != Progress::Done;
                     self.blocked = None;
                     self.held.drain(..len);
@@ -93,7 +93,7 @@ impl Backpressure {
                     // What is left is for another turn.
                     most = if self.held.is_empty() { most.saturating_sub(len) } else { 0 };
                 }
-                Attempt::Busy => {
+                Err(Denied::Busy) => {
                     // Whoever writes has time of their own for that. A message in parts has none.
                     let idle = self.blocked.filter(|_| !shared.writer.is_writing());
                     let (since, _) = idle.unwrap_or((now, pause));
@@ -104,7 +104,7 @@ impl Backpressure {
                     return Err(Error::DeadlineExceeded(Deadline::Write));
                 }
                 // What has come of the peer still counts: its answer to our Close may be in there.
-                Attempt::Over => return Ok(true),
+                Err(Denied::Over) => return Ok(true),
             }
         }
     }

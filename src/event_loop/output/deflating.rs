@@ -117,7 +117,7 @@ fn attempt_long(
 ) -> Option<(usize, Attempt)> {
     let guard = match acquire(shared, right) {
         Ok(guard) => guard,
-        Err(attempt) => return Some((0, attempt)),
+        Err(denied) => return Some((0, Err(denied))),
     };
     let payload = &held[header_len..];
     if deflating.is_none() {
@@ -141,7 +141,7 @@ fn attempt_long(
     let timeout = shared.writer.timeout((frame[0].len() + frame[1].len()) as u64);
     let sent = guard.send_now(&frame[..count], most, unsent, timeout);
     *deflating = None;
-    Some((held.len(), Attempt::Sent(sent)))
+    Some((held.len(), Ok(sent)))
 }
 
 /// How much of what is held goes out together, in bytes, of whole frames; and the opcode and the length
