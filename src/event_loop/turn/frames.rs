@@ -12,7 +12,6 @@ use crate::event_loop::conn::{Conn, Receiver, Stage};
 use crate::event_loop::engine::{Engine, Fate, Gone};
 use crate::event_loop::handler::{EventHandler, Outbox};
 use crate::event_loop::pool::FIRST_READ_SIZE;
-use crate::proto::CloseFrame;
 use crate::server::callbacks::catch_panic;
 use crate::session::CloseAction;
 use crate::session::receiving::{Next, Place};
@@ -203,19 +202,15 @@ impl<H: EventHandler> Engine<H> {
             Next::Pong => self.call(conn, |handler, open, out| {
                 handler.pong(&mut open.state, receiving.control(), out)
             }),
+            // §5.5.1: it is answered with one, behind the answers to what came before it.
             Next::Close(frame) => {
-                self.close_received(conn, frame);
+                if let Stage::Open(open) = &mut conn.stage {
+                    open.close_frame = Some(Box::new(frame.clone()));
+                }
+                self.finish(conn, CloseAction::Reply(frame), None);
                 return Ok(None);
             }
         }
         Ok(Some(used))
-    }
-
-    /// §5.5.1: a Close is answered with one, behind the answers to what came before it.
-    fn close_received(&mut self, conn: &mut Conn<H::State>, frame: CloseFrame) {
-        if let Stage::Open(open) = &mut conn.stage {
-            open.close_frame = Some(Box::new(frame.clone()));
-        }
-        self.finish(conn, CloseAction::Reply(frame), None);
     }
 }
