@@ -15,7 +15,6 @@ use crate::event_loop::output::Output;
 use crate::io::any_stream::Stream;
 use crate::io::loop_stream::{LoopStream, Socket};
 use crate::io::timed_listener::TimedListener;
-use crate::io::transport::Transport;
 use crate::server::terms::today;
 use crate::server::upgrade;
 use crate::session::opening::Opening;
@@ -97,8 +96,6 @@ impl<H: EventHandler> Engine<H> {
         shared.is_read_always();
         let guard = self.threads.registry.register(&shared);
         let opening = Opening::new(server.config.limits.for_head());
-        // Until it is open, nobody writes but the loop.
-        let _ = Transport::set_nonblocking(&*stream, true);
         let conn = Box::new(Conn {
             reads_all: timed.is_wrapped(),
             stream,

@@ -43,7 +43,7 @@ pub(crate) struct LoopStream {
     interest: AtomicU8,
     /// Whether the last read found something, so that there may be more.
     has_more: AtomicBool,
-    /// Whether a write waits for room.
+    /// Whether a write waits for room: not until it is open, when others than the loop may write.
     waits: AtomicBool,
     /// How long one call waits at most, in milliseconds.
     write_timeout: AtomicU32,

@@ -65,7 +65,7 @@ impl TimedStream {
     /// Of a stream that anybody may have had before.
     pub(crate) fn new(transport: Stream, peer_addr: Option<SocketAddr>) -> Self {
         let _ = transport.set_nonblocking(false);
-        Self::blocking(transport, peer_addr)
+        Self::in_its_mode(transport, peer_addr)
     }
 
     /// Of one that was just accepted.
@@ -73,12 +73,13 @@ impl TimedStream {
         let is_linux = cfg!(any(target_os = "linux", target_os = "android"));
         match transport {
             // It has nothing of its listener's mode there, as it may elsewhere.
-            Stream::Tcp(_) if is_linux => Self::blocking(transport, peer_addr),
+            Stream::Tcp(_) if is_linux => Self::in_its_mode(transport, peer_addr),
             _ => Self::new(transport, peer_addr),
         }
     }
 
-    fn blocking(transport: Stream, peer_addr: Option<SocketAddr>) -> Self {
+    /// Of one that waits, or does not, as it is to.
+    pub(crate) fn in_its_mode(transport: Stream, peer_addr: Option<SocketAddr>) -> Self {
         transport.set_nodelay();
         // An earlier owner may have set anything.
         let (read_timeout, write_timeout) = Default::default();

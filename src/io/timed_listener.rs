@@ -78,7 +78,7 @@ impl TimedListener {
         false
     }
 
-    /// What an event loop has accepted, as a stream of ours.
+    /// What an event loop has accepted, as a stream of ours on which no write waits yet.
     ///
     /// # Errors
     ///
@@ -89,7 +89,7 @@ impl TimedListener {
         stream: Stream,
         peer: Option<SocketAddr>,
     ) -> io::Result<TimedStream> {
-        self.over_tls(stream).map(|stream| TimedStream::new(stream, peer))
+        self.over_tls(stream).map(|stream| TimedStream::in_its_mode(stream, peer))
     }
 
     /// As of [`Listener`].
