@@ -18,12 +18,18 @@ use crate::server::callbacks::catch_panic;
 use crate::session::CloseAction;
 
 impl<H: EventHandler> Engine<H> {
-    /// The Close that is due goes out, once nothing is queued before it. Behind our last words, the peer's
-    /// end is waited for.
+    /// The Close that is due goes out, once nothing is queued before it.
+    // Apart from what it takes: an echo of 20 bytes has 1,630 instructions, 1,640 with that.
+    #[inline]
     pub(super) fn close_if_wanted(&mut self, conn: &mut Conn<H::State>) {
-        if conn.output.close.is_none() || conn.output.is_congested() {
-            return;
+        if conn.output.close.is_some() && !conn.output.is_congested() {
+            self.close(conn);
         }
+    }
+
+    /// The same now. Behind our last words, the peer's end is waited for.
+    #[inline(never)]
+    fn close(&mut self, conn: &mut Conn<H::State>) {
         conn.output.flush(&mut self.scratch);
         if conn.output.is_congested() {
             return;

@@ -140,9 +140,7 @@ impl<H: EventHandler> Engine<H> {
         let mut at = 0;
         loop {
             // Before anything else is delivered, also where another call than `message` wants it.
-            if conn.output.close.is_some() {
-                self.close_if_wanted(conn);
-            }
+            self.close_if_wanted(conn);
             if !matches!(conn.stage, Stage::Open(_)) || conn.output.failed.is_some() {
                 return Ok(None);
             }
