@@ -342,7 +342,7 @@ impl Engine {
         assert!(has_failed || closes == usize::from(!self.closing.may_send()));
         let (charged, held) = (self.assembler.charged(), self.assembler.capacity());
         assert_eq!(self.budget.charged(), charged);
-        let most = FREE.max(2 * (charged as usize + OFFSET));
+        let most = OFFSET + FREE.max(2 * charged as usize + OFFSET);
         assert!(held <= most, "{held} held and {charged} charged");
     }
 

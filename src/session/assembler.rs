@@ -88,9 +88,7 @@ impl MessageAssembler {
     pub fn append(&mut self, bytes: &[u8]) -> Result<(), Overloaded> {
         let end = self.filled + bytes.len();
         self.charge(end)?;
-        if !grow(&mut self.bytes, end, usize::MAX) {
-            return Err(Overloaded);
-        }
+        grow(&mut self.bytes, end, usize::MAX).then_some(()).ok_or(Overloaded)?;
         self.bytes[self.filled..end].copy_from_slice(bytes);
         self.filled = end;
         Ok(())
@@ -110,7 +108,8 @@ impl MessageAssembler {
     ) -> Result<(&mut [u8], usize), Overloaded> {
         let left = usize::try_from(left).unwrap_or(usize::MAX);
         let (had, filled) = (self.bytes.len(), self.filled);
-        let (mut room, mut most) = ((had - filled).max(filled).clamp(MIN_READ, MAX_READ), left);
+        let mut room = (had - filled).max(filled - self.offset()).clamp(MIN_READ, MAX_READ);
+        let mut most = left;
         while self.charge_room(filled + room.min(left)).is_err() {
             if room == MIN_READ {
                 return Err(Overloaded);
@@ -122,13 +121,11 @@ impl MessageAssembler {
         let most = filled.saturating_add(most);
         // With a gap beside, a message that is just free would no longer be.
         let beside = if from_kernel && most > MAX_RETAINED_FREE { MAX_OFFSET } else { 0 };
-        if !grow(&mut self.bytes, end, most.saturating_add(beside)) {
-            return Err(Overloaded);
-        }
+        grow(&mut self.bytes, end, most.saturating_add(beside)).then_some(()).ok_or(Overloaded)?;
         let mut gap = 0;
         if from_kernel && end - self.filled >= MIN_BEHIND {
             // A message in fragments has had more headers than this: few bytes, or a place left to chance.
-            gap = read_offset(self.bytes.as_ptr().addr(), MAX_HEADER);
+            gap = read_offset(self.bytes[self.offset()..].as_ptr().addr(), MAX_HEADER);
             // Where all that is there is too little for the rest, a gap beyond would follow on each read.
             if end != had || end - self.filled == left {
                 end = self.extend(end, gap);
@@ -187,7 +184,7 @@ impl MessageAssembler {
     pub fn finish(&mut self, buf: &mut Vec<u8>) -> usize {
         self.bytes.truncate(self.filled);
         self.last = mem::take(&mut self.filled);
-        let start = if self.is_off_page { self.start } else { 0 };
+        let start = self.offset();
         self.bytes.drain(start..mem::take(&mut self.start));
         mem::swap(buf, &mut self.bytes);
         if buf.capacity() > self.last.saturating_mul(4).max(MAX_RETAINED_FREE) {
@@ -204,11 +201,12 @@ impl MessageAssembler {
         out[..len].copy_from_slice(&left[..len]);
         self.start += len;
         if self.is_empty() {
-            // The rest of it may be long in coming.
-            if self.capacity() > MAX_RETAINED_FREE {
-                self.bytes = Vec::new();
+            let bytes = mem::take(&mut self.bytes);
+            self.clear();
+            // Of more, the rest may be long in coming.
+            if bytes.capacity() <= MAX_RETAINED_FREE {
+                self.bytes = bytes;
             }
-            self.restart();
         }
         len
     }
@@ -226,7 +224,8 @@ impl MessageAssembler {
     /// Gives all memory back, and with it what has come of the message.
     pub fn clear(&mut self) {
         self.bytes = Vec::new();
-        self.restart();
+        (self.filled, self.start) = (0, 0);
+        self.charge.clear();
     }
 
     /// The message before has been handled.
@@ -256,22 +255,21 @@ impl MessageAssembler {
         }
     }
 
-    /// Nothing of the message is here any more.
-    fn restart(&mut self) {
-        (self.filled, self.start) = (0, 0);
-        self.charge.clear();
-    }
-
     /// Charges room that is new, beyond the free stretch.
     fn charge_room(&mut self, end: usize) -> Result<(), Overloaded> {
-        if end > self.bytes.len().max(MAX_RETAINED_FREE) { self.charge(end) } else { Ok(()) }
+        let is_new = end > self.bytes.len().max(MAX_RETAINED_FREE + self.offset());
+        if is_new { self.charge(end) } else { Ok(()) }
     }
 
     fn charge(&mut self, end: usize) -> Result<(), Overloaded> {
-        let len = if self.is_off_page { end - self.start } else { end };
-        let granted =
-            len <= MAX_UNCHARGED || self.charge.grow(len.next_multiple_of(CHARGE_STEP) as u64);
-        granted.then_some(()).ok_or(Overloaded)
+        let len = end - self.offset();
+        let steps = len.next_multiple_of(CHARGE_STEP) as u64;
+        (len <= MAX_UNCHARGED || self.charge.grow(steps)).then_some(()).ok_or(Overloaded)
+    }
+
+    /// What lies ahead of the message and is not charged, in bytes.
+    fn offset(&self) -> usize {
+        if self.is_off_page { self.start } else { 0 }
     }
 }
 

@@ -187,9 +187,10 @@ fn read_behind(
     let (mut reads, mut in_place) = (0, 0);
     while one.filled < len {
         let (filled, left) = (one.filled, len - one.filled);
+        let before = filled - one.start + MAX_HEADER;
         let (room, gap) = one.room_behind(left as u64, true)?;
         assert!(gap <= MAX_OFFSET && room.len() <= left.min(MAX_READ) + gap);
-        let ahead = read_offset(room.as_ptr().addr() + gap, filled + MAX_HEADER);
+        let ahead = read_offset(room.as_ptr().addr() + gap, before);
         assert!(ahead == 0 || room.len() < MIN_BEHIND + gap, "{filled} of {len}, {gap}");
         let come = at_hand.min(room.len() - gap);
         assert!(come > 0, "no room");
