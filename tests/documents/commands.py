@@ -232,8 +232,9 @@ def ci_commands():
     found = set()
     for line in text.splitlines():
         line = " ".join(plain(line).split())
-        line = re.sub(r"^(?:[A-Z_]+=(?:\"[^\"]*\"|\S+) )*", "", line)
         line = re.sub(r"^unlinked ", "cargo ", line)
+        found.add(line)
+        line = re.sub(r"^(?:[A-Z_]+=(?:\"[^\"]*\"|\S+) )*", "", line)
         found.add(line)
         if match := re.match(r"both (\S+)(.*)", line):
             found.add(f"cargo {match[1]}{match[2]}")
