@@ -57,6 +57,7 @@
 //! | `backplane` | nothing here: the binary's rooms across processes, through Redis; [`Backplane`] needs no feature | `redis` |
 //! | `deflate` | compression of messages, permessage-deflate (RFC 7692): `Config::compression`, and `Deflate` has an example | `zlib-rs` |
 //! | `event-loop` | a second engine, one thread for each core: `Server::run_event_loop`, `EventHandler` | `mio` |
+//! | `simd` | long text beyond ASCII is checked with the AVX2, SSE4.2 or NEON that the processor is found to have | `simdutf8` |
 //! | `tls` | TLS: `Server::tls`, `TlsStream`, `SelfSigned` for tests and development | `rustls` with `ring`, `rcgen` |
 //!
 //! A section sign means a section of RFC 6455 unless it names another.

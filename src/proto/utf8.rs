@@ -17,6 +17,9 @@
 //!   of the expression is about, so a shorter one is tried first: it says whether that is so, and
 //!   takes half the time.
 //!
+//! With the feature `simd` a long piece is first looked at as a whole, by instructions that only some
+//! processors have; where that finds an error, the block check finds it again, and where it is.
+//!
 //! The block check rests on this: a byte must be a continuation (80–BF) exactly if the byte
 //! before it leads a character of two bytes or more (>= C0), or the one before that leads three
 //! or more (>= E0), or the one before that leads four (>= F0). Beyond this, C0, C1 and F5–FF
@@ -62,26 +65,9 @@ impl Utf8 {
         // all that matters is in `bytes`.
         self.step(&bytes[..BEFORE])?;
 
-        let last = bytes.len() - BLOCK;
-        let mut at = BEFORE;
-        let mut check = Check::default();
-        while let Some(window) = bytes[at - BEFORE..].first_chunk() {
-            if !check.is_valid(window) {
-                break;
-            }
-            // The last block overlaps the one before it rather than leave a tail.
-            at = if at < last { last.min(at + BLOCK) } else { bytes.len() };
-            if check.ascii && at < last {
-                let stretches = bytes[at..last].as_chunks::<STRETCH>().0;
-                at += STRETCH * stretches.iter().take_while(|stretch| stretch.is_ascii()).count();
-            }
-        }
-
-        // All before `at` is valid. The automaton picks up from there the state, and the error if
-        // the block at `at` has one.
-        let before = &bytes[at - BEFORE..at];
-        let lead = before.iter().rposition(|&byte| byte >= 0xc0);
-        let from = lead.map_or(at, |i| at - BEFORE + i);
+        let at = valid_up_to(bytes);
+        // The automaton picks up from there the state, and the error if the block at `at` has one.
+        let from = boundary(bytes, at);
         let to = bytes.len().min(at + BLOCK);
         self.state = BOUNDARY;
         self.step(&bytes[from..to]).map_err(|i| from + i)
@@ -115,6 +101,46 @@ pub(crate) fn is_text(bytes: &[u8]) -> bool {
     utf8.feed(bytes).is_ok() && utf8.is_complete()
 }
 
+/// How far `bytes` is valid, in blocks, from a boundary within or right behind its first three bytes.
+fn valid_up_to(bytes: &[u8]) -> usize {
+    if is_text_by_simd(&bytes[boundary(bytes, BEFORE)..boundary(bytes, bytes.len())]) {
+        return bytes.len();
+    }
+    let last = bytes.len() - BLOCK;
+    let mut at = BEFORE;
+    let mut check = Check::default();
+    while let Some(window) = bytes[at - BEFORE..].first_chunk() {
+        if !check.is_valid(window) {
+            break;
+        }
+        // The last block overlaps the one before it rather than leave a tail.
+        at = if at < last { last.min(at + BLOCK) } else { bytes.len() };
+        if check.ascii && at < last {
+            let stretches = bytes[at..last].as_chunks::<STRETCH>().0;
+            at += STRETCH * stretches.iter().take_while(|stretch| stretch.is_ascii()).count();
+        }
+    }
+    at
+}
+
+/// Where the last character begins of those that do so before `at`, if that may be the last one of
+/// text that is valid up to there; else `at`, where the next one does.
+fn boundary(bytes: &[u8], at: usize) -> usize {
+    let lead = bytes[at - BEFORE..at].iter().rposition(|&byte| byte >= 0xc0);
+    lead.map_or(at, |i| at - BEFORE + i)
+}
+
+/// Whether these bytes are text, where something faster than the block check can tell.
+#[cfg(all(feature = "simd", any(target_arch = "aarch64", target_arch = "x86_64")))]
+fn is_text_by_simd(bytes: &[u8]) -> bool {
+    bytes.len() >= MIN_SIMD && simdutf8::basic::from_utf8(bytes).is_ok()
+}
+
+#[cfg(not(all(feature = "simd", any(target_arch = "aarch64", target_arch = "x86_64"))))]
+fn is_text_by_simd(_: &[u8]) -> bool {
+    false
+}
+
 /// Whether these few bytes are ASCII: [`slice::is_ascii`] is made for many.
 #[inline]
 fn is_short_ascii(bytes: &[u8]) -> bool {
@@ -135,6 +161,9 @@ const BEFORE: usize = 3;
 /// pieces to the automaton.
 const BLOCK: usize = 64;
 const WINDOW: usize = BEFORE + BLOCK;
+/// Bytes that are worth asking the processor what it has.
+#[cfg(all(feature = "simd", any(target_arch = "aarch64", target_arch = "x86_64")))]
+const MIN_SIMD: usize = 256;
 /// Bytes of ASCII that are passed over at once.
 const STRETCH: usize = 256;
 
