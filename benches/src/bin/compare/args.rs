@@ -29,10 +29,6 @@ pub(crate) struct Options {
     /// The programs to start.
     pub(crate) barews: String,
     pub(crate) peers: String,
-    /// The first of them, built with permessage-deflate.
-    pub(crate) barews_deflate: String,
-    /// The same, built with TLS.
-    pub(crate) barews_tls: String,
     /// The folder of the servers in other languages.
     pub(crate) foreign: String,
     /// A program with uWebSockets, where it is not in that folder.
@@ -57,8 +53,6 @@ impl Default for Options {
             json: None,
             barews: "barews".to_owned(),
             peers: "peers".to_owned(),
-            barews_deflate: "barews".to_owned(),
-            barews_tls: "barews".to_owned(),
             foreign: "peers".to_owned(),
             uwebsockets: None,
         }
@@ -96,8 +90,6 @@ pub(crate) fn parse(mut args: impl Iterator<Item = String>) -> Result<Command, S
             "--json" => options.json = Some(value()?),
             "--barews" => options.barews = value()?,
             "--peers" => options.peers = value()?,
-            "--barews-deflate" => options.barews_deflate = value()?,
-            "--barews-tls" => options.barews_tls = value()?,
             "--foreign" => options.foreign = value()?,
             "--uwebsockets" => options.uwebsockets = Some(value()?),
             _ => return Err(format!("there is no option {arg}; see --help")),
@@ -128,7 +120,7 @@ Echo servers side by side, all driven by the same load generator.
       --sleep                      the load generator sleeps when it has nothing to do, and
                                    servers wake it; without, it asks again and again
       --json FILE                  write the results there too
-  compare needs [OPTION...]        what that needs to be built or installed
+  compare needs [OPTION...]        what has to be installed for that
   compare table FILE               the tables of such a file
   compare plot FILE SVG            its plot
   compare merge FILE NEWER         prints such a file: what NEWER has of a row replaces all of it

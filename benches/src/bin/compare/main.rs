@@ -69,15 +69,13 @@ fn merge(json: &str, newer: &str) -> Outcome<()> {
     Ok(())
 }
 
-/// What has to be built or installed for a run, besides what every run needs.
+/// What has to be installed for a run, besides what every run needs.
 fn needs(options: &Options) -> BTreeSet<&'static str> {
     let servers = |row| options.servers.iter().filter(move |server| Row::is_for(row, server));
     let need = |row: &Row, server: &Contestant| match server.role {
         // Elsewhere they take part where they are installed.
         Role::Foreign(Runtime::Node) if row.work.offers_deflate() => Some("node"),
         Role::Foreign(Runtime::Python) => Some("python"),
-        Role::Ours | Role::OurLoop | Role::WithoutTls if row.tls => Some("tls"),
-        Role::Ours | Role::OurLoop | Role::Plain if row.work.offers_deflate() => Some("deflate"),
         _ => None,
     };
     let needs = |row: &&'static Row| {
@@ -193,19 +191,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_rows_with_permessage_deflate_or_tls_need_more_and_only_what_their_servers_do() {
+    fn only_rows_with_permessage_deflate_need_more_and_only_what_their_servers_do() {
         let needed = |args: &[&str]| match args::parse(args.iter().map(|&arg| arg.to_owned())) {
             Ok(Command::Needs(options)) => Vec::from_iter(needs(&options)),
             _ => panic!("{args:?} are no such arguments"),
         };
-        assert_eq!(needed(&["needs"]), ["deflate", "node", "python", "tls"]);
+        assert_eq!(needed(&["needs"]), ["node", "python"]);
         assert!(needed(&["needs", "--rows", "ping1,idle"]).is_empty());
         let row = ["needs", "--rows", "ping1,idle-deflate", "--servers"];
         assert_eq!(needed(&[&row[..], &["uwebsockets,raw"]].concat()), ["node"]);
-        assert_eq!(needed(&[&row[..], &["barews,tungstenite"]].concat()), ["deflate"]);
-        let row = ["needs", "--rows", "tls64", "--servers"];
-        assert_eq!(needed(&[&row[..], &["barews-no-tls"]].concat()), ["tls"]);
-        assert_eq!(needed(&[&row[..], &["event-loop"]].concat()), ["tls"]);
-        assert!(needed(&[&row[..], &["tungstenite,barews-plain"]].concat()).is_empty());
+        assert!(needed(&[&row[..], &["barews,tungstenite"]].concat()).is_empty());
     }
 }

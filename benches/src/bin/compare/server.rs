@@ -117,14 +117,13 @@ fn command(contestant: &Contestant, row: &Row, options: &Options) -> Command {
     let name = contestant.name;
     let foreign = |file: &str| format!("{}/{file}", options.foreign);
     let (program, arg) = match contestant.role {
-        Role::Ours | Role::OurLoop | Role::WithoutTls if row.tls => {
-            (options.barews_tls.clone(), None)
-        }
         Role::Ours | Role::OurLoop if row.work.offers_deflate() => {
-            (options.barews_deflate.clone(), Some("--deflate".to_owned()))
+            (options.barews.clone(), Some("--deflate".to_owned()))
         }
-        Role::Ours => (options.barews.clone(), None),
-        Role::Plain => (options.barews_deflate.clone(), None),
+        Role::OurLoop if !row.tls => (options.peers.clone(), Some(name.to_owned())),
+        Role::Ours | Role::OurLoop | Role::WithoutTls | Role::Plain => {
+            (options.barews.clone(), None)
+        }
         Role::Foreign(Runtime::Node) => ("node".to_owned(), Some(foreign(&format!("{name}.mjs")))),
         Role::Foreign(Runtime::Bun) => {
             (foreign("bun/node_modules/.bin/bun"), Some(foreign(&format!("{name}.mjs"))))
