@@ -18,7 +18,7 @@ use barews::proto::{DecoderLimits, MessageType, ProtocolError};
 use barews::session::codecs::Codecs;
 use barews::session::compression::{Agreed, agree};
 use barews::session::receiving::{Next, Place};
-use barews::session::{Budget, MessageAssembler, ReceiveError, Receiving};
+use barews::session::{Budget, MessageAssembler, ReadTimers, ReceiveError, Receiving};
 use barews::{Accept, Config, Connection, Deflate, DeflateOffer, Error, Transport, Upgrade};
 
 use super::blocks::{self, End};
@@ -209,9 +209,9 @@ fn take(
     buf: &mut Vec<u8>,
     items: &mut Vec<Item>,
 ) -> Result<bool, ReceiveError> {
-    let mut at = 0;
+    let (mut at, timers) = (0, &mut ReadTimers::default());
     loop {
-        let (used, next) = receiving.next_message(&mut piece[at..], assembler, buf)?;
+        let (used, next) = receiving.next_message(timers, &mut piece[at..], assembler, buf)?;
         let input = &piece[at..];
         at += used;
         let control = receiving.control().to_vec();

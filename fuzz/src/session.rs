@@ -16,8 +16,8 @@ use barews::session::assembler::Target;
 use barews::session::opening::{Opening, Step};
 use barews::session::receiving::{Next, Place};
 use barews::session::{
-    Budget, CloseAction, Closing, Deadline, MessageAssembler, Pending, ReceiveError, Receiving,
-    timers,
+    Budget, CloseAction, Closing, Deadline, MessageAssembler, Pending, ReadTimers, ReceiveError,
+    Receiving, timers,
 };
 
 use super::bytes::{Bytes, pieces};
@@ -114,6 +114,7 @@ struct Engine {
     budget: Arc<Budget>,
     way: Way,
     receiving: Receiving,
+    timers: ReadTimers,
     assembler: MessageAssembler,
     closing: Closing<()>,
     now: Instant,
@@ -146,6 +147,7 @@ impl Engine {
             timeouts,
             way,
             receiving: Receiving::new(LIMITS),
+            timers: ReadTimers::default(),
             assembler: MessageAssembler::off_page(&budget),
             budget,
             closing: Closing::Open,
@@ -169,7 +171,7 @@ impl Engine {
         }
         self.stream.extend_from_slice(&frame);
         let pending = self.pending();
-        self.receiving.timers.read_done(Some(frame.len()), pending, true, || Duration::ZERO);
+        self.timers.read_done(Some(frame.len()), pending, true, || Duration::ZERO);
         let mut rest = &mut frame[..];
         while !self.ended {
             let used = match self.way {
@@ -194,13 +196,18 @@ impl Engine {
     fn next_message(&mut self, input: &mut [u8]) -> Result<Option<usize>, ReceiveError> {
         if self.messages.len() % 2 == 1
             && self.receiving.unfinished().is_none()
-            && let Some((used, _)) = self.receiving.take_whole(input, 125, &mut self.buf)
+            && let Some((used, _)) =
+                self.receiving.take_whole(&mut self.timers, input, 125, &mut self.buf)
         {
             self.messages.push(self.buf.clone());
             return Ok(Some(used));
         }
-        let (used, next) =
-            self.receiving.next_message(input, &mut self.assembler, &mut self.buf)?;
+        let (used, next) = self.receiving.next_message(
+            &mut self.timers,
+            input,
+            &mut self.assembler,
+            &mut self.buf,
+        )?;
         match next {
             Next::NeedMore => {
                 assert_eq!(used, input.len());
@@ -230,7 +237,7 @@ impl Engine {
             most => Target::Slice(&mut self.assembler, &mut slice[..most]),
         };
         target.before_wait(self.receiving.payload_left());
-        let (used, event) = self.receiving.feed(input, &mut target)?;
+        let (used, event) = self.receiving.feed(&mut self.timers, input, &mut target)?;
         match event {
             Event::NeedMore => {
                 assert!(used == input.len() && !self.receiving.has_part());
@@ -276,7 +283,7 @@ impl Engine {
         if !self.ended {
             self.now += time;
             let pending = self.pending();
-            self.receiving.timers.read_done(None, pending, true, || time);
+            self.timers.read_done(None, pending, true, || time);
             self.poll(time >= self.wait);
         }
     }
@@ -285,8 +292,7 @@ impl Engine {
     fn poll(&mut self, mut is_due: bool) {
         while !self.ended {
             let pending = self.pending();
-            let timers = &mut self.receiving.timers;
-            match timers.next(&self.timeouts, pending, self.now, || false) {
+            match self.timers.next(&self.timeouts, pending, self.now, || false) {
                 Ok(timers::Next::Wait(wait)) => {
                     assert!(wait > Duration::ZERO, "a deadline in the past");
                     assert!(!is_due, "nothing was due after {:?}", self.wait);

@@ -21,7 +21,7 @@ use crate::proto::{CloseFrame, Event, MessageType, encoder};
 use crate::session::assembler::Target;
 #[cfg(feature = "deflate")]
 use crate::session::inflation::Inflation;
-use crate::session::{Charge, CloseAction, Pending, Receiving};
+use crate::session::{Charge, CloseAction, Pending, ReadTimers, Receiving};
 
 mod read_buffer;
 mod write_queue;
@@ -39,6 +39,7 @@ pub(crate) const MAX_QUEUED: usize = 64 << 10;
 pub(crate) struct FrameReader {
     pub(crate) shared: Arc<ConnectionShared>,
     receiving: Receiving,
+    timers: ReadTimers,
     pub(crate) buffer: ReadBuffer,
     /// Whether the payload under way is read straight to where it belongs.
     direct: bool,
@@ -60,6 +61,7 @@ impl FrameReader {
     ) -> Self {
         Self {
             receiving: Receiving::new(limits.decoder),
+            timers: ReadTimers::default(),
             buffer: ReadBuffer::new(rest, Charge::new(&shared.server.budget)),
             shared,
             direct: false,
@@ -103,7 +105,8 @@ impl FrameReader {
                 }
                 continue;
             }
-            let (used, event) = self.receiving.feed(self.buffer.unread(), target)?;
+            let (used, event) =
+                self.receiving.feed(&mut self.timers, self.buffer.unread(), target)?;
             self.buffer.consume(used);
             match event {
                 // Of what is compressed, there may be nothing to be had yet.
@@ -140,14 +143,13 @@ impl FrameReader {
     fn refill(&mut self, target: &mut Target<'_>, call: &mut CallExpiry) -> Result<(), Error> {
         let held = target.held() + self.queue.frames.capacity() + self.buffer.excess();
         let bounds = self.bounds(held);
-        let Self { shared, receiving, buffer, limits, .. } = self;
-        let timers = &mut receiving.timers;
+        let Self { shared, timers, buffer, limits, .. } = self;
         match shared.read(timers, &limits.timeouts, buffer.room(), bounds, call)? {
             Some(0) => return Err(Error::Io(ErrorKind::UnexpectedEof.into())),
             Some(len) => buffer.filled(len),
             None => {}
         }
-        if self.receiving.timers.is_idle() {
+        if self.timers.is_idle() {
             target.give_back();
             if self.buffer.is_empty() {
                 self.buffer.reset();
@@ -162,7 +164,8 @@ impl FrameReader {
         if !self.is_open() {
             return None;
         }
-        let (used, kind) = self.receiving.take_whole(self.buffer.unread(), most, buf)?;
+        let Self { receiving, timers, buffer, .. } = self;
+        let (used, kind) = receiving.take_whole(timers, buffer.unread(), most, buf)?;
         self.buffer.consume(used);
         Some(kind)
     }
@@ -178,14 +181,14 @@ impl FrameReader {
         let (out, gap) = target.room_behind(left, self.buffer.from_kernel)?;
         self.buffer.bypassed();
         let bounds = self.bounds(0);
-        let (timers, timeouts) = (&mut self.receiving.timers, &self.limits.timeouts);
+        let (timers, timeouts) = (&mut self.timers, &self.limits.timeouts);
         let room = &mut out[gap..];
         let len = match self.shared.read(timers, timeouts, room, bounds, call)? {
             None => return Ok(None),
             Some(0) => return Err(Error::Io(ErrorKind::UnexpectedEof.into())),
             Some(len) => len,
         };
-        let (kind, fin) = self.receiving.take_direct(&mut out[..gap + len], gap)?;
+        let (kind, fin) = self.receiving.take_direct(timers, &mut out[..gap + len], gap)?;
         target.add(len)?;
         Ok(Some(Part::Data(Chunk { kind, len, fin })))
     }
@@ -288,7 +291,7 @@ impl FrameReader {
         let before = (pending.message.is_some() || pending.closing).then(Instant::now);
         let done = work(self);
         if let Some(before) = before {
-            self.receiving.timers.add_wait(pending, before.elapsed());
+            self.timers.add_wait(pending, before.elapsed());
         }
         done
     }

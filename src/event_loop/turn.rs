@@ -1,7 +1,5 @@
 //! What a connection does in its turn: what is read, and what its bytes and its time call for.
 
-use std::mem;
-
 use crate::connection::Message;
 use crate::error::Error;
 use crate::event_loop::conn::{Conn, Due, Open, Receiver, Stage};
@@ -102,9 +100,8 @@ impl<H: EventHandler> Engine<H> {
         };
         conn.account(Some(len), receiving.unfinished(), self.clock);
         let Stage::Open(open) = &mut conn.stage else { return Ok(()) };
-        mem::swap(&mut receiving.timers, &mut open.timers);
-        let taken = receiving.take_direct(&mut room[..gap + len], gap).map_err(Error::from);
-        mem::swap(&mut receiving.timers, &mut open.timers);
+        let room = &mut room[..gap + len];
+        let taken = receiving.take_direct(&mut open.timers, room, gap).map_err(Error::from);
         let taken = taken.and_then(|taken| target.add(len).map(|()| taken).map_err(Error::from));
         *direct = len as u64 != left;
         conn.was_read(len < size);

@@ -2,7 +2,8 @@
 //! them, and what control frames say, come out (§5, §6.2).
 //!
 //! Whoever reads the stream feeds a [`Receiving`] until it needs more, answers what it is told to
-//! answer, and asks its [timers](Receiving::timers) how long to wait for the next bytes.
+//! answer, and asks the [timers](ReadTimers), which are told what has come, how long to wait for the
+//! next bytes.
 //!
 //! ```text
 //!   feed ────────▶ Decoder ─┬─▶ data ──────────────────────▶ the target ─┐ charged to the
@@ -36,8 +37,6 @@ pub struct Receiving {
     ready: Option<Ready>,
     /// Payload bytes of the message under way that have come.
     received: u64,
-    /// How long to wait, and for what.
-    pub timers: ReadTimers,
 }
 
 /// A part of a message at the start of the input, unmasked; its last one with `fin`.
@@ -91,7 +90,6 @@ impl Receiving {
             inflation: None,
             ready: None,
             received: 0,
-            timers: ReadTimers::default(),
         }
     }
 
@@ -112,12 +110,13 @@ impl Receiving {
     #[inline]
     pub fn feed(
         &mut self,
+        timers: &mut ReadTimers,
         input: &mut [u8],
         target: &mut Target<'_>,
     ) -> Result<(usize, Event), ReceiveError> {
         let (start, ready) = match self.ready.take() {
             Some(ready) => (0, ready),
-            None => match self.decode(input)? {
+            None => match self.decode(timers, input)? {
                 (used, Decoded::Part(ready)) => (used - ready.len, ready),
                 (used, Decoded::Other(event)) => return Ok((used, event)),
             },
@@ -136,6 +135,7 @@ impl Receiving {
     #[inline]
     pub fn next_message(
         &mut self,
+        timers: &mut ReadTimers,
         input: &mut [u8],
         assembler: &mut MessageAssembler,
         buf: &mut Vec<u8>,
@@ -144,7 +144,7 @@ impl Receiving {
         loop {
             let (more, decoded) = match self.ready.take() {
                 Some(ready) => (ready.len, Decoded::Part(ready)),
-                None => self.decode(&mut input[used..])?,
+                None => self.decode(timers, &mut input[used..])?,
             };
             used += more;
             let ready = match decoded {
@@ -175,6 +175,7 @@ impl Receiving {
     #[inline(always)]
     pub fn take_whole(
         &mut self,
+        timers: &mut ReadTimers,
         input: &[u8],
         most: usize,
         out: &mut Vec<u8>,
@@ -185,13 +186,12 @@ impl Receiving {
         let taken = self.decoder.decode_message(input, most, out)?;
         // Nothing was under way, so no count of it runs.
         debug_assert_eq!(self.received, 0);
-        self.timers.message_received();
+        timers.message_received();
         Some(taken)
     }
 
     /// Whether nothing of a frame or a message has come that is not over, so that another connection can
-    /// go on with it: its [timers](Self::timers) and [limits](Self::set_limits) are all that it has of
-    /// this one. Never, where compression was agreed on.
+    /// go on with it: its [limits](Self::set_limits) are all that it has of this one. Never, where compression was agreed on.
     #[must_use]
     #[inline]
     pub fn is_vacant(&self) -> bool {
@@ -216,12 +216,13 @@ impl Receiving {
     /// As for [`feed`](Self::feed).
     pub fn take_direct(
         &mut self,
+        timers: &mut ReadTimers,
         bytes: &mut [u8],
         gap: usize,
     ) -> Result<(MessageType, bool), ReceiveError> {
         let len = bytes.len() - gap;
         let event = self.decoder.feed_behind(bytes, gap)?;
-        match self.count((len, event)) {
+        match self.count(timers, (len, event)) {
             (_, Decoded::Part(Ready { kind, fin, .. })) => Ok((kind, fin)),
             (_, Decoded::Other(_)) => unreachable!("inside a payload"),
         }
@@ -273,14 +274,22 @@ impl Receiving {
 
     /// Decodes the next bytes.
     #[inline(always)]
-    fn decode(&mut self, input: &mut [u8]) -> Result<(usize, Decoded), ReceiveError> {
+    fn decode(
+        &mut self,
+        timers: &mut ReadTimers,
+        input: &mut [u8],
+    ) -> Result<(usize, Decoded), ReceiveError> {
         let fed = self.decoder.feed(input)?;
-        Ok(self.count(fed))
+        Ok(self.count(timers, fed))
     }
 
     /// Counts what has come.
     #[inline(always)]
-    fn count(&mut self, (used, event): (usize, Event)) -> (usize, Decoded) {
+    fn count(
+        &mut self,
+        timers: &mut ReadTimers,
+        (used, event): (usize, Event),
+    ) -> (usize, Decoded) {
         let ready = match event {
             Event::Data { kind, len, fin } => Ready::plain(kind, len, fin),
             #[cfg(feature = "deflate")]
@@ -288,16 +297,16 @@ impl Receiving {
             Event::NeedMore | Event::Close(_) => return (used, Decoded::Other(event)),
             Event::Ping | Event::Pong => {
                 if self.decoder.message_kind().is_none() {
-                    self.timers.message_ended();
+                    timers.message_ended();
                 }
                 return (used, Decoded::Other(event));
             }
         };
-        self.timers.message_received();
+        timers.message_received();
         self.received += ready.len as u64;
         if ready.fin {
             self.received = 0;
-            self.timers.message_ended();
+            timers.message_ended();
         }
         (used, Decoded::Part(ready))
     }

@@ -5,8 +5,6 @@
 //!                └─▶ take_others: parts, control frames ──▶ Receiving ──▶ the handler, a Pong, a Close
 //! ```
 
-use std::mem;
-
 use crate::connection::Message;
 use crate::event_loop::conn::{Conn, Receiver, Stage};
 use crate::event_loop::engine::{Engine, Fate, Gone};
@@ -66,11 +64,7 @@ impl<H: EventHandler> Engine<H> {
                 Some(receiver) => receiver,
                 None => self.pool.get(budget, open.limits.decoder),
             };
-            mem::swap(&mut receiver.receiving.timers, &mut open.timers);
             let parts = self.take_parts(conn, &mut input[used..], &mut receiver, taken);
-            if let Stage::Open(open) = &mut conn.stage {
-                mem::swap(&mut receiver.receiving.timers, &mut open.timers);
-            }
             taken.left = receiver.receiving.payload_left();
             self.put(conn, receiver);
             let Some(len) = parts? else { return Ok(()) };
@@ -141,7 +135,8 @@ impl<H: EventHandler> Engine<H> {
         loop {
             // Before anything else is delivered, also where another call than `message` wants it.
             self.close_if_wanted(conn);
-            if !matches!(conn.stage, Stage::Open(_)) || conn.output.failed.is_some() {
+            let Stage::Open(open) = &mut conn.stage else { return Ok(None) };
+            if conn.output.failed.is_some() {
                 return Ok(None);
             }
             match conn.output.put_aside(&input[at..]) {
@@ -149,15 +144,27 @@ impl<H: EventHandler> Engine<H> {
                 Some(false) => return self.overloaded(conn).map(|()| None),
                 None => {}
             }
-            if at == input.len() && !receiver.receiving.has_part() {
+            let Receiver { receiving, assembler, buf, .. } = &mut *receiver;
+            if at == input.len() && !receiving.has_part() {
                 return Ok(None);
             }
-            if at > 0 && receiver.receiving.is_vacant() {
+            if at > 0 && receiving.is_vacant() {
                 return Ok(Some(at));
             }
-            let Some(used) = self.take_next(conn, &mut input[at..], receiver, taken)? else {
-                return Ok(None);
+            let rest = &mut input[at..];
+            let (used, next) = match receiving.next_message(&mut open.timers, rest, assembler, buf)
+            {
+                Ok(next) => next,
+                Err(error) => {
+                    // Who reads our answer may count on the memory.
+                    assembler.clear();
+                    *buf = Vec::new();
+                    return self.fail(conn, error.into()).map(|()| None);
+                }
             };
+            if !self.take_next(conn, next, rest, receiver, taken) {
+                return Ok(None);
+            }
             at += used;
             if taken.work >= MAX_WORK {
                 conn.output.put_off();
@@ -165,26 +172,18 @@ impl<H: EventHandler> Engine<H> {
         }
     }
 
-    /// The same up to the end of one message or control frame.
+    /// Does what the end of one message or control frame calls for; whether more may be taken.
     fn take_next(
         &mut self,
         conn: &mut Conn<H::State>,
-        input: &mut [u8],
+        next: Next,
+        input: &[u8],
         receiver: &mut Receiver,
         taken: &mut Taken,
-    ) -> Result<Option<usize>, Gone> {
+    ) -> bool {
         let Receiver { receiving, assembler, buf, .. } = receiver;
-        let (used, next) = match receiving.next_message(input, assembler, buf) {
-            Ok(next) => next,
-            Err(error) => {
-                // Who reads our answer may count on the memory.
-                assembler.clear();
-                *buf = Vec::new();
-                return self.fail(conn, error.into()).map(|()| None);
-            }
-        };
         match next {
-            Next::NeedMore => return Ok(None),
+            Next::NeedMore => return false,
             Next::Yield => taken.work = MAX_WORK,
             Next::Message(kind, Place::Input(place)) => {
                 taken.messages += 1;
@@ -206,9 +205,9 @@ impl<H: EventHandler> Engine<H> {
                     open.close_frame = Some(Box::new(frame.clone()));
                 }
                 self.finish(conn, CloseAction::Reply(frame), None);
-                return Ok(None);
+                return false;
             }
         }
-        Ok(Some(used))
+        true
     }
 }

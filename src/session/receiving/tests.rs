@@ -122,7 +122,8 @@ fn input_that_was_not_used_comes_again() {
     let (mut at, mut out) = (0, [0; 4]);
     for (part, fin) in [("Hell", false), ("o, y", false), ("ou", true)] {
         let target = &mut Target::Slice(&mut receiver.assembler, &mut out);
-        let (used, event) = receiver.receiving.feed(&mut input[at..], target).unwrap();
+        let (used, event) =
+            receiver.receiving.feed(&mut receiver.timers, &mut input[at..], target).unwrap();
         at += used;
         assert_eq!(event, Event::Data { kind: MessageType::Text, len: part.len(), fin });
         assert_eq!(&out[..part.len()], part.as_bytes());
@@ -131,10 +132,14 @@ fn input_that_was_not_used_comes_again() {
     // Nobody takes another message out of turn meanwhile.
     let target = &mut Target::Slice(&mut receiver.assembler, &mut out);
     let mut input = frame(0x81, b"abcdef");
-    let (at, _) = receiver.receiving.feed(&mut input, target).unwrap();
+    let (at, _) = receiver.receiving.feed(&mut receiver.timers, &mut input, target).unwrap();
     let other = frame(0x81, b"other");
-    assert_eq!(receiver.receiving.take_whole(&other, 9, &mut receiver.buf), None);
+    assert_eq!(
+        receiver.receiving.take_whole(&mut receiver.timers, &other, 9, &mut receiver.buf),
+        None
+    );
     let next = receiver.receiving.next_message(
+        &mut receiver.timers,
         &mut input[at..],
         &mut receiver.assembler,
         &mut receiver.buf,
@@ -144,7 +149,7 @@ fn input_that_was_not_used_comes_again() {
     // It is of no more use at the end.
     let mut input = frame(0x81, b"abcdef");
     let target = &mut Target::Slice(&mut receiver.assembler, &mut out);
-    receiver.receiving.feed(&mut input, target).unwrap();
+    receiver.receiving.feed(&mut receiver.timers, &mut input, target).unwrap();
     receiver.receiving.end();
     assert!(!receiver.receiving.has_part());
 }
@@ -179,11 +184,11 @@ fn left_after(receiver: &mut Receiver, bytes: &[u8]) -> Option<Duration> {
         Pending { message, closing: false }
     };
     let waited = pending(receiver);
-    receiver.receiving.timers.read_done(Some(bytes.len()), waited, true, || SECOND * 3);
+    receiver.timers.read_done(Some(bytes.len()), waited, true, || SECOND * 3);
     receiver.whole(bytes, None);
     let now = pending(receiver);
     now.message?;
-    match receiver.receiving.timers.next(&timeouts, now, Instant::now(), || false) {
+    match receiver.timers.next(&timeouts, now, Instant::now(), || false) {
         Ok(Timer::Wait(wait)) => Some(wait),
         Err(Deadline::Message) => Some(Duration::ZERO),
         other => panic!("{other:?}"),
@@ -219,13 +224,13 @@ fn messages_break_the_quiet_and_pings_do_not() {
     for way in [Way::Whole(None), Way::Whole(Some(9)), Way::Parts(9)] {
         let mut receiver = Receiver::plain();
         let mut is_idle_after = |bytes: &[u8]| {
-            receiver.receiving.timers.read_done(Some(bytes.len()), nothing, true, || SECOND * 3);
+            receiver.timers.read_done(Some(bytes.len()), nothing, true, || SECOND * 3);
             match way {
                 Way::Parts(size) => receiver.parts(bytes, size),
                 Way::Whole(most) => receiver.whole(bytes, most),
                 Way::Direct => unreachable!(),
             };
-            receiver.receiving.timers.is_idle()
+            receiver.timers.is_idle()
         };
         assert!(!is_idle_after(&frame(0x81, b"a")), "{way:?}");
         assert!(is_idle_after(&frame(0x89, b"a")), "{way:?}");

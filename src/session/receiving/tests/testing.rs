@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::proto::{CloseFrame, Decoder, DecoderLimits, Event, MessageType};
 use crate::session::assembler::Target;
 use crate::session::receiving::{Next, Place, ReceiveError, Receiving};
-use crate::session::{Budget, MessageAssembler};
+use crate::session::{Budget, MessageAssembler, ReadTimers};
 
 pub(super) const LIMITS: DecoderLimits =
     DecoderLimits { max_message_size: 1 << 20, max_fragments: 16 };
@@ -51,6 +51,7 @@ pub(super) enum Got {
 /// Who receives, one way or another.
 pub(super) struct Receiver {
     pub(super) receiving: Receiving,
+    pub(super) timers: ReadTimers,
     pub(super) assembler: MessageAssembler,
     /// The caller's buffer.
     pub(super) buf: Vec<u8>,
@@ -65,7 +66,14 @@ pub(super) type Over = bool;
 impl Receiver {
     pub(super) fn new(receiving: Receiving, budget: u64) -> Self {
         let assembler = MessageAssembler::off_page(&Arc::new(Budget::new(budget)));
-        Self { receiving, assembler, buf: Vec::new(), part: Vec::new(), got: Vec::new() }
+        Self {
+            receiving,
+            timers: ReadTimers::default(),
+            assembler,
+            buf: Vec::new(),
+            part: Vec::new(),
+            got: Vec::new(),
+        }
     }
 
     pub(super) fn plain() -> Self {
@@ -104,7 +112,7 @@ impl Receiver {
         loop {
             if let Some(most) = most.filter(|_| self.receiving.unfinished().is_none())
                 && let Some((used, kind)) =
-                    self.receiving.take_whole(&input[at..], most, &mut self.buf)
+                    self.receiving.take_whole(&mut self.timers, &input[at..], most, &mut self.buf)
             {
                 at += used;
                 assert!(self.buf.len() <= most);
@@ -113,7 +121,12 @@ impl Receiver {
                 continue;
             }
             let input = &mut input[at..];
-            let next = self.receiving.next_message(input, &mut self.assembler, &mut self.buf);
+            let next = self.receiving.next_message(
+                &mut self.timers,
+                input,
+                &mut self.assembler,
+                &mut self.buf,
+            );
             let (used, next) = match next {
                 Ok(next) => next,
                 Err(error) => return self.failed(error),
@@ -154,10 +167,11 @@ impl Receiver {
             };
             target.before_wait(self.receiving.payload_left());
             // All that is left of the input comes again, as it is now.
-            let (used, event) = match self.receiving.feed(&mut input[at..], target) {
-                Ok(fed) => fed,
-                Err(error) => return self.failed(error),
-            };
+            let (used, event) =
+                match self.receiving.feed(&mut self.timers, &mut input[at..], target) {
+                    Ok(fed) => fed,
+                    Err(error) => return self.failed(error),
+                };
             at += used;
             match event {
                 Event::NeedMore => {
@@ -198,10 +212,11 @@ impl Receiver {
             };
             let len = room.len().min(piece.len());
             room[..len].copy_from_slice(&piece[..len]);
-            let (kind, fin) = match self.receiving.take_direct(&mut room[..len], 0) {
-                Ok(taken) => taken,
-                Err(error) => return self.failed(error),
-            };
+            let (kind, fin) =
+                match self.receiving.take_direct(&mut self.timers, &mut room[..len], 0) {
+                    Ok(taken) => taken,
+                    Err(error) => return self.failed(error),
+                };
             if let Err(error) = target.add(len) {
                 return self.failed(error);
             }

@@ -108,7 +108,7 @@ fn what_is_left_inside_is_a_part() {
     let (mut at, mut len) = (0, 0);
     loop {
         let target = &mut Target::Slice(&mut receiver.assembler, &mut out);
-        match receiver.receiving.feed(&mut input[at..], target).unwrap() {
+        match receiver.receiving.feed(&mut receiver.timers, &mut input[at..], target).unwrap() {
             (used, Event::Data { len: more, fin, .. }) => {
                 (at, len) = (at + used, len + more);
                 assert_eq!(receiver.receiving.has_part(), !fin);
