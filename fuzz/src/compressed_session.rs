@@ -177,7 +177,7 @@ fn next_messages(
     let codecs = Arc::new(Codecs::new(settings(how)));
     let Agreed { inflation, .. } = agree(&codecs, offer, limits.max_message_size);
     let mut receiving = Receiving::with_inflation(limits, inflation);
-    let mut assembler = MessageAssembler::off_page(&Arc::new(Budget::new(1 << 30)));
+    let mut assembler = MessageAssembler::new(&Arc::new(Budget::new(1 << 30)), 1000);
     let (mut buf, mut items, mut came) = (Vec::new(), Vec::new(), Vec::new());
     for piece in pieces {
         let before = came.len();

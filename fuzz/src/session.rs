@@ -29,7 +29,7 @@ const LIMITS: DecoderLimits = DecoderLimits { max_message_size: 1 << 20, max_fra
 /// Memory that no budget is asked for, in bytes.
 const FREE: usize = 64 << 10;
 
-/// What is not charged of a longer one, in bytes: it begins so far into its memory.
+/// How far into its memory a longer one begins, which is not charged, in bytes.
 const OFFSET: usize = 1536;
 
 pub fn check(data: &[u8]) {
@@ -148,7 +148,7 @@ impl Engine {
             way,
             receiving: Receiving::new(LIMITS),
             timers: ReadTimers::default(),
-            assembler: MessageAssembler::off_page(&budget),
+            assembler: MessageAssembler::new(&budget, OFFSET),
             budget,
             closing: Closing::Open,
             now: Instant::now(),

@@ -40,7 +40,7 @@ impl Receiver {
         limits: Arc<OpenLimits>,
         rest: Vec<u8>,
     ) -> Self {
-        let assembler = MessageAssembler::new(&shared.server.budget);
+        let assembler = MessageAssembler::new(&shared.server.budget, 0);
         let reader = Box::new(FrameReader::new(shared, limits, rest));
         Self { reader, assembler, recv_timeout: None, partly_read: false, closed_by_server: false }
     }

@@ -20,6 +20,12 @@ const READ_SIZE: usize = 128 << 10;
 /// start of one.
 const READ_OFFSET: usize = 2048;
 
+/// How far into its memory a long message begins, in bytes. The kernel copies an echo of it to memory of its own
+/// that is filled from the start of a page on, mostly: behind a header, or those of a few messages. Messages of
+/// 1 MiB that began a large allocation were slow to copy every other time. This is near neither, and
+/// not near half a page, where what was read may be copied from.
+const WRITE_OFFSET: usize = 1536;
+
 /// How many are kept at the most.
 const MAX_POOLED: usize = 16;
 
@@ -96,7 +102,7 @@ impl Pool {
 
 impl Receiver {
     pub(super) fn new(budget: &Arc<Budget>, receiving: Receiving) -> Box<Self> {
-        let assembler = MessageAssembler::off_page(budget);
+        let assembler = MessageAssembler::new(budget, WRITE_OFFSET);
         Box::new(Self { receiving, assembler, buf: Vec::new(), direct: false })
     }
 

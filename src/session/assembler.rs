@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 use crate::proto::frame::MAX_HEADER;
 use crate::session::budget::{Budget, Charge};
-use crate::session::memory::{MAX_OFFSET, WRITE_OFFSET, grow, read_offset};
+use crate::session::memory::{MAX_OFFSET, grow, read_offset};
 
 /// A message up to this length is not charged, in bytes.
 const MAX_UNCHARGED: usize = 16 << 10;
@@ -54,25 +54,20 @@ pub struct MessageAssembler {
     /// The message's bytes as far as `filled`; those behind are room, from messages before.
     bytes: Vec<u8>,
     filled: usize,
-    /// Where the message begins in `bytes`: behind what was taken out again, or behind [`WRITE_OFFSET`].
+    /// Where the message begins in `bytes`: behind what was taken out again, or behind the offset.
     start: usize,
     /// How long the message before was: the next one may be, too.
     last: usize,
-    /// Whether what is long begins at that offset, uncharged: one message may need all there is.
-    is_off_page: bool,
+    /// Where what is long begins, uncharged: one message may need all there is.
+    offset: usize,
 }
 
 impl MessageAssembler {
-    /// One that holds nothing.
-    pub fn new(budget: &Arc<Budget>) -> Self {
+    /// One that holds nothing. Its long messages begin at this offset in the buffer that they are
+    /// [finished](Self::finish) to: the kernel is not quick to copy them to a peer from everywhere.
+    pub fn new(budget: &Arc<Budget>, offset: usize) -> Self {
         let charge = Charge::new(budget);
-        Self { charge, bytes: Vec::new(), filled: 0, start: 0, last: 0, is_off_page: false }
-    }
-
-    /// One whose long messages lie where the kernel is quick to copy them to another peer, and so not
-    /// at the start of the buffer that they are [finished](Self::finish) to.
-    pub fn off_page(budget: &Arc<Budget>) -> Self {
-        Self { is_off_page: true, ..Self::new(budget) }
+        Self { charge, bytes: Vec::new(), filled: 0, start: 0, last: 0, offset }
     }
 
     /// Whether nothing of a message is here.
@@ -108,7 +103,7 @@ impl MessageAssembler {
     ) -> Result<(&mut [u8], usize), Overloaded> {
         let left = usize::try_from(left).unwrap_or(usize::MAX);
         let (had, filled) = (self.bytes.len(), self.filled);
-        let mut room = (had - filled).max(filled - self.offset()).clamp(MIN_READ, MAX_READ);
+        let mut room = (had - filled).max(filled - self.ahead()).clamp(MIN_READ, MAX_READ);
         let mut most = left;
         while self.charge_room(filled + room.min(left)).is_err() {
             if room == MIN_READ {
@@ -125,7 +120,7 @@ impl MessageAssembler {
         let mut gap = 0;
         if from_kernel && end - self.filled >= MIN_BEHIND {
             // A message in fragments has had more headers than this: few bytes, or a place left to chance.
-            gap = read_offset(self.bytes[self.offset()..].as_ptr().addr(), MAX_HEADER);
+            gap = read_offset(self.bytes[self.ahead()..].as_ptr().addr(), MAX_HEADER);
             // Where all that is there is too little for the rest, a gap beyond would follow on each read.
             if end != had || end - self.filled == left {
                 end = self.extend(end, gap);
@@ -165,8 +160,8 @@ impl MessageAssembler {
             self.clear();
         }
         let is_long = len > MAX_RETAINED_FREE as u64;
-        if self.is_off_page && is_long && grow(&mut self.bytes, WRITE_OFFSET, usize::MAX) {
-            (self.start, self.filled) = (WRITE_OFFSET, WRITE_OFFSET);
+        if is_long && grow(&mut self.bytes, self.offset, usize::MAX) {
+            (self.start, self.filled) = (self.offset, self.offset);
         }
     }
 
@@ -184,7 +179,7 @@ impl MessageAssembler {
     pub fn finish(&mut self, buf: &mut Vec<u8>) -> usize {
         self.bytes.truncate(self.filled);
         self.last = mem::take(&mut self.filled);
-        let start = self.offset();
+        let start = self.ahead();
         self.bytes.drain(start..mem::take(&mut self.start));
         mem::swap(buf, &mut self.bytes);
         if buf.capacity() > self.last.saturating_mul(4).max(MAX_RETAINED_FREE) {
@@ -257,19 +252,19 @@ impl MessageAssembler {
 
     /// Charges room that is new, beyond the free stretch.
     fn charge_room(&mut self, end: usize) -> Result<(), Overloaded> {
-        let is_new = end > self.bytes.len().max(MAX_RETAINED_FREE + self.offset());
+        let is_new = end > self.bytes.len().max(MAX_RETAINED_FREE + self.ahead());
         if is_new { self.charge(end) } else { Ok(()) }
     }
 
     fn charge(&mut self, end: usize) -> Result<(), Overloaded> {
-        let len = end - self.offset();
+        let len = end - self.ahead();
         let steps = len.next_multiple_of(CHARGE_STEP) as u64;
         (len <= MAX_UNCHARGED || self.charge.grow(steps)).then_some(()).ok_or(Overloaded)
     }
 
     /// What lies ahead of the message and is not charged, in bytes.
-    fn offset(&self) -> usize {
-        if self.is_off_page { self.start } else { 0 }
+    fn ahead(&self) -> usize {
+        self.start.min(self.offset)
     }
 }
 

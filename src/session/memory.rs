@@ -6,7 +6,7 @@
 pub(crate) mod headroom;
 mod read_offset;
 
-pub(crate) use read_offset::{MAX_OFFSET, WRITE_OFFSET, read_offset};
+pub(crate) use read_offset::{MAX_OFFSET, read_offset};
 
 use headroom::SMALL;
 

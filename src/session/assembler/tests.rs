@@ -1,7 +1,10 @@
 use super::*;
 
+/// How far into its memory a message may begin, in bytes.
+const OFFSET: usize = 1000;
+
 fn assembler(budget: u64) -> MessageAssembler {
-    MessageAssembler::new(&Arc::new(Budget::new(budget)))
+    MessageAssembler::new(&Arc::new(Budget::new(budget)), 0)
 }
 
 /// Another one on the same budget.
@@ -258,7 +261,7 @@ fn a_gap_takes_no_more_than_it_may() {
 #[test]
 fn what_is_long_lies_off_the_start_of_a_page() {
     let budget = Arc::new(Budget::new(2 << 20));
-    let mut message = MessageAssembler::off_page(&budget);
+    let mut message = MessageAssembler::new(&budget, OFFSET);
     let mut buf = Vec::new();
     for len in [100, MAX_RETAINED_FREE, MAX_RETAINED_FREE + 1, 1 << 20, 10] {
         message.begin(&mut buf, len as u64);
@@ -277,16 +280,16 @@ fn what_is_long_lies_off_the_start_of_a_page() {
             message.add(come).unwrap();
         }
         let start = message.finish(&mut buf);
-        assert_eq!(start, if len > MAX_RETAINED_FREE { WRITE_OFFSET } else { 0 });
+        assert_eq!(start, if len > MAX_RETAINED_FREE { OFFSET } else { 0 });
         assert_eq!(buf[start..], vec![7; len]);
         message.release();
     }
     // As when there is no memory to keep what nothing has come for.
-    let mut other = MessageAssembler::off_page(&budget);
+    let mut other = MessageAssembler::new(&budget, OFFSET);
     message.begin(&mut Vec::with_capacity(120_000), 1 << 20);
     assert_eq!(message.charged(), 120_000);
     other.begin(&mut Vec::with_capacity(120_000), 1 << 20);
-    assert_eq!((other.charged(), other.filled), (0, WRITE_OFFSET));
+    assert_eq!((other.charged(), other.filled), (0, OFFSET));
     message.rest(&mut Vec::with_capacity(120_000));
     assert_eq!((message.capacity(), message.filled), (0, 0));
     message.begin(&mut Vec::new(), 1 << 20);
@@ -370,7 +373,7 @@ fn takes_out_what_fits() {
 #[test]
 fn memory_stays_charged_when_the_message_goes_on_in_parts() {
     let budget = Arc::new(Budget::new(16 << 20));
-    let mut message = MessageAssembler::new(&budget);
+    let mut message = MessageAssembler::new(&budget, 0);
     message.begin(&mut Vec::with_capacity(600 << 10), 700 << 10);
     assert_eq!(budget.charged(), 600 << 10);
     message.release();

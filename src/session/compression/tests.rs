@@ -75,7 +75,7 @@ fn other_end(codecs: &Arc<Codecs>, params: DeflateParams) -> Inflation {
 }
 
 fn receive(inflation: &mut Inflation, payload: &[u8]) -> Vec<u8> {
-    let mut assembler = MessageAssembler::new(&Arc::new(Budget::new(1 << 30)));
+    let mut assembler = MessageAssembler::new(&Arc::new(Budget::new(1 << 30)), 0);
     let (mut buf, mut at) = (Vec::new(), 0);
     loop {
         let target = &mut Target::Message(&mut assembler, &mut buf);

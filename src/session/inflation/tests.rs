@@ -21,7 +21,7 @@ impl Receiver {
         let settings = Deflate { max_memory: 4 * INFLATER_SIZE, ..Deflate::default() };
         let codecs = Arc::new(Codecs::new(settings));
         let inflation = Inflation::new(&codecs, codecs.past(4 << 10).unwrap(), max_message_size);
-        let assembler = MessageAssembler::new(&Arc::new(Budget::new(max_buffered_bytes)));
+        let assembler = MessageAssembler::new(&Arc::new(Budget::new(max_buffered_bytes)), 0);
         Self { codecs, inflation, assembler, buf: Vec::new() }
     }
 

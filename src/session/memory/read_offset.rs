@@ -1,4 +1,4 @@
-//! Where the kernel copies to what it has received, and from what is sent.
+//! Where the kernel copies to what it has received.
 //!
 //! On some processors the instruction that it copies with, `rep movsb`, is seven to twenty times slower
 //! when the destination lies a few bytes ahead of the source, modulo the size of a page: 1 to 15 on an
@@ -19,12 +19,6 @@ const PAGE: usize = 4096;
 
 /// The most that [`read_offset`] asks for, in bytes.
 pub(crate) const MAX_OFFSET: usize = PAGE / 4 * 3;
-
-/// How far into its memory what is to be written begins, in bytes. The kernel copies it to memory of its own
-/// that is filled from the start of a page on, mostly: behind a header, or those of a few messages. Messages of
-/// 1 MiB that began a large allocation were slow to copy every other time. This is near neither, and
-/// not near half a page, where what was read may be copied from.
-pub(crate) const WRITE_OFFSET: usize = PAGE / 8 * 3;
 
 /// How far behind address `at` to read what has `before` bytes ahead of it in the stream, counted from
 /// where the kernel's memory is likely to begin: 0 where `at` itself is good, or else some

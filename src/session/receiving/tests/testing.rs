@@ -10,6 +10,9 @@ use crate::session::{Budget, MessageAssembler, ReadTimers};
 pub(super) const LIMITS: DecoderLimits =
     DecoderLimits { max_message_size: 1 << 20, max_fragments: 16 };
 
+/// How far into its memory a message may begin, in bytes.
+const OFFSET: usize = 1000;
+
 /// A frame as a client sends it; `first` is its first byte.
 pub(super) fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     const KEY: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
@@ -65,7 +68,7 @@ pub(super) type Over = bool;
 
 impl Receiver {
     pub(super) fn new(receiving: Receiving, budget: u64) -> Self {
-        let assembler = MessageAssembler::off_page(&Arc::new(Budget::new(budget)));
+        let assembler = MessageAssembler::new(&Arc::new(Budget::new(budget)), OFFSET);
         Self {
             receiving,
             timers: ReadTimers::default(),
