@@ -172,9 +172,8 @@ impl<H: EventHandler> Engine<H> {
             if self.clock - expired >= EXPIRE_INTERVAL {
                 expired = self.clock;
                 registry.expire();
-                match self.pool.trim(self.now, events.is_empty()) {
-                    true => self.scratch.trim(),
-                    false => self.scratch.give_back(),
+                if self.pool.trim(self.now, events.is_empty()) {
+                    self.scratch.trim();
                 }
             }
             self.sweep();

@@ -86,10 +86,10 @@ impl Backpressure {
             };
             match attempt {
                 Ok(progress) => {
+                    scratch.give_back();
                     self.is_begun = progress? != Progress::Done;
                     self.blocked = None;
                     self.held.drain(..len);
-                    scratch.give_back();
                     // What is left is for another turn.
                     most = if self.held.is_empty() { most.saturating_sub(len) } else { 0 };
                 }
