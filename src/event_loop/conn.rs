@@ -52,7 +52,8 @@ pub(super) struct Conn<S> {
 pub(super) enum Stage<S> {
     Opening(Box<Request>),
     Open(Open<S>),
-    /// Nothing more is said, but for the rest of it; and when the stream is cut.
+    /// Nothing more is said, but for the rest of it; and when the stream is cut. The answer to a request
+    /// has the time of a write before, and no end is set yet.
     Draining(Option<Instant>),
 }
 
@@ -99,18 +100,13 @@ impl<S> Conn<S> {
     /// The deadline that has passed; `None`, if it is that of a request, or of the peer's end.
     pub(super) fn deadline(&mut self, now: Instant) -> Result<Due, Option<Deadline>> {
         let pending = self.pending(self.unfinished());
-        let server = &self.output.shared.server;
         let at = match &mut self.stage {
             Stage::Opening(_) => {
-                let accepted_at = self.output.shared.stream().accepted_at();
-                accepted_at.checked_add(server.config.timeouts.handshake)
+                let shared = &self.output.shared;
+                let handshake = shared.server.config.timeouts.handshake;
+                shared.stream().accepted_at().checked_add(handshake)
             }
-            // The answer to a request has the time of a write before.
-            Stage::Draining(None) if self.output.is_posted => None,
-            Stage::Draining(until) => {
-                *until = until.or_else(|| now.checked_add(server.config.timeouts.close));
-                *until
-            }
+            Stage::Draining(until) => *until,
             // What is queued is looked at; a pause is the handler's.
             Stage::Open(_) if self.output.reads_nothing() => self.output.look_at(now),
             Stage::Open(open) => {
@@ -163,16 +159,24 @@ impl<S> Conn<S> {
 
     /// Sends a control frame or a Close that waits, if there is room by now.
     #[inline]
-    pub(super) fn retry(&mut self) {
+    pub(super) fn retry(&mut self, now: Instant) {
         if self.output.is_posted {
             self.output.retry_posted();
-            self.was_written();
+            self.was_written(now);
         }
     }
 
-    /// Something that waited may be out. The peer's end may have come before.
-    pub(super) fn was_written(&mut self) {
-        self.readable |= self.is_draining() && !self.has_last_words();
+    /// Something that waited may be out. Behind our last words the peer's end is waited for, which may
+    /// have come before.
+    pub(super) fn was_written(&mut self, now: Instant) {
+        let has_last_words = self.has_last_words();
+        if let Stage::Draining(until) = &mut self.stage
+            && !has_last_words
+        {
+            self.readable = true;
+            let close_timeout = self.output.shared.server.config.timeouts.close;
+            *until = until.or_else(|| now.checked_add(close_timeout));
+        }
     }
 
     /// Whether something is still to go out.

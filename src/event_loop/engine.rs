@@ -238,7 +238,7 @@ impl<H: EventHandler> Engine<H> {
             // write fails.
             if !event.is_writable() && !event.is_write_closed() {
                 // What waits for others who write may have been held up by them alone.
-                conn.retry();
+                conn.retry(engine.now);
                 return Ok(());
             }
             conn.stream.wake_writer();

@@ -228,7 +228,7 @@ impl<H: EventHandler> Engine<H> {
         writer.resume().answer(answer.bytes, within);
         conn.stage = Stage::Draining(None);
         conn.output.is_posted = true;
-        conn.retry();
+        conn.retry(self.now);
         Ok(())
     }
 }

@@ -215,11 +215,11 @@ impl<H: EventHandler> Engine<H> {
 
     /// The same at once.
     pub(super) fn resume(&mut self, conn: &mut Conn<H::State>) -> Fate {
-        conn.retry();
+        conn.retry(self.now);
         if !conn.output.resume(&mut self.scratch, self.now) {
             return Ok(());
         }
-        conn.was_written();
+        conn.was_written(self.now);
         // The peer was not listened to meanwhile.
         conn.since = self.clock;
         self.close_if_wanted(conn);
@@ -239,7 +239,7 @@ impl<H: EventHandler> Engine<H> {
         if conn.output.is_congested() && !conn.is_draining() {
             return self.resume_in_time(conn);
         }
-        conn.retry();
+        conn.retry(self.now);
         if conn.output.reads_nothing() && !conn.is_draining() {
             return Ok(());
         }
