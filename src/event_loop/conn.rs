@@ -225,7 +225,7 @@ impl<S> Conn<S> {
     #[inline]
     pub(super) fn goes_on(&self) -> bool {
         let has_failed = self.output.failed.is_some();
-        self.may_be_read() || self.output.is_put_off() || self.output.goes_on() || has_failed
+        self.may_be_read() || self.output.goes_on || has_failed
     }
 
     /// Whether there may be something to read, and it is to be read.

@@ -294,20 +294,12 @@ impl<H: EventHandler> Engine<H> {
             }
             // It was us who were late.
             conn.since = engine.clock;
-            engine.go_on(conn)
+            match mem::take(&mut conn.output.goes_on) {
+                true if conn.output.is_congested() => engine.resume(conn),
+                true => engine.batch_ended(conn),
+                false => Ok(()),
+            }
         });
-    }
-
-    /// Others have had their turn.
-    fn go_on(&mut self, conn: &mut Conn<H::State>) -> Fate {
-        if conn.output.goes_on() {
-            self.resume(conn)?;
-        }
-        if conn.output.is_put_off() {
-            conn.output.resume_reading();
-            return self.batch_ended(conn);
-        }
-        Ok(())
     }
 
     fn put_back(&mut self, slot: usize, mut conn: Box<Conn<H::State>>, fate: Fate) {

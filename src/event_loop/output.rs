@@ -51,8 +51,11 @@ pub(crate) struct Output {
     pub(super) is_posted: bool,
     /// When the handler wants to be called.
     pub(super) timer: Option<Box<Instant>>,
-    /// While the handler wants nothing to be read.
+    /// While the peer is not read, though nothing is queued, or input waits.
     pub(super) paused: Option<Box<Paused>>,
+    /// Whether others have their turn first, and nothing else is waited for: with what is queued, for which
+    /// there was still room, or with input.
+    pub(super) goes_on: bool,
 }
 
 /// A Close that the handler wants, or that the peer has called for.
@@ -67,19 +70,9 @@ pub(super) struct DueClose {
 pub(super) struct Paused {
     rest: Vec<u8>,
     charge: Option<Charge>,
-    pub(super) until: Until,
-}
-
-/// How long a peer is not read.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Until {
-    /// As the handler wants.
-    Resumed,
-    /// Others have their turn before.
-    NextTurn,
-    /// The handler is to return, and what is queued to be sent, and no longer.
-    #[default]
-    Over,
+    /// Whether the handler wants that. Else it is over once the handler has returned, and what is queued
+    /// is sent.
+    pub(super) is_wanted: bool,
 }
 
 impl Output {
@@ -93,6 +86,7 @@ impl Output {
             is_posted: false,
             timer: None,
             paused: None,
+            goes_on: false,
         }
     }
 
@@ -107,49 +101,26 @@ impl Output {
         self.reads_nothing() || self.close.is_some() || self.failed.is_some()
     }
 
-    /// Whether something waits for nothing but the next turn.
-    #[inline]
-    pub(super) fn goes_on(&self) -> bool {
-        self.backpressure.as_ref().is_some_and(|queued| queued.goes_on)
-    }
-
-    /// Has what is queued wait for the next turn, if anything is.
-    pub(super) fn resume_later(&mut self) -> bool {
-        self.backpressure.as_mut().map(|queued| queued.goes_on = true).is_some()
-    }
-
     /// Whether the peer is not read.
     #[inline]
     pub(super) fn reads_nothing(&self) -> bool {
         self.is_congested() || self.paused.is_some()
     }
 
-    /// What has come of the peer waits until others have had their turn.
-    pub(super) fn put_off(&mut self) {
-        self.paused.get_or_insert_with(|| {
-            Box::new(Paused { until: Until::NextTurn, ..Paused::default() })
-        });
-    }
-
-    #[inline]
-    pub(super) fn is_put_off(&self) -> bool {
-        self.paused.as_ref().is_some_and(|paused| paused.until == Until::NextTurn)
-    }
-
     /// The peer is read again.
     pub(super) fn resume_reading(&mut self) {
         if let Some(paused) = &mut self.paused {
-            paused.until = Until::Over;
+            paused.is_wanted = false;
         }
     }
 
     /// Has input wait, if it is not looked at now; whether there is memory for it, if so.
     pub(super) fn put_aside(&mut self, input: &[u8]) -> Option<bool> {
-        if self.is_congested() {
+        if self.is_congested() || self.goes_on {
             self.paused.get_or_insert_default();
         } else {
             // A pause that was over in the same call was none.
-            self.paused.take_if(|paused| paused.until == Until::Over && paused.rest.is_empty());
+            self.paused.take_if(|paused| !paused.is_wanted && paused.rest.is_empty());
         }
         let paused = self.paused.as_mut()?;
         paused.rest.extend_from_slice(input);
@@ -161,10 +132,10 @@ impl Output {
     /// The input that waited, if it is time for it.
     #[inline]
     pub(super) fn unpause(&mut self) -> Option<Vec<u8>> {
-        if self.is_congested() {
+        if self.is_congested() || self.goes_on {
             return None;
         }
-        Some(self.paused.take_if(|paused| paused.until == Until::Over)?.rest)
+        Some(self.paused.take_if(|paused| !paused.is_wanted)?.rest)
     }
 
     /// Sends a control frame or a Close that waits, if that can be now.
@@ -315,8 +286,9 @@ impl Output {
     fn keep(&mut self, unsent: Unsent, is_begun: bool, held: Vec<u8>, goes_on: bool) {
         let charge = Charge::new(&self.shared.server.budget);
         let (deflating, blocked) = (None, None);
-        let queued = Backpressure { unsent, is_begun, held, deflating, goes_on, charge, blocked };
+        let queued = Backpressure { unsent, is_begun, held, deflating, charge, blocked };
         self.backpressure = Some(Box::new(queued));
+        self.goes_on |= goes_on;
         self.charge();
     }
 
@@ -337,9 +309,12 @@ impl Output {
     /// Goes on with what is queued: there may be room. Whether something was, and is no more.
     pub(super) fn resume(&mut self, scratch: &mut Scratch, now: Instant) -> bool {
         let Some(mut queued) = self.backpressure.take() else { return false };
+        self.goes_on = false;
         match queued.resume(&self.shared, scratch, now) {
-            Ok(true) => return true,
-            Ok(false) => self.backpressure = Some(queued),
+            Ok(Progress::Done) => return true,
+            Ok(Progress::More { moved }) => {
+                (self.backpressure, self.goes_on) = (Some(queued), moved);
+            }
             Err(error) => self.failed = Some(Box::new(error)),
         }
         false
@@ -349,6 +324,10 @@ impl Output {
     /// for what was begun.
     pub(super) fn abandon_waiting(&mut self) -> bool {
         self.paused = None;
+        if let Some(queued) = &self.backpressure {
+            // The right to write has to be given up.
+            self.goes_on |= queued.deflating.is_some();
+        }
         self.backpressure.take_if(|queued| !queued.abandon_held());
         self.charge_queued()
     }

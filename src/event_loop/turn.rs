@@ -207,10 +207,11 @@ impl<H: EventHandler> Engine<H> {
 
     /// There may be room to write. What is much waits for its turn, if there is no time left.
     pub(super) fn resume_in_time(&mut self, conn: &mut Conn<H::State>) -> Fate {
-        match self.has_time() || conn.is_draining() || !conn.output.resume_later() {
-            true => self.resume(conn),
-            false => Ok(()),
+        if self.has_time() || conn.is_draining() || !conn.output.is_congested() {
+            return self.resume(conn);
         }
+        conn.output.goes_on = true;
+        Ok(())
     }
 
     /// The same at once.

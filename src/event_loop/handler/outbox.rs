@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::connection::{Message, Request, Sender, TrySendError};
 use crate::error::Error;
-use crate::event_loop::output::{DueClose, MAX_BACKPRESSURE, Output, Scratch, Until};
+use crate::event_loop::output::{DueClose, MAX_BACKPRESSURE, Output, Scratch};
 use crate::proto::CloseCode;
 use crate::proto::OpCode;
 use crate::proto::frame::MAX_CONTROL;
@@ -116,7 +116,7 @@ impl Outbox<'_> {
     pub fn pause_reading(&mut self) {
         // The peer's answer is waited for.
         if !self.is_closed() {
-            self.output.paused.get_or_insert_default().until = Until::Resumed;
+            self.output.paused.get_or_insert_default().is_wanted = true;
         }
     }
 

@@ -29,8 +29,6 @@ pub(crate) struct Backpressure {
     pub(super) held: Vec<u8>,
     /// The first of them, if it is begun but for the first byte.
     pub(super) deflating: Option<Deflating>,
-    /// Whether there was still room when the turn was over, of which there is no other news.
-    pub(super) goes_on: bool,
     pub(super) charge: Charge,
     /// Since when others have the right to write, and do not, and how long until the next try.
     pub(super) blocked: Option<(Instant, Duration)>,
@@ -47,7 +45,8 @@ impl Backpressure {
         self.unsent.left() + self.held.len()
     }
 
-    /// Goes on: there may be room. Whether nothing is queued any more, or goes out any more.
+    /// Goes on: there may be room. It is done if nothing is queued any more, or goes out any more; and if it has
+    /// moved, there was still room when the turn was over, of which there is no other news.
     ///
     /// # Errors
     ///
@@ -57,24 +56,23 @@ impl Backpressure {
         shared: &ConnectionShared,
         scratch: &mut Scratch,
         now: Instant,
-    ) -> Result<bool, Error> {
+    ) -> Result<Progress, Error> {
         let mut most = MAX_WRITE;
         loop {
-            self.goes_on = most == 0 && (self.is_begun || !self.held.is_empty());
-            if self.goes_on {
-                return Ok(false);
+            if most == 0 && (self.is_begun || !self.held.is_empty()) {
+                return Ok(Progress::More { moved: true });
             }
             // What others have ended meanwhile needs no rest of a message.
             if self.is_begun || self.deflating.is_some() && shared.writer.is_over() {
                 match proceed(shared, &mut self.unsent, &mut most)? {
                     Progress::Done => self.is_begun = false,
                     Progress::More { moved: true } => {}
-                    Progress::More { moved: false } => return Ok(false),
+                    no_room => return Ok(no_room),
                 }
                 continue;
             }
             if self.held.is_empty() {
-                return Ok(true);
+                return Ok(Progress::Done);
             }
             let (pause, right) = (self.pause(), self.right());
             let frames = (&mut self.held[..], &mut scratch.deflated);
@@ -99,12 +97,12 @@ impl Backpressure {
                     let (since, _) = idle.unwrap_or((now, pause));
                     self.blocked = Some((since, (2 * pause).min(BLOCKED_PAUSE.1)));
                     if now.saturating_duration_since(since) < shared.writer.timeout(0) {
-                        return Ok(false);
+                        return Ok(Progress::More { moved: false });
                     }
                     return Err(Error::DeadlineExceeded(Deadline::Write));
                 }
                 // What has come of the peer still counts: its answer to our Close may be in there.
-                Err(Denied::Over) => return Ok(true),
+                Err(Denied::Over) => return Ok(Progress::Done),
             }
         }
     }
@@ -124,10 +122,8 @@ impl Backpressure {
     /// Nothing more is to be begun; whether anything was.
     pub(super) fn abandon_held(&mut self) -> bool {
         self.held = Vec::new();
-        if self.deflating.take().is_some() {
-            // The right has to be given up.
-            (self.is_begun, self.goes_on) = (true, true);
-        }
+        // The right to write is ours while there is any of that, too.
+        self.is_begun |= self.deflating.take().is_some();
         self.is_begun
     }
 

@@ -166,9 +166,7 @@ impl<H: EventHandler> Engine<H> {
                 return Ok(None);
             }
             at += used;
-            if taken.work >= MAX_WORK {
-                conn.output.put_off();
-            }
+            conn.output.goes_on |= taken.work >= MAX_WORK;
         }
     }
 
