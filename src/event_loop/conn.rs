@@ -224,8 +224,7 @@ impl<S> Conn<S> {
     /// Whether it has more to do in the next turn, whatever happens.
     #[inline]
     pub(super) fn goes_on(&self) -> bool {
-        let has_failed = self.output.failed.is_some();
-        self.may_be_read() || self.output.goes_on || has_failed
+        self.may_be_read() || self.output.goes_on || self.output.failed.is_some()
     }
 
     /// Whether there may be something to read, and it is to be read.

@@ -68,15 +68,14 @@ impl Listening {
     ) -> io::Result<Self> {
         let mut listener = shared.timed.for_loop()?;
         listener.register(registry, token)?;
-        let (shared, has_failed) = (Arc::clone(shared), false);
         Ok(Self {
             listener,
-            shared,
+            shared: Arc::clone(shared),
             ready: true,
             is_ended: false,
             rests_until: None,
             streak: 0,
-            has_failed,
+            has_failed: false,
         })
     }
 

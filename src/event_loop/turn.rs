@@ -24,10 +24,7 @@ impl<H: EventHandler> Engine<H> {
     /// read gives no more than a record.
     pub(super) fn read(&mut self, conn: &mut Conn<H::State>, is_slow: bool) -> Fate {
         for _ in 0..MAX_READS {
-            if conn.output.failed.is_some() {
-                return self.output_failed(conn);
-            }
-            if !conn.may_be_read() {
+            if conn.output.failed.is_some() || !conn.may_be_read() {
                 break;
             }
             // Of what is a thread's by now, not a byte is ours.
