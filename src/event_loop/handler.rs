@@ -77,7 +77,7 @@ pub trait EventHandler: Send + Sync + 'static {
         out: &mut Outbox<'_>,
     ) -> Result<(), BoxError>;
 
-    /// A Ping has come (§5.5.2), whose Pong is on its way.
+    /// A Ping has come (§5.5.2), whose Pong is on its way, unless a Close is due.
     ///
     /// # Errors
     ///

@@ -180,12 +180,12 @@ impl<H: EventHandler> Engine<H> {
         let _ = catch_panic(|| self.threads.callbacks.on_error(peer, Some(request), error));
     }
 
-    /// §5.5.2: a Ping is answered, unless a Close is due; and not behind others that write.
+    /// §5.5.2: a Ping is answered, unless a Close is due; and not behind others that write. The handler
+    /// hears of it in any case, as on a thread.
     fn pinged(&mut self, conn: &mut Conn<H::State>, payload: &[u8]) {
-        if conn.output.shared.writer.is_closed() {
-            return;
+        if !conn.output.shared.writer.is_closed() {
+            self.push_control(conn, OpCode::Pong, payload);
         }
-        self.push_control(conn, OpCode::Pong, payload);
         self.call(conn, |handler, open, out| handler.ping(&mut open.state, payload, out));
     }
 

@@ -102,6 +102,28 @@ fn the_handler_closes_in_any_call() {
     }
 }
 
+/// Behind our Close, Pings are not answered, and yet the handler hears of them, as it does of Pongs.
+#[test]
+fn control_frames_behind_a_close() {
+    for discards in [false, true] {
+        let hooks = Hooks::new(move |call, _, out| match call {
+            Call::Message(_) if discards => Ok(out.close(CloseCode::NORMAL, "")?),
+            Call::Message(_) => Ok(out.start_close(CloseCode::NORMAL, "")?),
+            _ => Ok(()),
+        });
+        let server = LoopServer::start(config(|_| ()), hooks);
+        let mut client = server.open();
+        let late = [frame(PING, "late"), frame(PONG, "late")].concat();
+        client.send([frame(TEXT, "now"), late.clone()].concat());
+        client.expect(&Frame::close(1000, ""));
+        client.send([late, close(1000, "")].concat());
+        client.expect_eof();
+        let (calls, _) = server.until_closed(&client);
+        let heard = ["opened", "message now", "ping late", "pong late", "ping late", "pong late"];
+        assert_eq!(calls, heard, "discards {discards}");
+    }
+}
+
 /// An error and a panic cost their own connection and no other; `on_error` is told once.
 #[test]
 fn the_handler_fails_in_any_call() {
