@@ -170,6 +170,30 @@ impl Receiving {
         }
     }
 
+    /// The same where messages are thrown away: they take no memory, however long they are.
+    ///
+    /// # Errors
+    ///
+    /// As for [`feed`](Self::feed).
+    pub fn next_control(
+        &mut self,
+        timers: &mut ReadTimers,
+        input: &mut [u8],
+        assembler: &mut MessageAssembler,
+    ) -> Result<(usize, Next), ReceiveError> {
+        let (mut used, mut made, mut sink) = (0, 0, [0; 4096]);
+        // With what had come of one before.
+        assembler.clear();
+        while made < MAX_MADE {
+            let target = &mut Target::Slice(assembler, &mut sink);
+            let (more, event) = self.feed(timers, &mut input[used..], target)?;
+            used += more;
+            let Event::Data { len, .. } = event else { return Ok((used, Next::of(event))) };
+            made += len;
+        }
+        Ok((used, Next::Yield))
+    }
+
     /// Takes an unfragmented message of at most `most` bytes that lies complete at the start of
     /// `input` into `out`, as [`Decoder::decode_message`] does.
     #[inline(always)]

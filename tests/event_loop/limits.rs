@@ -1,6 +1,6 @@
 use std::time::{Duration, Instant};
 
-use barews::{Deadline, Error};
+use barews::{CloseCode, Deadline, Error};
 
 use super::common::*;
 use super::server::{Call, Hooks, LoopServer, Told, config, over_tls, over_unix};
@@ -321,4 +321,23 @@ fn answers_before_what_there_is_no_memory_for() {
     let (calls, closed) = server.until_closed(&client);
     assert_eq!(calls[..3], ["opened", "message a", "message pause"]);
     assert!(matches!(closed.error, Some(Error::Overloaded)), "{closed:?}");
+}
+
+/// Behind our Close messages are thrown away, and take no memory: one of any length, in parts, and one that
+/// had begun before.
+#[test]
+fn what_is_thrown_away_takes_no_memory() {
+    let hooks = Hooks::new(|call, _, out| match call {
+        Call::Ping(_) => Ok(out.close(CloseCode::NORMAL, "")?),
+        _ => Ok(()),
+    });
+    let server = LoopServer::start(config(|c| c.limits.max_buffered_bytes = 256 << 10), hooks);
+    let mut client = server.open();
+    client.send([frame(0x02, [1; 100_000]), frame(PING, "now")].concat());
+    client.expect(&Frame::pong("now"));
+    client.expect(&Frame::close(1000, ""));
+    client.send([frame(0x00, vec![1; 1 << 20]), frame(CONT, vec![1; 1 << 20])].concat());
+    client.send([frame(BINARY, vec![1; 1 << 20]), close(1000, "")].concat());
+    client.expect_eof();
+    server.expect_clean_end(&client, 1000);
 }

@@ -152,8 +152,11 @@ impl<H: EventHandler> Engine<H> {
                 return Ok(Some(at));
             }
             let rest = &mut input[at..];
-            let (used, next) = match receiving.next_message(&mut open.timers, rest, assembler, buf)
-            {
+            let next = match conn.output.discards {
+                true => receiving.next_control(&mut open.timers, rest, assembler),
+                false => receiving.next_message(&mut open.timers, rest, assembler, buf),
+            };
+            let (used, next) = match next {
                 Ok(next) => next,
                 Err(error) => {
                     // Who reads our answer may count on the memory.
