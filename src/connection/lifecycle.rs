@@ -343,7 +343,11 @@ impl ConnectionShared {
         // Whoever writes the Close ends our side behind it.
         self.writer.close(action, within);
         match self.writer.wait_for_reader(expiry) {
-            true => self.stream().drain(expiry),
+            true => {
+                self.stream().drain(expiry);
+                // Whoever writes has our Close, and a peer that has ended its side may still read.
+                self.writer.wait_for_writer(expiry);
+            }
             false => self.writer.fail(Failure::Deadline(Deadline::Close)),
         }
         self.stream().shutdown(Shutdown::Both);

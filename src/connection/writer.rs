@@ -274,8 +274,7 @@ impl<S: Sink> Writer<S> {
         Unit::Messages.is_held_up(&self.lock.lock())
     }
 
-    /// Whether our Close has gone out, or the connection has ended without. It may be so a moment
-    /// later.
+    /// Whether our Close has gone out by now, or the connection has ended without.
     pub(crate) fn is_closed(&self) -> bool {
         self.lock.is_closed()
     }
@@ -296,8 +295,7 @@ impl<S: Sink> Writer<S> {
     /// Hands the stream over to somebody who will speak for themselves, once whoever writes is
     /// through, or has had the write timeout. Whether our Close is out.
     pub(crate) fn detach(&self) -> bool {
-        let writing = |state: &WriteState| state.writing;
-        let (mut state, _) = self.lock.wait_while(self.lock.lock(), self.timeout.get(), writing);
+        let mut state = self.lock.wait_for_writer(self.timeout.get());
         let close_sent = state.closing.is_sent();
         self.lock.end(&mut state, |closing| closing.detach());
         close_sent
@@ -324,11 +322,15 @@ impl<S: Sink> Writer<S> {
         !mem::replace(&mut state.ending, true) && state.closing != Closing::Detached
     }
 
-    /// Waits until no receiving half reads the stream, so that another may; whether that is so by
-    /// then.
+    /// Waits until no receiving half reads the stream, so that another may; whether none does then.
     pub(crate) fn wait_for_reader(&self, expiry: Expiry) -> bool {
         let left = expiry.left().unwrap_or_default();
         self.lock.wait_while(self.lock.lock(), left, |state| state.receiving).1
+    }
+
+    /// Waits until nobody writes: what waits in the outbox is out by then.
+    pub(crate) fn wait_for_writer(&self, expiry: Expiry) {
+        drop(self.lock.wait_for_writer(expiry.left().unwrap_or_default()));
     }
 
     fn post_control(&self, frames: &[u8], limit: FlushLimit) -> Result<(), Error> {

@@ -143,6 +143,35 @@ fn receiving_goes_on_while_a_sender_is_blocked() {
     client.finish();
 }
 
+/// And though the client has ended its side, it has the message that was under way, and the answer to its
+/// Close behind that.
+#[test]
+fn a_client_that_closes_and_ends_its_side_while_a_sender_is_blocked() {
+    const LEN: usize = 8 << 20;
+    let (told, ended) = channel();
+    let server = TestServer::with_handler(
+        |server| server,
+        move |mut conn| {
+            let sender = conn.sender();
+            let blocked = thread::spawn(move || sender.send(&vec![b'x'; LEN]));
+            let end = conn.recv(&mut Vec::new())?.is_none();
+            told.send(end)?;
+            Ok(blocked.join().expect("no panic")?)
+        },
+    );
+    let mut client = server.open();
+    // It has begun.
+    assert!(client.heard_within(PATIENCE));
+    client.send(close(1000, ""));
+    client.send_eof();
+    let early = ended.recv_timeout(ms(200));
+    client.expect(&Frame::binary(vec![b'x'; LEN]));
+    client.expect(&Frame::close(1000, ""));
+    client.expect_eof();
+    assert!(early.is_err(), "it has ended before that");
+    assert_eq!(ended.recv_timeout(PATIENCE), Ok(true));
+}
+
 /// Many Pings while the sender is blocked: only the latest need an answer (§5.5.3), and memory for
 /// the others is not held.
 #[test]

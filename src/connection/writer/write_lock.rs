@@ -170,6 +170,11 @@ impl<S: Sink> WriteLock<S> {
         (state, true)
     }
 
+    /// Waits until nobody writes, at most so long.
+    pub(super) fn wait_for_writer(&self, most: Duration) -> StateGuard<'_> {
+        self.wait_while(self.lock(), most, |state| state.writing).0
+    }
+
     /// Wakes those who wait for a change.
     pub(super) fn notify(&self, state: &WriteState) {
         if state.waiting > 0 {
