@@ -107,6 +107,19 @@ fn what_nobody_is_at_has_its_time() {
     }
 }
 
+/// While others are at a Close it is not out, whatever is left to wait.
+#[test]
+fn a_close_that_others_are_at() {
+    let writer = opened();
+    *writer.stream().room.lock().unwrap() = 0;
+    writer.try_close(CloseAction::Abort(CloseCode::NORMAL, String::new()));
+    let taken = writer.lock.lock().outbox.take();
+    assert!(!writer.retry());
+    writer.lock.lock().outbox = taken;
+    *writer.stream().room.lock().unwrap() = 100;
+    assert!(writer.retry());
+}
+
 /// However much room there is, others have their turn; nothing is lost or sent twice.
 #[test]
 fn a_write_has_a_bound() {

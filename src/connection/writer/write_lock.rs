@@ -205,9 +205,10 @@ impl WriteState {
             && self.closing.may_send()
     }
 
-    /// Whether nothing waits.
+    /// Whether nothing waits, and nobody is at our Close.
     pub(super) fn is_flushed(&self) -> bool {
-        self.outbox.is_none()
+        let is_due = self.closing.is_sent() && self.closing.written_at().is_none();
+        self.outbox.is_none() && !is_due
     }
 
     #[cfg(all(test, loom))]
