@@ -249,6 +249,24 @@ fn the_stream_is_read_by_one_at_a_time() {
 }
 
 #[test]
+fn whoever_ends_it_waits_for_whoever_writes() {
+    loom::model(|| {
+        let writer = opened(Tape::new());
+        beside(
+            &writer,
+            |writer| drop(send(writer, Unit::Messages, b"a")),
+            |writer| {
+                abort(writer);
+                writer.wait_for_writer(Expiry::NEVER);
+                assert!(writer.stream().text().ends_with(CLOSE), "it is not out");
+                assert!(writer.retry());
+            },
+        );
+        assert!(is_at_rest(&writer));
+    });
+}
+
+#[test]
 fn one_of_those_who_end_it_drains_it() {
     loom::model(|| {
         let writer = opened(Tape::new());
