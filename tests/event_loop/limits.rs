@@ -331,7 +331,11 @@ fn what_is_thrown_away_takes_no_memory() {
         Call::Ping(_) => Ok(out.close(CloseCode::NORMAL, "")?),
         _ => Ok(()),
     });
-    let server = LoopServer::start(config(|c| c.limits.max_buffered_bytes = 256 << 10), hooks);
+    let config = config(|config| {
+        config.limits.max_buffered_bytes = 256 << 10;
+        config.timeouts.close = PATIENCE;
+    });
+    let server = LoopServer::start(config, hooks);
     let mut client = server.open();
     client.send([frame(0x02, [1; 100_000]), frame(PING, "now")].concat());
     client.expect(&Frame::pong("now"));
