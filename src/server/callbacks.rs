@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::{io, mem};
 
-use crate::connection::Request;
+use crate::connection::{Request, TrySendError};
 use crate::error::{Error, UpgradeError};
 use crate::http::{Accept, Reject, Response};
 
@@ -52,8 +52,8 @@ impl<'a> ErrorContext<'a> {
     }
 
     /// Whether the error means no more than that the peer is gone, which most logs leave out: one
-    /// for which [`Error::is_disconnect`] or [`UpgradeError::is_disconnect`] is true, or one that it is
-    /// the cause of.
+    /// for which [`Error::is_disconnect`] or [`UpgradeError::is_disconnect`] is true, a
+    /// [`TrySendError::Closed`], or one that it is the cause of.
     #[must_use]
     pub fn is_disconnect(&self) -> bool {
         self.is_disconnect
@@ -125,6 +125,9 @@ fn is_disconnect(error: &(dyn StdError + 'static)) -> bool {
         }
         if let Some(error) = error.downcast_ref::<UpgradeError>() {
             return error.is_disconnect();
+        }
+        if let Some(error) = error.downcast_ref::<TrySendError>() {
+            return *error == TrySendError::Closed;
         }
         // One of `io` with another inside names that one's source, and not itself.
         let inside = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);

@@ -7,7 +7,7 @@ use std::sync::mpsc::channel;
 
 use barews::{
     Accept, BoxError, CloseCode, Config, ConnectionLimits, Error, Request, Response, Server,
-    Status, UpgradeError,
+    Status, TrySendError, UpgradeError,
 };
 
 use crate::common::{
@@ -303,14 +303,22 @@ fn a_disconnect_is_known_for_one() {
                 "/wrapped" => Outer(std::io::Error::from(gone.unwrap_err())).into(),
                 // The application's own stream.
                 "/other" => BoxError::from(std::io::Error::from(ErrorKind::ConnectionReset)),
+                "/queue" => TrySendError::Closed.into(),
+                "/full" => TrySendError::Full.into(),
                 "/late" => Outer(Error::DeadlineExceeded(barews::Deadline::Idle).into()).into(),
                 _ => "an error of its own".into(),
             })
         },
     );
-    for (path, expected) in
-        [("/plain", true), ("/wrapped", true), ("/other", false), ("/late", false), ("/", false)]
-    {
+    for (path, expected) in [
+        ("/plain", true),
+        ("/wrapped", true),
+        ("/queue", true),
+        ("/full", false),
+        ("/other", false),
+        ("/late", false),
+        ("/", false),
+    ] {
         let mut client = server.connect();
         client.send(r0().target(path).bytes());
         client.expect_upgrade();
