@@ -16,10 +16,28 @@ pub use outbox::Outbox;
 /// One thread calls it for many connections, one after the other. **A call that blocks holds up all
 /// of them.** What has to wait, for a file, a database, a lock or a peer, belongs on a thread of its own,
 /// which answers by the connection's [`Sender`]; or the whole connection does, see
-/// [`needs_thread`](Self::needs_thread). The calls of a `Sender` wait for the peer: here, send by the
-/// [`Outbox`], or by a [`SendQueue`](crate::SendQueue).
+/// [`needs_thread`](Self::needs_thread).
 ///
 /// An `Err`, or a panic, of any of these closes the connection with 1011, and costs no other.
+///
+/// # Who may send with what
+///
+/// The [`Outbox`] is for the connection that is called for, here and now. A `Sender` is for other threads: its calls
+/// that send messages wait for the peer, and on a loop also for what only that loop can do, which is to write the
+/// 101 or what an `Outbox` has queued. They fail with the [write timeout](crate::Timeouts::write) then, and
+/// nobody on the loop is served until that has passed. Its `ping`, `close` and `abort` wait for nobody.
+///
+/// A [`SendQueue`](crate::SendQueue) is for both, and for one message to many, on whichever loops they are: so do
+/// not call those of its methods here that wait, `send`, `wait_for_room` and `flush`. It can be filled
+/// from [`open`](Self::open) on, and is sent once the 101 is out.
+///
+/// Each of them keeps its own order. What a call sends by the `Outbox` goes out once the call has returned, and so
+/// perhaps behind what it has sent by another; whoever mixes them has to live with either order.
+///
+/// No other thread can have the handler called. It can send; what else it wants is left where
+/// [`timer`](Self::timer) finds it.
+///
+/// # Examples
 ///
 /// ```no_run
 /// use barews::{BoxError, EventHandler, Message, Outbox, Reject, Request, Sender, Server};
@@ -42,13 +60,59 @@ pub use outbox::Outbox;
 ///     Server::bind("127.0.0.1:9001")?.run_event_loop(Echo)
 /// }
 /// ```
+///
+/// What one says, all hear. The lock is held for no longer than it takes to fill the queues:
+///
+/// ```no_run
+/// use std::sync::Mutex;
+///
+/// use barews::{
+///     BoxError, CloseCode, CloseInfo, EventHandler, Message, Outbox, Reject, Request, SendQueue, Sender, Server,
+///     Status, broadcast,
+/// };
+///
+/// struct Room(Mutex<Vec<SendQueue>>);
+///
+/// impl EventHandler for Room {
+///     type State = SendQueue;
+///
+///     fn open(&self, _: &Request, sender: Sender) -> Result<SendQueue, Reject> {
+///         sender.queued(256 << 10).map_err(|_| Reject::new(Status::SERVICE_UNAVAILABLE, "later\n"))
+///     }
+///
+///     fn opened(&self, member: &mut SendQueue, _: &mut Outbox<'_>) -> Result<(), BoxError> {
+///         self.0.lock().unwrap().push(member.clone());
+///         Ok(())
+///     }
+///
+///     fn message(&self, _: &mut SendQueue, message: Message<'_>, _: &mut Outbox<'_>) -> Result<(), BoxError> {
+///         for slow in broadcast(&*self.0.lock().unwrap(), &message.to_owned()).full {
+///             slow.close_now(CloseCode::TRY_AGAIN_LATER, "you read too slowly")?;
+///         }
+///         Ok(())
+///     }
+///
+///     fn closed(&self, member: SendQueue, _: CloseInfo) {
+///         self.0.lock().unwrap().retain(|other| !other.same_queue(&member));
+///     }
+/// }
+///
+/// fn main() -> std::io::Result<()> {
+///     Server::bind("127.0.0.1:9001")?.run_event_loop(Room(Mutex::default()))
+/// }
+/// ```
 pub trait EventHandler: Send + Sync + 'static {
     /// What is kept for each connection. It stays on one thread, and need not be `Send`.
     type State: 'static;
 
     /// A request for a connection has passed [`on_upgrade`](crate::Server::on_upgrade): its state, or
-    /// an answer in place of the 101. The `sender` is for other threads, and can send once the 101 is
+    /// an answer in place of the 101. The `sender` is for other threads, whose calls wait until the 101 is
     /// out; a connection whose sender nobody keeps takes less memory.
+    ///
+    /// Which subprotocol was agreed on is `on_upgrade`'s to say, and [`Sender::subprotocol`]'s to tell. What
+    /// must be undone, such as an entry in a list, is better done in [`opened`](Self::opened), which
+    /// [`closed`](Self::closed) always follows: where the 101 cannot be made after this, of a header that
+    /// `on_upgrade` got wrong, say, the state is dropped without a call.
     ///
     /// # Errors
     ///
@@ -65,7 +129,12 @@ pub trait EventHandler: Send + Sync + 'static {
         Ok(())
     }
 
-    /// A whole message has come. While the peer does not take what was sent, no other is delivered.
+    /// A whole message has come. While the peer does not take what was sent by the [`Outbox`], no other is
+    /// delivered; what waits in a queue, or for a `Sender`, holds up none.
+    ///
+    /// It may have come behind a Close of ours that another thread or a shutdown has sent, or from a peer that is
+    /// gone by now: then it cannot be answered ([`Outbox::is_closed`]), and the `?` behind an
+    /// [`Outbox::send`] ends the connection without a wait for the peer's Close.
     ///
     /// # Errors
     ///
@@ -117,8 +186,9 @@ pub trait EventHandler: Send + Sync + 'static {
         Ok(())
     }
 
-    /// The peer has taken all that was sent to it, after a time in which it did not: backpressure is
-    /// over, and what [`Outbox::send`] found no room for may be sent now. Not once a Close is due.
+    /// The peer has taken all that the [`Outbox`] sent to it, after a time in which it did not: backpressure is
+    /// over, and what [`Outbox::send`] found no room for may be sent now. Not once a Close is due. It tells
+    /// nothing of a [`SendQueue`](crate::SendQueue): what that holds, it says itself.
     ///
     /// # Errors
     ///
@@ -135,7 +205,8 @@ pub trait EventHandler: Send + Sync + 'static {
 
     /// Whether a connection is to have a thread of its own, and be given to
     /// [`handle`](Self::handle): for what must block, and for [`Accept::hijack`](crate::Accept::hijack). Asked before
-    /// `on_upgrade`.
+    /// `on_upgrade`, which is called on that thread then, and may block too: a proxy asks there which
+    /// subprotocol its upstream takes.
     fn needs_thread(&self, request: &Request) -> bool {
         let _ = request;
         false

@@ -34,9 +34,11 @@ impl CloseCode {
     pub const PROTOCOL_ERROR: Self = Self(1002);
     /// 1003: a type of data that the endpoint cannot accept.
     pub const UNSUPPORTED_DATA: Self = Self(1003);
-    /// 1005: never on the wire; stands for a Close frame without a code.
+    /// 1005: never on the wire; stands for a Close frame without a code. Who passes a Close on, as a proxy
+    /// does, sends [`NORMAL`](Self::NORMAL) for it.
     pub const NO_STATUS: Self = Self(1005);
-    /// 1006: never on the wire; stands for a connection that ended with no Close frame.
+    /// 1006: never on the wire; stands for a connection that ended with no Close frame. Who passes
+    /// that on aborts: [`Sender::abort`](crate::Sender::abort).
     pub const ABNORMAL: Self = Self(1006);
     /// 1007: data that does not fit its type, such as text that is not UTF-8.
     pub const INVALID_DATA: Self = Self(1007);

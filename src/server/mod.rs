@@ -99,6 +99,11 @@ impl Server {
     /// A server on a listener from elsewhere, TCP or Unix: std's own has a backlog of 128 and no
     /// way to choose another.
     ///
+    /// What is set of a listener holds for its streams. `SO_SNDBUF` says how much the system takes for a peer that
+    /// does not read, by default up to some MiB on Linux: until then nothing tells that it is slow, neither a
+    /// [`SendQueue`](crate::SendQueue) nor a write that waits. Where old news is worth nothing, such as prices, set
+    /// it to some 32 KiB. With `SO_REUSEPORT` a new process can listen before the old one stops to.
+    ///
     /// # Errors
     ///
     /// If the listener has no address, or there is no descriptor for a second handle of

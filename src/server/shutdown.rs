@@ -58,13 +58,15 @@ impl ShutdownHandle {
     /// Starts to shut the server down, and returns: nothing is accepted any more, and every
     /// connection is sent Close 1001. Peers that do not answer it within the close timeout are cut.
     /// A handler that does not come back to `recv` is not: [`shutdown`](Self::shutdown) with a grace
-    /// ends its connection. Does nothing the second time.
+    /// ends its connection. Does nothing the second time. What a peer says before it has read our Close is
+    /// still delivered, but cannot be answered: clients that come back should expect to ask again.
     ///
     /// Threads that accept see the shutdown within 200 ms, whatever state the listeners are in.
     /// After that, [`run`](crate::Server::run) waits for handlers only. A stream that still comes
     /// out of an accept that was under way gets 503 with `Retry-After`. What waits in a listener's
     /// backlog is left to whoever else accepts there; if nobody does, the system resets it as the
-    /// listener is closed.
+    /// listener is closed. From then on another process can bind the address, however many connections
+    /// are still being closed here: one that takes over binds again and again until it can.
     pub fn start(&self) {
         self.registry.close();
     }

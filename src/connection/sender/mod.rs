@@ -33,7 +33,8 @@ use crate::session::CloseAction;
 /// It is thread-safe, and cheap to clone: clones send on the same connection, from any thread and at
 /// the same time. Each message goes out whole, and frames never mix. Backpressure is that a call
 /// blocks while the peer does not read, until the write deadline ends the connection. Dropping a
-/// `Sender` closes nothing.
+/// `Sender` closes nothing. One that is kept does not keep the connection open, but when that has ended it still keeps
+/// its descriptor, and its request: let it go then. A [`SendQueue`] keeps neither.
 #[derive(Clone)]
 pub struct Sender {
     pub(crate) shared: Arc<ConnectionShared>,
@@ -190,7 +191,7 @@ impl Sender {
 }
 
 impl SendQueue {
-    /// The sender of this connection, unless the connection has ended.
+    /// The sender of this connection, unless the connection has ended and nobody keeps another.
     #[must_use]
     pub fn sender(&self) -> Option<Sender> {
         self.0.connection().map(|shared| Sender { shared })

@@ -113,6 +113,11 @@ impl Outbox<'_> {
     /// for one that says more than can be dealt with. Meanwhile no deadline passes but those of what is
     /// sent, so have [`set_timer`](Self::set_timer) call for a look, at
     /// [`is_closed`](Self::is_closed) too.
+    ///
+    /// A peer that has closed, ended or reset the stream meanwhile is noticed by what is sent to it only: by an
+    /// answer, or by a [`ping`](Self::ping) at each look, of which the second one fails. Where nothing can be
+    /// sent any more this does nothing, and what came before is delivered: look at `is_closed` before it
+    /// is worked on.
     pub fn pause_reading(&mut self) {
         // The peer's answer is waited for.
         if !self.is_closed() {
@@ -120,12 +125,15 @@ impl Outbox<'_> {
         }
     }
 
-    /// Has the peer read again, as [`close`](Self::close) does.
+    /// Has the peer read again, as [`close`](Self::close) does. What came meanwhile is delivered as soon as the
+    /// call has returned, up to another [`pause_reading`](Self::pause_reading).
     pub fn resume_reading(&mut self) {
         self.output.resume_reading();
     }
 
-    /// How much of what was sent the peer has no room for yet, in bytes.
+    /// How much of what was sent here the peer has no room for yet, in bytes. What the system has taken counts
+    /// no more, which may be some MiB: see [`Server::from_listener`](crate::Server::from_listener). What a
+    /// `Sender` or a [`SendQueue`](crate::SendQueue) has to send counts neither.
     #[must_use]
     pub fn queued_bytes(&self) -> usize {
         self.output.queued_bytes()
@@ -144,7 +152,7 @@ impl Outbox<'_> {
     }
 
     /// A sender for other threads. Those wait for a peer that does not read; a handler on a loop must
-    /// not.
+    /// not, see [`EventHandler`](crate::EventHandler#who-may-send-with-what).
     #[must_use]
     pub fn sender(&self) -> Sender {
         Sender { shared: self.output.shared.clone() }
