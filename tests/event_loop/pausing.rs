@@ -3,7 +3,9 @@ use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use barews::{Accept, BoxError, CloseCode, ConnectionLimits, Outbox, Response, Sender, Server};
+use barews::{
+    Accept, BoxError, CloseCode, ConnectionLimits, Error, Outbox, Response, Sender, Server,
+};
 
 use super::common::*;
 use super::server::{Call, Conn, Hooks, LoopServer, Told, config, fill, read_fill};
@@ -199,6 +201,36 @@ fn messages_behind_a_close_that_was_started() {
     let (calls, closed) = server.until_closed(&client);
     assert_eq!(calls, ["opened", "message a", "message b"]);
     assert!(closed.error.is_none() && closed.code == Some(4000), "{closed:?}");
+}
+
+/// A peer that is gone is not noticed until something is sent to it, as a Ping at each look is.
+#[test]
+fn a_peer_that_goes_meanwhile() {
+    let hooks = Hooks::new(|call, _, out| {
+        match call {
+            Call::Message(_) => out.pause_reading(),
+            Call::Timer => out.ping(b"there?")?,
+            _ => return Ok(()),
+        }
+        out.set_timer(Some(ms(20)));
+        Ok(())
+    });
+    let server = LoopServer::start(config(|_| ()), hooks);
+    let mut client = server.open();
+    client.send(frame(TEXT, "pause"));
+    server.expect_calls(&client, &["opened", "message pause"]);
+    let addr = client.addr;
+    drop(client);
+    loop {
+        match server.next_within(addr, PATIENCE).expect("it is noticed") {
+            Told::Call(name) => assert_eq!(name, "timer"),
+            Told::Error(_) => {}
+            Told::Closed(closed) => {
+                assert!(closed.error.as_ref().is_some_and(Error::is_disconnect), "{closed:?}");
+                break;
+            }
+        }
+    }
 }
 
 /// Who is not read is cut all the same, by a shutdown or another thread, and its handler hears of it.

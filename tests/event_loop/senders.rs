@@ -344,6 +344,25 @@ fn a_close_that_waits_for_a_blocked_sender_is_due() {
     server.expect_clean_end(&client, 1000);
 }
 
+/// What is for the loop to do is waited for in vain on the loop itself, and that costs no more than its time. A
+/// queue waits for nobody.
+#[test]
+fn a_sender_on_its_own_loop() {
+    let hooks = Hooks::echo().open(|_, sender| {
+        let queue = sender.queued(1 << 10).expect("a queue");
+        queue.try_send(&OwnedMessage::from("queued")).expect("room");
+        let sent = sender.send("in vain");
+        assert!(matches!(sent, Err(Error::DeadlineExceeded(Deadline::Write))), "{sent:?}");
+        Ok(())
+    });
+    let server = LoopServer::start(config(|config| config.timeouts.write = ms(100)), hooks);
+    let mut client = server.open();
+    client.expect(&Frame::text("queued"));
+    client.send(frame(TEXT, "a"));
+    client.expect(&Frame::text("a"));
+    client.finish();
+}
+
 /// One message for many, on two loops; one that does not read is told of, and holds up nobody.
 #[test]
 fn a_broadcast() {
