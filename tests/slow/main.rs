@@ -13,6 +13,9 @@ mod alone;
 /// RFC 7692: compression.
 #[cfg(feature = "deflate")]
 mod deflate;
+/// Both engines, beside each other.
+#[cfg(all(feature = "deflate", feature = "event-loop", feature = "tls", target_os = "linux"))]
+mod engines;
 /// §10.4: memory.
 mod memory;
 /// The start of the program, as a race.

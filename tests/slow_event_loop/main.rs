@@ -26,7 +26,7 @@ mod writing;
 fn no_file_is_left_out() {
     let modules = |text: &'static str| {
         let names = text.lines().filter_map(|line| line.strip_prefix("mod ")?.strip_suffix(';'));
-        names.filter(|name| !["alone", "os"].contains(name)).collect::<Vec<_>>()
+        names.filter(|name| !["alone", "engines", "os"].contains(name)).collect::<Vec<_>>()
     };
     let all = modules(include_str!("../slow/main.rs"));
     assert!(all.len() > 5, "{all:?}");
