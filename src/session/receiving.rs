@@ -14,17 +14,17 @@
 //! Input that was not used must come again, unchanged and first: what is decoded is unmasked in place,
 //! and may have found no room in its target yet.
 
-use std::ops::Range;
-
-use crate::proto::{CloseFrame, Decoder, DecoderLimits, Event, MessageType};
+use crate::proto::{Decoder, DecoderLimits, Event, MessageType};
 use crate::session::assembler::{MessageAssembler, Target};
 #[cfg(feature = "deflate")]
 use crate::session::inflation::{Inflated, Inflation};
 use crate::session::timers::ReadTimers;
 
 mod error;
+mod next;
 
 pub use error::ReceiveError;
+pub use next::{Next, Place};
 
 /// See the [module](self).
 #[derive(Debug)]
@@ -52,33 +52,6 @@ struct Ready {
 
 /// How much of a message is put together at once, in bytes: a few may be inflated to many times as many.
 const MAX_MADE: usize = 512 << 10;
-
-/// What bytes have led to where messages are received whole.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Next {
-    /// All the input was used, and there is no whole message.
-    NeedMore,
-    /// So much was made of the input that it is time for others. More comes of it without any other: call
-    /// again with the rest.
-    Yield,
-    /// A message, and where it lies.
-    Message(MessageType, Place),
-    /// A Ping, its payload in [`Receiving::control`]; a Pong with the same is due (§5.5.3).
-    Ping,
-    /// A Pong, its payload in [`Receiving::control`].
-    Pong,
-    /// A Close; nothing that follows counts (§5.5.1).
-    Close(CloseFrame),
-}
-
-/// Where a message lies.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Place {
-    /// Whole, in the input.
-    Input(Range<usize>),
-    /// In the buffer, from here on: it came in parts.
-    Buffer(usize),
-}
 
 impl Receiving {
     /// The state of a connection that was just opened.
@@ -392,17 +365,6 @@ impl Ready {
         return self.is_compressed;
         #[cfg(not(feature = "deflate"))]
         false
-    }
-}
-
-impl Next {
-    fn of(event: Event) -> Self {
-        match event {
-            Event::Ping => Self::Ping,
-            Event::Pong => Self::Pong,
-            Event::Close(frame) => Self::Close(frame),
-            _ => Self::NeedMore,
-        }
     }
 }
 

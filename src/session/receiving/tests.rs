@@ -2,8 +2,7 @@ use std::time::{Duration, Instant};
 
 use super::*;
 use crate::config::Timeouts;
-use crate::proto::{CloseCode, ProtocolError};
-use crate::session::receiving::Place;
+use crate::proto::{CloseCode, CloseFrame, ProtocolError};
 use crate::session::timers::Next as Timer;
 use crate::session::{Deadline, Pending};
 

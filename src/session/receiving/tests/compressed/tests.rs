@@ -4,7 +4,7 @@ use super::super::testing::*;
 use super::super::*;
 use crate::config::Deflate;
 use crate::http::DeflateOffer;
-use crate::proto::{CloseCode, ProtocolError};
+use crate::proto::{CloseCode, CloseFrame, ProtocolError};
 use crate::session::codecs::Codecs;
 use crate::session::compression::{Agreed, agree};
 use crate::session::deflation::Deflation;
