@@ -256,11 +256,12 @@ pub(crate) fn read(shared: Arc<ConnectionShared>) -> Result<Incoming, Unopened> 
             }
             Ok(Some(len)) => len,
             Err(error) => {
+                let request = opening.take_part().map(request);
                 let (answer, error) = unreadable(&mut opening, error, silent);
                 if let Some(answer) = answer {
                     finish(&shared, &answer);
                 }
-                return Err(error.into());
+                return Err(Unopened { error, request });
             }
         };
         silent = false;

@@ -87,8 +87,10 @@ fn h70_a_reset_inside_the_head() {
     let (sender, errors) = channel();
     let server = TestServer::with_handler(
         |server| {
-            server.config(small()).on_error(move |_, error| {
-                sender.send(error.downcast_ref().map(Unopened::new)).expect("the test waits");
+            server.config(small()).on_error(move |context, error| {
+                let method = context.request().map(|request| request.method().to_owned());
+                let error = error.downcast_ref().map(Unopened::new);
+                sender.send((error, method)).expect("the test waits");
             })
         },
         |_| Ok(()),
@@ -102,12 +104,15 @@ fn h70_a_reset_inside_the_head() {
             assert!(!client.heard_within(pause), "{name}");
             let start = Instant::now();
             client.reset();
-            let error = errors.recv_timeout(PATIENCE).expect("it ends");
+            let (error, method) = errors.recv_timeout(PATIENCE).expect("it ends");
             let expected = match name {
                 "before the head" => Unopened::NoRequest,
                 _ => Unopened::Io(ErrorKind::ConnectionReset),
             };
             assert_eq!(error, Some(expected), "{name}");
+            // What came of it is told, from the end of its first line on.
+            let has_line = ["inside the head", "ahead of its last byte"].contains(&name);
+            assert_eq!(method.as_deref(), has_line.then_some("GET"), "{name}");
             assert!(start.elapsed() < PROMPT, "{name}: {:?}", start.elapsed());
         }
     }
