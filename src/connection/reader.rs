@@ -159,7 +159,8 @@ impl FrameReader {
         Ok(())
     }
 
-    /// Puts a message of at most `most` bytes that lies whole in the buffer into `buf`; its type.
+    /// Puts a message that lies whole in the buffer into `buf`, of at most `most` bytes or as many as that has
+    /// memory for; its type.
     pub(crate) fn take_whole(&mut self, most: usize, buf: &mut Vec<u8>) -> Option<MessageType> {
         if !self.is_open() {
             return None;

@@ -114,10 +114,10 @@ impl Decoder {
         Ok(fed.inspect_err(|&error| self.state = State::Failed(error))?.1)
     }
 
-    /// Decodes an unfragmented message of at most `most` bytes that lies complete at the start of
-    /// `input`: unmasks it into `out`, whose contents it replaces, and returns how many bytes of
-    /// `input` it took, and its type. `None` if there is no such message, or it breaks a rule;
-    /// nothing was used then, and [`feed`](Self::feed) tells which.
+    /// Decodes an unfragmented message of at most `most` bytes, or as many as `out` has memory for, that
+    /// lies complete at the start of `input`: unmasks it into `out`, whose contents it replaces, and
+    /// returns how many bytes of `input` it took, and its type. `None` if there is no such message, or it
+    /// breaks a rule; nothing was used then, and [`feed`](Self::feed) tells which.
     ///
     /// Most messages arrive like this, and need no state between their first byte and their last.
     #[inline]
@@ -127,7 +127,8 @@ impl Decoder {
         most: usize,
         out: &mut Vec<u8>,
     ) -> Option<(usize, MessageType)> {
-        let message = self.unfragmented(input).filter(|message| message.payload.len() <= most)?;
+        let fits = |len| len <= most || len <= out.capacity();
+        let message = self.unfragmented(input).filter(|message| fits(message.payload.len()))?;
         message.copy(input, out).then_some((message.payload.end, message.kind))
     }
 

@@ -139,10 +139,10 @@ impl MessageAssembler {
         self.charge(self.filled)
     }
 
-    /// How long a message may be, in bytes, to go straight to `buf`, if it may: what is free, or was kept.
+    /// How long a message may be, in bytes, to go straight to `buf`, if it may; or as long as the memory that
+    /// `buf` has, which is as free.
     pub fn bypass(&self, buf: &Vec<u8>) -> Option<usize> {
-        let is_free = self.filled == 0 && buf.capacity() <= MAX_RETAINED_FREE;
-        is_free.then_some(buf.capacity().max(MAX_UNCHARGED))
+        (self.filled == 0 && buf.capacity() <= MAX_RETAINED_FREE).then_some(MAX_UNCHARGED)
     }
 
     /// A message begins, of which `len` bytes are announced: borrows the memory of `buf`, so that

@@ -167,8 +167,8 @@ impl Receiving {
         Ok((used, Next::Yield))
     }
 
-    /// Takes an unfragmented message of at most `most` bytes that lies complete at the start of
-    /// `input` into `out`, as [`Decoder::decode_message`] does.
+    /// Takes an unfragmented message that lies complete at the start of `input` into `out`, as
+    /// [`Decoder::decode_message`] does.
     #[inline(always)]
     pub fn take_whole(
         &mut self,

@@ -162,6 +162,11 @@ fn what_is_longer_than_is_wanted_is_not_taken() {
         Some((11, MessageType::Text))
     );
     assert_eq!(out, b"Hello");
+    // But what there is memory for is.
+    let other = frame(0x81, b"World");
+    assert!(core.decode_message(&other, 4, &mut out).is_some() && out == b"World");
+    let long = frame(0x81, &vec![b'a'; out.capacity() + 1]);
+    assert_eq!(core.decode_message(&long, 4, &mut out), None);
 }
 
 #[test]

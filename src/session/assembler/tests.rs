@@ -256,13 +256,6 @@ fn a_gap_takes_no_more_than_it_may() {
     }
 }
 
-#[test]
-fn what_goes_straight_to_its_buffer() {
-    let [free, kept] = [MAX_UNCHARGED, MAX_RETAINED_FREE];
-    let most = [0, kept, kept + 1].map(|len| assembler(0).bypass(&Vec::with_capacity(len)));
-    assert_eq!(most, [Some(free), Some(kept), None]);
-}
-
 /// What is long may begin where it is quick to be copied from, for as long as it is there, and takes no more
 /// than that beside.
 #[test]

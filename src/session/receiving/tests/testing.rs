@@ -113,12 +113,13 @@ impl Receiver {
         let mut input = piece.to_vec();
         let mut at = 0;
         loop {
+            let room = self.buf.capacity();
             if let Some(most) = most.filter(|_| self.receiving.unfinished().is_none())
                 && let Some((used, kind)) =
                     self.receiving.take_whole(&mut self.timers, &input[at..], most, &mut self.buf)
             {
                 at += used;
-                assert!(self.buf.len() <= most);
+                assert!(self.buf.len() <= most.max(room));
                 let message = self.buf.clone();
                 self.message(kind, &message);
                 continue;
