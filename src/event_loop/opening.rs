@@ -15,7 +15,7 @@ use crate::event_loop::handler::EventHandler;
 use crate::http::{Accept, RequestHead};
 use crate::io::transport::Transport;
 use crate::server::callbacks::catch_panic;
-use crate::server::terms::{Refused, Terms, accepted, answer_plain, today};
+use crate::server::terms::{Terms, today};
 use crate::server::upgrade::{self, Exchange, Incoming, Upgrade};
 use crate::server::worker::NO_THREAD;
 use crate::session::ReadTimers;
@@ -25,7 +25,7 @@ use crate::session::opening::{Answer, Opening, Step};
 
 /// What came of a request: the state of its connection, and what it was accepted with; or the answer,
 /// and what to tell of it.
-type Opened<S> = Result<(S, Terms), Refused>;
+type Opened<S> = Result<(S, Terms), (Answer, UpgradeError)>;
 
 impl<H: EventHandler> Engine<H> {
     /// Takes bytes of a request, and those behind it.
@@ -58,11 +58,14 @@ impl<H: EventHandler> Engine<H> {
         }
         let Stage::Opening(stage) = &mut conn.stage else { return Ok(()) };
         let asked = needs_thread.map_err(UpgradeError::Panicked);
-        let asked = asked.and_then(|_| self.threads.callbacks.on_upgrade(&request));
-        let opened = accepted(&mut stage.opening, asked).and_then(|accept| {
-            let sender = Sender { shared: Arc::clone(&conn.output.shared) };
-            self.accept(&mut stage.opening, &request, &accept, sender)
-        });
+        let opened = match asked.and_then(|_| self.threads.callbacks.on_upgrade(&request)) {
+            Ok(Ok(accept)) => {
+                let sender = Sender { shared: Arc::clone(&conn.output.shared) };
+                self.accept(&mut stage.opening, &request, &accept, sender)
+            }
+            Ok(Err(reject)) => Err(answered(stage.opening.respond(&reject, today()))),
+            Err(panicked) => Err((stage.opening.fail(today()), panicked)),
+        };
         match opened {
             Ok((state, terms)) => self.open(conn, state, terms, rest),
             Err((answer, error)) => self.unopened(conn, answer, Some(&request), error),
@@ -84,8 +87,11 @@ impl<H: EventHandler> Engine<H> {
             let text = "Accept::hijack needs a thread: see EventHandler::needs_thread".to_owned();
             return Err((opening.fail(today()), UpgradeError::InvalidLimits(text)));
         }
-        let opened = catch_panic(|| self.handler.open(request, sender));
-        let state = accepted(opening, opened.map_err(UpgradeError::Panicked))?;
+        let state = match catch_panic(|| self.handler.open(request, sender)) {
+            Ok(Ok(state)) => state,
+            Ok(Err(reject)) => return Err(answered(opening.respond(&reject, today()))),
+            Err(text) => return Err((opening.fail(today()), UpgradeError::Panicked(text))),
+        };
         match Terms::of(&shared, opening, request, accept) {
             Ok(terms) => Ok((state, terms)),
             Err(refused) => {
@@ -167,10 +173,14 @@ impl<H: EventHandler> Engine<H> {
 
     fn answer_plain(&mut self, conn: &mut Conn<H::State>, request: &Request) -> Fate {
         let Stage::Opening(stage) = &mut conn.stage else { return Ok(()) };
-        let callbacks = &self.threads.callbacks;
-        match answer_plain(callbacks, &mut stage.opening, request) {
-            (answer, None) => self.answer(conn, answer),
-            (answer, Some(error)) => self.unopened(conn, answer, Some(request), error),
+        let (answer, error) = match self.threads.callbacks.on_request(request) {
+            Ok(Some(response)) => answered(stage.opening.respond(&response, today())),
+            Ok(None) => answered(stage.opening.decline(today())),
+            Err(panicked) => (stage.opening.fail(today()), panicked),
+        };
+        match error {
+            UpgradeError::Rejected(status) if status.code() < 400 => self.answer(conn, answer),
+            error => self.unopened(conn, answer, Some(request), error),
         }
     }
 
@@ -221,4 +231,9 @@ impl<H: EventHandler> Engine<H> {
         conn.retry(self.now);
         Ok(())
     }
+}
+
+fn answered(answer: Answer) -> (Answer, UpgradeError) {
+    let error = answer.outcome.into();
+    (answer, error)
 }

@@ -1,5 +1,5 @@
 //! What a request is accepted with: the bytes of the 101, the limits that hold from then on, and what was
-//! agreed on about compression; or what is answered in place of that.
+//! agreed on about compression.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -12,8 +12,7 @@ use crate::connection_limits::OpenLimits;
 use crate::error::UpgradeError;
 #[cfg(feature = "deflate")]
 use crate::http::DeflateOffer;
-use crate::http::{Accept, Date, Reject};
-use crate::server::callbacks::Callbacks;
+use crate::http::{Accept, Date};
 #[cfg(feature = "deflate")]
 use crate::session::compression::{Agreed, agree};
 use crate::session::opening::{Answer, Opening};
@@ -29,9 +28,6 @@ pub(crate) struct Terms {
     pub(crate) reply: Vec<u8>,
 }
 
-/// What is answered in place of a 101, and why.
-pub(crate) type Refused = (Answer, UpgradeError);
-
 impl Terms {
     /// Answers a request that is accepted.
     ///
@@ -43,7 +39,7 @@ impl Terms {
         opening: &mut Opening,
         request: &Request,
         accept: &Accept,
-    ) -> Result<Self, Refused> {
+    ) -> Result<Self, (Answer, UpgradeError)> {
         let limits = limits(shared, accept)
             .map_err(|wrong| (opening.fail(today()), UpgradeError::InvalidLimits(wrong)))?;
         #[cfg(feature = "deflate")]
@@ -56,7 +52,10 @@ impl Terms {
             true => Ok(Vec::new()),
             false => opening.accept(request, accept, extensions.as_deref(), today()),
         };
-        let reply = reply.map_err(answered)?;
+        let reply = reply.map_err(|answer| {
+            let error = answer.outcome.into();
+            (answer, error)
+        })?;
         request.set_accepted(accept);
         Ok(Self {
             limits,
@@ -65,42 +64,6 @@ impl Terms {
             reply,
         })
     }
-}
-
-/// What the application has made of a request that it may accept.
-///
-/// # Errors
-///
-/// What it answers instead, or what is answered if it panics.
-pub(crate) fn accepted<T>(
-    opening: &mut Opening,
-    asked: Result<Result<T, Reject>, UpgradeError>,
-) -> Result<T, Refused> {
-    match asked {
-        Ok(Ok(accepted)) => Ok(accepted),
-        Ok(Err(reject)) => Err(answered(opening.respond(&reject, today()))),
-        Err(panicked) => Err((opening.fail(today()), panicked)),
-    }
-}
-
-/// Has the application answer a plain request; and what to tell of it, if that is no success.
-pub(crate) fn answer_plain(
-    callbacks: &Callbacks,
-    opening: &mut Opening,
-    request: &Request,
-) -> (Answer, Option<UpgradeError>) {
-    let (answer, error) = match callbacks.on_request(request) {
-        Ok(Some(response)) => answered(opening.respond(&response, today())),
-        Ok(None) => answered(opening.decline(today())),
-        Err(panicked) => (opening.fail(today()), panicked),
-    };
-    let is_success = matches!(error, UpgradeError::Rejected(status) if status.code() < 400);
-    (answer, (!is_success).then_some(error))
-}
-
-fn answered(answer: Answer) -> Refused {
-    let error = answer.outcome.into();
-    (answer, error)
 }
 
 /// What the peer is held to from now on: what the server has for all, or what this request was

@@ -24,8 +24,7 @@ use crate::io::stream::TimedStream;
 #[cfg(feature = "tls")]
 use crate::io::tls::PlainHttp;
 use crate::io::transport::Transport;
-use crate::server::callbacks::Callbacks;
-use crate::server::terms::{Refused, Terms, accepted, answer_plain, today};
+use crate::server::terms::{Terms, today};
 use crate::session::opening::{Answer, Opening, Outcome, Step};
 
 /// How much is read at once, in bytes. Most requests fit.
@@ -124,8 +123,13 @@ impl Upgrade {
     ) -> Result<Connection, UpgradeError> {
         let Self { mut exchange } = self;
         let Exchange { shared, opening, request, .. } = &mut exchange;
-        let terms = Terms::of(shared, opening, request, accept);
-        let terms = terms.map_err(|refused| exchange.refuse(refused))?;
+        let terms = match Terms::of(shared, opening, request, accept) {
+            Ok(terms) => terms,
+            Err((answer, error)) => {
+                exchange.finish(&answer);
+                return Err(error);
+            }
+        };
         let Terms { limits, reply, .. } = terms;
         let hijacked = accept.is_hijacked();
         announce();
@@ -162,6 +166,11 @@ impl Upgrade {
         let answer = exchange.opening.respond(reject, today());
         exchange.finish(&answer)
     }
+
+    /// Answers that the server failed, and closes the stream.
+    pub(crate) fn apologise(self) {
+        self.exchange.apologise();
+    }
 }
 
 impl fmt::Debug for Upgrade {
@@ -183,38 +192,29 @@ impl Exchange {
         Arc::clone(&self.request)
     }
 
-    /// What the application has made of a request that it may accept.
-    ///
-    /// # Errors
-    ///
-    /// What was answered instead; the stream is closed.
-    pub(crate) fn accepted(
-        &mut self,
-        asked: Result<Result<Accept, Reject>, UpgradeError>,
-    ) -> Result<Accept, UpgradeError> {
-        accepted(&mut self.opening, asked).map_err(|refused| self.refuse(refused))
-    }
-
-    fn refuse(&self, (answer, error): Refused) -> UpgradeError {
-        finish(&self.shared, &answer);
-        error
-    }
-
-    /// Has a plain request answered, and closes the stream.
+    /// Answers a plain request, and closes the stream.
     ///
     /// # Errors
     ///
     /// If the answer is no success, or cannot be sent.
-    pub(crate) fn answer(mut self, callbacks: &Callbacks) -> Result<(), UpgradeError> {
-        let (answer, error) = answer_plain(callbacks, &mut self.opening, &self.request);
-        self.finish(&answer);
-        error.map_or(Ok(()), Err)
+    pub(crate) fn respond(mut self, response: &Response) -> Result<(), UpgradeError> {
+        let answer = self.opening.respond(response, today());
+        match self.finish(&answer) {
+            UpgradeError::Rejected(status) if status.code() < 400 => Ok(()),
+            error => Err(error),
+        }
     }
 
     /// Answers that this is no place for plain requests.
     pub(crate) fn decline(mut self) -> UpgradeError {
         let answer = self.opening.decline(today());
         self.finish(&answer)
+    }
+
+    /// Answers that the server failed, and closes the stream.
+    pub(crate) fn apologise(mut self) {
+        let answer = self.opening.fail(today());
+        self.finish(&answer);
     }
 
     fn finish(self, answer: &Answer) -> UpgradeError {

@@ -26,7 +26,7 @@ use crate::server::callbacks::{BoxError, Callbacks, catch_panic};
 use crate::server::registry::{Event, HandlerGuard, Registry};
 use crate::server::terms::today;
 use crate::server::thread_pool::{THREAD_KEEPALIVE, ThreadPool};
-use crate::server::upgrade::{self, Incoming, Unopened};
+use crate::server::upgrade::{self, Exchange, Incoming, Unopened};
 use crate::session::CloseAction;
 
 /// How many threads drain streams that were rejected, at the most.
@@ -275,15 +275,19 @@ where
         let (request, result) = match incoming {
             Incoming::Plain(plain) => {
                 let request = plain.shared_request();
-                let result = plain.answer(&self.callbacks).map(|()| None);
+                let result = self.answer(plain, &request).map(|()| None);
                 (request, result)
             }
-            Incoming::Upgrade(mut upgrade) => {
+            Incoming::Upgrade(upgrade) => {
                 let request = upgrade.shared_request();
-                let result = match upgrade.exchange.accepted(self.callbacks.on_upgrade(&request)) {
+                let result = match self.callbacks.on_upgrade(&request) {
                     // From the 101 on the client may count on a Close, so it is open before.
-                    Ok(accept) => upgrade.accept_and(&accept, || guard.set_open()),
-                    Err(refused) => Err(refused),
+                    Ok(Ok(accept)) => upgrade.accept_and(&accept, || guard.set_open()),
+                    Ok(Err(reject)) => Err(upgrade.reject(&reject)),
+                    Err(panicked) => {
+                        upgrade.apologise();
+                        Err(panicked)
+                    }
                 };
                 (request, result.map(Some))
             }
@@ -291,6 +295,18 @@ where
         match result {
             Ok(conn) => Ok(conn.map(|conn| (conn, request))),
             Err(error) => Err(Unopened { error, request: Some(request) }),
+        }
+    }
+
+    /// Answers a plain request.
+    fn answer(&self, plain: Exchange, request: &Request) -> Result<(), UpgradeError> {
+        match self.callbacks.on_request(request) {
+            Ok(Some(response)) => plain.respond(&response),
+            Ok(None) => Err(plain.decline()),
+            Err(panicked) => {
+                plain.apologise();
+                Err(panicked)
+            }
         }
     }
 
