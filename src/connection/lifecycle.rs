@@ -129,6 +129,13 @@ impl ConnectionShared {
         }
     }
 
+    /// Has the loop look at what others have done to it; whether there is one.
+    #[cfg(feature = "event-loop")]
+    pub(crate) fn notify(&self) -> bool {
+        let stream = self.stream().loop_stream().filter(|stream| !stream.is_detached());
+        stream.inspect(|stream| stream.notify()).is_some()
+    }
+
     pub(crate) fn stream(&self) -> &TimedStream {
         self.writer.stream()
     }
@@ -362,26 +369,18 @@ impl ConnectionShared {
         self.writer.try_close(action);
     }
 
-    /// It is always read, but by one who may not know that our Close is sent.
-    #[cfg(feature = "event-loop")]
-    pub(crate) fn is_read_always(&self) {
-        self.reading.store(READING, Ordering::Relaxed);
-    }
-
-    /// From now on it is read by a handler, or a loop, when that comes to it.
-    #[cfg(feature = "event-loop")]
-    pub(crate) fn is_read_at_times(&self) {
-        self.reading.store(NOT_READING, Ordering::Relaxed);
-    }
-
     fn fail(&self, failure: Failure) {
         self.shut_queues();
         self.writer.fail(failure);
         self.stream().shutdown(Shutdown::Both);
     }
 
-    /// Has the server, if there is one, see that our Close is answered in time.
+    /// Has the loop or the server, if there is one, see that our Close is answered in time.
     fn watch(self: &Arc<Self>) {
+        #[cfg(feature = "event-loop")]
+        if self.notify() {
+            return;
+        }
         if let Some(place) = self.place.get() {
             place.watch(self);
         }

@@ -44,7 +44,8 @@ impl<H: EventHandler> Engine<H> {
                     break;
                 }
             }
-            self.sockets.listeners[index].wait_for_more(&self.sockets.polled, Token(index));
+            self.sockets.listeners[index]
+                .wait_for_more(&self.sockets.handle.registry, Token(index));
         }
     }
 
@@ -80,7 +81,7 @@ impl<H: EventHandler> Engine<H> {
             self.conns.push(None);
         }
         let stream =
-            LoopStream::new(socket, &self.sockets.polled, Token(slot)).and_then(|stream| {
+            LoopStream::new(socket, &self.sockets.handle, Token(slot)).and_then(|stream| {
                 let stream = Arc::new(stream);
                 Ok((timed.stream(Stream::Loop(Arc::clone(&stream)), peer)?, stream))
             });
@@ -93,7 +94,6 @@ impl<H: EventHandler> Engine<H> {
         };
         let server = &self.threads.server;
         let shared = Arc::new(ConnectionShared::new(transport, Arc::clone(server)));
-        shared.is_read_always();
         let guard = self.threads.registry.register(&shared);
         let opening = Opening::new(server.config.limits.for_head());
         let conn = Box::new(Conn {

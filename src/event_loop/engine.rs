@@ -6,9 +6,9 @@
 //!     └────▶ deadlines ──▶ what is due: a Ping, the end of a deadline, a timer of the handler's
 //! ```
 //!
-//! Sockets tell of changes only, so one that may have more to give is read again, behind others. No
-//! thread has to wake a loop: a [`Sender`](crate::Sender) writes by itself, and what it changes for the
-//! reader, our Close, is looked for as often as listeners are.
+//! Sockets tell of changes only, so one that may have more to give is read again, behind others. A
+//! [`Sender`](crate::Sender) writes by itself, and wakes a loop only to have a handler called, or for our
+//! Close, whose answer is waited for here.
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mio::event::Event;
-use mio::{Events, Poll, Registry, Token};
+use mio::{Events, Poll, Token};
 
 use crate::connection::Connection;
 use crate::event_loop::conn::{Conn, Due};
@@ -27,6 +27,7 @@ use crate::event_loop::listening::{Listening, SharedListener};
 use crate::event_loop::output::Scratch;
 use crate::event_loop::pool::{Pool, ReadBuffer};
 use crate::io::listener::MAX_ACCEPT_TIMEOUT;
+use crate::io::loop_handle::LoopHandle;
 use crate::server::BoxError;
 use crate::server::callbacks::catch_panic;
 use crate::server::worker::Workers;
@@ -48,8 +49,8 @@ const MAX_EXPIRED: usize = 32;
 /// had, if that is more.
 const MIN_SLOW_TIME: Duration = Duration::from_millis(2);
 
-/// How often, at the most, it is looked for those whose peers have not answered our Close, in
-/// nanoseconds.
+/// How often, at the most, it is looked for memory that is kept for nothing, and for connections with threads
+/// whose peers have not answered our Close, in nanoseconds.
 const EXPIRE_INTERVAL: u64 = 50 * NANOS_A_TICK;
 
 const NANOS_A_TICK: u64 = 1_000_000;
@@ -93,8 +94,8 @@ pub(super) struct Gone;
 /// What a loop waits with: all that can fail before it serves.
 pub(super) struct Sockets {
     poll: Poll,
-    /// That of `poll`, which streams refer to.
-    pub(super) polled: Arc<Registry>,
+    /// What streams refer to.
+    pub(super) handle: Arc<LoopHandle>,
     pub(super) listeners: Vec<Listening>,
 }
 
@@ -109,8 +110,8 @@ impl Sockets {
             .enumerate()
             .map(|(index, shared)| Listening::new(shared, poll.registry(), Token(index)))
             .collect();
-        let polled = Arc::new(poll.registry().try_clone()?);
-        Ok(Self { listeners: listeners?, polled, poll })
+        let handle = Arc::new(LoopHandle::new(poll.registry())?);
+        Ok(Self { listeners: listeners?, handle, poll })
     }
 }
 
@@ -141,8 +142,7 @@ impl<H: EventHandler> Engine<H> {
     pub(super) fn run(mut self) {
         let mut events = Events::with_capacity(MAX_EVENTS);
         let mut expired = 0;
-        let registry = Arc::clone(&self.threads.registry);
-        registry.runs_here();
+        self.threads.registry.runs_here();
         while !self.is_over() {
             match self.sockets.poll.poll(&mut events, Some(self.wait())) {
                 Ok(()) => {}
@@ -171,7 +171,7 @@ impl<H: EventHandler> Engine<H> {
             }
             if self.clock - expired >= EXPIRE_INTERVAL {
                 expired = self.clock;
-                registry.expire();
+                self.threads.registry.expire();
                 if self.pool.trim(self.now, events.is_empty()) {
                     self.scratch.trim();
                 }
@@ -226,6 +226,9 @@ impl<H: EventHandler> Engine<H> {
             listening.is_ended |= event.is_read_closed();
             return;
         }
+        if event.token() == LoopHandle::NOTIFIED {
+            return self.notify();
+        }
         let ended = event.is_read_closed() || event.is_error();
         self.turn(slot, |conn, engine| {
             conn.readable |= event.is_readable() || ended;
@@ -246,6 +249,18 @@ impl<H: EventHandler> Engine<H> {
             conn.readable |= conn.reads_all;
             engine.resume_in_time(conn)
         });
+    }
+
+    /// Other threads have something for handlers, or have sent a Close.
+    #[cold]
+    fn notify(&mut self) {
+        for slot in self.sockets.handle.take_notified() {
+            self.turn(slot as usize, |conn, engine| match conn.stream.take_notice() {
+                true => engine.notified(conn),
+                // It was meant for who had the slot before.
+                false => Ok(()),
+            });
+        }
     }
 
     /// A connection's turn: something has happened, and then it is read.
@@ -269,8 +284,6 @@ impl<H: EventHandler> Engine<H> {
         }
         // Once, whatever else it has a turn for meanwhile.
         if fate.is_ok() && conn.goes_on() && !mem::replace(&mut conn.is_again, true) {
-            // What it is to answer may lie there, so nobody but the loop says that it is late.
-            conn.output.shared.is_read_at_times();
             self.again.push_back(slot);
         }
         self.put_back(slot, conn, fate);
@@ -289,9 +302,6 @@ impl<H: EventHandler> Engine<H> {
         }
         self.turn(slot, |conn, engine| {
             conn.is_again = false;
-            if !conn.output.shared.writer.is_closed() {
-                conn.output.shared.is_read_always();
-            }
             // It was us who were late.
             conn.since = engine.clock;
             match mem::take(&mut conn.output.goes_on) {
@@ -312,7 +322,7 @@ impl<H: EventHandler> Engine<H> {
         // Somebody may keep a sender, and with it the descriptor, whose token is another's soon.
         if has_ended && Arc::strong_count(&conn.output.shared) > 1 {
             conn.output.shared.abandon();
-            let _ = conn.stream.deregister(&self.sockets.polled);
+            let _ = conn.stream.deregister();
         }
         self.turned_away -= usize::from(has_ended && conn.guard.is_none());
         let is_again = conn.is_again;
@@ -330,10 +340,6 @@ impl<H: EventHandler> Engine<H> {
         // What only moves on need not be touched: whoever is asked too soon says so.
         if conn.due != 0 && !conn.is_hurried() {
             return;
-        }
-        if conn.output.shared.writer.is_closed() && !conn.output.reads_nothing() {
-            // From now on its answer is waited for here, by time that is spent waiting.
-            conn.output.shared.is_read_at_times();
         }
         let at = match conn.deadline(self.now) {
             Ok(Due::At(at)) => at,

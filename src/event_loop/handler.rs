@@ -34,8 +34,8 @@ pub use outbox::Outbox;
 /// Each of them keeps its own order. What a call sends by the `Outbox` goes out once the call has returned, and so
 /// perhaps behind what it has sent by another; whoever mixes them has to live with either order.
 ///
-/// No other thread can have the handler called. It can send; what else it wants is left where
-/// [`timer`](Self::timer) finds it.
+/// What another thread cannot do by a `Sender`, such as to change the state or to end a pause, the handler does for
+/// it: [`Sender::notify`] has [`notified`](Self::notified) called, see the [last example](#work-on-other-threads).
 ///
 /// # Examples
 ///
@@ -99,6 +99,61 @@ pub use outbox::Outbox;
 ///
 /// fn main() -> std::io::Result<()> {
 ///     Server::bind("127.0.0.1:9001")?.run_event_loop(Room(Mutex::default()))
+/// }
+/// ```
+///
+/// ## Work on other threads
+///
+/// What takes long is done elsewhere, and its peer is not read meanwhile, so that its answers stay in order and few
+/// questions wait:
+///
+/// ```no_run
+/// use std::sync::mpsc;
+/// use std::thread;
+///
+/// use barews::{BoxError, EventHandler, Message, OwnedMessage, Outbox, Reject, Request, Sender, Server};
+///
+/// /// A question, where its answer goes, and whom to tell then.
+/// type Job = (OwnedMessage, mpsc::Sender<OwnedMessage>, Sender);
+///
+/// struct Asking(mpsc::Sender<Job>);
+///
+/// impl EventHandler for Asking {
+///     type State = (mpsc::Sender<OwnedMessage>, mpsc::Receiver<OwnedMessage>);
+///
+///     fn open(&self, _: &Request, _: Sender) -> Result<Self::State, Reject> {
+///         Ok(mpsc::channel())
+///     }
+///
+///     fn message(
+///         &self,
+///         (answer, _): &mut Self::State,
+///         message: Message<'_>,
+///         out: &mut Outbox<'_>,
+///     ) -> Result<(), BoxError> {
+///         out.pause_reading();
+///         Ok(self.0.send((message.to_owned(), answer.clone(), out.sender()))?)
+///     }
+///
+///     fn notified(&self, (_, answers): &mut Self::State, out: &mut Outbox<'_>) -> Result<(), BoxError> {
+///         for answer in answers.try_iter() {
+///             out.send(&answer)?;
+///         }
+///         out.resume_reading();
+///         Ok(())
+///     }
+/// }
+///
+/// fn main() -> std::io::Result<()> {
+///     let (asking, jobs) = mpsc::channel::<Job>();
+///     thread::spawn(move || {
+///         for (question, answer, sender) in jobs {
+///             // What takes long, and then:
+///             let _ = answer.send(question);
+///             sender.notify();
+///         }
+///     });
+///     Server::bind("127.0.0.1:9001")?.run_event_loop(Asking(asking))
 /// }
 /// ```
 pub trait EventHandler: Send + Sync + 'static {
@@ -182,6 +237,16 @@ pub trait EventHandler: Send + Sync + 'static {
     ///
     /// As for [`opened`](Self::opened).
     fn timer(&self, state: &mut Self::State, out: &mut Outbox<'_>) -> Result<(), BoxError> {
+        let _ = (state, out);
+        Ok(())
+    }
+
+    /// Another thread has called [`Sender::notify`], once or several times. Not once a Close is due.
+    ///
+    /// # Errors
+    ///
+    /// As for [`opened`](Self::opened).
+    fn notified(&self, state: &mut Self::State, out: &mut Outbox<'_>) -> Result<(), BoxError> {
         let _ = (state, out);
         Ok(())
     }

@@ -150,7 +150,7 @@ impl<H: EventHandler> Engine<H> {
     /// Leaves a connection to a thread, or answers that there is none.
     fn give_away(&mut self, conn: &mut Conn<H::State>, request: Arc<Request>, rest: &[u8]) -> Fate {
         let started = self.threads.start_upgrade().and_then(|hand_over| {
-            conn.stream.detach(&self.sockets.polled)?;
+            conn.stream.detach()?;
             Ok(hand_over)
         });
         let stage = mem::replace(&mut conn.stage, Stage::Draining(None));
@@ -164,7 +164,6 @@ impl<H: EventHandler> Engine<H> {
         };
         let Some(guard) = conn.guard.take() else { return Err(Gone) };
         let shared = Arc::clone(&conn.output.shared);
-        shared.is_read_at_times();
         let exchange = Exchange { shared, opening: stage.opening, request, rest: rest.to_vec() };
         // The thread is there, and waits for it.
         let _ = hand_over.send((Incoming::Upgrade(Upgrade { exchange }), guard));

@@ -227,6 +227,24 @@ impl<H: EventHandler> Engine<H> {
         self.batch_ended(conn)
     }
 
+    /// Another thread has something for the handler, or has sent a Close.
+    pub(super) fn notified(&mut self, conn: &mut Conn<H::State>) -> Fate {
+        if !matches!(conn.stage, Stage::Open(_)) {
+            return Ok(());
+        }
+        if conn.output.is_closed() {
+            // Its answer is read, and the time for that begins now.
+            if !conn.output.reads_nothing() {
+                conn.account(None, conn.unfinished(), self.clock);
+            }
+            conn.output.retry_posted();
+            conn.output.resume_reading();
+            return self.batch_ended(conn);
+        }
+        self.call(conn, |handler, open, out| handler.notified(&mut open.state, out));
+        self.batch_ended(conn)
+    }
+
     /// A deadline may have passed.
     pub(super) fn time_passed(&mut self, conn: &mut Conn<H::State>) -> Fate {
         if conn.output.timer.as_ref().is_some_and(|at| **at <= self.now) {

@@ -1,5 +1,7 @@
 //! A stream of any kind, as what is above it uses it.
 
+#[cfg(feature = "tls")]
+use std::io;
 use std::net::TcpStream;
 use std::ops::Deref;
 #[cfg(feature = "event-loop")]
@@ -16,6 +18,36 @@ pub(crate) enum Stream {
     /// One that an event loop waits for, which has it too.
     #[cfg(feature = "event-loop")]
     Loop(Arc<LoopStream>),
+    /// The same below something else.
+    #[cfg(all(feature = "event-loop", feature = "tls"))]
+    OverLoop(Box<(Box<dyn Transport>, Arc<LoopStream>)>),
+}
+
+impl Stream {
+    /// The stream below something else, such as TLS.
+    #[cfg(feature = "tls")]
+    pub(crate) fn below<T: Transport>(
+        self,
+        over: impl FnOnce(Self) -> io::Result<T>,
+    ) -> io::Result<Self> {
+        #[cfg(feature = "event-loop")]
+        if let Self::Loop(stream) = &self {
+            let stream = Arc::clone(stream);
+            return Ok(Self::OverLoop(Box::new((Box::new(over(self)?), stream))));
+        }
+        Ok(Self::Other(Box::new(over(self)?)))
+    }
+
+    /// What an event loop waits for, if that is so.
+    #[cfg(feature = "event-loop")]
+    pub(crate) fn loop_stream(&self) -> Option<&LoopStream> {
+        match self {
+            Self::Tcp(_) | Self::Other(_) => None,
+            Self::Loop(stream) => Some(stream),
+            #[cfg(feature = "tls")]
+            Self::OverLoop(both) => Some(&both.1),
+        }
+    }
 }
 
 impl Deref for Stream {
@@ -27,6 +59,8 @@ impl Deref for Stream {
             Self::Other(stream) => &**stream,
             #[cfg(feature = "event-loop")]
             Self::Loop(stream) => &**stream,
+            #[cfg(all(feature = "event-loop", feature = "tls"))]
+            Self::OverLoop(both) => &*both.0,
         }
     }
 }

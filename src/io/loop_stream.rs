@@ -18,29 +18,26 @@ use std::net::{Shutdown, TcpStream};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 #[cfg(unix)]
 use std::os::unix::net::UnixStream;
-#[cfg(unix)]
-use std::sync::Weak;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
-use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 #[cfg(unix)]
 use mio::unix::SourceFd;
-use mio::{Interest, Registry, Token};
+use mio::{Interest, Token};
 
+use crate::io::loop_handle::LoopHandle;
 use crate::io::transport::Transport;
 
 /// See the [module](self).
 pub(crate) struct LoopStream {
     socket: Socket,
     /// Its loop's, for as long as that is there.
-    #[cfg(unix)]
-    registry: Weak<Registry>,
+    handle: Weak<LoopHandle>,
     /// The number of its token, in four bytes.
-    #[cfg(unix)]
     slot: u32,
-    /// [`JOINED`] and [`WRITABLE`], one, both or neither.
-    interest: AtomicU8,
+    /// [`JOINED`], [`WRITABLE`], [`NOTIFIED`]: any of them.
+    marks: AtomicU8,
     /// Whether the last read found something, so that there may be more.
     has_more: AtomicBool,
     /// Whether a write waits for room: not until it is open, when others than the loop may write.
@@ -60,6 +57,8 @@ pub(crate) struct LoopStream {
 const JOINED: u8 = 1;
 /// It hears of room, or is to.
 const WRITABLE: u8 = 2;
+/// It is to look at it.
+const NOTIFIED: u8 = 4;
 
 /// What a loop hears of that is to be read. Bytes out of band are in the way of others.
 #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -88,22 +87,20 @@ macro_rules! with {
 impl LoopStream {
     /// Of a loop that is yet to hear of it, by [`join`](Self::join).
     #[cfg_attr(not(windows), expect(clippy::unnecessary_wraps))]
-    pub(crate) fn new(socket: Socket, registry: &Arc<Registry>, token: Token) -> io::Result<Self> {
+    pub(crate) fn new(socket: Socket, handle: &Arc<LoopHandle>, token: Token) -> io::Result<Self> {
         #[cfg(windows)]
         let socket = {
             use mio::event::Source;
             // Nothing else makes sockets heard of there, and it takes them for itself.
             let Socket::Tcp(mut stream) = socket;
-            stream.register(registry, token, Interest::READABLE | Interest::WRITABLE)?;
+            stream.register(&handle.registry, token, Interest::READABLE | Interest::WRITABLE)?;
             Socket::Tcp(stream)
         };
         Ok(Self {
             socket,
-            #[cfg(unix)]
-            registry: Arc::downgrade(registry),
-            #[cfg(unix)]
+            handle: Arc::downgrade(handle),
             slot: token.0 as u32,
-            interest: AtomicU8::new(if cfg!(windows) { JOINED | WRITABLE } else { 0 }),
+            marks: AtomicU8::new(if cfg!(windows) { JOINED | WRITABLE } else { 0 }),
             has_more: AtomicBool::new(false),
             waits: AtomicBool::new(false),
             write_timeout: AtomicU32::new(u32::MAX),
@@ -117,10 +114,10 @@ impl LoopStream {
     /// Has the loop hear when the socket can be read, and of what it has already; and when it can be
     /// written, if a write has found no room.
     pub(crate) fn join(&self) -> io::Result<()> {
-        let interest = self.interest.load(Ordering::SeqCst);
-        self.register(interest)?;
-        let since = self.interest.fetch_or(JOINED, Ordering::SeqCst);
-        match since == interest {
+        let marks = self.marks.load(Ordering::SeqCst);
+        self.register(marks)?;
+        let since = self.marks.fetch_or(JOINED, Ordering::SeqCst);
+        match since & WRITABLE == marks & WRITABLE {
             true => Ok(()),
             // A write of another thread's has found none meanwhile.
             false => self.register(since | JOINED),
@@ -130,26 +127,26 @@ impl LoopStream {
     /// A write has found no room: the loop is to hear of it, and does so of what there is by then.
     #[cold]
     fn wants_room(&self) {
-        let interest = self.interest.fetch_or(WRITABLE, Ordering::SeqCst);
-        if interest == JOINED {
+        let marks = self.marks.fetch_or(WRITABLE, Ordering::SeqCst);
+        if marks & (JOINED | WRITABLE) == JOINED {
             // Else it is tried again without, now and then.
             let _ = self.register(JOINED | WRITABLE);
         }
     }
 
     #[cfg(unix)]
-    fn register(&self, interest: u8) -> io::Result<()> {
+    fn register(&self, marks: u8) -> io::Result<()> {
         // Without a loop nobody is left to hear of anything.
-        let Some(registry) = self.registry.upgrade() else { return Ok(()) };
+        let Some(handle) = self.handle.upgrade() else { return Ok(()) };
         let fd = with!(&self.socket, stream => stream.as_raw_fd());
-        let wanted = match interest & WRITABLE {
+        let wanted = match marks & WRITABLE {
             0 => READ_INTEREST,
             _ => READ_INTEREST | Interest::WRITABLE,
         };
         let token = Token(self.slot as usize);
-        match interest & JOINED {
-            0 => registry.register(&mut SourceFd(&fd), token, wanted),
-            _ => registry.reregister(&mut SourceFd(&fd), token, wanted),
+        match marks & JOINED {
+            0 => handle.registry.register(&mut SourceFd(&fd), token, wanted),
+            _ => handle.registry.reregister(&mut SourceFd(&fd), token, wanted),
         }
     }
 
@@ -165,6 +162,20 @@ impl LoopStream {
         self.has_more.swap(false, Ordering::Relaxed)
     }
 
+    /// Has the loop look at it, unless it is about to.
+    pub(crate) fn notify(&self) {
+        if self.marks.fetch_or(NOTIFIED, Ordering::SeqCst) & NOTIFIED == 0
+            && let Some(handle) = self.handle.upgrade()
+        {
+            handle.notify(self.slot);
+        }
+    }
+
+    /// Whether that was asked for since the last time.
+    pub(crate) fn take_notice(&self) -> bool {
+        self.marks.fetch_and(!NOTIFIED, Ordering::SeqCst) & NOTIFIED != 0
+    }
+
     /// There is room to write.
     #[inline]
     pub(crate) fn wake_writer(&self) {
@@ -177,23 +188,24 @@ impl LoopStream {
 
     /// Has the loop hear of the socket no more, if it does: somebody may keep it for long.
     #[cfg(unix)]
-    pub(crate) fn deregister(&self, registry: &Registry) -> io::Result<()> {
-        if self.interest.fetch_and(!JOINED, Ordering::SeqCst) & JOINED == 0 {
+    pub(crate) fn deregister(&self) -> io::Result<()> {
+        if self.marks.fetch_and(!JOINED, Ordering::SeqCst) & JOINED == 0 {
             return Ok(());
         }
+        let Some(handle) = self.handle.upgrade() else { return Ok(()) };
         let fd = with!(&self.socket, stream => stream.as_raw_fd());
-        registry.deregister(&mut SourceFd(&fd))
+        handle.registry.deregister(&mut SourceFd(&fd))
     }
 
     /// It stays registered. What is heard of it costs whoever has its token by then a read.
     #[cfg(windows)]
     #[expect(clippy::unused_self, clippy::unnecessary_wraps)]
-    pub(crate) fn deregister(&self, _: &Registry) -> io::Result<()> {
+    pub(crate) fn deregister(&self) -> io::Result<()> {
         Ok(())
     }
 
     /// Leaves the loop: from now on calls block, within their timeouts.
-    pub(crate) fn detach(&self, registry: &Registry) -> io::Result<()> {
+    pub(crate) fn detach(&self) -> io::Result<()> {
         #[cfg(windows)]
         use std::os::windows::io::AsSocket as _;
         let stream: Box<dyn Transport> = match &self.socket {
@@ -209,7 +221,7 @@ impl LoopStream {
             }
         };
         // Nothing has changed if there is no descriptor.
-        self.deregister(registry)?;
+        self.deregister()?;
         stream.set_nonblocking(false)?;
         // It leaves once.
         let _ = self.detached.set(Box::new(stream));

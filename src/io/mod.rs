@@ -23,6 +23,8 @@ pub(crate) mod expiry;
 mod tls_info;
 pub(crate) mod transport;
 #[cfg(feature = "event-loop")]
+pub(crate) mod loop_handle;
+#[cfg(feature = "event-loop")]
 pub(crate) mod loop_stream;
 pub(crate) mod any_stream;
 #[cfg(feature = "tls")]

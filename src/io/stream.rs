@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 
 use crate::io::any_stream::Stream;
 use crate::io::expiry::Expiry;
+#[cfg(feature = "event-loop")]
+use crate::io::loop_stream::LoopStream;
 #[cfg(feature = "tls")]
 use crate::io::tls_info::TlsInfo;
 
@@ -132,6 +134,12 @@ impl TimedStream {
                 Ok(_) => {}
             }
         }
+    }
+
+    /// What an event loop waits for, if that is so.
+    #[cfg(feature = "event-loop")]
+    pub(crate) fn loop_stream(&self) -> Option<&LoopStream> {
+        self.transport.loop_stream()
     }
 
     pub(crate) fn peer_addr(&self) -> Option<SocketAddr> {

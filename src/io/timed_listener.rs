@@ -133,8 +133,9 @@ impl TimedListener {
         #[cfg(feature = "tls")]
         if let Some(tls) = &self.tls {
             // The settings have made a session before.
-            let stream = TlsStream::over(stream, Arc::clone(tls)).map_err(io::Error::other)?;
-            return Ok(Stream::Other(Box::new(stream)));
+            return stream.below(|stream| {
+                TlsStream::over(stream, Arc::clone(tls)).map_err(io::Error::other)
+            });
         }
         Ok(stream)
     }

@@ -40,6 +40,7 @@ fn server(deed: Deed, at: &'static str) -> LoopServer {
             Call::Pong(_) => "pong",
             Call::Timer => "timer",
             Call::Drained => "drained",
+            Call::Notified => "notified",
         };
         match call {
             Call::Opened if at == "timer" => out.set_timer(Some(ms(30))),

@@ -33,6 +33,8 @@ mod limits;
 mod listening;
 /// Messages in, messages out.
 mod messages;
+/// Other threads that want a handler called.
+mod notices;
 /// Senders on other threads.
 mod senders;
 /// The end of them all.

@@ -22,6 +22,7 @@ pub enum Call<'a> {
     Ping(&'a [u8]),
     Pong(&'a [u8]),
     Timer,
+    Notified,
     Drained,
 }
 
@@ -114,6 +115,7 @@ impl Hooks {
             Call::Ping(payload) => format!("ping {}", payload.escape_ascii()),
             Call::Pong(payload) => format!("pong {}", payload.escape_ascii()),
             Call::Timer => "timer".to_owned(),
+            Call::Notified => "notified".to_owned(),
             Call::Drained => "drained".to_owned(),
         };
         self.tell(conn.peer, Told::Call(name));
@@ -198,6 +200,10 @@ impl EventHandler for Hooks {
 
     fn timer(&self, conn: &mut Conn, out: &mut Outbox<'_>) -> Result<(), BoxError> {
         self.call(Call::Timer, conn, out)
+    }
+
+    fn notified(&self, conn: &mut Conn, out: &mut Outbox<'_>) -> Result<(), BoxError> {
+        self.call(Call::Notified, conn, out)
     }
 
     fn drained(&self, conn: &mut Conn, out: &mut Outbox<'_>) -> Result<(), BoxError> {

@@ -173,6 +173,18 @@ impl Sender {
         self.shared.writer.push_control(&frame)
     }
 
+    /// Has [`EventHandler::notified`](crate::EventHandler::notified) called for this connection, soon and on its
+    /// loop: for what only the handler can do, such as to read again after a pause, or to change its state. It
+    /// waits for nobody, and may be called on a loop too.
+    ///
+    /// Any number of calls before that begins are one, so leave what is to be done where the handler finds it,
+    /// and then call this. It does nothing once a Close is due or the connection has ended, nor for one that has
+    /// a thread of its own.
+    #[cfg(feature = "event-loop")]
+    pub fn notify(&self) {
+        let _ = self.shared.notify();
+    }
+
     /// Starts the closing handshake (§7.1.2) and returns; the [`Receiver`](crate::Receiver)
     /// sees it through. Does nothing if a Close was sent before. A reason longer than 123 bytes
     /// is cut at a character.

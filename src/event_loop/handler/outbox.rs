@@ -109,15 +109,15 @@ impl Outbox<'_> {
         self.output.timer = at.map(Box::new);
     }
 
-    /// Has nothing of the peer read, not its end either, until [`resume_reading`](Self::resume_reading):
-    /// for one that says more than can be dealt with. Meanwhile no deadline passes but those of what is
-    /// sent, so have [`set_timer`](Self::set_timer) call for a look, at
-    /// [`is_closed`](Self::is_closed) too.
+    /// Has nothing of the peer read, not its end either, until [`resume_reading`](Self::resume_reading) or a Close
+    /// of ours: for one that says more than can be dealt with. Meanwhile no deadline passes but those of what is
+    /// sent. [`notified`](crate::EventHandler::notified) is a place to resume, for what another thread has to do
+    /// first, and [`timer`](crate::EventHandler::timer) is one.
     ///
     /// A peer that has closed, ended or reset the stream meanwhile is noticed by what is sent to it only: by an
-    /// answer, or by a [`ping`](Self::ping) at each look, of which the second one fails. Where nothing can be
-    /// sent any more this does nothing, and what came before is delivered: look at `is_closed` before it
-    /// is worked on.
+    /// answer, or by a [`ping`](Self::ping) now and then, of which the second one fails. Where nothing can be
+    /// sent any more this does nothing, and what came before is delivered: look at
+    /// [`is_closed`](Self::is_closed) before it is worked on.
     pub fn pause_reading(&mut self) {
         // The peer's answer is waited for.
         if !self.is_closed() {
