@@ -32,7 +32,7 @@ use crate::server::BoxError;
 use crate::server::callbacks::catch_panic;
 use crate::server::worker::Workers;
 
-/// How many sockets one poll tells of.
+/// How many sockets one poll tells of, and so many notices are heard beside.
 const MAX_EVENTS: usize = 1024;
 
 /// How many connections are fetched from memory together: of thousands hardly one is in a cache, and what
@@ -254,7 +254,7 @@ impl<H: EventHandler> Engine<H> {
     /// Other threads have something for handlers, or have sent a Close.
     #[cold]
     fn notify(&mut self) {
-        for slot in self.sockets.handle.take_notified() {
+        for slot in self.sockets.handle.take_notified(MAX_EVENTS) {
             self.turn(slot as usize, |conn, engine| match conn.stream.take_notice() {
                 true => engine.notified(conn),
                 // It was meant for who had the slot before.
