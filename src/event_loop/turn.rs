@@ -232,7 +232,8 @@ impl<H: EventHandler> Engine<H> {
         if !matches!(conn.stage, Stage::Open(_)) {
             return Ok(());
         }
-        if conn.output.is_closed() {
+        // Whoever writes may be yet to send it.
+        if conn.output.close.is_some() || !conn.output.shared.writer.may_send() {
             // Its answer is read, and the time for that begins now.
             if !conn.output.reads_nothing() {
                 conn.account(None, conn.unfinished(), self.clock);

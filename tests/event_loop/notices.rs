@@ -326,6 +326,38 @@ fn a_close_ends_a_pause() {
     }
 }
 
+/// A Close that waits for who writes: nobody is called any more, and its answer is waited for once it is out.
+#[test]
+fn a_close_behind_a_long_write() {
+    const LEN: usize = 32 << 20;
+    let (server, senders) =
+        handing_out(config(|config| config.timeouts.close = ms(400)), Hooks::new(telling));
+    for is_answered in [true, false] {
+        let (mut client, sender) = open(&server, &senders);
+        thread::scope(|scope| {
+            let writing = scope.spawn(|| sender.send(&vec![0; LEN]));
+            // Whoever writes has found no room by then.
+            assert_eq!(client.read_bytes(10).len(), 10);
+            sender.close(CloseCode(4000), "").unwrap();
+            sender.notify();
+            assert_eq!(client.read_bytes(LEN).len(), LEN);
+            writing.join().unwrap().unwrap();
+        });
+        let start = Instant::now();
+        client.expect(&Frame::close(4000, ""));
+        if is_answered {
+            client.send(close(4000, ""));
+        }
+        assert_eq!(client.read_all(), []);
+        let (calls, closed) = server.until_closed(&client);
+        let late = ["opened", "error the close was not answered in time"];
+        assert_eq!(calls, if is_answered { &late[..1] } else { &late });
+        assert_eq!(closed.code, is_answered.then_some(4000), "{closed:?}");
+        // It is found out within a second that it is out.
+        assert!(start.elapsed() < ms(2500), "{:?}", start.elapsed());
+    }
+}
+
 /// The answer to a Close by another thread has its time from then on, however long the peer was silent
 /// before.
 #[test]

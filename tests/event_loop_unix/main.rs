@@ -28,6 +28,8 @@ mod ends;
 mod limits;
 #[path = "../event_loop/messages.rs"]
 mod messages;
+#[path = "../event_loop/notices.rs"]
+mod notices;
 #[path = "../event_loop/pausing.rs"]
 mod pausing;
 #[path = "../event_loop/senders.rs"]
