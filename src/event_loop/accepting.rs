@@ -100,7 +100,7 @@ impl<H: EventHandler> Engine<H> {
             reads_all: timed.is_wrapped(),
             stream,
             output: Output::new(shared),
-            stage: Stage::Opening(Box::new(Request { opening, silent: true })),
+            stage: Stage::Opening(Box::new(Request { opening, silent: true, asked: None })),
             guard,
             due: 0,
             since: self.clock,

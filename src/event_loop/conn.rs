@@ -9,12 +9,15 @@
 
 use std::hint::black_box;
 use std::mem;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
+use crate::connection::Request as HttpRequest;
 use crate::connection_limits::OpenLimits;
+use crate::error::UpgradeError;
 use crate::event_loop::deadlines::Tick;
 use crate::event_loop::output::{Output, ROOM_INTERVAL};
+use crate::http::{Accept, Reject};
 use crate::io::loop_stream::LoopStream;
 use crate::proto::CloseFrame;
 use crate::server::registry::HandlerGuard;
@@ -62,7 +65,21 @@ pub(super) struct Request {
     pub(super) opening: Opening,
     /// Whether nothing of it has come.
     pub(super) silent: bool,
+    /// What is asked about it on a thread.
+    pub(super) asked: Option<Box<Asked>>,
 }
+
+/// A request that the application is asked about on a thread. The peer is not read meanwhile, and has all the
+/// time that takes.
+pub(super) struct Asked {
+    pub(super) request: Arc<HttpRequest>,
+    /// What has come behind it.
+    pub(super) rest: Vec<u8>,
+    pub(super) verdict: mpsc::Receiver<Verdict>,
+}
+
+/// What [`on_upgrade`](crate::Server::on_upgrade) says.
+pub(super) type Verdict = Result<Result<Accept, Reject>, UpgradeError>;
 
 /// An open connection.
 pub(super) struct Open<S> {
@@ -101,6 +118,7 @@ impl<S> Conn<S> {
     pub(super) fn deadline(&mut self, now: Instant) -> Result<Due, Option<Deadline>> {
         let pending = self.pending(self.unfinished());
         let at = match &mut self.stage {
+            Stage::Opening(request) if request.asked.is_some() => None,
             Stage::Opening(_) => {
                 let shared = &self.output.shared;
                 let handshake = shared.server.config.timeouts.handshake;

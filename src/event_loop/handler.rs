@@ -16,7 +16,8 @@ pub use outbox::Outbox;
 /// One thread calls it for many connections, one after the other. **A call that blocks holds up all
 /// of them.** What has to wait, for a file, a database, a lock or a peer, belongs on a thread of its own,
 /// which answers by the connection's [`Sender`]; or the whole connection does, see
-/// [`needs_thread`](Self::needs_thread).
+/// [`needs_thread`](Self::needs_thread). Whether a request is accepted at all may be asked on a thread, too:
+/// [`on_upgrade_blocks`](Self::on_upgrade_blocks).
 ///
 /// An `Err`, or a panic, of any of these closes the connection with 1011, and costs no other.
 ///
@@ -273,6 +274,14 @@ pub trait EventHandler: Send + Sync + 'static {
     /// `on_upgrade`, which is called on that thread then, and may block too: a proxy asks there which
     /// subprotocol its upstream takes.
     fn needs_thread(&self, request: &Request) -> bool {
+        let _ = request;
+        false
+    }
+
+    /// Whether [`on_upgrade`](crate::Server::on_upgrade) has to wait for something to answer this request, such as a
+    /// database that knows who it is from. It is called on a thread then, and with its answer the connection
+    /// comes back to its loop. The time that takes is not the peer's.
+    fn on_upgrade_blocks(&self, request: &Request) -> bool {
         let _ = request;
         false
     }

@@ -44,7 +44,8 @@ impl Server {
     /// handlers that wait for something, and as quick for few connections or long messages.
     ///
     /// Limits, deadlines, callbacks, compression, TLS and shutdown are the same. The callbacks are
-    /// called on the loops, so they must not block either. [`Limits::max_connections`](crate::Limits::max_connections) has a default for
+    /// called on the loops, so they must not block either, but for
+    /// [`on_upgrade_blocks`](EventHandler::on_upgrade_blocks). [`Limits::max_connections`](crate::Limits::max_connections) has a default for
     /// threads; a connection here takes a descriptor and about a kibibyte.
     ///
     /// # Errors

@@ -3,13 +3,13 @@
 
 use std::io::{self, ErrorKind};
 use std::mem;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 
 use crate::connection::{Request, Sender};
 use crate::error::UpgradeError;
 #[cfg(feature = "deflate")]
 use crate::event_loop::conn::Receiver;
-use crate::event_loop::conn::{Conn, Open, Stage};
+use crate::event_loop::conn::{Asked, Conn, Open, Stage, Verdict};
 use crate::event_loop::engine::{Engine, Fate, Gone};
 use crate::event_loop::handler::EventHandler;
 use crate::http::{Accept, RequestHead};
@@ -56,19 +56,36 @@ impl<H: EventHandler> Engine<H> {
         if let Ok(true) = needs_thread {
             return self.give_away(conn, request, rest);
         }
+        let blocks =
+            needs_thread.and_then(|_| catch_panic(|| self.handler.on_upgrade_blocks(&request)));
+        if let Ok(true) = blocks {
+            return self.ask(conn, request, rest);
+        }
+        let verdict = blocks.map_err(UpgradeError::Panicked);
+        let verdict = verdict.and_then(|_| self.threads.callbacks.on_upgrade(&request));
+        self.decided(conn, &request, verdict, rest)
+    }
+
+    /// The application has said what becomes of a request.
+    fn decided(
+        &mut self,
+        conn: &mut Conn<H::State>,
+        request: &Arc<Request>,
+        verdict: Verdict,
+        rest: &mut [u8],
+    ) -> Fate {
         let Stage::Opening(stage) = &mut conn.stage else { return Ok(()) };
-        let asked = needs_thread.map_err(UpgradeError::Panicked);
-        let opened = match asked.and_then(|_| self.threads.callbacks.on_upgrade(&request)) {
+        let opened = match verdict {
             Ok(Ok(accept)) => {
                 let sender = Sender { shared: Arc::clone(&conn.output.shared) };
-                self.accept(&mut stage.opening, &request, &accept, sender)
+                self.accept(&mut stage.opening, request, &accept, sender)
             }
             Ok(Err(reject)) => Err(answered(stage.opening.respond(&reject, today()))),
             Err(panicked) => Err((stage.opening.fail(today()), panicked)),
         };
         match opened {
             Ok((state, terms)) => self.open(conn, state, terms, rest),
-            Err((answer, error)) => self.unopened(conn, answer, Some(&request), error),
+            Err((answer, error)) => self.unopened(conn, answer, Some(request), error),
         }
     }
 
@@ -147,21 +164,58 @@ impl<H: EventHandler> Engine<H> {
         self.take_frames(conn, rest)
     }
 
+    /// Has the application asked about a request on a thread, or answers that there is none.
+    fn ask(&mut self, conn: &mut Conn<H::State>, request: Arc<Request>, rest: &[u8]) -> Fate {
+        let (tell, verdict) = mpsc::channel();
+        let (shared, asked) = (Arc::clone(&conn.output.shared), Arc::clone(&request));
+        let started = self.threads.start_call(move |callbacks| {
+            // Nobody may be left to hear of it.
+            drop(tell.send(callbacks.on_upgrade(&asked)));
+            let _ = shared.notify();
+        });
+        if let Err(error) = started {
+            return self.no_thread(conn, &request, error);
+        }
+        let Stage::Opening(stage) = &mut conn.stage else { return Ok(()) };
+        stage.asked = Some(Box::new(Asked { request, rest: rest.to_vec(), verdict }));
+        conn.output.pause_reading();
+        Ok(())
+    }
+
+    /// A thread may have asked about a request.
+    pub(super) fn was_asked(&mut self, conn: &mut Conn<H::State>) -> Fate {
+        let Stage::Opening(stage) = &mut conn.stage else { return Ok(()) };
+        let verdict = stage.asked.as_ref().and_then(|asked| asked.verdict.try_recv().ok());
+        let Some(verdict) = verdict else { return Ok(()) };
+        let Some(asked) = stage.asked.take() else { return Ok(()) };
+        conn.output.paused = None;
+        let Asked { request, mut rest, .. } = *asked;
+        self.decided(conn, &request, verdict, &mut rest)
+    }
+
+    fn no_thread(
+        &mut self,
+        conn: &mut Conn<H::State>,
+        request: &Request,
+        error: io::Error,
+    ) -> Fate {
+        let Stage::Opening(stage) = &mut conn.stage else { return Err(Gone) };
+        let answer = stage.opening.respond(&upgrade::unavailable(NO_THREAD), today());
+        self.unopened(conn, answer, Some(request), error.into())
+    }
+
     /// Leaves a connection to a thread, or answers that there is none.
     fn give_away(&mut self, conn: &mut Conn<H::State>, request: Arc<Request>, rest: &[u8]) -> Fate {
         let started = self.threads.start_upgrade().and_then(|hand_over| {
             conn.stream.detach()?;
             Ok(hand_over)
         });
-        let stage = mem::replace(&mut conn.stage, Stage::Draining(None));
-        let Stage::Opening(mut stage) = stage else { return Err(Gone) };
         let hand_over = match started {
             Ok(hand_over) => hand_over,
-            Err(error) => {
-                let answer = stage.opening.respond(&upgrade::unavailable(NO_THREAD), today());
-                return self.unopened(conn, answer, Some(&request), error.into());
-            }
+            Err(error) => return self.no_thread(conn, &request, error),
         };
+        let stage = mem::replace(&mut conn.stage, Stage::Draining(None));
+        let Stage::Opening(stage) = stage else { return Err(Gone) };
         let Some(guard) = conn.guard.take() else { return Err(Gone) };
         let shared = Arc::clone(&conn.output.shared);
         let exchange = Exchange { shared, opening: stage.opening, request, rest: rest.to_vec() };

@@ -107,6 +107,11 @@ impl Output {
         self.is_congested() || self.paused.is_some()
     }
 
+    /// The peer is not read for now.
+    pub(super) fn pause_reading(&mut self) {
+        self.paused.get_or_insert_default().is_wanted = true;
+    }
+
     /// The peer is read again.
     pub(super) fn resume_reading(&mut self) {
         if let Some(paused) = &mut self.paused {

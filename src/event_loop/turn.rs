@@ -227,10 +227,12 @@ impl<H: EventHandler> Engine<H> {
         self.batch_ended(conn)
     }
 
-    /// Another thread has something for the handler, or has sent a Close.
+    /// Another thread has something for the handler, has sent a Close, or knows the answer to a request.
     pub(super) fn notified(&mut self, conn: &mut Conn<H::State>) -> Fate {
-        if !matches!(conn.stage, Stage::Open(_)) {
-            return Ok(());
+        match conn.stage {
+            Stage::Opening(_) => return self.was_asked(conn),
+            Stage::Draining(_) => return Ok(()),
+            Stage::Open(_) => {}
         }
         // Whoever writes may be yet to send it.
         if conn.output.close.is_some() || !conn.output.shared.writer.may_send() {

@@ -235,6 +235,24 @@ where
         Ok(hand_over)
     }
 
+    /// Has a thread call back, which may wait for something.
+    ///
+    /// # Errors
+    ///
+    /// If there is none.
+    #[cfg(feature = "event-loop")]
+    pub(crate) fn start_call(
+        self: &Arc<Self>,
+        call: impl FnOnce(&Callbacks) + Send + 'static,
+    ) -> io::Result<()> {
+        let workers = Arc::clone(self);
+        self.threads.start(move || {
+            workers.registry.runs_here();
+            // What comes of it is the application's, and may panic where it is dropped.
+            let _ = catch_panic(|| call(&workers.callbacks));
+        })
+    }
+
     /// The life of a connection.
     fn handle_stream(&self, shared: Arc<ConnectionShared>, guard: HandlerGuard) {
         guard.runs_here();

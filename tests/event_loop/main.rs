@@ -12,6 +12,8 @@ mod server;
 
 /// Streams that have waited.
 mod accepting;
+/// Requests that are asked about on a thread.
+mod asking;
 /// Many that mean no good, and a few that do.
 mod attack;
 /// Peers that do not read.

@@ -219,6 +219,10 @@ impl EventHandler for Hooks {
         self.thread.is_some() && request.target() == "/thread"
     }
 
+    fn on_upgrade_blocks(&self, request: &Request) -> bool {
+        request.path() == "/asked"
+    }
+
     fn handle(&self, conn: Connection) -> Result<(), BoxError> {
         self.thread.as_ref().expect("it was asked for")(conn)
     }

@@ -6,6 +6,8 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+#[path = "../event_loop/asking.rs"]
+mod asking;
 #[path = "../event_loop/attack.rs"]
 mod attack;
 #[path = "../event_loop/backpressure.rs"]

@@ -8,6 +8,8 @@ mod common;
 
 #[path = "../event_loop/accepting.rs"]
 mod accepting;
+#[path = "../event_loop/asking.rs"]
+mod asking;
 #[path = "../event_loop/attack.rs"]
 mod attack;
 #[path = "../event_loop/backpressure.rs"]

@@ -121,7 +121,7 @@ impl Outbox<'_> {
     pub fn pause_reading(&mut self) {
         // The peer's answer is waited for.
         if !self.is_closed() {
-            self.output.paused.get_or_insert_default().is_wanted = true;
+            self.output.pause_reading();
         }
     }
 
