@@ -234,13 +234,15 @@ impl<H: EventHandler> Engine<H> {
             Stage::Draining(_) => return Ok(()),
             Stage::Open(_) => {}
         }
-        // Whoever writes may be yet to send it.
-        if conn.output.close.is_some() || !conn.output.shared.writer.may_send() {
+        if !conn.output.shared.writer.may_send() {
+            // It may have to wait for others who write, or for room: then it is looked for.
+            conn.output.retry_posted();
+        }
+        if conn.output.is_closed() {
             // Its answer is read, and the time for that begins now.
             if !conn.output.reads_nothing() {
                 conn.account(None, conn.unfinished(), self.clock);
             }
-            conn.output.retry_posted();
             conn.output.resume_reading();
             return self.batch_ended(conn);
         }

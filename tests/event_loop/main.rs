@@ -20,6 +20,8 @@ mod attack;
 mod backpressure;
 /// Long messages where there is little memory for them.
 mod budget;
+/// Closes by other threads.
+mod closes;
 /// Ends that a handler wants, and those that it does not.
 mod closing;
 /// Compression, with several who send.

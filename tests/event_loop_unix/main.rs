@@ -16,6 +16,8 @@ mod attack;
 mod backpressure;
 #[path = "../event_loop/budget.rs"]
 mod budget;
+#[path = "../event_loop/closes.rs"]
+mod closes;
 #[path = "../event_loop/closing.rs"]
 mod closing;
 #[cfg(feature = "deflate")]

@@ -1,0 +1,116 @@
+use std::sync::Mutex;
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::Instant;
+
+use barews::{BoxError, CloseCode, Config, Deadline, Error, Outbox, OwnedMessage, Sender};
+
+use super::common::*;
+use super::server::{Call, Conn, Hooks, LoopServer, config};
+
+/// One that pauses at `pause`.
+fn pausing(call: Call<'_>, _: &mut Conn, out: &mut Outbox<'_>) -> Result<(), BoxError> {
+    if let Call::Message(message) = call
+        && message.as_bytes() == b"pause"
+    {
+        out.pause_reading();
+    }
+    Ok(())
+}
+
+/// A server that hands out the sender of each connection.
+fn server(config: Config) -> (LoopServer, Receiver<Sender>) {
+    let (tell, senders) = channel();
+    let tell = Mutex::new(tell);
+    let hooks = Hooks::new(pausing).open(move |_, sender| {
+        let _ = tell.lock().unwrap().send(sender);
+        Ok(())
+    });
+    (LoopServer::start(config, hooks), senders)
+}
+
+fn open(server: &LoopServer, senders: &Receiver<Sender>) -> (RawClient, Sender) {
+    let client = server.open();
+    (client, senders.recv_timeout(PATIENCE).expect("a sender"))
+}
+
+/// What the peer does at our Close.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Peer {
+    Answers,
+    IsSilent,
+}
+
+/// Who closes, and how.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum By {
+    Sender,
+    Queue,
+    Shutdown,
+}
+
+const LONG: usize = 16 << 20;
+
+/// Others have begun what the peer takes late, and our Close goes out behind it: from then on the answer has its
+/// time, whether the handler had the peer read before or not.
+#[test]
+fn behind_what_others_write() {
+    for by in [By::Sender, By::Queue, By::Shutdown] {
+        thread::scope(|scope| {
+            for is_queued in [true, false].into_iter().filter(|queued| *queued || by != By::Queue) {
+                scope.spawn(move || close_behind(by, is_queued, true, Peer::Answers));
+                scope.spawn(move || close_behind(by, is_queued, false, Peer::IsSilent));
+            }
+        });
+    }
+}
+
+fn close_behind(by: By, is_queued: bool, is_paused: bool, peer: Peer) {
+    let config = config(|config| {
+        config.timeouts.close = ms(300);
+        config.timeouts.ping_interval = PATIENCE;
+    });
+    let (server, senders) = server(config);
+    let (mut client, sender) = open(&server, &senders);
+    server.expect_calls(&client, &["opened"]);
+    if is_paused {
+        client.send(frame(TEXT, "pause"));
+        server.expect_calls(&client, &["message pause"]);
+    }
+    let queue = sender.queued(2 * LONG).expect("a queue");
+    let message = vec![7; LONG];
+    let start = thread::scope(|scope| {
+        if is_queued {
+            queue.try_send(&OwnedMessage::from(message)).expect("room");
+        } else {
+            let sender = &sender;
+            scope.spawn(move || sender.send(&message[..]).expect("it is taken"));
+        }
+        assert!(client.heard_within(PATIENCE));
+        match by {
+            By::Sender => sender.close(CloseCode(4000), "bye").unwrap(),
+            By::Queue => queue.close(CloseCode(4000), "bye").unwrap(),
+            By::Shutdown => server.running.shutdown_handle().start(),
+        }
+        // That is known long before the peer takes anything, for longer than it has for the answer.
+        thread::sleep(ms(400));
+        let start = Instant::now();
+        assert_eq!(client.read_frame().map(|frame| frame.payload.len()), Some(LONG));
+        start
+    });
+    let code = if by == By::Shutdown { 1001 } else { 4000 };
+    let said = client.read_frame().expect("a Close");
+    assert_eq!((said.opcode, said.close_parts().0), (8, code));
+    if peer == Peer::Answers {
+        client.send(close(code, ""));
+        client.expect_eof();
+        server.expect_clean_end(&client, code);
+    } else {
+        let _ = client.read_rest();
+        let waited = start.elapsed();
+        let (calls, closed) = server.until_closed(&client);
+        assert_eq!(calls, ["error the close was not answered in time"]);
+        assert!(matches!(closed.error, Some(Error::DeadlineExceeded(Deadline::Close))));
+        assert!(waited >= ms(300) && waited < ms(300) + 2 * PROMPT, "{waited:?}");
+    }
+}
