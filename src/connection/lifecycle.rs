@@ -129,13 +129,6 @@ impl ConnectionShared {
         }
     }
 
-    /// Has the loop look at what others have done to it; whether there is one.
-    #[cfg(feature = "event-loop")]
-    pub(crate) fn notify(&self) -> bool {
-        let stream = self.stream().loop_stream().filter(|stream| !stream.is_detached());
-        stream.inspect(|stream| stream.notify()).is_some()
-    }
-
     pub(crate) fn stream(&self) -> &TimedStream {
         self.writer.stream()
     }
@@ -378,7 +371,7 @@ impl ConnectionShared {
     /// Has the loop or the server, if there is one, see that our Close is answered in time.
     fn watch(self: &Arc<Self>) {
         #[cfg(feature = "event-loop")]
-        if self.notify() {
+        if self.stream().notify() {
             return;
         }
         if let Some(place) = self.place.get() {

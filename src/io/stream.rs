@@ -11,8 +11,6 @@ use std::time::{Duration, Instant};
 
 use crate::io::any_stream::Stream;
 use crate::io::expiry::Expiry;
-#[cfg(feature = "event-loop")]
-use crate::io::loop_stream::LoopStream;
 #[cfg(feature = "tls")]
 use crate::io::tls_info::TlsInfo;
 
@@ -28,6 +26,9 @@ pub(crate) trait Sink {
 
     /// Ends one direction or both.
     fn shutdown(&self, how: Shutdown);
+
+    /// Our Close is written, and the peer's is due: whoever is to read that may not know.
+    fn answer_due(&self) {}
 }
 
 /// A transport with its timeouts looked after.
@@ -136,10 +137,11 @@ impl TimedStream {
         }
     }
 
-    /// What an event loop waits for, if that is so.
+    /// Has the loop look at what others have done to it; whether there is one.
     #[cfg(feature = "event-loop")]
-    pub(crate) fn loop_stream(&self) -> Option<&LoopStream> {
-        self.transport.loop_stream()
+    pub(crate) fn notify(&self) -> bool {
+        let stream = self.transport.loop_stream().filter(|stream| !stream.is_detached());
+        stream.inspect(|stream| stream.notify()).is_some()
     }
 
     pub(crate) fn peer_addr(&self) -> Option<SocketAddr> {
@@ -219,6 +221,11 @@ impl Sink for TimedStream {
     /// That it may be over already is no error.
     fn shutdown(&self, how: Shutdown) {
         let _ = self.transport.shutdown(how);
+    }
+
+    #[cfg(feature = "event-loop")]
+    fn answer_due(&self) {
+        let _ = self.notify();
     }
 }
 

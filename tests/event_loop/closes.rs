@@ -114,3 +114,31 @@ fn close_behind(by: By, is_queued: bool, is_paused: bool, peer: Peer) {
         assert!(waited >= ms(300) && waited < ms(300) + 2 * PROMPT, "{waited:?}");
     }
 }
+
+/// A queue's Close, which its own thread writes: of several, one at least whose time begins as it is written, and
+/// not when it is looked for, once a second.
+#[test]
+fn a_queue_closes_and_the_peer_does_not_answer() {
+    let config = config(|config| {
+        config.timeouts.close = ms(300);
+        config.timeouts.ping_interval = PATIENCE;
+    });
+    let (server, senders) = server(config);
+    let mut all: Vec<_> = (0..10).map(|_| open(&server, &senders)).collect();
+    let start = Instant::now();
+    for (_, sender) in &all {
+        sender.queued(100).expect("a queue").close(CloseCode(4000), "bye").unwrap();
+    }
+    let mut fastest = PATIENCE;
+    for (client, _) in &mut all {
+        client.expect(&Frame::close(4000, "bye"));
+        let _ = client.read_rest();
+        let waited = start.elapsed();
+        assert!(waited >= ms(300) && waited < ms(300) + 2 * PROMPT, "{waited:?}");
+        fastest = fastest.min(waited);
+        let (calls, closed) = server.until_closed(client);
+        assert_eq!(calls, ["opened", "error the close was not answered in time"]);
+        assert!(matches!(closed.error, Some(Error::DeadlineExceeded(Deadline::Close))));
+    }
+    assert!(fastest < ms(900), "{fastest:?}");
+}

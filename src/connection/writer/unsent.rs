@@ -15,8 +15,7 @@
 
 use std::io::{self, ErrorKind, IoSlice};
 use std::mem;
-use std::net::Shutdown;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::connection::owned_message::OwnedMessage;
 use crate::connection::writer::write_lock::{FlushLimit, Outbox, WriteGuard};
@@ -119,8 +118,8 @@ impl<S: Sink> WriteGuard<'_, S> {
             }
             if unsent.left() == 0 {
                 let Some(outbox) = state.outbox.take() else {
-                    if unsent.is_posted && state.closing.close_written(Instant::now()) {
-                        lock.stream.shutdown(Shutdown::Write);
+                    if unsent.is_posted {
+                        lock.outbox_written(&mut state);
                     }
                     self.end(&mut state);
                     return Ok(Progress::Done);

@@ -175,6 +175,16 @@ impl<S: Sink> WriteLock<S> {
         self.wait_while(self.lock(), most, |state| state.writing).0
     }
 
+    /// All that waited is written, and with it our Close, if it is due.
+    pub(super) fn outbox_written(&self, state: &mut WriteState) {
+        let is_due = state.is_close_due();
+        if state.closing.close_written(Instant::now()) {
+            self.stream.shutdown(Shutdown::Write);
+        } else if is_due {
+            self.stream.answer_due();
+        }
+    }
+
     /// Wakes those who wait for a change.
     pub(super) fn notify(&self, state: &WriteState) {
         if state.waiting > 0 {
@@ -207,8 +217,12 @@ impl WriteState {
 
     /// Whether nothing waits, and nobody is at our Close.
     pub(super) fn is_flushed(&self) -> bool {
-        let is_due = self.closing.is_sent() && self.closing.written_at().is_none();
-        self.outbox.is_none() && !is_due
+        self.outbox.is_none() && !self.is_close_due()
+    }
+
+    /// Whether our Close is to be written, or somebody is at it.
+    fn is_close_due(&self) -> bool {
+        self.closing.is_sent() && self.closing.written_at().is_none()
     }
 
     #[cfg(all(test, loom))]
@@ -334,10 +348,7 @@ impl<S: Sink> WriteGuard<'_, S> {
                     break;
                 }
                 Ok(_) if state.outbox.is_some() => {}
-                Ok(_) if state.closing.close_written(Instant::now()) => {
-                    self.0.stream.shutdown(Shutdown::Write);
-                }
-                Ok(_) => {}
+                Ok(_) => self.0.outbox_written(&mut state),
                 Err(error) => drop(self.fail(&mut state, error)),
             }
         }
