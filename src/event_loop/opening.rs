@@ -171,7 +171,7 @@ impl<H: EventHandler> Engine<H> {
         let started = self.threads.start_call(move |callbacks| {
             // Nobody may be left to hear of it.
             drop(tell.send(callbacks.on_upgrade(&asked)));
-            let _ = shared.notify();
+            let _ = shared.stream().notify();
         });
         if let Err(error) = started {
             return self.no_thread(conn, &request, error);
