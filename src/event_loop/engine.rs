@@ -341,6 +341,10 @@ impl<H: EventHandler> Engine<H> {
         if conn.due != 0 && !conn.is_hurried() {
             return;
         }
+        if conn.output.shared.writer.is_closed() && !conn.output.reads_nothing() {
+            // However long it has said nothing before, the time for its answer begins now, if it has not yet.
+            conn.account(None, conn.unfinished(), self.clock);
+        }
         let at = match conn.deadline(self.now) {
             Ok(Due::At(at)) => at,
             // It is told when it is asked.

@@ -239,10 +239,7 @@ impl<H: EventHandler> Engine<H> {
             conn.output.retry_posted();
         }
         if conn.output.is_closed() {
-            // Its answer is read, and the time for that begins now.
-            if !conn.output.reads_nothing() {
-                conn.account(None, conn.unfinished(), self.clock);
-            }
+            // Its answer is to be read.
             conn.output.resume_reading();
             return self.batch_ended(conn);
         }
