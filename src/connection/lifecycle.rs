@@ -203,8 +203,25 @@ impl ConnectionShared {
         }
     }
 
+    /// Sends whole control frames, without waiting for a thread that is blocked.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Closed`] once our Close is due.
+    pub(crate) fn push_control(&self, frames: &[u8]) -> Result<(), Error> {
+        #[cfg(feature = "event-loop")]
+        if self.stream().is_on_loop() {
+            return self.writer.try_push_control(frames);
+        }
+        self.writer.push_control(frames)
+    }
+
     /// Sends a Close, unless one has passed, without waiting for a writer that is blocked.
     pub(crate) fn close(self: &Arc<Self>, action: CloseAction, within: Duration) {
+        #[cfg(feature = "event-loop")]
+        if self.stream().is_on_loop() {
+            return self.try_close(action);
+        }
         self.shut_queues();
         self.writer.close(action, within);
         self.watch();

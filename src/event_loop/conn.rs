@@ -285,6 +285,8 @@ impl<S> Conn<S> {
     }
 
     fn pending(&self, message: Option<u64>) -> Pending {
-        Pending { message, closing: self.output.shared.writer.is_closed() }
+        // A Close that waits for room has the time of a write.
+        let closing = self.output.shared.writer.is_closed() && !self.output.is_posted;
+        Pending { message, closing }
     }
 }

@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 
 use crate::io::any_stream::Stream;
 use crate::io::expiry::Expiry;
+#[cfg(feature = "event-loop")]
+use crate::io::loop_stream::LoopStream;
 #[cfg(feature = "tls")]
 use crate::io::tls_info::TlsInfo;
 
@@ -140,8 +142,18 @@ impl TimedStream {
     /// Has the loop look at what others have done to it; whether there is one.
     #[cfg(feature = "event-loop")]
     pub(crate) fn notify(&self) -> bool {
-        let stream = self.transport.loop_stream().filter(|stream| !stream.is_detached());
-        stream.inspect(|stream| stream.notify()).is_some()
+        self.waiting_loop().inspect(|stream| stream.notify()).is_some()
+    }
+
+    /// Whether a loop waits for it, and sends what there is no room for.
+    #[cfg(feature = "event-loop")]
+    pub(crate) fn is_on_loop(&self) -> bool {
+        self.waiting_loop().is_some()
+    }
+
+    #[cfg(feature = "event-loop")]
+    fn waiting_loop(&self) -> Option<&LoopStream> {
+        self.transport.loop_stream().filter(|stream| !stream.is_detached())
     }
 
     pub(crate) fn peer_addr(&self) -> Option<SocketAddr> {

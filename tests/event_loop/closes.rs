@@ -1,12 +1,12 @@
-use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Instant;
 
 use barews::{BoxError, CloseCode, Config, Deadline, Error, Outbox, OwnedMessage, Sender};
 
 use super::common::*;
-use super::server::{Call, Conn, Hooks, LoopServer, config};
+use super::server::{Call, Conn, Hooks, LoopServer, config, over_unix};
 
 /// One that pauses at `pause`.
 fn pausing(call: Call<'_>, _: &mut Conn, out: &mut Outbox<'_>) -> Result<(), BoxError> {
@@ -141,4 +141,64 @@ fn a_queue_closes_and_the_peer_does_not_answer() {
         assert!(matches!(closed.error, Some(Error::DeadlineExceeded(Deadline::Close))));
     }
     assert!(fastest < ms(900), "{fastest:?}");
+}
+
+/// A handler may send Pings to whoever has no room for them: nobody on the loop waits for that, and the last one
+/// goes out once there is some.
+#[test]
+fn a_ping_without_room_holds_up_nobody() {
+    for closes in [false, true] {
+        let slow = Arc::new(Mutex::new(None::<Sender>));
+        let (tell, counts) = channel();
+        let hooks = Hooks::new({
+            let slow = Arc::clone(&slow);
+            move |call, _, out| {
+                let (Call::Message(_), Some(slow)) = (call, &*slow.lock().unwrap()) else {
+                    return Ok(());
+                };
+                let (start, mut count) = (Instant::now(), 0u32);
+                while start.elapsed() < ms(300) {
+                    count += 1;
+                    slow.ping(&[count.to_be_bytes(); 31].concat())?;
+                }
+                if closes {
+                    slow.close(CloseCode(4000), "bye")?;
+                }
+                tell.send(count)?;
+                Ok(out.send("done")?)
+            }
+        });
+        let hooks = hooks.open(move |_, sender| {
+            slow.lock().unwrap().get_or_insert(sender);
+            Ok(())
+        });
+        // Over TCP, nobody knows whether it is full by then.
+        let config = config(|config| {
+            config.timeouts.close = if over_unix() { ms(300) } else { PATIENCE };
+        });
+        let server = LoopServer::start(config, hooks);
+        let (mut client, mut other) = (server.open(), server.open());
+        let start = Instant::now();
+        other.send(frame(TEXT, "ping"));
+        other.expect(&Frame::text("done"));
+        assert!(start.elapsed() < ms(300) + PROMPT, "{:?}", start.elapsed());
+        // Longer than it has for its answer to a Close, once that is out.
+        thread::sleep(ms(600));
+        let count = counts.recv_timeout(PATIENCE).unwrap();
+        let mut last = 0;
+        while last < count {
+            let ping = client.read_frame().expect("a Ping");
+            let number = u32::from_be_bytes(ping.payload[..4].try_into().unwrap());
+            assert!(ping == Frame::new(PING, [number.to_be_bytes(); 31].concat()) && number > last);
+            last = number;
+        }
+        if closes {
+            client.expect(&Frame::close(4000, "bye"));
+            client.send(close(4000, ""));
+            client.expect_eof();
+            server.expect_clean_end(&client, 4000);
+        } else {
+            client.finish();
+        }
+    }
 }

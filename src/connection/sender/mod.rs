@@ -170,7 +170,7 @@ impl Sender {
         }
         let mut frame = Vec::new();
         encoder::ping(payload, &mut frame);
-        self.shared.writer.push_control(&frame)
+        self.shared.push_control(&frame)
     }
 
     /// Has [`EventHandler::notified`](crate::EventHandler::notified) called for this connection, soon and on its
