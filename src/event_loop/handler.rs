@@ -33,7 +33,9 @@ pub use outbox::Outbox;
 /// from [`open`](Self::open) on, and is sent once the 101 is out.
 ///
 /// Each of them keeps its own order. What a call sends by the `Outbox` goes out once the call has returned, and so
-/// perhaps behind what it has sent by another; whoever mixes them has to live with either order.
+/// perhaps behind what it has sent by another; whoever mixes them has to live with either order. Behind a Close it
+/// does not go out at all, also where `send` returned `Ok` before that: what is to be the last message is followed by
+/// [`Outbox::close`], and not by [`Sender::close`] or a shutdown.
 ///
 /// What another thread cannot do by a `Sender`, such as to change the state or to end a pause, the handler does for
 /// it: [`Sender::notify`] has [`notified`](Self::notified) called, see the [last example](#work-on-other-threads).
@@ -242,7 +244,8 @@ pub trait EventHandler: Send + Sync + 'static {
         Ok(())
     }
 
-    /// Another thread has called [`Sender::notify`], once or several times. Not once a Close is due.
+    /// [`Sender::notify`] has been called, once or several times, by another thread or on a loop. Not before
+    /// [`opened`](Self::opened), and not once a Close is due.
     ///
     /// # Errors
     ///
