@@ -233,9 +233,11 @@ impl<H: EventHandler> Engine<H> {
         self.turn(slot, |conn, engine| {
             conn.readable |= event.is_readable() || ended;
             conn.reads_all |= ended || event.is_priority();
-            if ended && conn.output.shared.writer.is_over() {
-                // We have cut it, and what comes of a pause would be for nobody.
-                conn.output.paused = None;
+            if ended && conn.output.paused.is_some() && conn.output.shared.writer.is_over() {
+                // We have cut it, and a pause waits for nothing any more. What was put aside comes before what
+                // lies in the socket.
+                conn.output.resume_reading();
+                engine.batch_ended(conn)?;
             }
             // A Unix-domain socket whose peer has ended it has no room while that has not read, and yet each
             // write fails.

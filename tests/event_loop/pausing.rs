@@ -257,3 +257,28 @@ fn a_pause_does_not_outlive_the_stream() {
         assert!(matches!(told, Some(Told::Error(_) | Told::Closed(_))), "{is_shutdown}: {told:?}");
     }
 }
+
+/// What came before the cut is heard whole, though a part of it had to wait: the rest of a message is not
+/// taken for a frame, of which the log would tell as of the client's fault.
+#[test]
+fn what_waited_comes_before_what_lies_in_the_socket() {
+    let (tell, senders) = channel();
+    let hooks = Hooks::new(move |call, _, out| {
+        if let Call::Message(_) = call {
+            out.pause_reading();
+            tell.send(out.sender())?;
+        }
+        Ok(())
+    });
+    let server = LoopServer::start(config(|_| ()), hooks);
+    let mut client = server.open();
+    let message = frame(TEXT, "x".repeat(1000));
+    let (begun, rest) = message.split_at(10);
+    client.send([&frame(TEXT, "pause"), begun].concat());
+    let sender = senders.recv_timeout(PATIENCE).expect("a sender");
+    client.send(rest);
+    sender.abort();
+    let (calls, closed) = server.until_closed(&client);
+    assert_eq!(calls[..3], ["opened", "message pause", "message of 1000"]);
+    assert!(matches!(closed.error, Some(Error::Io(_))), "{closed:?}");
+}
