@@ -203,6 +203,24 @@ pub mod linux {
         assert_eq!(lines[0], told);
     }
 
+    /// Many loops take many of their own.
+    #[cfg(feature = "event-loop")]
+    #[test]
+    fn edge_y_descriptors_that_are_said_to_do_for_event_loops_do() {
+        let loops = ["--engine", "event-loop", "--engine-loops", "64"];
+        let args = [&loops[..], &["--max-connections", "10", "127.0.0.1:0"]].concat();
+        let (status, lines) = Binary::start(&mut after("ulimit -n 64", &args)).wait();
+        assert_eq!(status.code(), Some(2), "{lines:?}");
+        let told = lines.iter().find_map(|line| line.split_once("--max-connections 10 takes "));
+        let needed: u64 = told.unwrap().1.split_once(' ').unwrap().0.parse().unwrap();
+        let mut enough = Binary::start(&mut after(&format!("ulimit -n {needed}"), &args));
+        let addr = enough.address().parse().unwrap();
+        let mut clients: Vec<_> = (0..10).map(|_| RawClient::open(addr)).collect();
+        clients.iter_mut().for_each(RawClient::finish);
+        let lines = enough.stop();
+        assert!(!lines.iter().any(|line| line.contains("--max-connections")), "{lines:?}");
+    }
+
     /// The code of the Close that comes next.
     #[track_caller]
     fn told_to_close(client: &mut RawClient) -> u16 {

@@ -216,14 +216,14 @@ fn open(
     Ok(listeners)
 }
 
-/// How many event loops have: each one to wait with, and its own of each listener.
+/// How many event loops have: each one three to wait and to be woken with, and its own of each listener.
 fn descriptors_of_loops(config: &Config, listeners: usize) -> usize {
     #[cfg(feature = "event-loop")]
     let count = config.event_loops;
     #[cfg(not(feature = "event-loop"))]
     let (count, _) = (None, config);
     let cores = || std::thread::available_parallelism().map_or(1, usize::from);
-    count.unwrap_or_else(cores) * (1 + listeners)
+    count.unwrap_or_else(cores) * (3 + listeners)
 }
 
 /// What to say if a limit of descriptors does not hold all connections.
