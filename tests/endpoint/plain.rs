@@ -126,6 +126,16 @@ fn metrics_tell_what_happened() {
     }
 }
 
+/// As on a full disk, too: nothing else tells of it.
+#[test]
+fn lines_that_cannot_be_written_are_counted() {
+    let mut binary = Binary::serve(&[]);
+    binary.close_stderr();
+    let mut client = RawClient::open(binary.addr);
+    client.finish();
+    metrics_once(&binary, |text| metric(text, "barews_log_lines_lost_total") >= 2.0);
+}
+
 /// What the cap turns away is counted too.
 #[test]
 fn the_cap_shows_in_the_metrics() {

@@ -317,7 +317,7 @@ impl Metrics {
             text.line(&format!("state{{state=\"{}\"}}", one.name()), is_it);
         }
         let lost = self.log.as_ref().map_or(0, Log::lost);
-        let help = "Lines of the log for which there was no room.";
+        let help = "Lines of the log for which there was no room, or that could not be written.";
         text.one("log_lines_lost_total", "counter", help, lost);
     }
 

@@ -2,7 +2,7 @@
 //!
 //! Standard error may be closed, or a pipe that nobody empties, and std's macros would panic or
 //! block. So one thread writes, and the others hand it lines: when it falls behind, lines are
-//! counted and dropped.
+//! counted and dropped, and so they are when nothing can be written, as on a full disk.
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -40,9 +40,16 @@ pub enum Format {
 pub struct Log {
     format: Format,
     lines: Option<SyncSender<Entry>>,
-    dropped: Arc<AtomicU64>,
-    /// The same since the start.
-    lost: Arc<AtomicU64>,
+    lost: Arc<Lost>,
+}
+
+/// Lines that nobody gets to read.
+#[derive(Default)]
+struct Lost {
+    /// Those that no line has told of yet.
+    untold: AtomicU64,
+    /// All since the start.
+    total: AtomicU64,
 }
 
 enum Entry {
@@ -55,12 +62,12 @@ impl Log {
     /// A log with its thread. If there is no thread to be had, nothing is logged.
     pub fn start(format: Format) -> Self {
         let (sender, receiver) = sync_channel(MAX_WAITING_LINES);
-        let dropped = Arc::<AtomicU64>::default();
+        let lost = Arc::<Lost>::default();
         let writer = thread::Builder::new().name("log".to_owned()).spawn({
-            let dropped = Arc::clone(&dropped);
-            move || write(&receiver, &dropped, format)
+            let lost = Arc::clone(&lost);
+            move || write(&receiver, &lost, format)
         });
-        Self { format, lines: writer.is_ok().then_some(sender), dropped, lost: Arc::default() }
+        Self { format, lines: writer.is_ok().then_some(sender), lost }
     }
 
     /// Whether there are lines at all.
@@ -84,14 +91,13 @@ impl Log {
             Format::Json => object(event, fields()),
         };
         if lines.try_send(Entry::Line(line)).is_err() {
-            self.dropped.fetch_add(1, Ordering::Relaxed);
-            self.lost.fetch_add(1, Ordering::Relaxed);
+            self.lost.add();
         }
     }
 
-    /// How many lines there was no room for, since the start.
+    /// How many lines there was no room for, or could not be written, since the start.
     pub fn lost(&self) -> u64 {
-        self.lost.load(Ordering::Relaxed)
+        self.lost.total.load(Ordering::Relaxed)
     }
 
     /// Logs an event that is told by a sentence, cut where it is long.
@@ -120,27 +126,45 @@ impl Log {
     }
 }
 
-/// Writes to standard error before the end of the program, if anybody listens.
-pub fn log_error(text: &str) {
-    let _ = io::stderr().write_all(format!("barews: {text}\n").as_bytes());
+impl Lost {
+    fn add(&self) {
+        self.untold.fetch_add(1, Ordering::Relaxed);
+        self.total.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
-fn write(entries: &Receiver<Entry>, dropped: &AtomicU64, format: Format) {
-    let put = |line: String| match format {
-        Format::Json => drop(io::stderr().write_all(format!("{line}\n").as_bytes())),
-        _ => log_error(&line),
-    };
+/// Writes to standard error before the end of the program, if anybody listens.
+pub fn log_error(text: &str) {
+    let _ = put(text, Format::Text);
+}
+
+fn put(line: &str, format: Format) -> io::Result<()> {
+    let head = if format == Format::Json { "" } else { "barews: " };
+    io::stderr().write_all(format!("{head}{line}\n").as_bytes())
+}
+
+fn write(entries: &Receiver<Entry>, lost: &Lost, format: Format) {
     for entry in entries {
-        match entry {
-            Entry::Line(line) => put(line),
-            Entry::Flush(done) => drop(done.try_send(())),
-        }
-        match dropped.swap(0, Ordering::Relaxed) {
-            0 => {}
-            lost if format == Format::Json => {
-                put(object("lost", vec![("lines", lost.to_string())]))
+        let written = match entry {
+            Entry::Line(line) => put(&line, format),
+            Entry::Flush(done) => {
+                let _ = done.try_send(());
+                Ok(())
             }
-            lost => put(format!("{lost} lines lost")),
+        };
+        if written.is_err() {
+            lost.add();
+            // Neither would a line be that tells of it.
+            continue;
+        }
+        let count = lost.untold.swap(0, Ordering::Relaxed);
+        let told = match format {
+            _ if count == 0 => continue,
+            Format::Json => object("lost", vec![("lines", count.to_string())]),
+            _ => format!("{count} lines lost"),
+        };
+        if put(&told, format).is_err() {
+            lost.untold.fetch_add(count, Ordering::Relaxed);
         }
     }
 }
@@ -189,12 +213,7 @@ mod tests {
     #[test]
     fn a_full_backlog_is_flushed_too() {
         let (sender, entries) = sync_channel(1);
-        let log = Log {
-            format: Format::Text,
-            lines: Some(sender),
-            dropped: Arc::default(),
-            lost: Arc::default(),
-        };
+        let log = Log { format: Format::Text, lines: Some(sender), lost: Arc::default() };
         log.log_text("a", "the last line".to_owned());
         let flush = thread::spawn(move || log.flush());
         // For it to find the backlog full; sooner, it has an easier time.
