@@ -170,7 +170,7 @@ pub trait EventHandler: Send + Sync + 'static {
     /// Which subprotocol was agreed on is `on_upgrade`'s to say, and [`Sender::subprotocol`]'s to tell. What
     /// must be undone, such as an entry in a list, is better done in [`opened`](Self::opened), which
     /// [`closed`](Self::closed) always follows: where the 101 cannot be made after this, of a header that
-    /// `on_upgrade` got wrong, say, the state is dropped without a call.
+    /// `on_upgrade` got wrong, say, or cannot be sent, to a peer that has gone, the state is dropped without a call.
     ///
     /// # Errors
     ///

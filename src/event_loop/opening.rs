@@ -6,7 +6,7 @@ use std::mem;
 use std::sync::{Arc, mpsc};
 
 use crate::connection::{Request, Sender};
-use crate::error::UpgradeError;
+use crate::error::{Error, UpgradeError};
 #[cfg(feature = "deflate")]
 use crate::event_loop::conn::Receiver;
 use crate::event_loop::conn::{Asked, Conn, Open, Stage, Verdict};
@@ -157,11 +157,29 @@ impl<H: EventHandler> Engine<H> {
         }
         // From now on others may write, and wait for room.
         let _ = Transport::set_nonblocking(&*conn.stream, false);
+        // Who has the sender may have cut it, and hears of that.
+        let is_cut = conn.output.shared.writer.is_over();
         conn.output.begin(&mut self.scratch, &reply);
+        if let Some(error) = conn.output.failed.take_if(|_| !is_cut) {
+            return self.not_opened(conn, *error);
+        }
         self.call(conn, |handler, open, out| handler.opened(&mut open.state, out));
         // Before the peer's own, if that came behind the request.
         self.close_if_wanted(conn);
         self.take_frames(conn, rest)
+    }
+
+    /// The peer was gone before the 101: as on a thread, that is a request which came to nothing.
+    #[cold]
+    fn not_opened(&mut self, conn: &mut Conn<H::State>, error: Error) -> Fate {
+        let stage = mem::replace(&mut conn.stage, Stage::Draining(None));
+        let shared = &conn.output.shared;
+        shared.abandon();
+        let (peer, request) = (shared.stream().peer_addr(), shared.request());
+        self.threads.callbacks.on_error(peer, Some(request), UpgradeError::Io(error.into()));
+        // It may panic.
+        let _ = catch_panic(|| drop(stage));
+        Err(Gone)
     }
 
     /// Has the application asked about a request on a thread, or answers that there is none.

@@ -130,6 +130,7 @@ pub mod linux {
 
     use super::*;
     use crate::common::{PATIENCE, close, ms};
+    use crate::plain::{metric, metrics_once};
 
     /// Waits for something to be true of another process.
     #[track_caller]
@@ -219,6 +220,23 @@ pub mod linux {
         clients.iter_mut().for_each(RawClient::finish);
         let lines = enough.stop();
         assert!(!lines.iter().any(|line| line.contains("--max-connections")), "{lines:?}");
+    }
+
+    /// Whom no 101 reaches was never connected.
+    #[test]
+    fn edge_y_a_client_that_is_gone_before_the_answer() {
+        let mut binary = Binary::serve(&[]);
+        binary.signal("STOP");
+        let mut client = RawClient::connect(binary.addr);
+        client.send(r0().bytes());
+        client.reset();
+        binary.signal("CONT");
+        let line = binary.line();
+        assert!(line.contains(" GET / refused: ") && line.contains("reset"), "{line}");
+        let text = metrics_once(&binary, |text| {
+            metric(text, "barews_refused_total{reason=\"io\"}") == 1.0
+        });
+        assert_eq!(metric(&text, "barews_connections_opened_total"), 0.0);
     }
 
     /// The code of the Close that comes next.

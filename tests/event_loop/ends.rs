@@ -1,5 +1,7 @@
 use std::error::Error;
 use std::fmt;
+use std::sync::Mutex;
+use std::sync::mpsc::channel;
 use std::thread;
 
 use barews::{
@@ -8,7 +10,7 @@ use barews::{
 };
 
 use super::common::*;
-use super::server::{Call, Hooks, LoopServer, bind, config, fill, over_unix, read_fill};
+use super::server::{Call, Hooks, LoopServer, Told, bind, config, fill, over_unix, read_fill};
 
 /// The number of the socket that a server of this process has for a client.
 #[cfg(target_os = "linux")]
@@ -248,4 +250,27 @@ fn a_long_answer_to_a_half_closed_client() {
     let answer = client.read_all();
     let body = answer.windows(4).position(|end| end == b"\r\n\r\n").expect("a head") + 4;
     assert!(answer.starts_with(b"HTTP/1.1 200 ") && answer.len() - body == LEN, "{}", answer.len());
+}
+
+/// Whom no 101 reaches was never connected: it is told as of a request that came to nothing, as on a thread.
+#[test]
+fn a_peer_that_is_gone_before_the_101() {
+    let (asked, is_asked) = channel();
+    let (go_on, may_go_on) = channel();
+    let may_go_on = Mutex::new(may_go_on);
+    let hooks = Hooks::echo().open(move |_, _| {
+        asked.send(()).unwrap();
+        may_go_on.lock().unwrap().recv().unwrap();
+        Ok(())
+    });
+    let server = LoopServer::start(config(|_| ()), hooks);
+    let mut client = server.connect();
+    client.send(r0().bytes());
+    is_asked.recv_timeout(PATIENCE).expect("a request");
+    let peer = client.addr;
+    client.reset();
+    go_on.send(()).unwrap();
+    let told = server.next_within(peer, PATIENCE);
+    assert!(matches!(told, Some(Told::Error(_))), "{told:?}");
+    assert!(server.next_within(peer, ms(100)).is_none());
 }
