@@ -435,7 +435,12 @@ fn what_was_sent_is_told() {
     let told = Arc::new(Mutex::new(Vec::new()));
     queue.on_sent({
         let told = Arc::clone(&told);
-        move |message| told.lock().unwrap().push(message.as_bytes().to_vec())
+        let clone = queue.clone();
+        move |message| {
+            // It is queued no more, so that whoever waits for room may be told from here.
+            assert!(clone.is_empty() && clone.queued_bytes() == 0, "{clone:?}");
+            told.lock().unwrap().push(message.as_bytes().to_vec());
+        }
     });
     let payloads = [vec![1], vec![2; 70_000], vec![], vec![3]];
     for payload in &payloads {

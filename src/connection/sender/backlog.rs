@@ -229,9 +229,8 @@ impl Backlog {
         let state =
             self.wait_while(within, |state| state.status != Status::Closed && state.sent < pushed);
         match state.sent >= pushed {
-            true => Ok(true),
             false if state.status == Status::Closed => Err(Error::Closed),
-            false => Ok(false),
+            is_sent => Ok(is_sent),
         }
     }
 
@@ -298,12 +297,15 @@ impl Backlog {
         }
     }
 
-    /// A batch is written; whether there is more to do for the flusher, which gives the queue up
-    /// otherwise.
-    pub(super) fn written(&self, batch: &Batch) -> bool {
+    /// A batch is written and counts no more, which is `told` before anybody else may write; whether
+    /// there is more to do for the flusher, which gives the queue up otherwise.
+    pub(super) fn written(&self, batch: &Batch, told: impl FnOnce()) -> bool {
         let mut state = self.lock();
         state.charged -= batch.charged;
         (state.writing, state.writing_count) = (0, 0);
+        drop(state);
+        told();
+        let mut state = self.lock();
         state.sent += batch.count as u64;
         state.sent_bytes += batch.len as u64;
         self.notify(&state);

@@ -165,13 +165,13 @@ impl Turn {
 
     /// All is written.
     fn done(mut self, spare: &mut Spare) -> After {
-        // Dropped before anybody hears that it is written.
-        if let Some(on_sent) = self.batch.on_sent.take() {
-            for message in &self.batch.messages {
-                on_sent(message.message());
+        let on_sent = self.batch.on_sent.take();
+        let is_more = self.backlog.written(&self.batch, || {
+            // Dropped before anybody hears that it is written.
+            if let Some(on_sent) = on_sent {
+                self.batch.messages.iter().for_each(|message| on_sent(message.message()));
             }
-        }
-        let is_more = self.backlog.written(&self.batch);
+        });
         let (bytes, messages) = (&mut self.unsent.bytes, &mut self.batch.messages);
         messages.clear();
         if bytes.capacity() <= MAX_SPARE && spare.bytes.capacity() == 0 {
