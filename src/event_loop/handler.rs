@@ -64,15 +64,19 @@ pub use outbox::Outbox;
 /// }
 /// ```
 ///
-/// What one says, all hear. The lock is held for no longer than it takes to fill the queues:
+/// What one says, all hear. The lock is held for no longer than it takes to fill the queues. Who talks is not read
+/// while much waits for it, or what it says in one go would fill its own queue; and no message is so long that it
+/// alone fills all of them:
 ///
 /// ```no_run
 /// use std::sync::Mutex;
 ///
 /// use barews::{
-///     BoxError, CloseCode, CloseInfo, EventHandler, Message, Outbox, Reject, Request, SendQueue, Sender, Server,
-///     Status, broadcast,
+///     BoxError, CloseCode, CloseInfo, Config, EventHandler, Message, Outbox, Reject, Request, SendQueue, Sender,
+///     Server, Status, broadcast,
 /// };
+///
+/// const MAX_QUEUED: usize = 256 << 10;
 ///
 /// struct Room(Mutex<Vec<SendQueue>>);
 ///
@@ -80,7 +84,10 @@ pub use outbox::Outbox;
 ///     type State = SendQueue;
 ///
 ///     fn open(&self, _: &Request, sender: Sender) -> Result<SendQueue, Reject> {
-///         sender.queued(256 << 10).map_err(|_| Reject::new(Status::SERVICE_UNAVAILABLE, "later\n"))
+///         let later = |_| Reject::new(Status::SERVICE_UNAVAILABLE, "later\n");
+///         let queue = sender.queued(MAX_QUEUED).map_err(later)?;
+///         queue.on_sent(move |_| sender.notify());
+///         Ok(queue)
 ///     }
 ///
 ///     fn opened(&self, member: &mut SendQueue, _: &mut Outbox<'_>) -> Result<(), BoxError> {
@@ -88,9 +95,24 @@ pub use outbox::Outbox;
 ///         Ok(())
 ///     }
 ///
-///     fn message(&self, _: &mut SendQueue, message: Message<'_>, _: &mut Outbox<'_>) -> Result<(), BoxError> {
+///     fn message(
+///         &self,
+///         member: &mut SendQueue,
+///         message: Message<'_>,
+///         out: &mut Outbox<'_>,
+///     ) -> Result<(), BoxError> {
 ///         for slow in broadcast(&*self.0.lock().unwrap(), &message.to_owned()).full {
 ///             slow.close_now(CloseCode::TRY_AGAIN_LATER, "you read too slowly")?;
+///         }
+///         if member.queued_bytes() > MAX_QUEUED / 2 {
+///             out.pause_reading();
+///         }
+///         Ok(())
+///     }
+///
+///     fn notified(&self, member: &mut SendQueue, out: &mut Outbox<'_>) -> Result<(), BoxError> {
+///         if member.queued_bytes() <= MAX_QUEUED / 2 {
+///             out.resume_reading();
 ///         }
 ///         Ok(())
 ///     }
@@ -101,7 +123,9 @@ pub use outbox::Outbox;
 /// }
 ///
 /// fn main() -> std::io::Result<()> {
-///     Server::bind("127.0.0.1:9001")?.run_event_loop(Room(Mutex::default()))
+///     let mut config = Config::default();
+///     config.limits.max_message_size = 4 << 10;
+///     Server::bind("127.0.0.1:9001")?.config(config).run_event_loop(Room(Mutex::default()))
 /// }
 /// ```
 ///
@@ -159,6 +183,17 @@ pub use outbox::Outbox;
 ///     Server::bind("127.0.0.1:9001")?.run_event_loop(Asking(asking))
 /// }
 /// ```
+///
+/// For several questions at once, count those under way in the state, pause at the most, and resume below it. What
+/// [`Outbox::send`] has no room for then is kept for [`drained`](Self::drained). A flag that [`closed`](Self::closed)
+/// sets tells the other threads that nobody waits any more; but while a peer is not read, its going is not noticed,
+/// see [`Outbox::pause_reading`].
+///
+/// Who has to be recognised by something slow is asked about by [`on_upgrade`](crate::Server::on_upgrade), on a thread
+/// where [`on_upgrade_blocks`](Self::on_upgrade_blocks) says so: a 401 is the answer then, in place of the 101. Where
+/// that is out already, pause in [`opened`](Self::opened), and in `notified` resume, or close with 1008. No message is
+/// looked at before, unless a Close of ours, a shutdown's for one, ends the pause: then it comes with
+/// [`Outbox::is_closed`].
 pub trait EventHandler: Send + Sync + 'static {
     /// What is kept for each connection. It stays on one thread, and need not be `Send`.
     type State: 'static;
@@ -275,7 +310,7 @@ pub trait EventHandler: Send + Sync + 'static {
     /// Whether a connection is to have a thread of its own, and be given to
     /// [`handle`](Self::handle): for what must block, and for [`Accept::hijack`](crate::Accept::hijack). Asked before
     /// `on_upgrade`, which is called on that thread then, and may block too: a proxy asks there which
-    /// subprotocol its upstream takes.
+    /// subprotocol its upstream takes. Once it has a thread, a connection keeps it until its end.
     fn needs_thread(&self, request: &Request) -> bool {
         let _ = request;
         false
@@ -308,6 +343,6 @@ pub struct CloseInfo {
     /// What the peer's Close frame said, if it came (§7.1.5, §7.1.6).
     pub close_frame: Option<CloseFrame>,
     /// What went wrong with the connection; `None` for a finished closing handshake, and after an error
-    /// or a panic of the handler's own, which [`on_error`](crate::Server::on_error) is told.
+    /// or a panic of the handler's own. [`on_error`](crate::Server::on_error) is told of either.
     pub error: Option<Error>,
 }

@@ -208,7 +208,9 @@ impl Server {
     /// Calls `f` for each connection that did not open, with an
     /// [`UpgradeError`](crate::UpgradeError), and for each error that a handler returns, with the
     /// request where there was one. By default nobody is told. It may be called from the thread
-    /// that accepts, so it should be quick.
+    /// that accepts, so it should be quick. On event loops, where no handler calls `recv`, it is told of each
+    /// connection that has ended by an error, also of a peer that was
+    /// [simply gone](crate::Error::is_disconnect).
     ///
     /// ```no_run
     /// # fn main() -> std::io::Result<()> {

@@ -56,6 +56,10 @@ fn the_page_for_newcomers_names_what_there_is() {
             ["fn", "struct", "enum", "type", "const"].map(|kind| format!("pub {kind} {name}"));
         let is_there = |text: &String| {
             let found = kinds.iter().any(|item| tree::find(text, item).next().is_some());
+            // What a trait has is as public as that.
+            let of_trait = ["fn", "type"].map(|kind| format!("\n    {kind} {name}"));
+            let has = |item: &String| tree::find(text, item).next().is_some();
+            let found = found || text.contains("\npub trait ") && of_trait.iter().any(has);
             found || text.contains(&format!("pub {name}: "))
         };
         assert!(sources.iter().any(is_there), "there is no {name}");

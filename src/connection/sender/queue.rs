@@ -177,8 +177,8 @@ impl SendQueue {
         Ok(())
     }
 
-    /// Calls `f` with each message once it is written, in their order, in place of an earlier one that
-    /// was to be called. It is called from a thread that many queues share, so it should be quick; a
+    /// Calls `f` with each message once it is written, and counts no more, in their order, in place of an
+    /// earlier one that was to be called. It is called from a thread that many queues share, so it should be quick; a
     /// panic ends the connection. Messages that are queued already may not be told.
     pub fn on_sent(&self, f: impl Fn(Message<'_>) + Send + Sync + 'static) {
         self.0.on_sent(Arc::new(f));

@@ -31,6 +31,7 @@ impl Outbox<'_> {
     ///
     /// [`TrySendError::Full`] if a mebibyte or more is queued already: send again when it is
     /// [drained](crate::EventHandler::drained). [`TrySendError::Closed`] once a Close is due. Nothing was sent.
+    /// A `?` makes either the handler's, and closes with 1011: where one call may send as much, look at it.
     #[inline]
     pub fn send<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), TrySendError> {
         let message = message.into();
@@ -113,6 +114,10 @@ impl Outbox<'_> {
     /// of ours: for one that says more than can be dealt with. Meanwhile no deadline passes but those of what is
     /// sent. [`notified`](crate::EventHandler::notified) is a place to resume, for what another thread has to do
     /// first, and [`timer`](crate::EventHandler::timer) is one.
+    ///
+    /// Its Pings have no answer meanwhile, and none of ours is sent by itself: many clients that ping give up after
+    /// some 20 s, and many proxies cut what is silent for 60. Where it may take longer, do not pause, but keep or
+    /// refuse what comes.
     ///
     /// A peer that has closed, ended or reset the stream meanwhile is noticed by what is sent to it only: by an
     /// answer, or by a [`ping`](Self::ping) now and then, of which the second one fails. Where nothing can be
