@@ -67,7 +67,8 @@ fn behind_what_others_write() {
 
 fn close_behind(by: By, is_queued: bool, is_paused: bool, peer: Peer) {
     let config = config(|config| {
-        config.timeouts.close = ms(300);
+        // It is written before the peer has read all that is ahead of it.
+        config.timeouts.close = if peer == Peer::Answers { PATIENCE } else { ms(300) };
         config.timeouts.ping_interval = PATIENCE;
     });
     let (server, senders) = server(config);
@@ -111,7 +112,7 @@ fn close_behind(by: By, is_queued: bool, is_paused: bool, peer: Peer) {
         let (calls, closed) = server.until_closed(&client);
         assert_eq!(calls, ["error the close was not answered in time"]);
         assert!(matches!(closed.error, Some(Error::DeadlineExceeded(Deadline::Close))));
-        assert!(waited >= ms(300) && waited < ms(300) + 2 * PROMPT, "{waited:?}");
+        assert!(waited >= ms(300) && waited < ms(300) + 5 * PROMPT, "{waited:?}");
     }
 }
 
@@ -134,7 +135,7 @@ fn a_queue_closes_and_the_peer_does_not_answer() {
         client.expect(&Frame::close(4000, "bye"));
         let _ = client.read_rest();
         let waited = start.elapsed();
-        assert!(waited >= ms(300) && waited < ms(300) + 2 * PROMPT, "{waited:?}");
+        assert!(waited >= ms(300) && waited < ms(300) + 5 * PROMPT, "{waited:?}");
         fastest = fastest.min(waited);
         let (calls, closed) = server.until_closed(client);
         assert_eq!(calls, ["opened", "error the close was not answered in time"]);
@@ -181,7 +182,7 @@ fn a_ping_without_room_holds_up_nobody() {
         let start = Instant::now();
         other.send(frame(TEXT, "ping"));
         other.expect(&Frame::text("done"));
-        assert!(start.elapsed() < ms(300) + PROMPT, "{:?}", start.elapsed());
+        assert!(start.elapsed() < 5 * PROMPT, "{:?}", start.elapsed());
         // Longer than it has for its answer to a Close, once that is out.
         thread::sleep(ms(600));
         let count = counts.recv_timeout(PATIENCE).unwrap();
