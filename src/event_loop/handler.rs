@@ -200,7 +200,7 @@ pub trait EventHandler: Send + Sync + 'static {
 
     /// A request for a connection has passed [`on_upgrade`](crate::Server::on_upgrade): its state, or
     /// an answer in place of the 101. The `sender` is for other threads, whose calls wait until the 101 is
-    /// out; a connection whose sender nobody keeps takes less memory.
+    /// out. It can be had later too, of [`Outbox::sender`].
     ///
     /// Which subprotocol was agreed on is `on_upgrade`'s to say, and [`Sender::subprotocol`]'s to tell. What
     /// must be undone, such as an entry in a list, is better done in [`opened`](Self::opened), which
