@@ -131,8 +131,7 @@ fn metrics_tell_what_happened() {
 fn lines_that_cannot_be_written_are_counted() {
     let mut binary = Binary::serve(&[]);
     binary.close_stderr();
-    let mut client = RawClient::open(binary.addr);
-    client.finish();
+    RawClient::open(binary.addr).finish();
     metrics_once(&binary, |text| metric(text, "barews_log_lines_lost_total") >= 2.0);
 }
 
