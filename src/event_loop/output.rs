@@ -23,19 +23,21 @@ use crate::proto::OpCode;
 use crate::proto::encoder::{self, FrameHeader};
 use crate::session::{Charge, CloseAction};
 
-mod frames;
-mod attempt;
-mod scratch;
+#[cfg(feature = "deflate")]
 mod deflating;
+#[cfg(not(feature = "deflate"))]
+mod plain;
+mod scratch;
+mod writing;
 mod backpressure;
 
-use attempt::{Right, attempt, proceed};
 pub(super) use backpressure::{Backpressure, MAX_BACKPRESSURE, ROOM_INTERVAL};
-use deflating::work;
-#[cfg(feature = "deflate")]
-use frames::PLAIN;
+use deflating::{to_send, within};
+#[cfg(not(feature = "deflate"))]
+use plain as deflating;
 pub(crate) use scratch::Scratch;
 use scratch::{MAX_BATCH, MAX_COPIED, MAX_WRITE, MIN_DEFLATED};
+use writing::{proceed, send};
 
 /// The sending side of a connection.
 pub(crate) struct Output {
@@ -186,66 +188,72 @@ impl Output {
     /// The same for one that waits, or is worth no copy.
     #[inline(never)]
     fn push_later(&mut self, scratch: &mut Scratch, opcode: OpCode, payload: &[u8]) {
-        if let Some(queued) = &mut self.backpressure {
-            encoder::frame(opcode, payload, &mut queued.held);
-            self.charge();
-        } else {
-            let header = FrameHeader::new(true, opcode, payload.len());
-            self.flush_with(scratch, header.as_bytes(), payload);
-            scratch.give_back();
+        if self.backpressure.is_some() || self.compresses() {
+            return self.push_marked(scratch, opcode, payload, 0);
         }
+        let header = FrameHeader::new(true, opcode, payload.len());
+        self.flush_with(scratch, [header.as_bytes(), payload]);
+        scratch.give_back();
     }
 
     /// The same for one that is not to be compressed.
     #[cfg(feature = "deflate")]
     pub(super) fn push_plain(&mut self, scratch: &mut Scratch, opcode: OpCode, payload: &[u8]) {
-        if self.shared.compression().is_none() {
-            return self.push(scratch, opcode, payload);
+        match self.compresses() {
+            true => self.push_marked(scratch, opcode, payload, deflating::PLAIN),
+            false => self.push(scratch, opcode, payload),
         }
-        self.flush(scratch);
-        let frames = match &mut self.backpressure {
-            Some(queued) => &mut queued.held,
-            None => &mut scratch.frames,
-        };
+    }
+
+    /// Has a frame with this mark go out, or wait.
+    fn push_marked(&mut self, scratch: &mut Scratch, opcode: OpCode, payload: &[u8], mark: u8) {
+        let queued = self.backpressure.as_mut().map(|queued| &mut queued.held);
+        let frames = queued.unwrap_or(&mut scratch.frames);
         let at = frames.len();
         encoder::frame(opcode, payload, frames);
-        frames[at] |= PLAIN;
+        frames[at] |= mark;
         self.charge();
         self.flush(scratch);
         scratch.give_back();
     }
 
+    /// Whether compression was agreed on.
+    fn compresses(&self) -> bool {
+        #[cfg(feature = "deflate")]
+        return self.shared.compression().is_some();
+        #[cfg(not(feature = "deflate"))]
+        false
+    }
+
     /// Sends what was pushed.
     pub(super) fn flush(&mut self, scratch: &mut Scratch) {
         if !scratch.frames.is_empty() {
-            self.flush_with(scratch, &[], &[]);
+            self.flush_with(scratch, [&[]; 2]);
         }
     }
 
     /// The same, and a frame of this header and payload behind it.
-    fn flush_with(&mut self, scratch: &mut Scratch, header: &[u8], payload: &[u8]) {
+    fn flush_with(&mut self, scratch: &mut Scratch, frame: [&[u8]; 2]) {
         debug_assert!(self.backpressure.is_none());
         let most = MAX_WRITE.min(scratch.left);
-        let len = scratch.frames.len() + header.len() + payload.len();
-        let work = work(&self.shared, &scratch.frames, payload.len());
-        if most == 0 || work > MIN_DEFLATED.max(scratch.to_deflate) {
-            return self.hold(scratch, [header, payload], true);
+        let most_work = MIN_DEFLATED.max(scratch.to_deflate);
+        let (len, work) = within(&self.shared, &scratch.frames, most_work);
+        if most == 0 || len < scratch.frames.len() {
+            return self.hold(scratch, frame, true);
         }
-        let Scratch { frames, deflated, unsent, .. } = scratch;
-        match attempt(
-            &self.shared,
-            Right::Wanted,
-            (frames, deflated),
-            [header, payload],
-            most,
-            unsent,
-        ) {
+        let sent = self.shared.writer.try_acquire(false).map(|guard| {
+            let Scratch { frames, deflated, unsent, .. } = &mut *scratch;
+            let bufs = to_send(&self.shared, frames, deflated, frame);
+            send(guard, &self.shared, bufs, most, unsent)
+        });
+        match sent {
             Ok(progress) => {
+                let len = len + frame[0].len() + frame[1].len();
                 scratch.left = scratch.left.saturating_sub(len);
                 scratch.to_deflate = scratch.to_deflate.saturating_sub(work);
                 self.sent(scratch, progress, most.saturating_sub(len));
             }
-            Err(Denied::Busy) => return self.hold(scratch, [header, payload], false),
+            Err(Denied::Busy) => return self.hold(scratch, frame, false),
             Err(Denied::Over) => {}
         }
         scratch.frames.clear();
@@ -254,9 +262,12 @@ impl Output {
     /// Nothing can be begun now.
     #[cold]
     fn hold(&mut self, scratch: &mut Scratch, [header, payload]: [&[u8]; 2], goes_on: bool) {
-        let held = [&scratch.frames, header, payload].concat();
+        // It may be long.
+        let mut held = mem::take(&mut scratch.frames);
+        held.extend_from_slice(header);
+        held.extend_from_slice(payload);
+        held.shrink_to_fit();
         self.keep(Unsent::new(Vec::new()), false, held, goes_on);
-        scratch.frames.clear();
     }
 
     /// A write has come so far, and so much more may be written.

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 use crate::connection::lifecycle::ConnectionShared;
 use crate::connection::writer::{Denied, Progress, Unsent};
 use crate::error::Error;
-use crate::event_loop::output::attempt::{Right, proceed};
-use crate::event_loop::output::deflating::{Deflating, attempt_held};
-use crate::event_loop::output::scratch::{MAX_WRITE, Scratch};
+use crate::event_loop::output::deflating::{Deflating, deflate_part, to_send, within};
+use crate::event_loop::output::scratch::{MAX_DEFLATED, MAX_WRITE, Scratch};
+use crate::event_loop::output::writing::{proceed, send};
 use crate::session::{Charge, Deadline};
 
 /// How much may be queued before the handler is told that there is no room, in bytes.
@@ -74,44 +74,53 @@ impl Backpressure {
             if self.held.is_empty() {
                 return Ok(Progress::Done);
             }
-            let (pause, right) = (self.pause(), self.right());
-            let frames = (&mut self.held[..], &mut scratch.deflated);
-            let (deflating, unsent) = (&mut self.deflating, &mut self.unsent);
-            let attempt = attempt_held(shared, right, frames, deflating, most, unsent);
-            let Some((len, attempt)) = attempt else {
+            let guard = match self.deflating {
+                Some(_) => shared.writer.resume(),
+                None => match shared.writer.try_acquire(self.pause() >= BLOCKED_PAUSE.1) {
+                    Ok(guard) => guard,
+                    Err(Denied::Busy) => return self.wait_for_others(shared, now),
+                    // What has come of the peer still counts: its answer to our Close may be in there.
+                    Err(Denied::Over) => return Ok(Progress::Done),
+                },
+            };
+            self.blocked = None;
+            let next = match within(shared, &self.held, MAX_DEFLATED) {
+                (0, _) => {
+                    deflate_part(shared, &self.held, &mut self.deflating, &mut scratch.deflated)
+                }
+                (len, _) => {
+                    let held = &mut self.held[..len];
+                    Some((len, to_send(shared, held, &mut scratch.deflated, [&[]; 2])))
+                }
+            };
+            let Some((len, bufs)) = next else {
+                guard.keep();
                 most = 0;
                 continue;
             };
-            match attempt {
-                Ok(progress) => {
-                    scratch.give_back();
-                    self.is_begun = progress? != Progress::Done;
-                    self.blocked = None;
-                    self.held.drain(..len);
-                    // What is left is for another turn.
-                    most = if self.held.is_empty() { most.saturating_sub(len) } else { 0 };
-                }
-                Err(Denied::Busy) => {
-                    // Whoever writes has time of their own for that. A message in parts has none.
-                    let idle = self.blocked.filter(|_| !shared.writer.is_writing());
-                    let (since, _) = idle.unwrap_or((now, pause));
-                    self.blocked = Some((since, (2 * pause).min(BLOCKED_PAUSE.1)));
-                    if now.saturating_duration_since(since) < shared.writer.timeout(0) {
-                        return Ok(Progress::More { moved: false });
-                    }
-                    return Err(Error::DeadlineExceeded(Deadline::Write));
-                }
-                // What has come of the peer still counts: its answer to our Close may be in there.
-                Err(Denied::Over) => return Ok(Progress::Done),
-            }
+            let progress = send(guard, shared, bufs, most, &mut self.unsent);
+            scratch.give_back();
+            self.deflating = None;
+            self.is_begun = progress? != Progress::Done;
+            self.held.drain(..len);
+            // What is left is for another turn.
+            most = if self.held.is_empty() { most.saturating_sub(len) } else { 0 };
         }
     }
 
-    fn right(&self) -> Right {
-        match self.pause() >= BLOCKED_PAUSE.1 {
-            _ if self.deflating.is_some() => Right::Kept,
-            true => Right::Claimed,
-            false => Right::Wanted,
+    /// Whoever writes has time of their own for that. A message in parts has none.
+    fn wait_for_others(
+        &mut self,
+        shared: &ConnectionShared,
+        now: Instant,
+    ) -> Result<Progress, Error> {
+        let pause = self.pause();
+        let idle = self.blocked.filter(|_| !shared.writer.is_writing());
+        let since = idle.map_or(now, |(since, _)| since);
+        self.blocked = Some((since, (2 * pause).min(BLOCKED_PAUSE.1)));
+        match now.saturating_duration_since(since) < shared.writer.timeout(0) {
+            true => Ok(Progress::More { moved: false }),
+            false => Err(Error::DeadlineExceeded(Deadline::Write)),
         }
     }
 
