@@ -39,38 +39,36 @@ impl<H: EventHandler> Engine<H> {
     /// Takes frames, as far as the peer takes what they call for.
     pub(crate) fn take_frames(&mut self, conn: &mut Conn<H::State>, input: &mut [u8]) -> Fate {
         let (len, mut taken) = (input.len(), Taken::default());
-        let used = self.take_whole(conn, input, &mut taken);
-        if used < len || conn.has_receiver() {
-            self.take_others(conn, &mut input[used..], &mut taken)?;
+        let mut used = self.take_whole(conn, input, &mut taken);
+        while used < len || conn.has_receiver() {
+            let Some(more) = self.take_others(conn, &mut input[used..], &mut taken)? else { break };
+            used += more;
+            used += self.take_whole(conn, &mut input[used..], &mut taken);
         }
         let has_long = taken.left >= LONG_REST || (1..=MAX_LONG).contains(&taken.messages);
         conn.reads_much = len >= FIRST_READ_SIZE && has_long;
         self.batch_ended(conn)
     }
 
-    /// Takes what is no whole message, and what follows it.
+    /// Takes what is no whole message, and what follows until the next one may begin; how many bytes
+    /// that was, or `None` where there is nothing more to take.
     #[inline(never)]
     fn take_others(
         &mut self,
         conn: &mut Conn<H::State>,
         input: &mut [u8],
         taken: &mut Taken,
-    ) -> Fate {
-        let mut used = 0;
-        loop {
-            let Stage::Open(open) = &mut conn.stage else { return Ok(()) };
-            let budget = &self.threads.server.budget;
-            let mut receiver = match open.receiver.take() {
-                Some(receiver) => receiver,
-                None => self.pool.get(budget, open.limits.decoder),
-            };
-            let parts = self.take_parts(conn, &mut input[used..], &mut receiver, taken);
-            taken.left = receiver.receiving.payload_left();
-            self.put(conn, receiver);
-            let Some(len) = parts? else { return Ok(()) };
-            used += len;
-            used += self.take_whole(conn, &mut input[used..], taken);
-        }
+    ) -> Result<Option<usize>, Gone> {
+        let Stage::Open(open) = &mut conn.stage else { return Ok(None) };
+        let budget = &self.threads.server.budget;
+        let mut receiver = match open.receiver.take() {
+            Some(receiver) => receiver,
+            None => self.pool.get(budget, open.limits.decoder),
+        };
+        let parts = self.take_parts(conn, input, &mut receiver, taken);
+        taken.left = receiver.receiving.payload_left();
+        self.put(conn, receiver);
+        parts
     }
 
     /// Takes messages that lie whole one behind the other, as most do, and counts them: between messages
@@ -122,8 +120,7 @@ impl<H: EventHandler> Engine<H> {
         }
     }
 
-    /// Takes what is no whole message, and what follows until the next one may begin; how many bytes
-    /// that was, or `None` where there is nothing more to take.
+    /// The same with what receives.
     fn take_parts(
         &mut self,
         conn: &mut Conn<H::State>,
