@@ -252,7 +252,7 @@ impl<H: EventHandler> Engine<H> {
             conn.retry(engine.now);
             // The handshake of TLS writes where it reads.
             conn.readable |= conn.reads_all;
-            engine.resume_in_time(conn)
+            engine.resume(conn)
         });
     }
 

@@ -203,16 +203,11 @@ impl<H: EventHandler> Engine<H> {
     }
 
     /// There may be room to write. What is much waits for its turn, if there is no time left.
-    pub(super) fn resume_in_time(&mut self, conn: &mut Conn<H::State>) -> Fate {
-        if self.has_time() || conn.is_draining() || !conn.output.is_congested() {
-            return self.resume(conn);
-        }
-        conn.output.goes_on = true;
-        Ok(())
-    }
-
-    /// The same at once.
     pub(super) fn resume(&mut self, conn: &mut Conn<H::State>) -> Fate {
+        if conn.output.is_congested() && !conn.is_draining() && !self.has_time() {
+            conn.output.goes_on = true;
+            return Ok(());
+        }
         conn.retry(self.now);
         if !conn.output.resume(&mut self.scratch, self.now) {
             return Ok(());
@@ -255,7 +250,7 @@ impl<H: EventHandler> Engine<H> {
             self.batch_ended(conn)?;
         }
         if conn.output.is_congested() && !conn.is_draining() {
-            return self.resume_in_time(conn);
+            return self.resume(conn);
         }
         conn.retry(self.now);
         if conn.output.reads_nothing() && !conn.is_draining() {
