@@ -6,7 +6,7 @@ use std::time::Instant;
 use barews::{BoxError, CloseCode, Config, Deadline, Error, Outbox, OwnedMessage, Sender};
 
 use super::common::*;
-use super::server::{Call, Conn, Hooks, LoopServer, config, over_unix};
+use super::server::{Call, Conn, Hooks, LoopServer, config, handing_out, open, over_unix};
 
 /// One that pauses at `pause`.
 fn pausing(call: Call<'_>, _: &mut Conn, out: &mut Outbox<'_>) -> Result<(), BoxError> {
@@ -20,18 +20,7 @@ fn pausing(call: Call<'_>, _: &mut Conn, out: &mut Outbox<'_>) -> Result<(), Box
 
 /// A server that hands out the sender of each connection.
 fn server(config: Config) -> (LoopServer, Receiver<Sender>) {
-    let (tell, senders) = channel();
-    let tell = Mutex::new(tell);
-    let hooks = Hooks::new(pausing).open(move |_, sender| {
-        let _ = tell.lock().unwrap().send(sender);
-        Ok(())
-    });
-    (LoopServer::start(config, hooks), senders)
-}
-
-fn open(server: &LoopServer, senders: &Receiver<Sender>) -> (RawClient, Sender) {
-    let client = server.open();
-    (client, senders.recv_timeout(PATIENCE).expect("a sender"))
+    handing_out(config, Hooks::new(pausing))
 }
 
 /// What the peer does at our Close.

@@ -4,11 +4,12 @@ use std::sync::{Arc, Barrier, Mutex};
 use std::thread;
 use std::time::Instant;
 
-use barews::{BoxError, CloseCode, Config, Outbox, Sender, TrySendError};
+use barews::{BoxError, CloseCode, Outbox, Sender, TrySendError};
 
 use super::common::*;
 use super::server::{
-    Call, Conn, Hooks, LoopServer, Told, config, fill, gated_or, read_fill, while_held,
+    Call, Conn, Hooks, LoopServer, Told, config, fill, gated_or, handing_out, open, read_fill,
+    while_held,
 };
 
 /// An echo that says how often it was notified, and sends nothing of what comes at `pause` before that.
@@ -26,24 +27,8 @@ fn telling(call: Call<'_>, conn: &mut Conn, out: &mut Outbox<'_>) -> Result<(), 
     Ok(())
 }
 
-/// A server of these hooks that hands out the sender of each connection.
-fn handing_out(config: Config, hooks: Hooks) -> (LoopServer, Receiver<Sender>) {
-    let (tell, senders) = channel();
-    let tell = Mutex::new(tell);
-    let hooks = hooks.open(move |_, sender| {
-        let _ = tell.lock().unwrap().send(sender);
-        Ok(())
-    });
-    (LoopServer::start(config, hooks), senders)
-}
-
 fn telling_server() -> (LoopServer, Receiver<Sender>) {
     handing_out(config(|_| ()), Hooks::new(telling))
-}
-
-fn open(server: &LoopServer, senders: &Receiver<Sender>) -> (RawClient, Sender) {
-    let client = server.open();
-    (client, senders.recv_timeout(PATIENCE).expect("a sender"))
 }
 
 #[test]

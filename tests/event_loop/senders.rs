@@ -11,7 +11,7 @@ use barews::{
 };
 
 use super::common::*;
-use super::server::{Call, Hooks, LoopServer, Told, config, echo, two_handles};
+use super::server::{Call, Hooks, LoopServer, Told, config, echo, open, two_handles};
 
 /// An echo on one loop, which hands out the sender of each connection.
 fn server() -> (LoopServer, Receiver<Sender>) {
@@ -27,11 +27,6 @@ fn server_with(base: fn() -> Config) -> (LoopServer, Receiver<Sender>) {
         echo(call, conn, out)
     });
     (LoopServer::start(Config { event_loops: Some(1), ..base() }, hooks), senders)
-}
-
-fn open(server: &LoopServer, senders: &Receiver<Sender>) -> (RawClient, Sender) {
-    let client = server.open();
-    (client, senders.recv_timeout(PATIENCE).expect("a sender"))
 }
 
 /// Reads so many messages that others send, of which each says whose it is and its number; control frames

@@ -377,6 +377,23 @@ impl LoopServer {
     }
 }
 
+/// A server of these hooks that hands out the sender of each connection.
+pub fn handing_out(config: Config, hooks: Hooks) -> (LoopServer, Receiver<Sender>) {
+    let (tell, senders) = mpsc::channel();
+    let tell = Mutex::new(tell);
+    let hooks = hooks.open(move |_, sender| {
+        let _ = tell.lock().unwrap().send(sender);
+        Ok(())
+    });
+    (LoopServer::start(config, hooks), senders)
+}
+
+/// A connection of such a server, and its sender.
+pub fn open(server: &LoopServer, senders: &Receiver<Sender>) -> (RawClient, Sender) {
+    let client = server.open();
+    (client, senders.recv_timeout(PATIENCE).expect("a sender"))
+}
+
 /// The same client twice, to read and to send at once; `None` over TLS, whose session is one.
 pub fn two_handles(client: RawClient) -> Option<(RawClient, RawClient)> {
     if over_tls() {
