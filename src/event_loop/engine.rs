@@ -249,7 +249,6 @@ impl<H: EventHandler> Engine<H> {
             conn.stream.wake_writer();
             // Another thread's Ping may have found none.
             conn.output.is_posted = true;
-            conn.retry(engine.now);
             // The handshake of TLS writes where it reads.
             conn.readable |= conn.reads_all;
             engine.resume(conn)

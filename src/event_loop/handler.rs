@@ -318,7 +318,9 @@ pub trait EventHandler: Send + Sync + 'static {
 
     /// Whether [`on_upgrade`](crate::Server::on_upgrade) has to wait for something to answer this request, such as a
     /// database that knows who it is from. It is called on a thread then, and with its answer the connection
-    /// comes back to its loop. The time that takes is not the peer's.
+    /// comes back to its loop. The time that takes is not the peer's. Each such request has a thread for as
+    /// long: [`Limits::max_connections`](crate::Limits::max_connections) bounds them, and where no more are to be
+    /// had the answer is 503.
     fn on_upgrade_blocks(&self, request: &Request) -> bool {
         let _ = request;
         false

@@ -263,7 +263,8 @@ impl<H: EventHandler> Engine<H> {
     ) -> Fate {
         let Stage::Opening(stage) = &mut conn.stage else { return Err(Gone) };
         let (opening, stream) = (&mut stage.opening, conn.output.shared.stream());
-        let request = opening.take_part().map(|head| upgrade::request(head, stream));
+        let asked = stage.asked.take().map(|asked| asked.request);
+        let request = asked.or_else(|| Some(upgrade::request(opening.take_part()?, stream)));
         let (answer, error) = match read {
             Ok(None) => (Some(opening.time_out(today())), UpgradeError::TimedOut),
             Ok(_) if stage.silent => (None, UpgradeError::NoRequest),

@@ -6,7 +6,7 @@ use std::time::Instant;
 use barews::{Accept, Config, Reject, Server, Status};
 
 use super::common::*;
-use super::server::{Call, Hooks, LoopServer, Told, config, echo};
+use super::server::{Call, Hooks, LoopServer, Told, bind, config, echo};
 
 /// A server whose `on_upgrade` waits for the test, which says what becomes of `/asked`.
 struct Asking {
@@ -164,6 +164,36 @@ fn a_shutdown_meanwhile() {
     asking.gate.wait();
     assert!(handle.wait(PATIENCE));
     assert_eq!(client.read_rest(), []);
+}
+
+/// A shutdown whose grace is over waits for no answer, and tells which request had none.
+#[test]
+fn a_shutdown_that_waits_no_longer() {
+    let gate = Arc::new(Barrier::new(2));
+    let (tell, told) = channel();
+    let tell = Mutex::new(tell);
+    let server = bind().config(config(|_| ()));
+    let server = server.on_upgrade({
+        let gate = Arc::clone(&gate);
+        move |_| {
+            gate.wait();
+            gate.wait();
+            Ok::<_, Reject>(Accept::new())
+        }
+    });
+    let server = server.on_error(move |context, _| {
+        let target = context.request().map(|request| request.target().to_owned());
+        tell.lock().unwrap().send(target).unwrap();
+    });
+    let running = server.spawn_event_loop(Hooks::echo()).expect("a server");
+    let mut client = RawClient::connect_tls(running.addr());
+    client.send(r0().target("/asked").bytes());
+    gate.wait();
+    client.send(frame(TEXT, "behind the request"));
+    running.shutdown_handle().shutdown(ms(50));
+    assert_eq!(client.read_rest(), []);
+    assert_eq!(told.recv_timeout(PATIENCE), Ok(Some("/asked".to_owned())));
+    gate.wait();
 }
 
 /// Many are asked about at once, each on a thread of its own, and for a while only.
