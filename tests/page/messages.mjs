@@ -92,7 +92,11 @@ check('binary opens as hex beside ASCII, all of it', async ({ page }) => {
 
 check('search and filters choose from all that is kept', async ({ page }) => {
   await connect(page, '/echo');
-  for (const text of ['alpha 1', 'beta 2', 'Alpha 3', 'a.c-d/e']) await send(page, text);
+  // Each echo is there before the next message goes, so that the log has one order only.
+  for (const [i, text] of ['alpha 1', 'beta 2', 'Alpha 3', 'a.c-d/e'].entries()) {
+    await send(page, text);
+    await entry(page, 'in', i).waitFor();
+  }
   await page.getByLabel('Send as').selectOption('hex');
   await send(page, 'de ad be ef');
   await entry(page, 'in', 4).waitFor();
