@@ -388,7 +388,7 @@ impl ConnectionShared {
     /// Has the loop or the server, if there is one, see that our Close is answered in time.
     fn watch(self: &Arc<Self>) {
         #[cfg(feature = "event-loop")]
-        if self.stream().notify() {
+        if self.stream().notify(false) {
             return;
         }
         if let Some(place) = self.place.get() {

@@ -20,21 +20,25 @@ use crate::error::Error;
 use crate::io::expiry::Expiry;
 use crate::io::stream::Sink;
 use crate::session::timers::allowance;
-use crate::session::{CloseAction, Closing, Deadline};
+use crate::session::{CloseAction, Closing};
 
 mod base;
+mod line;
 mod write_lock;
 mod unsent;
+mod waiting;
 #[cfg(all(test, loom))]
 mod models;
 #[cfg(all(test, not(loom), feature = "event-loop"))]
 mod tests;
 
 use base::Base;
+pub(crate) use line::Waiter;
 pub(crate) use unsent::{Progress, Unsent};
+pub(crate) use waiting::Unit;
 pub(crate) use write_lock::Failure;
 pub(crate) use write_lock::WriteGuard;
-use write_lock::{CLAIMED, FRAGMENTED, FlushLimit, StateGuard, WriteLock, WriteState};
+use write_lock::{FlushLimit, StateGuard, WriteLock};
 
 /// How much of Pings and Pongs waits for a blocked writer before the older ones are dropped, in
 /// bytes.
@@ -44,15 +48,6 @@ const MAX_CONTROL_QUEUED: usize = 4 << 10;
 pub(crate) struct Writer<S> {
     lock: WriteLock<S>,
     timeout: Base,
-}
-
-/// What a thread has to send.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Unit {
-    /// Whole messages, none of which may come between the fragments of another.
-    Messages,
-    /// A fragment of the message that this thread has begun.
-    Fragment,
 }
 
 /// Why the right to write is not to be had.
@@ -126,8 +121,8 @@ impl<S: Sink> Writer<S> {
         within: Duration,
     ) -> Result<(), Error> {
         let mut state = self.lock.lock();
-        if unit.is_held_up(&state) {
-            state = self.wait_to_write(state, unit, within)?;
+        if unit.is_held_up(&state, None) {
+            state = self.lock.wait_to_write(state, unit, within, self.timeout.get())?;
         }
         if !state.closing.may_send() {
             return Err(Error::Closed);
@@ -138,13 +133,19 @@ impl<S: Sink> Writer<S> {
         guard.release(result, FlushLimit::Within(self.timeout.get()))
     }
 
-    /// Takes the right to write whole messages, if it is free, to [proceed](WriteGuard::proceed) with.
-    /// If it is not and `claims`, no other message begins before the caller has come back for it.
+    /// Takes the right to write whole messages, if it is free, to [proceed](WriteGuard::proceed) with. If it
+    /// is not and `joins`, the caller is in line from then on, unless another of the kind is, and comes back;
+    /// a loop hears when it is first.
     ///
     /// # Errors
     ///
     /// Why it is not.
-    pub(crate) fn try_acquire(&self, claims: bool) -> Result<WriteGuard<'_, S>, Denied> {
+    pub(crate) fn try_acquire(
+        &self,
+        waiter: Waiter,
+        in_line: &mut bool,
+        joins: bool,
+    ) -> Result<WriteGuard<'_, S>, Denied> {
         let mut state = self.lock.lock();
         if state.is_half_sent() {
             self.lock.flush(state, FlushLimit::NonBlocking(self.timeout.get()));
@@ -152,14 +153,13 @@ impl<S: Sink> Writer<S> {
         }
         if !state.closing.may_send() {
             Err(Denied::Over)
-        } else if state.writing || state.held & FRAGMENTED != 0 || state.is_half_sent() {
-            if claims {
-                state.held |= CLAIMED;
-            }
+        } else if state.is_held(in_line.then_some(waiter)) {
+            *in_line |= joins && state.line.join(waiter);
             Err(Denied::Busy)
         } else {
-            // Whoever else has claimed it is told that others write, and claims it again.
-            state.held &= !CLAIMED;
+            if mem::take(in_line) {
+                state.line.remove(waiter);
+            }
             Ok(self.lock.acquire(&mut state))
         }
     }
@@ -170,11 +170,7 @@ impl<S: Sink> Writer<S> {
     ///
     /// As for [`send`](Self::send); nothing was sent.
     pub(crate) fn acquire(&self) -> Result<WriteGuard<'_, S>, Error> {
-        let mut state = self.wait_to_write(self.lock.lock(), Unit::Messages, self.timeout.get())?;
-        match state.closing.may_send() {
-            true => Ok(self.lock.acquire(&mut state)),
-            false => Err(Error::Closed),
-        }
+        Ok(self.lock.acquire(&mut *self.wait_to_begin()?))
     }
 
     /// Gives the right up after a write that came out so.
@@ -233,18 +229,14 @@ impl<S: Sink> Writer<S> {
     ///
     /// As for [`send`](Self::send).
     pub(crate) fn begin_message(&self) -> Result<(), Error> {
-        let mut state = self.wait_to_write(self.lock.lock(), Unit::Messages, self.timeout.get())?;
-        if !state.closing.may_send() {
-            return Err(Error::Closed);
-        }
-        state.held |= FRAGMENTED;
+        self.wait_to_begin()?.line.set_fragmented(true);
         Ok(())
     }
 
     /// The message in fragments is over, or never will be.
     pub(crate) fn end_message(&self) {
         let mut state = self.lock.lock();
-        state.held &= !FRAGMENTED;
+        state.line.set_fragmented(false);
         self.lock.notify(&state);
     }
 
@@ -271,7 +263,7 @@ impl<S: Sink> Writer<S> {
     /// Whether a message would have to wait for others.
     #[cfg(feature = "event-loop")]
     pub(crate) fn is_busy(&self) -> bool {
-        Unit::Messages.is_held_up(&self.lock.lock())
+        self.lock.lock().is_held(None)
     }
 
     /// Whether our Close has gone out by now, or the connection has ended without.
@@ -333,6 +325,13 @@ impl<S: Sink> Writer<S> {
         drop(self.lock.wait_for_writer(expiry.left().unwrap_or_default()));
     }
 
+    /// Waits until a message may begin.
+    fn wait_to_begin(&self) -> Result<StateGuard<'_>, Error> {
+        let (state, timeout) = (self.lock.lock(), self.timeout.get());
+        let state = self.lock.wait_to_write(state, Unit::Messages, timeout, timeout)?;
+        if state.closing.may_send() { Ok(state) } else { Err(Error::Closed) }
+    }
+
     fn post_control(&self, frames: &[u8], limit: FlushLimit) -> Result<(), Error> {
         let mut state = self.lock.lock();
         if !state.closing.may_send() {
@@ -363,38 +362,5 @@ impl<S: Sink> Writer<S> {
         }
         // Also one that an earlier call found no room for.
         self.lock.flush(state, limit);
-    }
-
-    /// Waits until this may be sent, or nothing may. What others take is not this one's: it has all
-    /// of its own time then.
-    // An echo of 20 bytes: 1,340 instructions, 1,350 without it.
-    #[cold]
-    fn wait_to_write<'a>(
-        &'a self,
-        mut state: StateGuard<'a>,
-        unit: Unit,
-        within: Duration,
-    ) -> Result<StateGuard<'a>, Error> {
-        let busy = |state: &WriteState| {
-            state.closing.may_send() && !state.is_half_sent() && unit.is_held_up(state)
-        };
-        loop {
-            let (waited, is_free) = self.lock.wait_while(state, within, busy);
-            if !is_free {
-                return Err(Error::DeadlineExceeded(Deadline::Write));
-            }
-            if !waited.is_half_sent() {
-                return Ok(waited);
-            }
-            self.lock.flush(waited, FlushLimit::Within(self.timeout.get()));
-            state = self.lock.lock();
-        }
-    }
-}
-
-impl Unit {
-    /// Whether this has to wait for others.
-    fn is_held_up(self, state: &WriteState) -> bool {
-        state.writing || (self == Self::Messages && state.held != 0) || state.is_half_sent()
     }
 }

@@ -255,14 +255,14 @@ impl<H: EventHandler> Engine<H> {
         });
     }
 
-    /// Other threads have something for handlers, or have sent a Close.
+    /// Other threads have something for handlers, have sent a Close, or write no more.
     #[cold]
     fn notify(&mut self) {
         for slot in self.sockets.handle.take_notified(MAX_EVENTS) {
             self.turn(slot as usize, |conn, engine| match conn.stream.take_notice() {
-                true => engine.notified(conn),
+                Some(for_handler) => engine.notified(conn, for_handler),
                 // It was meant for who had the slot before.
-                false => Ok(()),
+                None => Ok(()),
             });
         }
     }

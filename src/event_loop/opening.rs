@@ -189,7 +189,7 @@ impl<H: EventHandler> Engine<H> {
         let started = self.threads.start_call(move |callbacks| {
             // Nobody may be left to hear of it.
             drop(tell.send(callbacks.on_upgrade(&asked)));
-            let _ = shared.stream().notify();
+            let _ = shared.stream().notify(false);
         });
         if let Err(error) = started {
             return self.no_thread(conn, &request, error);

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::connection::lifecycle::ConnectionShared;
-use crate::connection::writer::{Denied, Progress, Unsent};
+use crate::connection::writer::{Denied, Progress, Unsent, Waiter};
 use crate::error::Error;
 use crate::proto::OpCode;
 use crate::proto::encoder::{self, FrameHeader};
@@ -95,6 +95,11 @@ impl Output {
     #[inline]
     pub(super) fn is_congested(&self) -> bool {
         self.backpressure.is_some()
+    }
+
+    /// Whether what is queued waits for others who write.
+    pub(super) fn waits_for_others(&self) -> bool {
+        self.backpressure.as_ref().is_some_and(|queued| queued.blocked.is_some())
     }
 
     /// Whether there is something else to do than to take the next message.
@@ -239,9 +244,10 @@ impl Output {
         let most_work = MIN_DEFLATED.max(scratch.to_deflate);
         let (len, work) = within(&self.shared, &scratch.frames, most_work);
         if most == 0 || len < scratch.frames.len() {
-            return self.hold(scratch, frame, true);
+            self.goes_on = true;
+            return self.hold(scratch, frame);
         }
-        let sent = self.shared.writer.try_acquire(false).map(|guard| {
+        let sent = self.shared.writer.try_acquire(Waiter::Loop, &mut true, true).map(|guard| {
             let Scratch { frames, deflated, unsent, .. } = &mut *scratch;
             let bufs = to_send(&self.shared, frames, deflated, frame);
             send(guard, &self.shared, bufs, most, unsent)
@@ -253,7 +259,13 @@ impl Output {
                 scratch.to_deflate = scratch.to_deflate.saturating_sub(work);
                 self.sent(scratch, progress, most.saturating_sub(len));
             }
-            Err(Denied::Busy) => return self.hold(scratch, frame, false),
+            Err(Denied::Busy) => {
+                self.hold(scratch, frame);
+                if let Some(queued) = &mut self.backpressure {
+                    let _ = queued.wait_for_others(&self.shared);
+                }
+                return;
+            }
             Err(Denied::Over) => {}
         }
         scratch.frames.clear();
@@ -261,13 +273,13 @@ impl Output {
 
     /// Nothing can be begun now.
     #[cold]
-    fn hold(&mut self, scratch: &mut Scratch, [header, payload]: [&[u8]; 2], goes_on: bool) {
+    fn hold(&mut self, scratch: &mut Scratch, [header, payload]: [&[u8]; 2]) {
         // It may be long.
         let mut held = mem::take(&mut scratch.frames);
         held.extend_from_slice(header);
         held.extend_from_slice(payload);
         held.shrink_to_fit();
-        self.keep(Unsent::new(Vec::new()), false, held, goes_on);
+        self.keep(Unsent::new(Vec::new()), false, held);
     }
 
     /// A write has come so far, and so much more may be written.
@@ -288,7 +300,8 @@ impl Output {
             Ok(Progress::Done) => {}
             Ok(Progress::More { moved }) => {
                 let unsent = mem::replace(&mut scratch.unsent, Unsent::new(Vec::new()));
-                self.keep(unsent, true, Vec::new(), moved);
+                self.goes_on |= moved;
+                self.keep(unsent, true, Vec::new());
             }
             Err(error) => {
                 // What was left of it goes nowhere.
@@ -299,12 +312,16 @@ impl Output {
     }
 
     #[cold]
-    fn keep(&mut self, unsent: Unsent, is_begun: bool, held: Vec<u8>, goes_on: bool) {
+    fn keep(&mut self, unsent: Unsent, is_begun: bool, held: Vec<u8>) {
         let charge = Charge::new(&self.shared.server.budget);
-        let (deflating, blocked) = (None, None);
-        let queued = Backpressure { unsent, is_begun, held, deflating, charge, blocked };
-        self.backpressure = Some(Box::new(queued));
-        self.goes_on |= goes_on;
+        self.backpressure = Some(Box::new(Backpressure {
+            unsent,
+            is_begun,
+            held,
+            deflating: None,
+            charge,
+            blocked: None,
+        }));
         self.charge();
     }
 
@@ -323,10 +340,10 @@ impl Output {
     }
 
     /// Goes on with what is queued: there may be room. Whether something was, and is no more.
-    pub(super) fn resume(&mut self, scratch: &mut Scratch, now: Instant) -> bool {
+    pub(super) fn resume(&mut self, scratch: &mut Scratch) -> bool {
         let Some(mut queued) = self.backpressure.take() else { return false };
         self.goes_on = false;
-        match queued.resume(&self.shared, scratch, now) {
+        match queued.resume(&self.shared, scratch) {
             Ok(Progress::Done) => return true,
             Ok(Progress::More { moved }) => {
                 (self.backpressure, self.goes_on) = (Some(queued), moved);

@@ -209,7 +209,7 @@ impl<H: EventHandler> Engine<H> {
             return Ok(());
         }
         conn.retry(self.now);
-        if !conn.output.resume(&mut self.scratch, self.now) {
+        if !conn.output.resume(&mut self.scratch) {
             return Ok(());
         }
         conn.was_written(self.now);
@@ -222,8 +222,9 @@ impl<H: EventHandler> Engine<H> {
         self.batch_ended(conn)
     }
 
-    /// Another thread has something for the handler, has sent a Close, or knows the answer to a request.
-    pub(super) fn notified(&mut self, conn: &mut Conn<H::State>) -> Fate {
+    /// Another thread has sent a Close, writes no more, knows the answer to a request, or has something
+    /// for the handler.
+    pub(super) fn notified(&mut self, conn: &mut Conn<H::State>, for_handler: bool) -> Fate {
         match conn.stage {
             Stage::Opening(_) => return self.was_asked(conn),
             Stage::Draining(_) => return Ok(()),
@@ -233,12 +234,17 @@ impl<H: EventHandler> Engine<H> {
             // It may have to wait for others who write, or for room: then it is looked for.
             conn.output.retry_posted();
         }
-        if conn.output.is_closed() {
+        let is_closed = conn.output.is_closed();
+        if is_closed {
             // Its answer is to be read.
             conn.output.resume_reading();
-            return self.batch_ended(conn);
         }
-        self.call(conn, |handler, open, out| handler.notified(&mut open.state, out));
+        if conn.output.waits_for_others() {
+            self.resume(conn)?;
+        }
+        if for_handler && !is_closed {
+            self.call(conn, |handler, open, out| handler.notified(&mut open.state, out));
+        }
         self.batch_ended(conn)
     }
 

@@ -36,7 +36,7 @@ pub(crate) struct LoopStream {
     handle: Weak<LoopHandle>,
     /// The number of its token, in four bytes.
     slot: u32,
-    /// [`JOINED`], [`WRITABLE`], [`NOTIFIED`]: any of them.
+    /// [`JOINED`], [`WRITABLE`], [`NOTIFIED`], [`FOR_HANDLER`]: any of them.
     marks: AtomicU8,
     /// Whether the last read found something, so that there may be more.
     has_more: AtomicBool,
@@ -59,6 +59,8 @@ const JOINED: u8 = 1;
 const WRITABLE: u8 = 2;
 /// It is to look at it.
 const NOTIFIED: u8 = 4;
+/// And its handler is.
+const FOR_HANDLER: u8 = 8;
 
 /// What a loop hears of that is to be read. Bytes out of band are in the way of others.
 #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -162,18 +164,20 @@ impl LoopStream {
         self.has_more.swap(false, Ordering::Relaxed)
     }
 
-    /// Has the loop look at it, unless it is about to.
-    pub(crate) fn notify(&self) {
-        if self.marks.fetch_or(NOTIFIED, Ordering::SeqCst) & NOTIFIED == 0
+    /// Has the loop look at it, unless it is about to; and its handler, if it is for that.
+    pub(crate) fn notify(&self, for_handler: bool) {
+        let marks = if for_handler { NOTIFIED | FOR_HANDLER } else { NOTIFIED };
+        if self.marks.fetch_or(marks, Ordering::SeqCst) & NOTIFIED == 0
             && let Some(handle) = self.handle.upgrade()
         {
             handle.notify(self.slot);
         }
     }
 
-    /// Whether that was asked for since the last time.
-    pub(crate) fn take_notice(&self) -> bool {
-        self.marks.fetch_and(!NOTIFIED, Ordering::SeqCst) & NOTIFIED != 0
+    /// Whether that was asked for since the last time: for the handler too, or not.
+    pub(crate) fn take_notice(&self) -> Option<bool> {
+        let marks = self.marks.fetch_and(!(NOTIFIED | FOR_HANDLER), Ordering::SeqCst);
+        (marks & NOTIFIED != 0).then_some(marks & FOR_HANDLER != 0)
     }
 
     /// There is room to write.

@@ -29,8 +29,9 @@ pub(crate) trait Sink {
     /// Ends one direction or both.
     fn shutdown(&self, how: Shutdown);
 
-    /// Our Close is written, and the peer's is due: whoever is to read that may not know.
-    fn answer_due(&self) {}
+    /// Its event loop, if it has one, is to look at it: our Close is written and the peer's is due, or
+    /// nobody writes any more.
+    fn notify_loop(&self) {}
 }
 
 /// A transport with its timeouts looked after.
@@ -139,10 +140,11 @@ impl TimedStream {
         }
     }
 
-    /// Has the loop look at what others have done to it; whether there is one.
+    /// Has the loop look at what others have done to it, and its handler, if it is `for_handler`; whether
+    /// there is a loop.
     #[cfg(feature = "event-loop")]
-    pub(crate) fn notify(&self) -> bool {
-        self.waiting_loop().inspect(|stream| stream.notify()).is_some()
+    pub(crate) fn notify(&self, for_handler: bool) -> bool {
+        self.waiting_loop().inspect(|stream| stream.notify(for_handler)).is_some()
     }
 
     /// Whether a loop waits for it, and sends what there is no room for.
@@ -236,8 +238,8 @@ impl Sink for TimedStream {
     }
 
     #[cfg(feature = "event-loop")]
-    fn answer_due(&self) {
-        let _ = self.notify();
+    fn notify_loop(&self) {
+        let _ = self.notify(false);
     }
 }
 

@@ -1,6 +1,7 @@
 use std::collections::HashMap;
 use std::io::Write;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::Instant;
@@ -160,6 +161,69 @@ fn a_blocked_sender_goes_on_when_there_is_room() {
         assert_eq!(rest, [Frame::text("echo"), Frame::pong("?")]);
     });
     client.finish();
+}
+
+/// A thread that sends one message behind the other leaves the loop its turn: of what was begun behind an answer,
+/// next to nothing comes before it.
+#[test]
+fn an_answer_comes_beside_a_busy_sender() {
+    let sent = Arc::new(AtomicU64::new(0));
+    let (tell, senders) = channel();
+    let count = Arc::clone(&sent);
+    let hooks = Hooks::new(move |call, _, out| {
+        match call {
+            Call::Opened => tell.send(out.sender())?,
+            Call::Message(_) => out.send(count.load(Ordering::SeqCst).to_string().as_str())?,
+            _ => {}
+        }
+        Ok(())
+    });
+    let server = LoopServer::start(Config { event_loops: Some(1), ..Config::default() }, hooks);
+    for len in [1000, 64 << 10] {
+        sent.store(0, Ordering::SeqCst);
+        let (mut client, sender) = open(&server, &senders);
+        let is_over = AtomicBool::new(false);
+        let mut later: Vec<u64> = thread::scope(|scope| {
+            scope.spawn(|| {
+                let mut message = vec![0; len];
+                while !is_over.load(Ordering::Relaxed) {
+                    let number = sent.load(Ordering::SeqCst);
+                    message[..8].copy_from_slice(&number.to_be_bytes());
+                    sender.send(&message[..]).unwrap();
+                    sent.store(number + 1, Ordering::SeqCst);
+                }
+            });
+            let ask = |_| {
+                for _ in 0..20 {
+                    assert_eq!(client.read_frame().expect("more to come").opcode, 2);
+                }
+                client.send(frame(TEXT, "?"));
+                let mut next = 0;
+                loop {
+                    let frame = client.read_frame().expect("more to come");
+                    match frame.opcode {
+                        2 => next = u64::from_be_bytes(*frame.payload.first_chunk().unwrap()) + 1,
+                        _ => {
+                            let before: u64 =
+                                String::from_utf8(frame.payload).unwrap().parse().unwrap();
+                            break next.saturating_sub(before);
+                        }
+                    }
+                }
+            };
+            let later = (0..31).map(ask).collect();
+            is_over.store(true, Ordering::Relaxed);
+            // What is on the way would fill the socket.
+            while client.heard_within(ms(50)) {
+                client.read_frame();
+            }
+            later
+        });
+        later.sort_unstable();
+        // A machine that gives the loop no time may have more come before one or another.
+        assert!(later[15] <= 4, "{len}: {later:?}");
+        client.finish();
+    }
 }
 
 /// Several wait for one, each for their turn.

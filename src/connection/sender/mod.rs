@@ -182,7 +182,7 @@ impl Sender {
     /// a thread of its own.
     #[cfg(feature = "event-loop")]
     pub fn notify(&self) {
-        let _ = self.shared.stream().notify();
+        let _ = self.shared.stream().notify(true);
     }
 
     /// Starts the closing handshake (§7.1.2) and returns; the [`Receiver`](crate::Receiver)

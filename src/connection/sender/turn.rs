@@ -9,23 +9,27 @@ use std::time::Duration;
 use crate::connection::lifecycle::ConnectionShared;
 use crate::connection::owned_message::OwnedMessage;
 use crate::connection::sender::backlog::{Backlog, Batch, MAX_COPIED};
-use crate::connection::writer::{Denied, Progress, Unsent};
+use crate::connection::writer::{Denied, Progress, Unsent, Waiter, WriteGuard, Writer};
 use crate::error::Error;
 use crate::io::expiry::Expiry;
+use crate::io::stream::TimedStream;
 use crate::proto::CloseCode;
 use crate::proto::encoder::FrameHeader;
 use crate::session::CloseAction;
 use crate::session::memory::reserve;
 
 /// How long until a peer that has taken something, or a connection on which others write, is tried
-/// again.
-const MIN_PAUSE: Duration = Duration::from_millis(1);
+/// again, in milliseconds.
+const MIN_PAUSE: u8 = 1;
 
 /// The longest pause for a peer that takes nothing.
-const MAX_PAUSE: Duration = Duration::from_millis(100);
+const MAX_PAUSE: u8 = 100;
 
 /// The same where others write: it may be free at any moment.
-const MAX_BUSY_PAUSE: Duration = Duration::from_millis(16);
+const MAX_BUSY_PAUSE: u8 = 16;
+
+/// From which pause on those others are to wait.
+const MAX_IGNORED: u8 = 4;
 
 /// The most memory of a batch that is kept for the next, in bytes.
 const MAX_SPARE: usize = 128 << 10;
@@ -45,7 +49,9 @@ pub(super) struct Turn {
     conn: Option<Arc<ConnectionShared>>,
     unsent: Unsent,
     batch: Batch,
-    pause: Duration,
+    pause: u8,
+    /// Whether it is in line for the right to write.
+    in_line: bool,
 }
 
 /// Memory that turns after each other use.
@@ -68,7 +74,7 @@ pub(super) enum After {
 impl Turn {
     pub(super) fn new(backlog: Arc<Backlog>) -> Self {
         let (unsent, batch) = (Unsent::new(Vec::new()), Batch::default());
-        Self { backlog, conn: None, unsent, batch, pause: MIN_PAUSE }
+        Self { backlog, conn: None, unsent, batch, pause: MIN_PAUSE, in_line: false }
     }
 
     pub(super) fn backlog(&self) -> &Arc<Backlog> {
@@ -85,7 +91,7 @@ impl Turn {
         };
         let guard = match is_kept {
             true => conn.writer.resume(),
-            false => match conn.writer.try_acquire(self.pause >= MAX_BUSY_PAUSE) {
+            false => match self.acquire(&conn.writer) {
                 Ok(guard) => {
                     self.fill(&conn, spare);
                     guard
@@ -104,6 +110,20 @@ impl Turn {
             }
             Err(_) => self.fail(),
         }
+    }
+
+    /// Takes the right to write, or is in line for it if others have had it for too long.
+    fn acquire<'a>(
+        &mut self,
+        writer: &'a Writer<TimedStream>,
+    ) -> Result<WriteGuard<'a, TimedStream>, Denied> {
+        let (was_in_line, joins) = (self.in_line, self.pause >= MAX_IGNORED);
+        let acquired = writer.try_acquire(Waiter::Queue, &mut self.in_line, joins);
+        if self.in_line && !was_in_line {
+            // Others wait for it from now on.
+            self.pause = MIN_PAUSE;
+        }
+        acquired
     }
 
     /// Puts together what is written in this turn. We have the right to write, so the order of deflating
@@ -189,12 +209,12 @@ impl Turn {
     }
 
     /// A pause that is twice as long as the one before if nothing has moved in between.
-    fn pause(mut self, moved: bool, most: Duration) -> After {
+    fn pause(mut self, moved: bool, most: u8) -> After {
         if moved {
             self.pause = MIN_PAUSE;
         }
         let pause = self.pause.min(most);
         self.pause = (2 * pause).min(MAX_PAUSE);
-        After::Pause(self, pause)
+        After::Pause(self, Duration::from_millis(pause.into()))
     }
 }

@@ -6,7 +6,7 @@ use std::io::{self, ErrorKind};
 use super::*;
 use crate::proto::CloseCode;
 use loom::sync::atomic::{AtomicBool, Ordering};
-use loom::sync::{Arc, Mutex};
+use loom::sync::{Arc, Mutex, Notify};
 use loom::thread;
 
 /// Takes frames, and holds them to the rule that they never mix.
@@ -17,6 +17,7 @@ struct Tape {
     /// How often it has no room, or fails.
     stalls: Mutex<u32>,
     fails: AtomicBool,
+    told: Notify,
 }
 
 impl Tape {
@@ -27,6 +28,7 @@ impl Tape {
             ended: AtomicBool::new(false),
             stalls: Mutex::new(0),
             fails: AtomicBool::new(false),
+            told: Notify::new(),
         }
     }
 
@@ -73,6 +75,10 @@ impl Sink for Tape {
 
     fn shutdown(&self, _: Shutdown) {
         self.ended.store(true, Ordering::SeqCst);
+    }
+
+    fn notify_loop(&self) {
+        self.told.notify();
     }
 }
 
@@ -308,12 +314,20 @@ fn a_stream_is_handed_over_when_nobody_writes() {
     });
 }
 
-/// Writes as a flusher does, which comes back until all is out; whether it was.
-fn flush(writer: &Writer<Tape>, frames: &[u8]) -> bool {
+/// Writes as a flusher or a loop does, which comes back until all is out; whether it was.
+fn flush(writer: &Writer<Tape>, waiter: Waiter, frames: &[u8]) -> bool {
     let mut unsent = Unsent::new(Vec::new());
     unsent.bytes.extend_from_slice(frames);
     unsent.set_expiry(Expiry::after(LONG));
-    let Ok(mut guard) = writer.try_acquire(false) else { return false };
+    let mut in_line = false;
+    let mut guard = loop {
+        match (writer.try_acquire(waiter, &mut in_line, true), waiter) {
+            (Ok(guard), _) => break guard,
+            (Err(Denied::Over), _) => return false,
+            (Err(Denied::Busy), Waiter::Loop) => writer.stream().told.wait(),
+            (Err(Denied::Busy), _) => thread::yield_now(),
+        }
+    };
     loop {
         match guard.proceed(&mut unsent, LONG) {
             Ok(Progress::Done) => return true,
@@ -328,25 +342,23 @@ fn flush(writer: &Writer<Tape>, frames: &[u8]) -> bool {
 
 #[test]
 fn nothing_comes_into_the_middle_of_what_is_flushed() {
-    loom::model(|| {
-        let tape = Tape::new();
-        *tape.stalls.lock().unwrap() = 1;
-        let writer = opened(tape);
-        beside(
-            &writer,
-            |writer| {
-                flush(writer, b"abc");
-            },
-            |writer| {
-                send(writer, Unit::Messages, b"m").unwrap();
-                writer.push_control(b"p").unwrap();
-            },
-        );
-        let text = writer.stream().text();
-        // Whoever finds others at it comes again, so it may not be there.
-        assert!(matches!(&*text, "abcmp" | "mabcp" | "mpabc" | "mp"), "{text:?}");
-        assert!(is_at_rest(&writer));
-    });
+    for waiter in [Waiter::Queue, Waiter::Loop] {
+        loom::model(move || {
+            let tape = Tape::new();
+            *tape.stalls.lock().unwrap() = 1;
+            let writer = opened(tape);
+            beside(
+                &writer,
+                move |writer| assert!(flush(writer, waiter, b"abc")),
+                |writer| {
+                    send(writer, Unit::Messages, b"m").unwrap();
+                    writer.push_control(b"p").unwrap();
+                },
+            );
+            assert!(["abcmp", "mabcp", "mpabc"].contains(&&*writer.stream().text()));
+            assert!(is_at_rest(&writer));
+        });
+    }
 }
 
 #[test]
@@ -358,7 +370,7 @@ fn what_is_posted_while_a_flusher_waits_is_sent() {
         beside(
             &writer,
             |writer| {
-                flush(writer, b"abc");
+                flush(writer, Waiter::Queue, b"abc");
             },
             |writer| {
                 let _ = writer.push_control(b"p");
@@ -380,7 +392,7 @@ fn a_flusher_that_fails_wakes_those_who_wait() {
         writer.stream().fails.store(true, Ordering::SeqCst);
         beside(
             &writer,
-            |writer| assert!(!flush(writer, b"abc")),
+            |writer| assert!(!flush(writer, Waiter::Queue, b"abc")),
             |writer| assert!(send(writer, Unit::Messages, b"m").is_err()),
         );
         assert!(is_at_rest(&writer) && writer.is_closed());

@@ -1,15 +1,20 @@
 //! Frames that are out in part, and nobody waits for the peer to take the rest.
 
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
 
 use super::*;
 use crate::proto::{CloseCode, encoder};
+use crate::session::Deadline;
 
 /// Takes as much as there is room for; whoever waits finds room.
 #[derive(Default)]
 struct Tape {
     taken: Mutex<Vec<u8>>,
     room: Mutex<usize>,
+    /// How often its loop was told to look at it.
+    told: AtomicU32,
 }
 
 impl Sink for Tape {
@@ -27,6 +32,10 @@ impl Sink for Tape {
     }
 
     fn shutdown(&self, _: Shutdown) {}
+
+    fn notify_loop(&self) {
+        self.told.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 fn opened() -> Writer<Tape> {
@@ -56,7 +65,10 @@ fn nothing_comes_between_the_halves_of_a_pong() {
             writer.try_push_control(&pong("half")).unwrap();
             if unit == Unit::Messages {
                 writer.end_message();
-                assert_eq!(matches!(writer.try_acquire(false), Err(Denied::Busy)), room < 6);
+                let denied = writer.try_acquire(Waiter::Queue, &mut false, true).err();
+                assert_eq!(matches!(denied, Some(Denied::Busy)), room < 6);
+                // It would come back.
+                writer.lock.lock().line.remove(Waiter::Queue);
             }
             if unit == Unit::Fragment || room < 6 {
                 let frame = &mut [IoSlice::new(b"frame")];
@@ -120,12 +132,87 @@ fn a_close_that_others_are_at() {
     assert!(writer.retry());
 }
 
+/// Whoever waits comes before those who come later, and in the order of the kinds, for as long as others are
+/// back at once.
+#[test]
+fn who_waits_is_next() {
+    let writer = opened();
+    let send = |frame: &[u8]| writer.send(&mut [IoSlice::new(frame)]).unwrap();
+    let waiting = |count| {
+        while writer.lock.lock().senders != count {
+            thread::yield_now();
+        }
+    };
+    let guard = writer.acquire().unwrap();
+    thread::scope(|scope| {
+        scope.spawn(|| send(b"1"));
+        waiting(1);
+        let mut in_line = false;
+        assert!(matches!(writer.try_acquire(Waiter::Loop, &mut true, true), Err(Denied::Busy)));
+        assert!(matches!(writer.try_acquire(Waiter::Queue, &mut in_line, true), Err(Denied::Busy)));
+        assert!(in_line);
+        scope.spawn(|| send(b"2"));
+        waiting(2);
+        writer.release(guard, Ok(())).unwrap();
+        // One of the two comes first, the other behind the loop and the queue.
+        let (mut is_told, mut guard) = (false, None);
+        while guard.is_none() {
+            guard = writer.try_acquire(Waiter::Loop, &mut true, true).ok();
+            is_told |= writer.stream().told.swap(0, Ordering::Relaxed) > 0;
+            thread::yield_now();
+        }
+        assert!(is_told && writer.stream().taken.lock().unwrap().len() == 1);
+        scope.spawn(|| send(b"3"));
+        waiting(2);
+        assert!(matches!(writer.try_acquire(Waiter::Queue, &mut false, true), Err(Denied::Busy)));
+        writer.release(guard.take().unwrap(), Ok(())).unwrap();
+        // Nor does another queue, or the loop, come before the one that is in line.
+        assert!(matches!(writer.try_acquire(Waiter::Queue, &mut false, true), Err(Denied::Busy)));
+        assert!(matches!(writer.try_acquire(Waiter::Loop, &mut true, true), Err(Denied::Busy)));
+        assert_eq!(writer.stream().taken.lock().unwrap().len(), 1);
+        let Ok(guard) = writer.try_acquire(Waiter::Queue, &mut in_line, true) else {
+            panic!("it is first")
+        };
+        assert!(!in_line);
+        writer.release(guard, Ok(())).unwrap();
+        while writer.stream().taken.lock().unwrap().len() < 2 {
+            thread::yield_now();
+        }
+        // All have come but the loop, whose turn it is somewhere behind a thread, and one at the most.
+        loop {
+            if let Ok(guard) = writer.try_acquire(Waiter::Loop, &mut true, true) {
+                break writer.release(guard, Ok(())).unwrap();
+            }
+            thread::yield_now();
+        }
+    });
+    assert_eq!(writer.stream().taken.lock().unwrap().len(), 3);
+    assert!(
+        writer
+            .try_acquire(Waiter::Queue, &mut false, true)
+            .is_ok_and(|guard| writer.release(guard, Ok(())).is_ok())
+    );
+}
+
+/// Whoever waits no longer is in nobody's way.
+#[test]
+fn who_has_waited_in_vain_is_not_waited_for() {
+    let writer = opened();
+    let guard = writer.acquire().unwrap();
+    let error = writer.send_within(&mut [IoSlice::new(b"m")], Unit::Messages, Duration::ZERO);
+    assert!(matches!(error, Err(Error::DeadlineExceeded(Deadline::Write))), "{error:?}");
+    writer.release(guard, Ok(())).unwrap();
+    assert!(!writer.is_busy());
+}
+
 /// However much room there is, others have their turn; nothing is lost or sent twice.
 #[test]
 fn a_write_has_a_bound() {
     for most in 1..=12 {
         let (writer, mut unsent) = (opened(), Unsent::new(Vec::new()));
-        let Ok(guard) = writer.try_acquire(false) else { panic!("it is free") };
+        let Ok(guard) = writer.try_acquire(Waiter::Queue, &mut false, true) else {
+            panic!("it is free")
+        };
         *writer.stream().room.lock().unwrap() = 100;
         let frames: [&[u8]; 3] = [b"0123", b"", b"456789"];
         let progress = guard.send_now(&frames, most, &mut unsent, Duration::MAX).unwrap();

@@ -18,6 +18,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, atomic};
 
 use atomic::{AtomicBool, Ordering};
 
+use super::line::{Line, Waiter};
 use crate::error::Error;
 use crate::io::expiry::Expiry;
 use crate::io::stream::Sink;
@@ -42,8 +43,7 @@ pub(super) struct WriteState {
     /// Whether somebody has the right to write. At first that is whoever opens the connection: no
     /// frame may come before the 101.
     pub(super) writing: bool,
-    /// Why no other message may begin, though nobody writes: [`FRAGMENTED`], [`CLAIMED`].
-    pub(super) held: u8,
+    pub(super) line: Line,
     /// Whether a receiving half reads the stream.
     pub(super) receiving: bool,
     /// Whether somebody ends the connection, so that nobody else has to.
@@ -51,14 +51,11 @@ pub(super) struct WriteState {
     pub(super) closing: Closing<Failure>,
     /// `None` unless something waits.
     pub(super) outbox: Option<Box<Outbox>>,
-    /// How many threads wait for a change.
-    waiting: u32,
+    /// How many threads wait for a change,
+    waiting: u16,
+    /// and how many of them to begin a message.
+    pub(super) senders: u16,
 }
-
-/// A message is being sent in fragments (§5.4).
-pub(super) const FRAGMENTED: u8 = 1;
-/// Somebody who does not wait for the right to write comes back for it.
-pub(super) const CLAIMED: u8 = 2;
 
 pub(super) type StateGuard<'a> = MutexGuard<'a, WriteState>;
 
@@ -101,12 +98,13 @@ impl<S: Sink> WriteLock<S> {
     pub(super) fn new(stream: S) -> Self {
         let state = WriteState {
             writing: true,
-            held: 0,
+            line: Line::default(),
             receiving: false,
             ending: false,
             closing: Closing::Open,
             outbox: None,
             waiting: 0,
+            senders: 0,
         };
         let (changed, closed) = (Condvar::new(), AtomicBool::new(false));
         Self { stream, state: Mutex::new(state), changed, closed }
@@ -156,10 +154,10 @@ impl<S: Sink> WriteLock<S> {
         &'a self,
         mut state: StateGuard<'a>,
         most: Duration,
-        is_so: impl Fn(&WriteState) -> bool,
+        mut is_so: impl FnMut(&mut WriteState) -> bool,
     ) -> (StateGuard<'a>, bool) {
         let expiry = Expiry::after(most);
-        while is_so(&state) {
+        while is_so(&mut state) {
             let Some(left) = expiry.left() else { return (state, false) };
             state.waiting += 1;
             // Longer ones would overflow in some system's clock.
@@ -181,7 +179,7 @@ impl<S: Sink> WriteLock<S> {
         if state.closing.close_written(Instant::now()) {
             self.stream.shutdown(Shutdown::Write);
         } else if is_due {
-            self.stream.answer_due();
+            self.stream.notify_loop();
         }
     }
 
@@ -189,6 +187,9 @@ impl<S: Sink> WriteLock<S> {
     pub(super) fn notify(&self, state: &WriteState) {
         if state.waiting > 0 {
             self.changed.notify_all();
+        }
+        if !state.writing && state.line.is_first(Waiter::Loop) {
+            self.stream.notify_loop();
         }
     }
 
@@ -227,7 +228,8 @@ impl WriteState {
 
     #[cfg(all(test, loom))]
     pub(super) fn is_at_rest(&self) -> bool {
-        !self.writing && self.outbox.is_none() && self.waiting == 0
+        let is_empty = self.line.admits(None) || !self.closing.may_send();
+        !self.writing && self.outbox.is_none() && self.waiting == 0 && is_empty
     }
 }
 

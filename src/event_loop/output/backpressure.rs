@@ -3,11 +3,12 @@
 use std::time::{Duration, Instant};
 
 use crate::connection::lifecycle::ConnectionShared;
-use crate::connection::writer::{Denied, Progress, Unsent};
+use crate::connection::writer::{Denied, Progress, Unsent, Waiter};
 use crate::error::Error;
 use crate::event_loop::output::deflating::{Deflating, deflate_part, to_send, within};
 use crate::event_loop::output::scratch::{MAX_DEFLATED, MAX_WRITE, Scratch};
 use crate::event_loop::output::writing::{proceed, send};
+use crate::io::expiry::Expiry;
 use crate::session::{Charge, Deadline};
 
 /// How much may be queued before the handler is told that there is no room, in bytes.
@@ -16,9 +17,6 @@ pub(crate) const MAX_BACKPRESSURE: usize = 1 << 20;
 /// How often it is tried whether there is room. Linux tells of it only when a third of a full socket
 /// buffer is free, which a slow peer may take longer for than it has.
 pub(crate) const ROOM_INTERVAL: Duration = Duration::from_secs(1);
-
-/// How long until a connection on which others write is tried again, at first and at most.
-const BLOCKED_PAUSE: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(16));
 
 /// What could not be sent at once.
 pub(crate) struct Backpressure {
@@ -30,8 +28,8 @@ pub(crate) struct Backpressure {
     /// The first of them, if it is begun but for the first byte.
     pub(super) deflating: Option<Deflating>,
     pub(super) charge: Charge,
-    /// Since when others have the right to write, and do not, and how long until the next try.
-    pub(super) blocked: Option<(Instant, Duration)>,
+    /// When they must have, if they have it and do not write.
+    pub(super) blocked: Option<Expiry>,
 }
 
 impl Backpressure {
@@ -55,7 +53,6 @@ impl Backpressure {
         &mut self,
         shared: &ConnectionShared,
         scratch: &mut Scratch,
-        now: Instant,
     ) -> Result<Progress, Error> {
         let mut most = MAX_WRITE;
         loop {
@@ -76,9 +73,9 @@ impl Backpressure {
             }
             let guard = match self.deflating {
                 Some(_) => shared.writer.resume(),
-                None => match shared.writer.try_acquire(self.pause() >= BLOCKED_PAUSE.1) {
+                None => match shared.writer.try_acquire(Waiter::Loop, &mut true, true) {
                     Ok(guard) => guard,
-                    Err(Denied::Busy) => return self.wait_for_others(shared, now),
+                    Err(Denied::Busy) => return self.wait_for_others(shared),
                     // What has come of the peer still counts: its answer to our Close may be in there.
                     Err(Denied::Over) => return Ok(Progress::Done),
                 },
@@ -108,24 +105,15 @@ impl Backpressure {
         }
     }
 
-    /// Whoever writes has time of their own for that. A message in parts has none.
-    fn wait_for_others(
-        &mut self,
-        shared: &ConnectionShared,
-        now: Instant,
-    ) -> Result<Progress, Error> {
-        let pause = self.pause();
+    /// Others write, who have time of their own for that. A message in parts has none.
+    pub(super) fn wait_for_others(&mut self, shared: &ConnectionShared) -> Result<Progress, Error> {
         let idle = self.blocked.filter(|_| !shared.writer.is_writing());
-        let since = idle.map_or(now, |(since, _)| since);
-        self.blocked = Some((since, (2 * pause).min(BLOCKED_PAUSE.1)));
-        match now.saturating_duration_since(since) < shared.writer.timeout(0) {
-            true => Ok(Progress::More { moved: false }),
-            false => Err(Error::DeadlineExceeded(Deadline::Write)),
+        let blocked = idle.unwrap_or_else(|| Expiry::after(shared.writer.timeout(0)));
+        self.blocked = Some(blocked);
+        match blocked.left() {
+            Some(_) => Ok(Progress::More { moved: false }),
+            None => Err(Error::DeadlineExceeded(Deadline::Write)),
         }
-    }
-
-    fn pause(&self) -> Duration {
-        self.blocked.map_or(BLOCKED_PAUSE.0, |(_, pause)| pause)
     }
 
     /// Nothing more is to be begun; whether anything was.
@@ -138,10 +126,11 @@ impl Backpressure {
 
     /// When it has to be looked at, whatever the socket says.
     pub(super) fn look_at(&self, now: Instant) -> Instant {
-        if !self.is_begun {
-            return now + self.pause();
-        }
+        let expiry = match self.is_begun {
+            true => self.unsent.expiry(),
+            false => self.blocked.unwrap_or(Expiry::NEVER),
+        };
         let soon = now + ROOM_INTERVAL;
-        self.unsent.expiry().at().map_or(soon, |at| at.min(soon))
+        expiry.at().map_or(soon, |at| at.min(soon))
     }
 }
