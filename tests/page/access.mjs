@@ -31,7 +31,7 @@ async function tabTo(page, name) {
 
 check('all of a session with the keyboard alone', async ({ page, frames }) => {
   const { keyboard } = page;
-  const choosing = page.waitForEvent('filechooser', { timeout: 20_000 });
+  const choosing = page.waitForEvent('filechooser');
   assert.deepEqual(await tabTo(page, 'url'), ['add', 'link']);
   await keyboard.press('Enter'); // connects from any field of the form
   await page.locator('.state.open').waitFor();

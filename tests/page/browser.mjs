@@ -5,6 +5,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { chromium } from 'playwright-core';
 
+// Whatever is waited for comes within this, in milliseconds, on a machine that is busy and stalls, too.
+const PATIENCE = 30_000;
+
 export const browser = await chromium.launch({
   executablePath: process.env.CHROMIUM,
   // As root there is no sandbox, and a container's /dev/shm is small.
@@ -21,7 +24,7 @@ export const browser = await chromium.launch({
 export async function visit({ hash = '', prepare, ...options } = {}) {
   const context = await browser.newContext({ viewport: { width: 1200, height: 800 }, ...options });
   const page = await context.newPage();
-  page.setDefaultTimeout(8000);
+  page.setDefaultTimeout(PATIENCE);
   await prepare?.(page);
   const wrong = [], frames = [];
   page.on('console', message => ['error', 'warning'].includes(message.type()) && wrong.push(message.text()));
@@ -70,7 +73,7 @@ export function entry(page, kind, n) {
 
 /** Waits until an element's text matches. */
 export async function says(locator, pattern) {
-  const deadline = Date.now() + 8000;
+  const deadline = Date.now() + PATIENCE;
   let text;
   do {
     // An entry that is out of sight is not laid out, and has no innerText.
@@ -81,12 +84,21 @@ export async function says(locator, pattern) {
   assert.match(text, pattern);
 }
 
+/** Waits until `act` says so. */
+export async function until(act) {
+  const deadline = Date.now() + PATIENCE;
+  while (!await act()) {
+    assert.ok(Date.now() < deadline, `still not so: ${act}`);
+    await new Promise(resolve => setTimeout(resolve, 20));
+  }
+}
+
 /**
  * A test with a page of its own. It fails too if the browser complains of anything (an error, a warning,
  * a breach of the Content-Security-Policy) but what is `expected`.
  */
 export function check(name, act, { expected, ...options } = {}) {
-  test(name, { timeout: 20_000 }, async () => {
+  test(name, { timeout: 3 * PATIENCE }, async () => {
     const visited = await visit(options);
     try {
       await act(visited);
