@@ -116,7 +116,7 @@ fn f8_without_descriptors_accepting_rests_and_recovers() {
     last.write_all(b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n").expect("send");
     assert!(read_to_end(&mut last).starts_with(b"HTTP/1.1 404 "));
     // 1 s for the rest, and some for a busy machine.
-    assert!(freed.elapsed() < Duration::from_secs(3), "{:?}", freed.elapsed());
+    assert!(freed.elapsed() < Duration::from_secs(10), "{:?}", freed.elapsed());
     // Letter AC: it is told, though not each time.
     drop(last);
     drop(waiting);

@@ -7,14 +7,14 @@ import time
 from pathlib import Path
 
 from redis_server import encode
-from room import Member, Stuck, check_all, check_losses, check_order
+from room import TIMEOUT, Member, Stuck, check_all, check_losses, check_order
 from speed import MESSAGES, measure
 from stack import free_ports
 
 QUEUE = 256 << 10  # bytes, for those who are to run out of it
 
 
-async def eventually(what, condition, timeout=15):
+async def eventually(what, condition, timeout=60):
     deadline = time.monotonic() + timeout
     while not condition():
         assert time.monotonic() < deadline, f"after {timeout} s still not so: {what}"
@@ -45,7 +45,20 @@ async def both(stack, room, count=2, processes="ab", prefix=""):
 async def settle(members, quiet=1.5):
     """Waits until nothing has come to anybody for a while."""
     await eventually("it is quiet", lambda: all(
-        time.monotonic() - member.latest > quiet for member in members), 30)  # fmt: skip
+        time.monotonic() - member.latest > quiet for member in members))  # fmt: skip
+
+
+async def losses(stack, members, before):
+    """Waits until all that is under way has come or is told to be lost; how many each process has missed."""
+    await settle(members)
+    deadline = time.monotonic() + TIMEOUT
+    while True:
+        try:
+            return check_losses(stack, members, before)
+        except AssertionError:
+            if time.monotonic() > deadline:
+                raise
+        await asyncio.sleep(0.2)
 
 
 async def order(stack):
@@ -77,7 +90,7 @@ async def order(stack):
     for name in "ab":
         assert stack.lost(name, "in") == stack.lost(name, "out") == 0
         assert stack.metric(name, "backplane_ignored_messages_total") == 0
-        assert stack.metric(name, "backplane_round_trip_seconds") < 1
+        assert 0 < stack.metric(name, "backplane_round_trip_seconds") < TIMEOUT
     # What A has published is what B has received, and the other way round, but for that of others.
     published = sum(stack.metric(p, "backplane_published_messages_total") for p in "ab")
     assert published == 8 * 500 + 1 + 3, published
@@ -101,11 +114,10 @@ async def outage(stack, members, redis, down, rate=200):
     await first.wait("its neighbour", lambda: first.numbers()[second.name][-1] > marker)
     await asyncio.sleep(down)
     redis.start()
-    await eventually("both are back", lambda: all(map(stack.is_connected, "ab")), 20)
+    await eventually("both are back", lambda: all(map(stack.is_connected, "ab")))
     await asyncio.sleep(1)
     stop.set()
     await asyncio.gather(*talking)
-    await settle(members)
 
 
 async def killed(stack):
@@ -115,7 +127,7 @@ async def killed(stack):
     members = await both(stack, "tea")
     before = {name: stack.lost(name, "in") for name in "ab"}
     await outage(stack, members, redis, 1)
-    missed = check_losses(stack, members, before)
+    missed = await losses(stack, members, before)
     for name in "ab":
         assert stack.lost(name, "out") == 0, "there was room for all"
         await eventually(f"the log of {name} tells the losses", lambda n=name: (
@@ -151,10 +163,9 @@ async def overflow(stack):
         assert stack.metric(name, "backplane_queue_bytes") <= QUEUE
         assert stack.lost(name, "out") > 0, "more was kept than there is room for"
     redis.start()
-    await eventually("both are back", lambda: all(map(stack.is_connected, "ab")), 20)
-    await settle(members)
+    await eventually("both are back", lambda: all(map(stack.is_connected, "ab")))
     # The last messages are among those that were lost: only a mark tells of them.
-    missed = check_losses(stack, members, before)
+    missed = await losses(stack, members, before)
     for name, other in ("ab", "ba"):
         assert missed[name] >= stack.lost(other, "out") > 0
         await eventually(f"the log of {name} tells the losses", lambda n=name: (
@@ -182,7 +193,7 @@ async def frozen(stack):
     await asyncio.sleep(0.5)
     os.kill(redis.process.pid, signal.SIGSTOP)
     start = time.monotonic()
-    await eventually("both see it", lambda: not any(map(stack.is_connected, "ab")), 10)
+    await eventually("both see it", lambda: not any(map(stack.is_connected, "ab")))
     noticed = time.monotonic() - start
     # Nobody is held up by it any more: the neighbour's next message is there at once.
     first, second = [member for member in members if member.process == "a"][:2]
@@ -197,12 +208,11 @@ async def frozen(stack):
             assert grown < 48 << 20, f"{name} has grown by {grown} bytes"
         await asyncio.sleep(0.1)
     os.kill(redis.process.pid, signal.SIGCONT)
-    await eventually("both are back", lambda: all(map(stack.is_connected, "ab")), 20)
+    await eventually("both are back", lambda: all(map(stack.is_connected, "ab")))
     await asyncio.sleep(0.5)
     stop.set()
     await asyncio.gather(*talking)
-    await settle(members)
-    missed = check_losses(stack, members, before)
+    missed = await losses(stack, members, before)
     assert all(member.close_code() is None for member in members), "somebody was cut"
     print(f"  noticed after {noticed:.1f} s, at most {longest / 1e6:.1f} MB queued, lost: {missed}")
 
@@ -220,14 +230,17 @@ async def cut(stack):
             await member.send(pause=0.002)
 
     talking = [asyncio.create_task(talk(member)) for member in members]
-    for _ in range(3):
+    for count in range(1, 4):
         await asyncio.sleep(0.5)
         redis.command("CLIENT", "KILL", "TYPE", "pubsub")
+        # Who is not back yet would be spared the next time.
+        await eventually("both are back", lambda n=count: all(
+            stack.metric(name, "backplane_reconnects_total") == n for name in "ab"))  # fmt: skip
+        redis.wait_for_subscribers("barews:room:tea", 2)
     await asyncio.sleep(1)
     stop.set()
     await asyncio.gather(*talking)
-    await settle(members)
-    missed = check_losses(stack, members, before)
+    missed = await losses(stack, members, before)
     for name in "ab":
         assert stack.metric(name, "backplane_reconnects_total") == 3
         await eventually(f"the log of {name} tells the losses", lambda n=name: (
@@ -246,7 +259,7 @@ async def process_killed(stack):
     stack.process("b").kill()
     for member in members:
         if member.process == "b":
-            await asyncio.wait_for(member.task, 5)
+            await asyncio.wait_for(member.task, TIMEOUT)
     # HAProxy sends them to the other one.
     again = await Member.join(stack, "again", "tea")
     assert again.process == "a"
@@ -338,7 +351,7 @@ async def refused(stack):
             stack.server, "127.0.0.1:0", "--backplane", url,
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
         )  # fmt: skip
-        out, _ = await asyncio.wait_for(process.communicate(), 10)
+        out, _ = await asyncio.wait_for(process.communicate(), TIMEOUT)
         out = out.decode()
         assert process.returncode == 2 and why in out, (process.returncode, out)
         assert "wr0ng" not in out and "listening" not in out, out
@@ -353,7 +366,7 @@ async def refused(stack):
     late = f"redis://:s3cret@127.0.0.1:{port}"
     for name in "ab":
         stack.barews(name, "--backplane", late)
-        assert "until it can be reached" in stack.log(name), stack.log(name)
+        await eventually("it is told", lambda n=name: "until it can be reached" in stack.log(n))
         assert "s3cret" not in stack.log(name), stack.log(name)
     members = await both(stack, "tea", 2)
     await members[0].send(5)
@@ -380,7 +393,7 @@ async def refused(stack):
     await members[2].wait("its neighbour", lambda: (
         members[2].numbers()[members[0].name][-3:] == [6, 7, 8]))  # fmt: skip
     writer.write(encode("CONFIG", "SET", "requirepass", "s3cret"))
-    await eventually("both are back", lambda: all(map(stack.is_connected, "ab")), 20)
+    await eventually("both are back", lambda: all(map(stack.is_connected, "ab")))
     writer.close()
     await settle(members)
     assert stack.log("a").count("does not know this user or password") == 1, "it is told once, not at each attempt"
@@ -409,8 +422,8 @@ async def example(stack):
     assert other.order == [("other", 1)]
     redis.kill()
     # It says so and ends, as its head says.
-    await asyncio.wait_for(asyncio.gather(*(member.task for member in members)), 10)
-    assert "redis: " in stack.log("first"), stack.log("first")
+    await asyncio.wait_for(asyncio.gather(*(member.task for member in members)), TIMEOUT)
+    await eventually("it says why", lambda: "redis: " in stack.log("first"))
 
 
 async def encrypted(stack):
@@ -426,7 +439,7 @@ async def encrypted(stack):
             stack.barews(name, "--backplane", url)
     finally:
         del os.environ["SSL_CERT_FILE"]
-    assert all(map(stack.is_connected, "ab")), stack.log("a")
+    await eventually("both are connected", lambda: all(map(stack.is_connected, "ab")))
     members = await both(stack, "tea")
     await asyncio.gather(*(member.send(200) for member in members))
     for member in members:
@@ -438,7 +451,8 @@ async def encrypted(stack):
     stack.barews("b", "--backplane", url)
     assert not stack.is_connected("b")
     # What is told first, that or the address, is chance.
-    assert any("certificate" in line for line in stack.log("b").splitlines()[-2:]), stack.log("b")
+    await eventually("it is told why", lambda: any(
+        "certificate" in line for line in stack.log("b").splitlines()[-2:]))  # fmt: skip
 
 
 async def speed(stack):

@@ -27,11 +27,11 @@ class Redis:
 
     def command(self, *args):
         """Sends a command, and returns its answer as it came."""
-        with socket.create_connection(("127.0.0.1", self.port), 5) as conn:
+        with socket.create_connection(("127.0.0.1", self.port), 60) as conn:
             conn.sendall(encode(*args))
             return conn.recv(65536)
 
-    def wait_for_subscribers(self, channel, count, timeout=10):
+    def wait_for_subscribers(self, channel, count, timeout=60):
         deadline = time.monotonic() + timeout
         while f"\r\n:{count}\r\n".encode() not in self.command("PUBSUB", "NUMSUB", channel):
             assert time.monotonic() < deadline, f"{channel} has not {count} subscribers"

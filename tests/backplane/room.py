@@ -9,7 +9,7 @@ from collections import defaultdict
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-TIMEOUT = 15  # seconds for what should take a moment
+TIMEOUT = 60  # seconds for what should take a moment
 
 
 class Member:
@@ -29,14 +29,21 @@ class Member:
     async def join(cls, stack, name, room, process=None):
         """Joins by way of HAProxy, or of a process directly."""
         if process:
-            ws = await connect(uri(stack, process, room), ping_interval=None, max_queue=None)
+            ws = await connect(uri(stack, process, room), open_timeout=TIMEOUT, ping_interval=None, max_queue=None)
+            await cls.is_in(ws)
             return cls(name, process, ws)
         tls = ssl.create_default_context(cafile=stack.scratch / "barews.crt")
         at = f"wss://localhost:{stack.ports['haproxy']}/broadcast/{room}"
         before = {process: opened(stack, process) for process in stack.running()}
-        ws = await connect(at, ssl=tls, ping_interval=None, max_queue=None)
+        ws = await connect(at, ssl=tls, open_timeout=TIMEOUT, ping_interval=None, max_queue=None)
+        await cls.is_in(ws)
         (process,) = [p for p, count in before.items() if opened(stack, p) > count]
         return cls(name, process, ws)
+
+    @staticmethod
+    async def is_in(ws):
+        """Waits until it is in its room, which may be after the handshake: only then is a Ping answered."""
+        await asyncio.wait_for(await ws.ping(), TIMEOUT)
 
     async def receive(self):
         try:

@@ -15,7 +15,7 @@ WINDOW = 5_000  # messages that may be on their way: less than a member's queue 
 
 def join(port, room):
     member = socket.create_connection(("127.0.0.1", port))
-    member.settimeout(30)
+    member.settimeout(60)
     member.sendall(handshake(room))
     head = b""
     while not head.endswith(b"\r\n\r\n"):
@@ -54,7 +54,7 @@ def measure(sending, receiving, redis=None):
     start = time.monotonic()
     for sent in range(0, MESSAGES, BLOCK):
         with changed:
-            on = changed.wait_for(lambda: sent - min(received) <= WINDOW, 30)
+            on = changed.wait_for(lambda: sent - min(received) <= WINDOW, 60)
         assert on, f"only {received} of {sent} messages came"
         sender.sendall(frame * BLOCK)
     for reader in readers:

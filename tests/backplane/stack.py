@@ -53,7 +53,7 @@ class Stack(deploy.Stack):
 
     def metrics(self, name):
         url = f"http://127.0.0.1:{self.ports[name]}/metrics"
-        with urllib.request.urlopen(url, timeout=5) as answer:
+        with urllib.request.urlopen(url, timeout=60) as answer:
             return answer.read().decode()
 
     def metric(self, name, metric):

@@ -11,7 +11,7 @@ URL = sys.argv[1]
 def agreed(path, offers):
     """The subprotocol that was come to, after an echo; or "failed"."""
     try:
-        client = create_connection(URL + path, subprotocols=offers, timeout=10)
+        client = create_connection(URL + path, subprotocols=offers, timeout=60)
     except WebSocketException:
         return "failed"
     client.send("hello")

@@ -9,7 +9,7 @@ import sys
 import urllib.request
 
 ADDRESS, TLS_ADDRESS = sys.argv[1:]
-TIMEOUT = 20
+TIMEOUT = 60
 
 with urllib.request.urlopen(f"http://{ADDRESS}/paths.json") as answer:
     ROWS = json.load(answer)

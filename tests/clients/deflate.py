@@ -15,7 +15,7 @@ from websockets.exceptions import ConnectionClosedOK
 from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
 from websockets.sync.client import connect
 
-TIMEOUT = 20
+TIMEOUT = 60
 AT_ONCE = 4
 
 NAMES = ("server_no_context_takeover", "client_no_context_takeover", "server_max_window_bits", "client_max_window_bits")

@@ -18,7 +18,7 @@ from websockets.exceptions import ConnectionClosedError, ConnectionClosedOK, Inv
 from websockets.sync.client import connect
 
 EXAMPLES = Path(os.environ["EXAMPLES"])
-TIMEOUT = 20
+TIMEOUT = 60
 
 
 @contextmanager

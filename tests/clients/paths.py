@@ -16,7 +16,7 @@ from websockets.sync.client import connect
 
 URL = sys.argv[1]
 HTTP = URL.replace("ws://", "http://")
-TIMEOUT = 20
+TIMEOUT = 30
 # In which nothing may come, in seconds.
 SILENCE = 0.3
 
@@ -142,6 +142,9 @@ def opened(case):
         members = [client]
         if "other" in case:
             members.append(clients.enter_context(opening(case["other"], {})))
+            # Who answers a Ping is in its room, which may be after it is open.
+            for member in members:
+                assert member.ping().wait(TIMEOUT)
         with suppress(ConnectionClosed):  # the end is looked at below
             for message in case.get("send", []):
                 send(client, message)

@@ -27,7 +27,7 @@ const Bun = process.versions.bun && { bun: globalThis.WebSocket };
 const Own = !Bun && globalThis.WebSocket && { global: globalThis.WebSocket };
 
 for (const [name, Client] of Object.entries({ ws: WebSocket, undici: Undici, ...Own, ...Bun })) {
-  test(`${name}: whatever is sent comes back`, { timeout: 30_000 }, async () => {
+  test(`${name}: whatever is sent comes back`, { timeout: 120_000 }, async () => {
     const socket = new Client(`${url}/echo`);
     socket.binaryType = 'arraybuffer';
     const answers = [];
@@ -75,7 +75,7 @@ test('ws hears a Ping and answers it, and has its own answered', async () => {
   socket.terminate();
 });
 
-test('ws: 8 MiB in fragments each way at once', { timeout: 30_000 }, async () => {
+test('ws: 8 MiB in fragments each way at once', { timeout: 120_000 }, async () => {
   const socket = new WebSocket(`${url}/fragment/1000`);
   await once(socket, 'open');
   const parts = Array.from({ length: 8 }, (_, i) => noise(1 << 20, `${i}`));

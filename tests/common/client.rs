@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use super::stream::Stream;
-use super::{ACCEPT, Frame, PATIENCE, PROMPT, r0};
+use super::{ACCEPT, Frame, PATIENCE, PROMPT, awake, r0};
 
 /// A connection to a server under test.
 pub struct RawClient {
@@ -45,6 +45,7 @@ impl RawClient {
 
     /// A client over a stream that is connected.
     pub fn over(stream: Stream) -> Self {
+        super::awake::watch();
         let addr = match &stream {
             #[cfg(target_os = "linux")]
             Stream::Unix(stream) => super::unix::stand_in(stream),
@@ -270,7 +271,7 @@ impl RawClient {
             }
         };
         assert_eq!(len, 0, "expected the end, got \"{}\"", rest[..len].escape_ascii());
-        assert!(start.elapsed() < PROMPT, "the end took {:?}", start.elapsed());
+        assert!(awake(start) < PROMPT, "the end took {:?}", start.elapsed());
     }
 
     /// So many bytes, whatever they are.

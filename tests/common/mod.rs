@@ -8,6 +8,7 @@
 mod conversation;
 #[macro_use]
 mod refusal;
+mod awake;
 mod binary;
 pub mod client;
 #[cfg(feature = "deflate")]
@@ -34,6 +35,7 @@ use std::time::Duration;
 
 use barews::{Config, Limits, Timeouts};
 
+pub use awake::awake;
 pub use binary::{Binary, command};
 pub use client::RawClient;
 pub use conversation::{Case, closes, converse, echoes, fails};
@@ -60,7 +62,7 @@ pub const fn over_tls() -> bool {
 /// How long a test waits for anything before it fails. Far more than a loaded machine needs.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
-/// How soon after the last word the stream must end, whatever the machine is doing.
+/// How soon after the last word the stream must end, whatever the machine is doing: of the time that we run.
 pub const PROMPT: Duration = Duration::from_secs(1);
 
 pub const fn ms(millis: u64) -> Duration {

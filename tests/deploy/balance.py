@@ -21,7 +21,7 @@ from websockets.asyncio.client import connect
 
 CLIENTS = 50
 PAUSE = 0.05  # seconds between two messages of a client
-TIMEOUT = 10  # seconds for an answer
+TIMEOUT = 60  # seconds for an answer
 ENOUGH = 20  # echoes of each client before the stop, and after it
 
 
@@ -95,7 +95,7 @@ class Load:
         return self.stack.haproxy_server(name)["status"]
 
 
-async def until(what, condition, tasks, timeout=15):
+async def until(what, condition, tasks, timeout=60):
     """Waits for the condition; a task that fails meanwhile fails this too."""
     deadline = time.monotonic() + timeout
     while not condition():

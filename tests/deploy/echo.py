@@ -218,7 +218,8 @@ def cap(ways):
 def two_streams(way):
     """Two WebSockets within one HTTP/2 connection do not hold each other up."""
     door = way.door()
-    with door("/delay/300") as slow, door() as quick:
+    # Longer than any of the programs may stand still.
+    with door("/delay/3000") as slow, door() as quick:
         slow.send("slow")
         quick.send("quick")
         expect(quick.recv(), "quick")
@@ -237,14 +238,14 @@ def chromium(stack, way):
     script = Path(__file__).with_name("chromium.mjs")
     node = stack.spawn(name, "node", script, env=os.environ | variables)
     try:
-        node.wait(30)
+        node.wait(TIMEOUT)
     except subprocess.TimeoutExpired:
         node.terminate()  # on which it ends its browser
         node.wait(10)
     assert node.returncode == 0, stack.log(name)[-1000:]
     if "HAProxy" in way.name:
         line = f'"GET https://localhost:{way.port}{path} HTTP/2.0"'
-        wait_until(f"HAProxy's log has {line}", lambda: line in stack.log("haproxy"), 5)
+        wait_until(f"HAProxy's log has {line}", lambda: line in stack.log("haproxy"))
 
 
 CHECKS = (text, large, deflate, fragments, ping, close, plain, forwarded)

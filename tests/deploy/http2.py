@@ -23,7 +23,7 @@ from wsproto.connection import Connection, ConnectionType
 from wsproto.events import BytesMessage, CloseConnection, Ping, Pong, TextMessage
 from wsproto.extensions import PerMessageDeflate
 
-TIMEOUT = 10  # seconds, for whatever is waited for
+TIMEOUT = 60  # seconds, for whatever is waited for
 
 
 class Refused(Exception):

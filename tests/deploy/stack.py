@@ -17,7 +17,7 @@ NGINX_TO_TLS = """proxy_pass https://barews;
             proxy_ssl_name localhost;
             proxy_ssl_server_name on;"""
 HAPROXY_TO_TLS = "ssl verify required ca-file {certificate} sni str(localhost) verifyhost localhost"
-START = 15  # seconds in which a program must be ready
+START = 60  # seconds in which a program must be ready
 
 
 def free_ports(count):

@@ -304,10 +304,13 @@ fn what_is_sent_unasked_is_right_too() {
         assert_eq!((last.opcode, last.compressed), (CLOSE & 15, false));
         let mut client = Compressing::open(&binary, "/ping/0.05");
         for n in 1..=3 {
-            let ping = client.read();
-            assert_eq!((ping.opcode, ping.compressed), (PING & 15, false));
-            client.client.send(frame(PONG, &ping.payload));
-            let json = client.read();
+            // The next one may come before the report on the last.
+            let mut json = client.read();
+            while json.opcode == PING & 15 {
+                assert!(!json.compressed);
+                client.client.send(frame(PONG, &json.payload));
+                json = client.read();
+            }
             let start = format!("{{\"ping\":{n},\"rtt_ms\":");
             assert!(json.opcode == 1 && json.payload.starts_with(start.as_bytes()), "{json:?}");
         }

@@ -5,7 +5,7 @@ import ssl
 import struct
 
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
-TIMEOUT = 10
+TIMEOUT = 60
 
 
 class Refused(Exception):

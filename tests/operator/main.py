@@ -29,7 +29,7 @@ class Barews:
         self.admin = self.find(r"admin on http://([\d.]+):(\d+)")
 
     def find(self, pattern):
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while not (found := re.search(pattern, self.log.read_text())):
             assert time.monotonic() < deadline and self.process.poll() is None, self.log.read_text()
             time.sleep(0.02)
@@ -40,14 +40,14 @@ class Barews:
         host, port = self.admin
         request = urllib.request.Request(f"http://{host}:{port}{path}", method=method)
         try:
-            with urllib.request.urlopen(request, timeout=10) as answer:
+            with urllib.request.urlopen(request, timeout=60) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()
 
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(20)
+        return self.process.wait(60)
 
     def __enter__(self):
         return self

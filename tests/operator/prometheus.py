@@ -21,7 +21,7 @@ SCRAPES = 4
 
 def promtool(*arguments, **options):
     done = subprocess.run(
-        ["promtool", *map(str, arguments)], capture_output=True, text=True, timeout=60, **options
+        ["promtool", *map(str, arguments)], capture_output=True, text=True, timeout=300, **options
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
@@ -82,7 +82,7 @@ def tested(start, deploy, scratch):
         after = re.sub(r"expr: .+?\n(        (?:for|labels):)", r"expr: vector(1) > 2\n\1", after, count=1, flags=re.S)
         copy.write_text(f"{before}- alert: {name}\n{after}")
         done = subprocess.run(
-            ["promtool", "test", "rules", "alerts_test.yml"], cwd=scratch, capture_output=True, timeout=60
+            ["promtool", "test", "rules", "alerts_test.yml"], cwd=scratch, capture_output=True, timeout=300
         )
         assert done.returncode == 1, f"no test misses {name}"
 
@@ -131,14 +131,14 @@ class Prometheus:
 
     def ask(self, path, **query):
         url = f"http://{self.address}{path}?{urllib.parse.urlencode(query)}"
-        with urllib.request.urlopen(url, timeout=10) as answer:
+        with urllib.request.urlopen(url, timeout=60) as answer:
             return json.load(answer)["data"]
 
     def query(self, query):
         return self.ask("/api/v1/query", query=query)["result"]
 
     def wait_for(self, query):
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while True:
             try:
                 if result := self.query(query):
@@ -171,7 +171,7 @@ def evaluated(start, deploy, scratch):
             for title, query in queries:
                 # A condition is there when it holds.
                 query = query.removesuffix(" > 0")
-                assert prometheus.query(query), f"{title}: nothing comes of {query}"
+                assert prometheus.wait_for(query), f"{title}: nothing comes of {query}"
             _, metrics = server.ask("/metrics")
             known = set(re.findall(r"^# TYPE (\w+)", metrics, re.M))
             queries += alerts(deploy).items()

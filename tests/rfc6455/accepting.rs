@@ -16,8 +16,8 @@ use barews::{
 use socket2::{Domain, Socket, Type};
 
 use crate::common::{
-    Frame, PATIENCE, PROMPT, RawClient, TEXT, TestServer, Unopened, frame, is_unheard, ms, r0, run,
-    run_echo, with_limits,
+    Frame, PATIENCE, PROMPT, RawClient, TEXT, TestServer, Unopened, awake, frame, is_unheard, ms,
+    r0, run, run_echo, with_limits,
 };
 
 /// What `on_error` was told.
@@ -195,7 +195,7 @@ fn stops(handle: &ShutdownHandle, server: JoinHandle<io::Result<()>>, grace: Dur
     let start = Instant::now();
     handle.shutdown(grace);
     server.join().expect("no panic").expect("no error");
-    assert!(start.elapsed() < grace + PROMPT, "{:?}", start.elapsed());
+    assert!(awake(start) < grace + PROMPT, "{:?}", start.elapsed());
 }
 
 /// The path of a Unix-domain listener need not last: nobody has to connect to it.

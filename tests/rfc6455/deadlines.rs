@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use barews::{Deadline, Error};
 
 use crate::common::{
-    BINARY, Frame, PATIENCE, PING, PONG, RawClient, TEXT, TestServer, Unopened, close, frame, head,
-    hex, ms, r0, with_timeouts,
+    BINARY, Frame, PATIENCE, PING, PONG, RawClient, TEXT, TestServer, Unopened, awake, close,
+    frame, head, hex, ms, r0, with_timeouts,
 };
 
 const POLICY_VIOLATION: u16 = 1008;
@@ -49,7 +49,7 @@ fn slow_head(pieces: impl IntoIterator<Item = Vec<u8>>) {
     trickle(&mut client, pieces);
     client.expect_refusal(408);
     let spent = start.elapsed();
-    assert!((IN_TIME.start..DEADLINE + ms(1000)).contains(&spent), "{spent:?}");
+    assert!(spent >= IN_TIME.start && awake(start) < DEADLINE + ms(1000), "{spent:?}");
     assert_eq!(server.unopened(client.addr), Unopened::TimedOut);
 }
 
@@ -105,7 +105,7 @@ fn w53_silence() {
 /// Any sign of life will do, and the connection stays open for as long as there is one.
 #[test]
 fn a_client_that_answers_pings_stays() {
-    let idle = ms(1000);
+    let idle = ms(3000);
     let server = TestServer::echo(with_timeouts(|timeouts| {
         timeouts.ping_interval = ms(50);
         timeouts.idle_timeout = idle;
@@ -146,8 +146,8 @@ fn expect_behind_pings(client: &mut RawClient, wanted: &Frame) {
 #[test]
 fn a_client_that_talks_is_not_pinged() {
     let server = TestServer::echo(with_timeouts(|timeouts| {
-        timeouts.ping_interval = ms(1500);
-        timeouts.idle_timeout = ms(3000);
+        timeouts.ping_interval = ms(5000);
+        timeouts.idle_timeout = ms(10_000);
     }));
     let mut client = server.open();
     for _ in 0..10 {
@@ -195,7 +195,7 @@ fn a_message_that_comes_too_slowly() {
 /// Each message has all of the time, and so has each control frame.
 #[test]
 fn many_messages_in_more_than_the_deadline_of_one() {
-    let server = TestServer::echo(with_timeouts(|timeouts| timeouts.message = ms(1000)));
+    let server = TestServer::echo(with_timeouts(|timeouts| timeouts.message = ms(3000)));
     let ping = frame(PING, "ab");
     let text = [frame(0x01, "a"), frame(0x80, "b")];
     let halves = [
@@ -205,7 +205,7 @@ fn many_messages_in_more_than_the_deadline_of_one() {
     for (first, second, answer) in halves {
         let mut client = server.open();
         let start = Instant::now();
-        while start.elapsed() < ms(1400) {
+        while start.elapsed() < ms(3400) {
             client.send(first);
             assert!(!client.heard_within(ms(60)));
             client.send(second);
@@ -220,10 +220,10 @@ fn many_messages_in_more_than_the_deadline_of_one() {
 fn a_long_message_has_more_time() {
     let server = TestServer::echo(with_timeouts(|timeouts| timeouts.message = ms(100)));
     let mut client = server.open();
-    client.send([head(BINARY, (128 << 10) + 1), vec![0; 128 << 10]].concat());
-    assert!(!client.heard_within(ms(400)), "two seconds are granted");
+    client.send([head(BINARY, (256 << 10) + 1), vec![0; 256 << 10]].concat());
+    assert!(!client.heard_within(ms(400)), "four seconds are granted");
     client.send([0]);
-    client.expect(&Frame::binary(vec![0; (128 << 10) + 1]));
+    client.expect(&Frame::binary(vec![0; (256 << 10) + 1]));
     client.finish();
 }
 
@@ -297,7 +297,7 @@ fn ends_a_blocked_sender(act: impl Fn(&mut RawClient)) -> Result<(), Error> {
     let start = Instant::now();
     act(&mut client);
     let (received, sent) = results.recv_timeout(PATIENCE).expect("both have ended");
-    assert!(start.elapsed() < ms(3000), "{:?}", start.elapsed());
+    assert!(awake(start) < ms(3000), "{:?}", start.elapsed());
     assert!(matches!(sent, Err(Error::Io(_) | Error::Closed)), "{sent:?}");
     received
 }
@@ -339,6 +339,6 @@ fn w62_a_bad_frame_and_then_a_gibibyte() {
         drop(client);
         let result = server.ended(peer).result;
         assert!(matches!(result, Err(Error::Protocol(_))), "{result:?}");
-        assert!(start.elapsed() < close + ms(2000) || !is_endless, "{:?}", start.elapsed());
+        assert!(awake(start) < close + ms(2000) || !is_endless, "{:?}", start.elapsed());
     }
 }
