@@ -5,6 +5,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::mem;
 use std::time::Instant;
 
 /// Milliseconds since the loop began.
@@ -52,8 +53,13 @@ impl Deadlines {
     #[inline]
     pub(super) fn sweep(&mut self, others: usize, counts: impl Fn(&Entry) -> bool) {
         if self.entries.len() > MAX_STALE + others {
-            self.entries.retain(|entry| counts(&entry.0));
-            self.entries.shrink_to_fit();
+            let mut entries = mem::take(&mut self.entries).into_vec();
+            entries.retain(|entry| counts(&entry.0));
+            // The same one is noted down again behind each nearer one, such as a timer's.
+            entries.sort_unstable();
+            entries.dedup();
+            entries.shrink_to_fit();
+            self.entries = entries.into();
         }
     }
 }
@@ -101,5 +107,17 @@ mod tests {
         assert_eq!(deadlines.next(), Some(1), "there are few");
         deadlines.sweep(9, counts);
         assert!(all_due(&mut deadlines, most).into_iter().eq((10..=most).step_by(10)));
+    }
+
+    /// Else those that count are looked at in vain at each turn.
+    #[test]
+    fn one_that_was_noted_down_again_and_again_is_kept_once() {
+        let mut deadlines = Deadlines::default();
+        for _ in 0..MAX_STALE {
+            deadlines.add(Entry { at: 7, slot: 1 });
+            deadlines.add(Entry { at: 7, slot: 0 });
+        }
+        deadlines.sweep(2, |_| true);
+        assert_eq!(all_due(&mut deadlines, 7), [7, 7]);
     }
 }
