@@ -135,7 +135,11 @@ impl<S> Conn<S> {
                         .map_err(Some)
                 };
                 match next()? {
-                    Next::Wait(wait) => now.checked_add(wait),
+                    // Behind a Ping, too: its answer is read when nobody looks at deadlines, and the next
+                    // one is due before the end of the time for that answer.
+                    Next::Wait(wait) => {
+                        now.checked_add(wait.min(open.limits.timeouts.ping_interval))
+                    }
                     Next::Ping => {
                         // Another deadline may have passed as well.
                         next()?;

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use barews::{Deadline, Error};
 
 use crate::common::{
-    BINARY, Frame, PATIENCE, PING, PONG, RawClient, TEXT, TestServer, Unopened, awake, close,
-    frame, head, hex, ms, r0, with_timeouts,
+    BINARY, Frame, PATIENCE, PING, PONG, PROMPT, RawClient, TEXT, TestServer, Unopened, awake,
+    close, frame, head, hex, ms, r0, with_timeouts,
 };
 
 const POLICY_VIOLATION: u16 = 1008;
@@ -130,6 +130,24 @@ fn a_client_that_answers_pings_stays() {
     client.send([frame(TEXT, "still here"), close(1000, "")].concat());
     expect_behind_pings(&mut client, &Frame::text("still here"));
     client.expect_close(1000);
+}
+
+/// However long a client may be silent, a Ping comes as soon as it has been for the interval, again and again.
+#[test]
+fn each_ping_comes_in_its_time() {
+    let server = TestServer::echo(with_timeouts(|timeouts| {
+        timeouts.ping_interval = ms(50);
+        timeouts.idle_timeout = Duration::from_secs(60);
+    }));
+    let mut client = server.open();
+    for _ in 0..5 {
+        let start = Instant::now();
+        client.expect(&Frame::new(PING, ""));
+        assert!(awake(start) < PROMPT, "{:?}", start.elapsed());
+        client.send(frame(PONG, ""));
+    }
+    client.send(close(1000, ""));
+    expect_behind_pings(&mut client, &Frame::close(1000, ""));
 }
 
 /// Reads this frame, and answers the Pings before it: one is due as soon as this side is late.
