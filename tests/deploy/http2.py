@@ -19,7 +19,7 @@ from h2.events import (
     StreamReset,
 )
 from h2.settings import SettingCodes
-from wsproto.connection import Connection, ConnectionType
+from wsproto.connection import Connection, ConnectionState, ConnectionType
 from wsproto.events import BytesMessage, CloseConnection, Ping, Pong, TextMessage
 from wsproto.extensions import PerMessageDeflate
 
@@ -148,7 +148,7 @@ class Http2WebSocket:
             data = data[size:]
 
     def next(self):
-        """The next frame that is not a Ping; those are answered."""
+        """The next frame that is not a Ping; those are answered, until our Close is out."""
         deadline = time.monotonic() + TIMEOUT
         while True:
             while not self.events:
@@ -156,7 +156,9 @@ class Http2WebSocket:
                 self.http2.pump()
             if not isinstance(event := self.events.pop(0), Ping):
                 return event
-            self.write(event.response())
+            # Behind our Close nothing may follow (RFC 6455 §5.5.1).
+            if self.frames.state is ConnectionState.OPEN:
+                self.write(event.response())
             # Each Ping is a sign of life, and not what is waited for.
             if time.monotonic() > deadline:
                 raise TimeoutError(f"nothing but Pings within {TIMEOUT} s")
