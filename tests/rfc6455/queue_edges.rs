@@ -71,6 +71,38 @@ fn a_queue_has_its_turn_among_busy_senders() {
     });
 }
 
+/// Those who queue little leave room to who waits with much.
+#[test]
+fn much_has_its_turn_among_those_who_queue_little() {
+    let (conn, mut client) = pair(&with_timeouts(|timeouts| timeouts.close = ms(100)));
+    let (_receiver, sender) = conn.split();
+    let queue = sender.queued(64 << 10).unwrap();
+    let (is_over, queued) = (AtomicBool::new(false), AtomicU64::new(0));
+    let mut between = thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                let message = OwnedMessage::from(vec![0; 1000]);
+                while !is_over.load(Ordering::Relaxed) && queue.send(&message, PATIENCE).is_ok() {
+                    queued.fetch_add(1, Ordering::SeqCst);
+                }
+            });
+        }
+        scope.spawn(|| while client.read_frame().is_some_and(|frame| frame.opcode != 8) {});
+        let message = OwnedMessage::from(vec![0; 60_000]);
+        let much = |_| {
+            let before = queued.load(Ordering::SeqCst);
+            queue.send(&message, PATIENCE).unwrap();
+            queued.load(Ordering::SeqCst) - before
+        };
+        let between: Vec<_> = (0..21).map(much).collect();
+        is_over.store(true, Ordering::Relaxed);
+        queue.close_now(CloseCode::NORMAL, "").unwrap();
+        between
+    });
+    between.sort_unstable();
+    assert!(between[10] <= 20, "{between:?}");
+}
+
 /// Others who send one message behind the other, whole or in parts, leave a thread its turn: of what was begun
 /// behind its message, next to nothing comes before it.
 #[test]

@@ -19,8 +19,8 @@ use std::time::Duration;
 use std::{mem, slice};
 
 use crate::connection::lifecycle::{ConnectionShared, Queue};
-use crate::connection::message::Message;
 use crate::connection::owned_message::OwnedMessage;
+use crate::connection::sender::batch::{Batch, OnSent};
 use crate::connection::sender::try_send_error::TrySendError;
 use crate::error::Error;
 use crate::io::expiry::Expiry;
@@ -64,6 +64,8 @@ struct State {
     writing: usize,
     writing_count: usize,
     scheduled: bool,
+    /// Whether the next room is that of somebody who waits for it.
+    claimed: bool,
     /// Messages that were ever queued; of these so many are written, with so many bytes of payload.
     pushed: u64,
     sent: u64,
@@ -91,31 +93,6 @@ pub(super) trait Flush: Send + Sync {
     fn push(&self, backlog: Arc<Backlog>);
 }
 
-/// Called with each message that is written.
-pub(super) type OnSent = dyn Fn(Message<'_>) + Send + Sync;
-
-/// Messages that are written together.
-#[derive(Default)]
-pub(super) struct Batch {
-    pub(super) messages: Vec<OwnedMessage>,
-    /// What they count in the queue, in bytes.
-    charged: usize,
-    /// Their payload, in bytes.
-    len: usize,
-    count: usize,
-    /// Who is told of them, if they are kept for that.
-    pub(super) on_sent: Option<Arc<OnSent>>,
-    /// The Close behind them all.
-    pub(super) close: Option<(CloseCode, String)>,
-}
-
-impl Batch {
-    /// An empty one in this memory.
-    pub(super) fn new(messages: Vec<OwnedMessage>) -> Self {
-        Self { messages, ..Self::default() }
-    }
-}
-
 impl Backlog {
     pub(super) fn new(
         shared: &Arc<ConnectionShared>,
@@ -129,6 +106,7 @@ impl Backlog {
             writing: 0,
             writing_count: 0,
             scheduled: false,
+            claimed: false,
             pushed: 0,
             sent: 0,
             sent_bytes: 0,
@@ -161,11 +139,21 @@ impl Backlog {
         within: Duration,
     ) -> Result<(), TrySendError> {
         let charge = self.charge(message);
-        let is_full = |state: &State| {
-            state.status == Status::Open && charge > self.max_bytes.saturating_sub(state.charged)
+        let mut has_claim = false;
+        // Those who have less to queue come behind one who waits, or there would be no room for much.
+        let is_full = |state: &mut State| {
+            let is_full = charge > self.max_bytes.saturating_sub(state.charged);
+            let waits = state.status == Status::Open && (is_full || state.claimed && !has_claim);
+            has_claim |= waits && !mem::replace(&mut state.claimed, true);
+            waits
         };
         let within = if charge > self.max_bytes { Duration::ZERO } else { within };
-        self.push_to(self.wait_while(within, is_full), slice::from_ref(message), charge)
+        let mut state = self.wait_while(within, is_full);
+        if has_claim {
+            state.claimed = false;
+            self.notify(&state);
+        }
+        self.push_to(state, slice::from_ref(message), charge)
     }
 
     fn push_to(
@@ -220,8 +208,8 @@ impl Backlog {
     }
 
     pub(super) fn wait_for_room(&self, most: usize, within: Duration) -> bool {
-        let is_more = |state: &State| state.status != Status::Closed && state.charged > most;
-        !is_more(&self.wait_while(within, is_more))
+        let is_more = |state: &mut State| state.status != Status::Closed && state.charged > most;
+        !is_more(&mut self.wait_while(within, is_more))
     }
 
     pub(super) fn flush(&self, within: Duration) -> Result<bool, Error> {
@@ -329,11 +317,11 @@ impl Backlog {
     fn wait_while(
         &self,
         within: Duration,
-        is_so: impl Fn(&State) -> bool,
+        mut is_so: impl FnMut(&mut State) -> bool,
     ) -> MutexGuard<'_, State> {
         let expiry = Expiry::after(within);
         let mut state = self.lock();
-        while is_so(&state)
+        while is_so(&mut state)
             && let Some(left) = expiry.left()
         {
             state.waiting += 1;

@@ -4,6 +4,7 @@ mod pace;
 mod sized;
 mod message_writer;
 mod try_send_error;
+mod batch;
 mod backlog;
 mod gathered;
 mod turn;

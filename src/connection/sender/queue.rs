@@ -123,7 +123,8 @@ impl SendQueue {
         self.0.push(messages)
     }
 
-    /// Queues a message once there is room for it, and waits for that so long at the most.
+    /// Queues a message once there is room for it, and waits for that so long at the most. Of several that
+    /// wait, who wants much has its turn among those who want little.
     ///
     /// # Errors
     ///

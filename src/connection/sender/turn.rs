@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use crate::connection::lifecycle::ConnectionShared;
 use crate::connection::owned_message::OwnedMessage;
-use crate::connection::sender::backlog::{Backlog, Batch, MAX_COPIED};
+use crate::connection::sender::backlog::{Backlog, MAX_COPIED};
+use crate::connection::sender::batch::Batch;
 use crate::connection::writer::{Denied, Progress, Unsent, Waiter, WriteGuard, Writer};
 use crate::error::Error;
 use crate::io::expiry::Expiry;
