@@ -29,7 +29,7 @@ const MAX_PAUSE: u8 = 100;
 /// The same where others write: it may be free at any moment.
 const MAX_BUSY_PAUSE: u8 = 16;
 
-/// From which pause on those others are to wait.
+/// From which pause on those others are to wait: it has come in vain for three milliseconds then.
 const MAX_IGNORED: u8 = 4;
 
 /// The most memory of a batch that is kept for the next, in bytes.
