@@ -197,6 +197,26 @@ impl Binary {
         }
     }
 
+    /// Stops it until SIGCONT, and waits until no thread of it runs: `kill` does not wait for that.
+    #[allow(dead_code, reason = "for the endpoint's tests")]
+    pub fn suspend(&self) {
+        self.signal("STOP");
+        let start = Instant::now();
+        while !self.threads_state().iter().all(|state| state == "T") {
+            assert!(start.elapsed() < PATIENCE, "{:?}", self.threads_state());
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Whether each thread runs, sleeps, or is stopped, as `ps` has it.
+    fn threads_state(&self) -> Vec<String> {
+        let state = |text: String| {
+            let line = text.lines().find_map(|line| line.strip_prefix("State:"));
+            line.and_then(|line| line.split_whitespace().next()).expect("a state").to_owned()
+        };
+        self.threads_status().map(state).collect()
+    }
+
     /// The memory it uses, in bytes.
     #[allow(unused, reason = "for tests of memory")]
     pub fn memory(&self) -> u64 {
@@ -253,17 +273,19 @@ impl Binary {
     /// How often its threads have been woken so far.
     #[allow(dead_code, reason = "for the slow tests")]
     pub fn wake_ups(&self) -> u64 {
-        let folder = format!("/proc/{}/task", self.pid());
-        let threads = std::fs::read_dir(folder).expect("those of our own child");
         let switches = |text: String| {
             let value = text.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
             value.expect("a count").trim().parse::<u64>().expect("a number")
         };
+        self.threads_status().map(switches).sum()
+    }
+
+    /// What the system says of each of its threads.
+    fn threads_status(&self) -> impl Iterator<Item = String> {
+        let folder = format!("/proc/{}/task", self.pid());
+        let threads = std::fs::read_dir(folder).expect("those of our own child");
         // One may be gone by now.
-        let status = threads
-            .flatten()
-            .flat_map(|thread| std::fs::read_to_string(thread.path().join("status")));
-        status.map(switches).sum()
+        threads.flatten().flat_map(|thread| std::fs::read_to_string(thread.path().join("status")))
     }
 
     /// A number from the program's entry in `/proc`.

@@ -226,10 +226,13 @@ pub mod linux {
     #[test]
     fn edge_y_a_client_that_is_gone_before_the_answer() {
         let mut binary = Binary::serve(&[]);
-        binary.signal("STOP");
+        binary.suspend();
         let mut client = RawClient::connect(binary.addr);
         client.send(r0().bytes());
+        let port = format!(":{:04X} ", client.addr.port());
         client.reset();
+        // Until the system knows of it at the server's side too.
+        wait_until(|| !std::fs::read_to_string("/proc/net/tcp").unwrap().contains(&port));
         binary.signal("CONT");
         let line = binary.line();
         assert!(line.contains(" GET / refused: ") && line.contains("reset"), "{line}");

@@ -117,9 +117,7 @@ fn edge_aa_a_burst_finds_room() {
     let mut program = Binary::start(&mut command(&["127.0.0.1:0", &unix(&path)]));
     let tcp: std::net::SocketAddr = program.address().parse().unwrap();
     program.line();
-    program.signal("STOP");
-    let state = format!("/proc/{}/stat", program.pid());
-    wait_until(|| fs::read_to_string(&state).unwrap().contains(") T "));
+    program.suspend();
     for (domain, addr) in
         [(Domain::IPV4, tcp.into()), (Domain::UNIX, SockAddr::unix(&path).unwrap())]
     {
