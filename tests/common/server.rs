@@ -170,6 +170,16 @@ impl TestServer {
         self.connect().opened()
     }
 
+    /// Waits until nobody is connected.
+    #[allow(dead_code, reason = "for tests of memory")]
+    pub fn settle(&self) {
+        let start = Instant::now();
+        while self.handle.connections() > 0 {
+            assert!(start.elapsed() < PATIENCE, "{} connections", self.handle.connections());
+            thread::sleep(Duration::from_millis(2));
+        }
+    }
+
     /// What the server says of the client with this address, once that has ended.
     pub fn report(&self, peer: SocketAddr) -> Report {
         let mut early = self.early.borrow_mut();

@@ -84,7 +84,7 @@ fn a_turn_that_never_comes() {
 /// A Close of a sender's is noticed by the connection, and ends a read in good time.
 #[test]
 fn a_sender_beside_a_connection_closes() {
-    let (mut conn, mut client) = pair(&with_timeouts(|timeouts| timeouts.close = ms(300)));
+    let (mut conn, mut client) = pair(&with_timeouts(|timeouts| timeouts.close = ms(100)));
     let sender = conn.sender();
     let waits = thread::spawn(move || conn.recv(&mut Vec::new()).map(|message| message.is_some()));
     assert!(!client.heard_within(ms(50)));
