@@ -203,7 +203,13 @@ impl<S: Sink> Writer<S> {
     /// The same, without waiting for the peer either.
     #[cfg(feature = "event-loop")]
     pub(crate) fn try_push_control(&self, frames: &[u8]) -> Result<(), Error> {
-        self.post_control(frames, FlushLimit::NonBlocking(self.timeout.get()))
+        self.post_control(frames, FlushLimit::NonBlocking(self.timeout.get()))?;
+        let state = self.lock.lock();
+        if !state.writing && state.outbox.is_some() {
+            // Nobody else sees to it that the peer takes the rest in time.
+            self.stream().notify_loop();
+        }
+        Ok(())
     }
 
     /// Sends a Close, unless one has passed, without waiting for a thread that is blocked.

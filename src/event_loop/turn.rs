@@ -230,10 +230,8 @@ impl<H: EventHandler> Engine<H> {
             Stage::Draining(_) => return Ok(()),
             Stage::Open(_) => {}
         }
-        if !conn.output.shared.writer.may_send() {
-            // It may have to wait for others who write, or for room: then it is looked for.
-            conn.output.retry_posted();
-        }
+        // Their Close or Ping may have to wait for others who write, or for room: then it is looked for.
+        conn.output.retry_posted();
         let is_closed = conn.output.is_closed();
         if is_closed {
             // Its answer is to be read.

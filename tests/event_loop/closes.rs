@@ -192,3 +192,20 @@ fn a_ping_without_room_holds_up_nobody() {
         }
     }
 }
+
+/// And whoever never takes the rest of one has the write timeout for it, though nobody sends anything more.
+#[test]
+fn a_ping_that_is_never_taken_has_its_time() {
+    let (server, senders) =
+        handing_out(config(|config| config.timeouts.write = ms(1000)), Hooks::echo());
+    let (client, sender) = open(&server, &senders);
+    // More than there is room for; to try again and again would be somebody who looks.
+    for _ in 0..120_000 {
+        if sender.ping(&[7; 125]).is_err() {
+            break;
+        }
+    }
+    let (_, closed) = server.until_closed(&client);
+    let error = closed.error.as_ref();
+    assert!(matches!(error, Some(Error::DeadlineExceeded(Deadline::Write))), "{error:?}");
+}

@@ -194,6 +194,35 @@ fn who_waits_is_next() {
     );
 }
 
+/// A loop that waits behind half a frame is told of it once, not whenever it has looked; and once more when
+/// it is out.
+#[test]
+fn a_loop_that_waits_for_room_is_not_told_of_it_by_itself() {
+    let writer = opened();
+    let mut in_line = true;
+    let mut comes = || writer.try_acquire(Waiter::Loop, &mut in_line, true);
+    let told = || writer.stream().told.swap(0, Ordering::Relaxed);
+    *writer.stream().room.lock().unwrap() = 3;
+    writer.try_push_control(&pong("half")).unwrap();
+    assert_eq!(told(), 1, "somebody has to come back for the rest");
+    for _ in 0..3 {
+        assert!(matches!(comes(), Err(Denied::Busy)));
+    }
+    assert_eq!(told(), 0);
+    *writer.stream().room.lock().unwrap() = 100;
+    assert!(writer.retry() && told() == 1);
+    assert!(comes().is_ok_and(|guard| writer.release(guard, Ok(())).is_ok()));
+    // Behind a Close nothing is begun, whoever is still in line.
+    let guard = writer.acquire().unwrap();
+    assert!(matches!(writer.try_acquire(Waiter::Loop, &mut true, true), Err(Denied::Busy)));
+    writer.release(guard, Ok(())).unwrap();
+    *writer.stream().room.lock().unwrap() = 0;
+    writer.try_close(CloseAction::Abort(CloseCode::NORMAL, String::new()));
+    told();
+    assert!(matches!(writer.try_acquire(Waiter::Loop, &mut true, true), Err(Denied::Over)));
+    assert!(!writer.retry() && told() == 0);
+}
+
 /// Whoever waits no longer is in nobody's way.
 #[test]
 fn who_has_waited_in_vain_is_not_waited_for() {

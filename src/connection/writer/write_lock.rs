@@ -188,7 +188,9 @@ impl<S: Sink> WriteLock<S> {
         if state.waiting > 0 {
             self.changed.notify_all();
         }
-        if !state.writing && state.line.is_first(Waiter::Loop) {
+        // While a frame is half out the peer has no room, and behind a Close nothing is begun.
+        let is_free = !state.writing && !state.is_half_sent() && state.closing.may_send();
+        if is_free && state.line.is_first(Waiter::Loop) {
             self.stream.notify_loop();
         }
     }
