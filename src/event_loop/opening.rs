@@ -157,10 +157,9 @@ impl<H: EventHandler> Engine<H> {
         }
         // From now on others may write, and wait for room.
         let _ = Transport::set_nonblocking(&*conn.stream, false);
-        // Who has the sender may have cut it, and hears of that.
-        let is_cut = conn.output.shared.writer.is_over();
         conn.output.begin(&mut self.scratch, &reply);
-        if let Some(error) = conn.output.failed.take_if(|_| !is_cut) {
+        // Who has the sender may have cut it at any moment, and hears of that.
+        if let Some(error) = conn.output.failed.take_if(|error| !is_our_own(error)) {
             return self.not_opened(conn, *error);
         }
         self.call(conn, |handler, open, out| handler.opened(&mut open.state, out));
@@ -263,7 +262,12 @@ impl<H: EventHandler> Engine<H> {
     ) -> Fate {
         let Stage::Opening(stage) = &mut conn.stage else { return Err(Gone) };
         let (opening, stream) = (&mut stage.opening, conn.output.shared.stream());
-        let asked = stage.asked.take().map(|asked| asked.request);
+        let asked = stage.asked.take().map(|asked| {
+            let Asked { request, verdict, .. } = *asked;
+            // What is attached to one that nobody has heard may panic.
+            let _ = catch_panic(|| drop(verdict));
+            request
+        });
         let request = asked.or_else(|| Some(upgrade::request(opening.take_part()?, stream)));
         let (answer, error) = match read {
             Ok(None) => (Some(opening.time_out(today())), UpgradeError::TimedOut),
@@ -302,6 +306,16 @@ impl<H: EventHandler> Engine<H> {
         conn.output.is_posted = true;
         conn.retry(self.now);
         Ok(())
+    }
+}
+
+/// Whether it was us who ended a stream: of what a peer did, the system tells with a number.
+fn is_our_own(error: &Error) -> bool {
+    match error {
+        Error::Io(error) => {
+            error.kind() == ErrorKind::ConnectionAborted && error.raw_os_error().is_none()
+        }
+        _ => true,
     }
 }
 

@@ -127,6 +127,24 @@ impl RawClient {
         self.stream.get_ref().socket().set_linger(Some(Duration::ZERO)).expect("set_linger");
     }
 
+    /// The same, and waits until the system knows of it at the other side too.
+    #[allow(dead_code, reason = "for those whose server does not read meanwhile")]
+    pub fn reset_at_both_sides(self) {
+        let ends = match self.stream.get_ref() {
+            #[cfg(target_os = "linux")]
+            Stream::Unix(_) => return self.reset(),
+            stream => [stream.tcp().local_addr(), stream.tcp().peer_addr()],
+        };
+        let ports = ends.map(|end| format!(":{:04X} ", end.expect("an address").port()));
+        self.reset();
+        let start = Instant::now();
+        // One of IPv4 alone, and of Linux.
+        let table = || std::fs::read_to_string("/proc/net/tcp").unwrap_or_default();
+        while table().lines().any(|line| ports.iter().all(|port| line.contains(port))) {
+            assert!(start.elapsed() < PATIENCE, "it is still there");
+        }
+    }
+
     /// Waits for anything from the server, be it the end of the stream; whether it came.
     pub fn heard_within(&mut self, wait: Duration) -> bool {
         self.stream.get_ref().socket().set_read_timeout(Some(wait)).expect("set_read_timeout");

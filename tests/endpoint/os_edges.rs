@@ -229,11 +229,7 @@ pub mod linux {
         binary.suspend();
         let mut client = RawClient::connect(binary.addr);
         client.send(r0().bytes());
-        let ports = [binary.addr, client.addr].map(|addr| format!(":{:04X} ", addr.port()));
-        client.reset();
-        // Until the system knows of it at the server's side too.
-        let table = || std::fs::read_to_string("/proc/net/tcp").unwrap();
-        wait_until(|| !table().lines().any(|line| ports.iter().all(|port| line.contains(port))));
+        client.reset_at_both_sides();
         binary.signal("CONT");
         let line = binary.line();
         assert!(line.contains(" GET / refused: ") && line.contains("reset"), "{line}");

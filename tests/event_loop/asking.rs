@@ -6,7 +6,7 @@ use std::time::Instant;
 use barews::{Accept, Config, Reject, Server, Status};
 
 use super::common::*;
-use super::server::{Call, Hooks, LoopServer, Told, bind, config, echo};
+use super::server::{Call, Hooks, LoopServer, Told, bind, config, echo, gated, while_held};
 
 /// A server whose `on_upgrade` waits for the test, which says what becomes of `/asked`.
 struct Asking {
@@ -194,6 +194,44 @@ fn a_shutdown_that_waits_no_longer() {
     assert_eq!(client.read_rest(), []);
     assert_eq!(told.recv_timeout(PATIENCE), Ok(Some("/asked".to_owned())));
     gate.wait();
+}
+
+/// What is attached to an answer that nobody hears is the application's, and may panic: that is nobody else's end.
+#[test]
+fn an_answer_that_panics_where_it_is_dropped() {
+    struct Panics;
+    impl Drop for Panics {
+        fn drop(&mut self) {
+            panic!("dropped");
+        }
+    }
+    let (gate, asked) = (Arc::new(Barrier::new(2)), Arc::new(Barrier::new(2)));
+    let set_up = {
+        let asked = Arc::clone(&asked);
+        move |server: Server| {
+            server.config(config(|_| ())).on_upgrade(move |request| match request.path() {
+                "/asked" => {
+                    asked.wait();
+                    asked.wait();
+                    Ok::<_, Reject>(Accept::new().attach(Arc::new(Panics)))
+                }
+                _ => Ok(Accept::new()),
+            })
+        }
+    };
+    let server = LoopServer::with(set_up, gated(&gate));
+    let mut client = server.connect();
+    client.send(r0().target("/asked").bytes());
+    asked.wait();
+    // Cut behind the one before, and so heard of behind it.
+    let mut other = server.open();
+    while_held(&mut other, &gate, || {
+        server.running.shutdown_handle().shutdown(ms(20));
+        asked.wait();
+        // Mostly it is there when the loop looks; else this shows nothing.
+        std::thread::sleep(ms(50));
+    });
+    server.until_closed(&other);
 }
 
 /// Many are asked about at once, each on a thread of its own, and for a while only.

@@ -1,7 +1,7 @@
 use std::error::Error;
 use std::fmt;
-use std::sync::Mutex;
 use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex};
 use std::thread;
 
 use barews::{
@@ -10,7 +10,9 @@ use barews::{
 };
 
 use super::common::*;
-use super::server::{Call, Hooks, LoopServer, Told, bind, config, fill, over_unix, read_fill};
+use super::server::{
+    Call, Hooks, LoopServer, Told, bind, config, fill, handing_out, over_unix, read_fill,
+};
 
 /// The number of the socket that a server of this process has for a client.
 #[cfg(target_os = "linux")]
@@ -268,9 +270,30 @@ fn a_peer_that_is_gone_before_the_101() {
     client.send(r0().bytes());
     is_asked.recv_timeout(PATIENCE).expect("a request");
     let peer = client.addr;
-    client.reset();
+    client.reset_at_both_sides();
     go_on.send(()).unwrap();
     let told = server.next_within(peer, PATIENCE);
     assert!(matches!(told, Some(Told::Error(_))), "{told:?}");
     assert!(server.next_within(peer, ms(100)).is_none());
+}
+
+/// Whoever has the 101 was connected, however soon we cut it.
+#[test]
+fn a_connection_that_is_cut_behind_its_101() {
+    let (server, senders) = handing_out(config(|_| ()), Hooks::echo());
+    let until = Arc::new(());
+    // Of these, and of the loop, one at a time has the processor.
+    for _ in 0..2 {
+        let until = Arc::downgrade(&until);
+        thread::spawn(move || while until.strong_count() > 0 {});
+    }
+    for _ in 0..200 {
+        let mut client = server.connect();
+        client.send(r0().bytes());
+        let sender = senders.recv_timeout(PATIENCE).expect("a sender");
+        client.expect_upgrade();
+        sender.abort();
+        server.expect_calls(&client, &["opened"]);
+        server.until_closed(&client);
+    }
 }
