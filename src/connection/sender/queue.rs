@@ -179,8 +179,10 @@ impl SendQueue {
     }
 
     /// Calls `f` with each message once it is written, and counts no more, in their order, in place of an
-    /// earlier one that was to be called. It is called from a thread that many queues share, so it should be quick; a
-    /// panic ends the connection. Messages that are queued already may not be told.
+    /// earlier one that was to be called. It is called from a thread that many queues share, so it should be quick, and
+    /// wait for nobody: a [`Sender::send`](crate::Sender::send) in there may wait for a message that this very thread
+    /// is to write, until the write timeout has passed. [`try_send`](Self::try_send) does not wait. A panic ends the
+    /// connection. Messages that are queued already may not be told.
     pub fn on_sent(&self, f: impl Fn(Message<'_>) + Send + Sync + 'static) {
         self.0.on_sent(Arc::new(f));
     }
