@@ -21,6 +21,7 @@ use std::{mem, slice};
 use crate::connection::lifecycle::{ConnectionShared, Queue};
 use crate::connection::owned_message::OwnedMessage;
 use crate::connection::sender::batch::{Batch, OnSent};
+use crate::connection::sender::quietly::quietly;
 use crate::connection::sender::try_send_error::TrySendError;
 use crate::error::Error;
 use crate::io::expiry::Expiry;
@@ -367,10 +368,13 @@ impl Queue for Backlog {
         state.status = Status::Closed;
         state.charged = state.writing;
         // Dropped outside the lock: it may be much, and the last of a flusher's queues.
-        let rest = (mem::take(&mut state.messages), state.flusher.take(), state.on_sent.take());
+        let rest = (mem::take(&mut state.messages), state.flusher.take());
+        let on_sent = state.on_sent.take();
         self.notify(&state);
         drop(state);
         drop(rest);
+        // It is the application's, and may panic: whoever ends a connection has more to do, and others.
+        quietly(|| drop(on_sent));
     }
 }
 

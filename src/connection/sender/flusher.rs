@@ -24,6 +24,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::connection::sender::backlog::{Backlog, Flush};
+use crate::connection::sender::quietly::quietly;
 use crate::connection::sender::turn::{self, After, Spare, Turn};
 use crate::session::headroom;
 
@@ -189,10 +190,14 @@ impl Flusher {
             Ok(After::Done) => {}
             Ok(After::Again(backlog)) => self.lock().ready.push_back(backlog),
             Ok(After::Pause(turn, pause)) => later.push(Instant::now() + pause, turn),
-            Err(_) => drop(catch_unwind(AssertUnwindSafe(|| turn::abandon(&backlog)))),
+            Err(panic) => {
+                // What it carries may panic when it is dropped.
+                mem::forget(panic);
+                quietly(|| turn::abandon(&backlog));
+            }
         }
         // The last one may drop what is the application's, and that may panic too.
-        drop(catch_unwind(AssertUnwindSafe(|| drop(backlog))));
+        quietly(|| drop(backlog));
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -5,6 +5,7 @@ mod sized;
 mod message_writer;
 mod try_send_error;
 mod batch;
+mod quietly;
 mod backlog;
 mod gathered;
 mod turn;
