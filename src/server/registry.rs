@@ -62,6 +62,8 @@ struct Registered {
     shared: Weak<ConnectionShared>,
     /// Whether the request is accepted.
     open: bool,
+    /// Whether the server was shut down before that, which cuts it.
+    cut: bool,
 }
 
 /// What a shutdown waits for; dropping it is the end of a connection's handler.
@@ -117,7 +119,8 @@ impl Registry {
         if id == connections.by_id.len() {
             connections.by_id.push(None);
         }
-        connections.by_id[id] = Some(Registered { shared: Arc::downgrade(shared), open: false });
+        connections.by_id[id] =
+            Some(Registered { shared: Arc::downgrade(shared), open: false, cut: false });
         connections.handlers += 1;
         drop(connections);
         shared.count_at(Box::new(Registration { registry: Arc::clone(self), id, source }));
@@ -133,14 +136,17 @@ impl Registry {
     /// It waits for no peer: one that has no room for a Close gets it by a later
     /// [`retry`](Self::retry).
     pub(crate) fn close(&self) {
-        self.closed.store(true, Ordering::Relaxed);
+        if self.closed.swap(true, Ordering::Relaxed) {
+            // Nor is the runner told again, who would have no time for what it does every now and then.
+            return;
+        }
         let runner = self.runner.lock().unwrap_or_else(PoisonError::into_inner).upgrade();
         if let Some(runner) = runner {
             // Who has ended meanwhile has nothing to do any more.
             let _ = runner.send(Event::Closed);
         }
-        for (shared, open) in self.all() {
-            alone(&shared, |shared| match open {
+        for (shared, open) in self.all_to_close() {
+            alone(shared, |shared| match open {
                 true => going_away(shared),
                 false => shared.stream().shutdown(Shutdown::Both),
             });
@@ -152,10 +158,8 @@ impl Registry {
     pub(crate) fn close_some(&self, most: usize) -> usize {
         let (mut told, mut left) = (0, 0);
         for (shared, open) in self.all() {
-            if !open {
-                continue;
-            }
-            alone(&shared, |shared| match shared.writer.may_send() {
+            alone(shared, |shared| match shared.writer.may_send() {
+                _ if !open => {}
                 true if told < most => {
                     told += 1;
                     going_away(shared);
@@ -176,8 +180,8 @@ impl Registry {
     /// Sends what the peers had no room for before, as far as they have now.
     fn retry(&self) {
         for (shared, _) in self.all() {
-            alone(&shared, |shared| {
-                shared.writer.retry();
+            alone(shared, |shared| {
+                let _ = shared.writer.retry();
             });
         }
     }
@@ -222,7 +226,7 @@ impl Registry {
         }
         drop(unanswered);
         for shared in due {
-            alone(&shared, |shared| {
+            alone(shared, |shared| {
                 shared.writer.retry();
                 match shared.writer.closed_at() {
                     Some(at) if at.elapsed() >= shared.server.config.timeouts.close => {
@@ -242,7 +246,7 @@ impl Registry {
             return;
         }
         for (shared, _) in self.all() {
-            alone(&shared, |shared| shared.abort());
+            alone(shared, |shared| shared.abort());
         }
     }
 
@@ -265,6 +269,17 @@ impl Registry {
         let connections = self.lock();
         let all = connections.by_id.iter().flatten();
         all.filter_map(|one| Some((one.shared.upgrade()?, one.open))).collect()
+    }
+
+    /// The same for a shutdown: those that are not open by now never will be.
+    fn all_to_close(&self) -> Vec<(Arc<ConnectionShared>, bool)> {
+        let mut connections = self.lock();
+        let all = connections.by_id.iter_mut().flatten();
+        all.filter_map(|one| {
+            one.cut = !one.open;
+            Some((one.shared.upgrade()?, one.open))
+        })
+        .collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, Connections> {
@@ -290,15 +305,19 @@ impl HandlerGuard {
     }
 
     /// The handshake is done but for our answer. If the server is shutting down, a Close follows
-    /// the answer.
+    /// the answer, or there is none.
     pub(crate) fn set_open(&self) {
         let mut connections = self.registry.lock();
         let Some(registered) = &mut connections.by_id[self.id] else { return };
-        registered.open = true;
+        let cut = registered.cut;
+        registered.open = !cut;
         let shared = registered.shared.upgrade().filter(|_| self.registry.is_closed());
         drop(connections);
-        if let Some(shared) = shared {
-            going_away(&shared);
+        match shared {
+            // It has no 101: whoever shuts down may be a while until it is here.
+            Some(shared) if cut => shared.stream().shutdown(Shutdown::Both),
+            Some(shared) => going_away(&shared),
+            None => {}
         }
     }
 }
@@ -348,10 +367,12 @@ fn source(stream: &TimedStream) -> Option<IpAddr> {
 
 /// Does this with a connection. Its transport may be the application's, and panic: that is the end of
 /// this connection, and of nothing on the thread that looks after them all.
-fn alone(shared: &Arc<ConnectionShared>, f: impl FnOnce(&Arc<ConnectionShared>)) {
-    if catch_panic(|| f(shared)).is_err() {
+/// So may what is attached to its request, if nobody else has it any more.
+fn alone(shared: Arc<ConnectionShared>, f: impl FnOnce(&Arc<ConnectionShared>)) {
+    if catch_panic(|| f(&shared)).is_err() {
         let _ = catch_panic(|| shared.abort());
     }
+    let _ = catch_panic(|| drop(shared));
 }
 
 /// §7.4.1: 1001 is for a server that goes down.
