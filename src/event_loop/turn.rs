@@ -1,5 +1,7 @@
 //! What a connection does in its turn: what is read, and what its bytes and its time call for.
 
+use std::io;
+
 use crate::connection::Message;
 use crate::error::Error;
 use crate::event_loop::conn::{Conn, Due, Open, Receiver, Stage};
@@ -7,6 +9,7 @@ use crate::event_loop::engine::{Engine, Fate};
 use crate::event_loop::handler::{EventHandler, Outbox};
 use crate::event_loop::output::DueClose;
 use crate::event_loop::pool::FIRST_READ_SIZE;
+use crate::io::stream::TimedStream;
 use crate::proto::{CloseCode, MessageType, OpCode, encoder};
 use crate::server::BoxError;
 use crate::server::callbacks::catch_panic;
@@ -48,7 +51,7 @@ impl<H: EventHandler> Engine<H> {
         let room = buffer.room();
         let size = if conn.reads_much { room.len() } else { FIRST_READ_SIZE };
         let room = &mut room[..size];
-        let fate = match conn.output.shared.stream().try_read(room) {
+        let fate = match try_read(conn.output.shared.stream(), room, conn.reads_all) {
             Ok(Some(len @ 1..)) => {
                 conn.was_read(len < size);
                 self.received(conn, &mut room[..len])
@@ -88,7 +91,7 @@ impl<H: EventHandler> Engine<H> {
             }
         };
         let size = room.len() - gap;
-        let len = match conn.output.shared.stream().try_read(&mut room[gap..]) {
+        let len = match try_read(conn.output.shared.stream(), &mut room[gap..], conn.reads_all) {
             Ok(Some(len @ 1..)) => len,
             read => {
                 open.receiver = Some(receiver);
@@ -284,4 +287,13 @@ impl<H: EventHandler> Engine<H> {
             Err(None) => self.request_broken(conn, Ok(None)),
         }
     }
+}
+
+/// Reads once. TLS asks the application for its certificate meanwhile, which may panic.
+#[inline]
+fn try_read(stream: &TimedStream, room: &mut [u8], is_wrapped: bool) -> io::Result<Option<usize>> {
+    if !is_wrapped {
+        return stream.try_read(room);
+    }
+    catch_panic(|| stream.try_read(room)).unwrap_or_else(|said| Err(io::Error::other(said)))
 }

@@ -106,7 +106,8 @@ impl Callbacks {
         error: &BoxError,
     ) {
         if let Some(f) = &self.on_error {
-            let is_disconnect = is_disconnect(&**error);
+            // An error may be the application's, and panic when it is asked for its source.
+            let is_disconnect = catch_panic(|| is_disconnect(&**error)).unwrap_or(false);
             let context = ErrorContext { peer_addr, request, is_disconnect };
             // Nobody is left to be told of a panic in there.
             let _ = catch_panic(|| f(&context, error));

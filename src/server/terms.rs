@@ -40,6 +40,8 @@ impl Terms {
         request: &Request,
         accept: &Accept,
     ) -> Result<Self, (Answer, UpgradeError)> {
+        // What is attached is dropped with the request, however this ends: it may panic.
+        request.set_accepted(accept);
         let limits = limits(shared, accept)
             .map_err(|wrong| (opening.fail(today()), UpgradeError::InvalidLimits(wrong)))?;
         #[cfg(feature = "deflate")]
@@ -56,7 +58,6 @@ impl Terms {
             let error = answer.outcome.into();
             (answer, error)
         })?;
-        request.set_accepted(accept);
         Ok(Self {
             limits,
             #[cfg(feature = "deflate")]

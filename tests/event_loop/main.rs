@@ -39,6 +39,8 @@ mod listening;
 mod messages;
 /// Other threads that want a handler called.
 mod notices;
+/// What an application may do where nobody looks.
+mod applications;
 /// Senders on other threads.
 mod senders;
 /// The end of them all.

@@ -46,6 +46,8 @@ mod opening;
 mod queues;
 /// Queues beside everything else that sends.
 mod queue_edges;
+/// What an application may do where nobody looks.
+mod applications;
 /// Below the connection: Pongs, and the bare stream.
 mod raw;
 /// §6.2: messages as streams of bytes.
