@@ -7,7 +7,9 @@ use barews::http::{HandshakeError, HeadError};
 use barews::{Accept, Config, Response, Status};
 
 use crate::common::client::Response as Answer;
-use crate::common::{Request, TestServer, Unopened, accept, ms, r0, with_limits, with_timeouts};
+use crate::common::{
+    PATIENCE, Request, TestServer, Unopened, accept, ms, r0, with_limits, with_timeouts,
+};
 
 fn plain(line: &str) -> Request {
     Request::new(line).add("Host: a")
@@ -268,7 +270,8 @@ const GOAWAY: [u8; 17] = *b"\0\0\x08\x07\0\0\0\0\0\0\0\0\0\0\0\0\x0d";
 #[test]
 fn edge_w_http_2_is_told_to_come_back_in_http_1_1() {
     const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-    let server = TestServer::start();
+    // For as long as 50,000 records of TLS take.
+    let server = TestServer::echo(with_timeouts(|timeouts| timeouts.close = PATIENCE));
     let settings = [PREFACE, b"\0\0\x06\x04\0\0\0\0\0\0\x03\0\0\0\x64"].concat();
     let busy = [&settings[..], &[0; 50_000]].concat();
     for bytes in [PREFACE, &settings, &busy] {

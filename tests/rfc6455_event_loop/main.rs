@@ -47,6 +47,8 @@ mod opening;
 mod queues;
 #[path = "../rfc6455/queue_edges.rs"]
 mod queue_edges;
+#[path = "../rfc6455/applications.rs"]
+mod applications;
 #[path = "../rfc6455/raw.rs"]
 mod raw;
 #[path = "../rfc6455/request.rs"]
