@@ -235,15 +235,15 @@ impl<H: EventHandler> Engine<H> {
         }
         // Their Close or Ping may have to wait for others who write, or for room: then it is looked for.
         conn.output.retry_posted();
-        let is_closed = conn.output.is_closed();
-        if is_closed {
+        if conn.output.is_closed() {
             // Its answer is to be read.
             conn.output.resume_reading();
         }
         if conn.output.waits_for_others() {
             self.resume(conn)?;
         }
-        if for_handler && !is_closed {
+        // `drained` may have closed it.
+        if for_handler && !conn.output.is_closed() {
             self.call(conn, |handler, open, out| handler.notified(&mut open.state, out));
         }
         self.batch_ended(conn)

@@ -1,10 +1,11 @@
+use std::io::Write;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Barrier, Mutex};
 use std::thread;
 use std::time::Instant;
 
-use barews::{BoxError, CloseCode, Outbox, Sender, TrySendError};
+use barews::{BoxError, CloseCode, MessageType, Outbox, Sender, TrySendError};
 
 use super::common::*;
 use super::server::{
@@ -368,4 +369,37 @@ fn the_answer_to_a_close_has_its_time() {
     let waited = start.elapsed();
     assert!(waited >= ms(400) && waited < ms(400) + ms(400), "{waited:?}");
     busy.finish();
+}
+
+/// Nor behind a Close of `drained`, which comes first.
+#[test]
+fn it_is_not_called_behind_a_close_of_the_same_turn() {
+    let gate = Arc::new(Barrier::new(2));
+    let hooks = gated_or(&gate, |call, _, out| {
+        match call {
+            Call::Message(message) => out.send(message)?,
+            Call::Drained => out.close(CloseCode(4000), "")?,
+            _ => {}
+        }
+        Ok(())
+    });
+    let (server, senders) = handing_out(config(|_| ()), hooks);
+    let (mut client, sender) = open(&server, &senders);
+    let mut held = server.open();
+    let mut message = sender.writer(MessageType::Binary);
+    message.write_all(b"x").unwrap();
+    client.send(frame(TEXT, "a"));
+    // It waits for the message in parts.
+    server.expect_calls(&client, &["opened", "message a"]);
+    while_held(&mut held, &gate, || {
+        message.finish().unwrap();
+        sender.notify();
+    });
+    for expected in [Frame::new(0x02, "x"), Frame::new(CONT, ""), Frame::text("a")] {
+        client.expect(&expected);
+    }
+    client.expect(&Frame::close(4000, ""));
+    client.send(close(4000, ""));
+    let (calls, _) = server.until_closed(&client);
+    assert_eq!(calls, ["drained"]);
 }
