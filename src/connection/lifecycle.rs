@@ -197,7 +197,7 @@ impl ConnectionShared {
     }
 
     /// What is queued is of no more use.
-    fn shut_queues(&self) {
+    pub(crate) fn shut_queues(&self) {
         if let Some(queues) = self.queues.get() {
             queues.shut();
         }

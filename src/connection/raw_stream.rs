@@ -36,6 +36,7 @@ impl RawStream {
         idle_timeout: Duration,
     ) -> Self {
         let close_sent = shared.writer.detach();
+        shared.shut_queues();
         let rest = Cursor::new(rest);
         Self { shared, rest, read_timeout: idle_timeout, idle_timeout, close_sent }
     }

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use barews::{CloseCode, Config, Error, MessageType, OwnedMessage};
+use barews::{CloseCode, Config, Error, MessageType, OwnedMessage, TrySendError};
 
 use crate::common::{Frame, PATIENCE, PING, close, frame, ms, pair, with_timeouts};
 
@@ -221,4 +221,14 @@ fn all_at_once() {
             assert_eq!(counts[..3], [240; 3]);
         }
     }
+}
+
+/// Of a connection that was given up for its stream, nothing can be queued any more.
+#[test]
+fn a_stream_that_is_handed_out_has_no_queues() {
+    let (mut conn, _client) = pair(&Config::default());
+    let queue = conn.sender().queued(1 << 20).unwrap();
+    let _stream = conn.into_stream().unwrap();
+    assert!(queue.is_closed());
+    assert_eq!(queue.try_send(&"lost".into()), Err(TrySendError::Closed));
 }

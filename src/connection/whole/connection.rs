@@ -79,7 +79,8 @@ impl Connection {
     /// # Errors
     ///
     /// All but [`Error::RecvTimeout`] end the connection; the peer has been told why by then, where
-    /// it could be (§7.1.7).
+    /// it could be (§7.1.7). Beside a [`sender`](Self::sender), [`Error::DeadlineExceeded`] does not where others
+    /// have held up what is queued.
     pub fn recv<'b>(&mut self, buf: &'b mut Vec<u8>) -> Result<Option<Message<'b>>, Error> {
         self.receiver.recv(buf)
     }
@@ -239,7 +240,8 @@ impl Connection {
     }
 
     /// Divides the connection into a half that receives and one that sends, for two threads or
-    /// more. What is queued goes first; if that fails, so does the next call on either half.
+    /// more. What is queued goes first; if that fails, so does the next call on either half. Where others
+    /// hold it up for the write timeout (see [`sender`](Self::sender)), it goes before the receiver's next wait.
     #[must_use]
     pub fn split(mut self) -> (Receiver, Sender) {
         let _ = self.flush();
@@ -273,7 +275,8 @@ impl Connection {
     }
 
     /// Gives the connection up with no closing handshake, and hands out the stream below. What is
-    /// queued goes first; what has come of an unfinished message is lost.
+    /// queued by [`write`](Self::write) goes first; what waits in a [`SendQueue`](crate::SendQueue) is
+    /// dropped, and what has come of an unfinished message is lost.
     ///
     /// # Errors
     ///
