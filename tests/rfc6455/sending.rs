@@ -1,6 +1,7 @@
 //! §6.1 as the API has it: whole messages, messages in fragments, control frames, and the end.
 
 use std::io::{BufWriter, ErrorKind, Write};
+use std::sync::mpsc::channel;
 use std::thread;
 
 use barews::{CloseCode, Config, Connection, Error, Message, MessageType};
@@ -267,4 +268,31 @@ fn a_message_is_plain_to_read() {
     assert!(text == "\u{2603}" && text.as_bytes() == "\u{2603}".as_bytes());
     assert_eq!(format!("{message:?}"), "Text(\"\u{2603}\")");
     assert_eq!(format!("{:?}", Message::from(b"\xff")), "Binary([255])");
+}
+
+/// What is queued goes first, or the writer fails: also where others are through just behind the time for that.
+#[test]
+fn what_is_queued_goes_before_a_writer() {
+    let (mut conn, mut client) = pair(&with_timeouts(|timeouts| timeouts.write = ms(300)));
+    let sender = conn.sender();
+    let (begun, has_begun) = channel();
+    let other = thread::spawn(move || {
+        let mut message = sender.writer(MessageType::Binary);
+        message.write_all(b"x").unwrap();
+        begun.send(()).unwrap();
+        thread::sleep(ms(450));
+        message.finish().unwrap();
+    });
+    has_begun.recv().unwrap();
+    conn.write("first").unwrap();
+    let mut second = conn.writer(MessageType::Text);
+    match second.write_all(b"second") {
+        Ok(()) => second.finish().unwrap(),
+        Err(_) => drop(second),
+    }
+    other.join().unwrap();
+    conn.flush().unwrap();
+    client.expect(&Frame::new(BINARY_PART, "x"));
+    client.expect(&Frame::new(CONT, ""));
+    client.expect(&Frame::text("first"));
 }

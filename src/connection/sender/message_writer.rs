@@ -76,10 +76,19 @@ impl<'a> MessageWriter<'a> {
     /// Begins a message, once others are through.
     pub(super) fn begin(shared: &'a Arc<ConnectionShared>, kind: MessageType) -> Self {
         let begun = shared.writer.begin_message();
-        let stage = match begun {
-            Ok(()) => Stage::First,
-            Err(error) => Stage::Refused(error),
-        };
+        Self::at_stage(shared, kind, begun.map_or_else(Stage::Refused, |()| Stage::First))
+    }
+
+    /// One whose first call fails, for what was to go before it did.
+    pub(crate) fn refused(
+        shared: &'a Arc<ConnectionShared>,
+        kind: MessageType,
+        error: Error,
+    ) -> Self {
+        Self::at_stage(shared, kind, Stage::Refused(error))
+    }
+
+    fn at_stage(shared: &'a Arc<ConnectionShared>, kind: MessageType, stage: Stage) -> Self {
         Self {
             shared,
             kind,

@@ -138,8 +138,10 @@ impl Connection {
     ///
     /// What is queued goes first; if that fails, so does the writer's first call.
     pub fn writer(&mut self, kind: MessageType) -> MessageWriter<'_> {
-        let _ = self.flush();
-        self.sender.writer(kind)
+        match self.flush() {
+            Ok(()) => self.sender.writer(kind),
+            Err(error) => MessageWriter::refused(&self.sender.shared, kind, error),
+        }
     }
 
     /// Sends a Ping (§5.5.2) with at most 125 bytes.
