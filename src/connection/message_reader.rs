@@ -77,7 +77,7 @@ impl Read for MessageReader<'_> {
         }
         while !self.fin {
             let Some(chunk) = self.receiver.recv_chunk(buf)? else {
-                return Err(io::Error::new(ErrorKind::UnexpectedEof, "closed within a message"));
+                return Err(io::Error::new(ErrorKind::UnexpectedEof, Error::Closed));
             };
             self.fin = chunk.fin;
             if chunk.len > 0 {

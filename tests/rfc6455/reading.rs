@@ -144,6 +144,11 @@ fn a_message_that_does_not_end_is_no_message() {
         let mut reader = conn.reader().unwrap().unwrap();
         let error = reader.read_to_end(&mut Vec::new()).unwrap_err();
         assert_eq!(error.kind(), kind, "{error}");
+        if code == Some(1000) {
+            // What `on_error` asks whether the peer has just gone.
+            let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
+            assert!(inner.is_some_and(Error::is_disconnect), "{error:?}");
+        }
         let again = reader.read(&mut [0; 9]).unwrap_err();
         assert_ne!(again.kind(), ErrorKind::TimedOut, "{again}");
         if let Some(code) = code {
