@@ -66,9 +66,11 @@ pub struct Limits {
     /// received or handled: what has arrived, and beyond 64 KiB room for as much again, until the
     /// next call that receives. Default 1 GiB; the message that would pass it is refused with 1013.
     /// A sixteenth of it comes on top, for memory of more than 64 KiB that a connection keeps to
-    /// read into, or for its next message until that has arrived.
+    /// read into, or for its next message until that has arrived. On event loops what an `Outbox` has queued
+    /// counts too, and what has come of a peer that is not read, however short the messages in it.
     pub max_buffered_bytes: u64,
-    /// Open connections of a server, those in the handshake counted. Default 8,192: a thread
+    /// Open connections of a server, those in the handshake counted, and those that have ended for as long
+    /// as somebody keeps a [`Sender`](crate::Sender). Default 8,192: a thread
     /// takes four memory maps of the 65,530 that Linux grants a process. One more is answered
     /// with 503.
     pub max_connections: usize,

@@ -12,9 +12,10 @@ use crate::session::{Deadline, Overloaded, ReceiveError};
 ///
 /// [`RecvTimeout`](Self::RecvTimeout), [`TooLong`](Self::TooLong), [`EmptyBuffer`](Self::EmptyBuffer) and
 /// [`InvalidCloseCode`](Self::InvalidCloseCode) leave the connection as it was, and
-/// [`Closed`](Self::Closed) leaves the closing handshake to go on. A [`Sender`](crate::Sender) that
-/// could not send for others gets [`DeadlineExceeded`](Self::DeadlineExceeded), and has sent nothing. After any other
-/// the connection is over: the peer has been told why, where it could be.
+/// [`Closed`](Self::Closed) leaves the closing handshake to go on. A [`Sender`](crate::Sender), or a
+/// [`Connection`](crate::Connection) beside one, that could not send for others gets
+/// [`DeadlineExceeded`](Self::DeadlineExceeded), and has sent nothing; nor has a [`Source`](Self::Source) that fails
+/// before anything of it is sent. After any other the connection is over: the peer has been told why, where it could be.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {

@@ -19,7 +19,8 @@ pub use outbox::Outbox;
 /// [`needs_thread`](Self::needs_thread). Whether a request is accepted at all may be asked on a thread, too:
 /// [`on_upgrade_blocks`](Self::on_upgrade_blocks).
 ///
-/// An `Err`, or a panic, of any of these closes the connection with 1011, and costs no other.
+/// An `Err`, or a panic, of what is called for an open connection closes it with 1011, and costs no other; a panic
+/// before that answers 500.
 ///
 /// # Who may send with what
 ///
@@ -223,7 +224,8 @@ pub trait EventHandler: Send + Sync + 'static {
     }
 
     /// A whole message has come. While the peer does not take what was sent by the [`Outbox`], no other is
-    /// delivered; what waits in a queue, or for a `Sender`, holds up none.
+    /// delivered, nor while that waits for others who write, see [`Outbox`]; what waits in a queue, or for a
+    /// `Sender`, by itself holds up none.
     ///
     /// It may have come behind a Close of ours that another thread or a shutdown has sent, or from a peer that is
     /// gone by now: then it cannot be answered ([`Outbox::is_closed`]), and the `?` behind an
@@ -290,9 +292,10 @@ pub trait EventHandler: Send + Sync + 'static {
         Ok(())
     }
 
-    /// The peer has taken all that the [`Outbox`] sent to it, after a time in which it did not: backpressure is
-    /// over, and what [`Outbox::send`] found no room for may be sent now. Not once a Close is due. It tells
-    /// nothing of a [`SendQueue`](crate::SendQueue): what that holds, it says itself.
+    /// All that the [`Outbox`] sent is taken, after a time in which the peer did not take it, or in which it
+    /// had to wait for others who write, or for its turn: backpressure is over, and what [`Outbox::send`] found
+    /// no room for may be sent now. Not once a Close is due. It tells nothing of a
+    /// [`SendQueue`](crate::SendQueue): what that holds, it says itself.
     ///
     /// # Errors
     ///

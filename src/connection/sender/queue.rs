@@ -25,7 +25,8 @@ use crate::proto::CloseCode;
 ///
 /// # Memory
 ///
-/// A queue holds at most `max_bytes`. Each message counts with its payload and 128 bytes, from
+/// A queue holds at most `max_bytes`. Each message counts with its payload, or what memory the `String` or
+/// `Vec` that it was made of has for that, and 128 bytes, from
 /// [`try_send`](Self::try_send) until it is written, and where compression was agreed on with twice its
 /// payload. A payload that is queued for many is in memory once, but counts for each of them. Beside
 /// that a connection takes up to 80 KiB for what is being written.
@@ -134,7 +135,7 @@ impl SendQueue {
     }
 
     /// Waits until no more than `most` bytes are queued, so long at the most; whether that is so. Also
-    /// once the queue is closed, for then nothing is.
+    /// once the connection has ended or a Close of ours is out, for then nothing is.
     pub fn wait_for_room(&self, most: usize, within: Duration) -> bool {
         self.0.wait_for_room(most, within)
     }
@@ -164,7 +165,7 @@ impl SendQueue {
     }
 
     /// The same without what is queued, but for what is being written: for one who is too slow for the
-    /// rest of it.
+    /// rest of it. Also behind a Close that was queued before, which is the one that goes out then.
     ///
     /// # Errors
     ///
@@ -182,7 +183,8 @@ impl SendQueue {
     /// earlier one that was to be called. It is called from a thread that many queues share, so it should be quick, and
     /// wait for nobody: a [`Sender::send`](crate::Sender::send) in there may wait for a message that this very thread
     /// is to write, until the write timeout has passed. [`try_send`](Self::try_send) does not wait. A panic ends the
-    /// connection. Messages that are queued already may not be told.
+    /// connection. Messages that are queued already may not be told. [`sent_messages`](Self::sent_messages) counts
+    /// those that are written together once all of them are told.
     pub fn on_sent(&self, f: impl Fn(Message<'_>) + Send + Sync + 'static) {
         self.0.on_sent(Arc::new(f));
     }

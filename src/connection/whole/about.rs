@@ -81,9 +81,9 @@ impl Sender {
     }
 
     /// Ends the connection at once, with no Close and without a wait: for a peer that is not worth
-    /// any. Whoever is receiving or sending fails with
-    /// [`ConnectionAborted`](std::io::ErrorKind::ConnectionAborted), which is a
-    /// [disconnect](crate::Error::is_disconnect).
+    /// any. Whoever is receiving, or in the middle of a write, fails with
+    /// [`ConnectionAborted`](std::io::ErrorKind::ConnectionAborted), and whoever waits to send with
+    /// [`Error::Closed`](crate::Error::Closed): each is a [disconnect](crate::Error::is_disconnect).
     pub fn abort(&self) {
         self.shared.disconnect();
     }

@@ -16,7 +16,12 @@ use crate::session::CloseAction;
 ///
 /// What is sent during one call, and while messages that came together are handled, goes out together.
 /// What the peer has no room for is queued, and nothing of that peer's is received until it has taken it
-/// ([`drained`](crate::EventHandler::drained)); it has the write timeout for that.
+/// ([`drained`](crate::EventHandler::drained)); it has the write timeout for that. So is what has to wait for others who
+/// write: a [message in parts](crate::Sender::writer), say, which another thread must then end within the
+/// write timeout, or the connection fails with [`Error::DeadlineExceeded`].
+///
+/// All that is queued here, and what has come of a peer that is not read, counts against
+/// [`max_buffered_bytes`](crate::Limits::max_buffered_bytes); a connection that would pass it is closed with 1013.
 pub struct Outbox<'a> {
     pub(crate) output: &'a mut Output,
     pub(crate) scratch: &'a mut Scratch,
