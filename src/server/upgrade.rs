@@ -179,16 +179,11 @@ impl fmt::Debug for Upgrade {
     }
 }
 
+#[cfg(feature = "event-loop")]
 impl Incoming {
-    #[cfg(feature = "event-loop")]
     pub(crate) fn peer_addr(&self) -> Option<std::net::SocketAddr> {
         let (Self::Upgrade(Upgrade { exchange }) | Self::Plain(exchange)) = self;
         exchange.request.peer_addr()
-    }
-
-    pub(crate) fn shared_request(&self) -> Arc<Request> {
-        let (Self::Upgrade(Upgrade { exchange }) | Self::Plain(exchange)) = self;
-        exchange.shared_request()
     }
 }
 

@@ -230,7 +230,7 @@ where
             let Ok((incoming, guard)) = handed_over.recv() else { return };
             guard.runs_here();
             let peer_addr = incoming.peer_addr();
-            let _ = catch_panic(|| workers.handle_request(peer_addr, Ok(incoming), &guard));
+            workers.handle_request(peer_addr, Ok(incoming), &guard);
         })?;
         Ok(hand_over)
     }
@@ -257,8 +257,7 @@ where
     fn handle_stream(&self, shared: Arc<ConnectionShared>, guard: HandlerGuard) {
         guard.runs_here();
         let peer_addr = shared.stream().peer_addr();
-        // What is dropped at the end is the application's, and may panic.
-        let _ = catch_panic(|| self.handle_request(peer_addr, read_request(shared), &guard));
+        self.handle_request(peer_addr, read_request(shared), &guard);
     }
 
     /// The same from the request on, if there is one.
@@ -270,13 +269,7 @@ where
         incoming: Result<Incoming, Unopened>,
         guard: &HandlerGuard,
     ) {
-        let upgraded = incoming.and_then(|incoming| {
-            let request = incoming.shared_request();
-            // What the answer is written to may be the application's, and panic.
-            catch_panic(|| self.upgrade(incoming, guard)).unwrap_or_else(|said| {
-                Err(Unopened { error: UpgradeError::Panicked(said), request: Some(request) })
-            })
-        });
+        let upgraded = incoming.and_then(|incoming| self.upgrade(incoming, guard));
         let (request, result) = match upgraded {
             Ok(None) => return,
             Ok(Some((conn, request))) => (Some(request), self.handle(conn)),
@@ -342,17 +335,11 @@ where
         let result = catch_panic(|| (self.handler)(conn));
         let result =
             result.unwrap_or_else(|text| Err(format!("the handler panicked: {text}").into()));
-        let code = if result.is_ok() { CloseCode::NORMAL } else { CloseCode::INTERNAL_ERROR };
-        let ended = catch_panic(|| {
-            if result.is_ok() {
-                shared.drain_queues(self.server.config.timeouts.close);
-            }
-            shared.finish(CloseAction::Abort(code, String::new()));
-        });
-        if ended.is_err() {
-            // Its transport is the application's. Somebody may keep a sender, and with it the stream.
-            let _ = catch_panic(|| shared.abort());
+        if result.is_ok() {
+            shared.drain_queues(self.server.config.timeouts.close);
         }
+        let code = if result.is_ok() { CloseCode::NORMAL } else { CloseCode::INTERNAL_ERROR };
+        shared.finish(CloseAction::Abort(code, String::new()));
         result
     }
 }
