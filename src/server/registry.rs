@@ -60,10 +60,17 @@ struct Connections {
 
 struct Registered {
     shared: Weak<ConnectionShared>,
-    /// Whether the request is accepted.
-    open: bool,
-    /// Whether the server was shut down before that, which cuts it.
-    cut: bool,
+    stage: Stage,
+}
+
+/// How far a connection has come.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Opening,
+    /// The request is accepted.
+    Open,
+    /// The server was shut down before that.
+    Cut,
 }
 
 /// What a shutdown waits for; dropping it is the end of a connection's handler.
@@ -120,7 +127,7 @@ impl Registry {
             connections.by_id.push(None);
         }
         connections.by_id[id] =
-            Some(Registered { shared: Arc::downgrade(shared), open: false, cut: false });
+            Some(Registered { shared: Arc::downgrade(shared), stage: Stage::Opening });
         connections.handlers += 1;
         drop(connections);
         shared.count_at(Box::new(Registration { registry: Arc::clone(self), id, source }));
@@ -181,7 +188,7 @@ impl Registry {
     fn retry(&self) {
         for (shared, _) in self.all() {
             alone(shared, |shared| {
-                let _ = shared.writer.retry();
+                shared.writer.retry();
             });
         }
     }
@@ -268,7 +275,7 @@ impl Registry {
     fn all(&self) -> Vec<(Arc<ConnectionShared>, bool)> {
         let connections = self.lock();
         let all = connections.by_id.iter().flatten();
-        all.filter_map(|one| Some((one.shared.upgrade()?, one.open))).collect()
+        all.filter_map(|one| Some((one.shared.upgrade()?, one.stage == Stage::Open))).collect()
     }
 
     /// The same for a shutdown: those that are not open by now never will be.
@@ -276,8 +283,11 @@ impl Registry {
         let mut connections = self.lock();
         let all = connections.by_id.iter_mut().flatten();
         all.filter_map(|one| {
-            one.cut = !one.open;
-            Some((one.shared.upgrade()?, one.open))
+            let is_open = one.stage == Stage::Open;
+            if !is_open {
+                one.stage = Stage::Cut;
+            }
+            Some((one.shared.upgrade()?, is_open))
         })
         .collect()
     }
@@ -309,13 +319,15 @@ impl HandlerGuard {
     pub(crate) fn set_open(&self) {
         let mut connections = self.registry.lock();
         let Some(registered) = &mut connections.by_id[self.id] else { return };
-        let cut = registered.cut;
-        registered.open = !cut;
+        let is_cut = registered.stage == Stage::Cut;
+        if !is_cut {
+            registered.stage = Stage::Open;
+        }
         let shared = registered.shared.upgrade().filter(|_| self.registry.is_closed());
         drop(connections);
         match shared {
-            // It has no 101: whoever shuts down may be a while until it is here.
-            Some(shared) if cut => shared.stream().shutdown(Shutdown::Both),
+            // It gets no 101: whoever shuts down may be a while until it is here.
+            Some(shared) if is_cut => shared.stream().shutdown(Shutdown::Both),
             Some(shared) => going_away(&shared),
             None => {}
         }
