@@ -1,66 +1,11 @@
-use std::io::{Read, Write};
-use std::net::SocketAddr;
-use std::sync::Barrier;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
 use std::thread;
-use std::time::{Duration, Instant};
-
-use barews::{BoxError, EventHandler, Message, Outbox, Reject, Request, RunningServer, Sender};
+use std::time::Instant;
 
 use super::common::*;
-use super::server::{Call, Hooks, LoopServer, bind, config};
-
-/// The handler of the documentation, which tells nobody of anything.
-struct Echo;
-
-impl EventHandler for Echo {
-    type State = ();
-
-    fn open(&self, _: &Request, _: Sender) -> Result<(), Reject> {
-        Ok(())
-    }
-
-    fn message(
-        &self,
-        _: &mut (),
-        message: Message<'_>,
-        out: &mut Outbox<'_>,
-    ) -> Result<(), BoxError> {
-        Ok(out.send(message)?)
-    }
-}
-
-fn server() -> RunningServer {
-    let server = bind().config(config(|_| ()));
-    server.spawn_event_loop(Echo).expect("a server")
-}
-
-/// How long ten healthy clients wait for their echoes, one after the other.
-fn healthy(addr: SocketAddr, rounds: usize) -> Vec<Duration> {
-    let mut clients: Vec<_> = (0..10).map(|_| RawClient::connect_tls(addr).opened()).collect();
-    let mut times = Vec::new();
-    for round in 0..rounds {
-        for client in &mut clients {
-            let start = Instant::now();
-            let text = format!("round {round}");
-            client.send(frame(TEXT, &text));
-            client.expect(&Frame::text(&text));
-            times.push(start.elapsed());
-        }
-    }
-    for client in &mut clients {
-        client.finish();
-    }
-    times.sort();
-    times
-}
-
-fn assert_quick(what: &str, times: &[Duration], most: Duration) {
-    let (median, p99) = (times[times.len() / 2], times[times.len() * 99 / 100]);
-    println!("{what}: median {median:?}, p99 {p99:?}, most {:?}", times[times.len() - 1]);
-    assert!(p99 < most, "{what}: p99 {p99:?}");
-}
+use super::healthy::{assert_quick, healthy, server};
+use super::server::{Call, Hooks, LoopServer, config};
 
 /// They hold a descriptor each, and no more.
 #[test]
@@ -83,67 +28,6 @@ fn two_hundred_slow_handshakes() {
         client.expect_upgrade();
         client.finish();
     }
-}
-
-/// Fifty clients send what takes the most of a loop for each byte; ten others have their turns.
-#[test]
-#[ignore = "it takes the processors from the tests beside it; .ci/run runs it alone"]
-fn floods() {
-    let floods: [(&str, Vec<u8>); 4] = [
-        ("empty fragments", {
-            let mut bytes = frame(0x01, "");
-            bytes.extend(frame(0x00, "").repeat(4000));
-            bytes.extend(frame(CONT, ""));
-            bytes
-        }),
-        ("Pings", frame(PING, "").repeat(4000)),
-        ("tiny messages", frame(TEXT, "x").repeat(4000)),
-        ("Pongs", frame(PONG, [7; 125]).repeat(200)),
-    ];
-    for (what, bytes) in floods {
-        let server = server();
-        let addr = server.addr();
-        let (over, sent) = (AtomicBool::new(false), AtomicU64::new(0));
-        let begun = Barrier::new(2);
-        thread::scope(|scope| {
-            scope.spawn(|| sent.store(flood(addr, &bytes, &begun, &over), Ordering::Relaxed));
-            begun.wait();
-            let times = healthy(addr, 30);
-            over.store(true, Ordering::Relaxed);
-            assert_quick(what, &times, ms(1000));
-        });
-        println!("{} MiB of {what}", sent.load(Ordering::Relaxed) >> 20);
-        RawClient::connect_tls(addr).opened().finish();
-    }
-}
-
-/// Fifty connections of one thread: as many threads would show how the system shares its processors out.
-/// How many bytes were taken of all of them.
-fn flood(addr: SocketAddr, bytes: &[u8], begun: &Barrier, over: &AtomicBool) -> u64 {
-    let mut clients: Vec<_> = (0..50)
-        .map(|_| {
-            let stream = RawClient::connect_tls(addr).opened().into_stream();
-            stream.socket().set_nonblocking(true).expect("a mode");
-            (stream, 0)
-        })
-        .collect();
-    begun.wait();
-    let (mut sent, mut answers) = (0, vec![0; 256 << 10]);
-    let start = Instant::now();
-    while !over.load(Ordering::Relaxed) && start.elapsed() < PATIENCE {
-        let before = sent;
-        for (stream, at) in &mut clients {
-            while stream.read(&mut answers).is_ok_and(|len| len > 0) {}
-            if let Ok(len) = stream.write(&bytes[*at..]) {
-                sent += len as u64;
-                *at = (*at + len) % bytes.len();
-            }
-        }
-        if sent == before {
-            thread::sleep(ms(1));
-        }
-    }
-    sent
 }
 
 /// Those who send long messages, one and all, have their turns behind one who says little.

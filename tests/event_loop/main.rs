@@ -29,6 +29,8 @@ mod closing;
 mod compression;
 #[cfg(feature = "deflate")]
 mod deflating;
+/// And how long those few wait.
+mod healthy;
 /// What must not be lost when a connection ends, and what must not be kept.
 mod ends;
 /// Limits and deadlines.

@@ -28,6 +28,8 @@ mod compression;
 mod deflating;
 #[path = "../event_loop/ends.rs"]
 mod ends;
+#[path = "../event_loop/healthy.rs"]
+mod healthy;
 #[path = "../event_loop/limits.rs"]
 mod limits;
 #[path = "../event_loop/messages.rs"]
