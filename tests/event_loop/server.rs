@@ -370,6 +370,15 @@ impl LoopServer {
         }
     }
 
+    /// How a connection ends, unless nothing is told of it for so long before.
+    pub fn closed_within(&self, client: &RawClient, within: Duration) -> Option<Closed> {
+        loop {
+            if let Told::Closed(closed) = self.next_within(client.addr, within)? {
+                return Some(closed);
+            }
+        }
+    }
+
     /// Waits for the end of a connection whose closing handshake was finished.
     pub fn expect_clean_end(&self, client: &RawClient, code: u16) {
         let (_, closed) = self.until_closed(client);
