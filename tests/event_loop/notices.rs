@@ -37,12 +37,14 @@ fn a_handler_is_called_for_its_connection_and_no_other() {
     let (server, senders) = telling_server();
     let (mut client, sender) = open(&server, &senders);
     let (mut other, _) = open(&server, &senders);
-    for _ in 0..3 {
+    let times = [(); 3].map(|()| {
         let start = Instant::now();
         sender.notify();
         client.expect(&Frame::text("notified"));
-        assert!(awake(start) < ms(100), "{:?}", start.elapsed());
-    }
+        awake(start)
+    });
+    // One may come late on a busy machine; a loop that was not woken has each wait.
+    assert!(times.iter().any(|time| *time < ms(100)), "{times:?}");
     server.expect_calls(&client, &["opened", "notified", "notified", "notified"]);
     other.send(frame(TEXT, "x"));
     other.expect(&Frame::text("x"));

@@ -246,6 +246,28 @@ fn a_deadline_of_the_callers() {
     assert_eq!(conn.recv_deadline(&mut buf, far).unwrap(), Some(Message::from("late")));
 }
 
+/// What has arrived is received, however late it is and however long what is queued has to wait before.
+#[test]
+fn a_deadline_that_passed_before_the_queue_was_sent() {
+    let (mut conn, mut client) = pair(&Config::default());
+    client.send(frame(TEXT, "heard?"));
+    let sender = conn.sender();
+    let mut writer = sender.writer(MessageType::Binary);
+    writer.write_all(b"x").unwrap();
+    conn.write("queued").unwrap();
+    let late = thread::spawn(move || {
+        let mut buf = Vec::new();
+        let received = conn.recv_deadline(&mut buf, Instant::now());
+        received.map(|message| message.map(|message| message.as_bytes().to_vec()))
+    });
+    // Longer than the millisecond in which it looks at what has arrived.
+    thread::sleep(ms(20));
+    assert!(!late.is_finished());
+    writer.finish().unwrap();
+    let received = late.join().unwrap();
+    assert!(matches!(&received, Ok(Some(message)) if message == b"heard?"), "{received:?}");
+}
+
 /// Pings are told to who asks, each once, and answered all the same, whole or in halves.
 #[test]
 fn pings_are_told() {
