@@ -296,18 +296,22 @@ fn a_peer_that_never_reads_its_pongs() {
         // So Pongs do not wait behind what the loop sends.
         let writer = begin(&sender, &mut client);
         let pings = frame(PING, [b'p'; 120]).repeat(100);
-        let start = Instant::now();
-        for _ in 0..count / 100 {
-            if client.try_send(&pings).is_err() {
-                break;
+        // The system may take late what is kept of them: then once more.
+        let closed = (0..5).find_map(|_| {
+            let start = Instant::now();
+            for _ in 0..count / 100 {
+                if client.try_send(&pings).is_err() {
+                    break;
+                }
+                assert!(start.elapsed() < PATIENCE, "it is kept");
             }
-            assert!(start.elapsed() < PATIENCE, "it is kept");
-        }
-        let (_, closed) = server.until_closed(&client);
-        assert!(
-            matches!(closed.error, Some(Error::DeadlineExceeded(Deadline::Write))),
-            "{closed:?}"
-        );
+            let closed = server.closed_within(&client, ms(4000))?;
+            // Else it is the first Ping of this round that has found the time of the last one over.
+            assert!(start.elapsed() >= ms(300), "{:?}", start.elapsed());
+            Some(closed)
+        });
+        let error = closed.expect("not all is taken, each time").error;
+        assert!(matches!(error, Some(Error::DeadlineExceeded(Deadline::Write))), "{error:?}");
         drop(writer);
     }
 }
