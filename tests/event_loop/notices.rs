@@ -43,8 +43,9 @@ fn a_handler_is_called_for_its_connection_and_no_other() {
         client.expect(&Frame::text("notified"));
         awake(start)
     });
-    // One may come late on a busy machine; a loop that was not woken has each wait.
-    assert!(times.iter().any(|time| *time < ms(100)), "{times:?}");
+    // One may come late on a busy machine. A loop that is not woken looks five times a second, so whoever comes
+    // right behind such a look waits for all of that.
+    assert!(times[1..].iter().any(|time| *time < ms(100)), "{times:?}");
     server.expect_calls(&client, &["opened", "notified", "notified", "notified"]);
     other.send(frame(TEXT, "x"));
     other.expect(&Frame::text("x"));
