@@ -256,7 +256,7 @@ async def process_killed(stack):
     staying = [member for member in members if member.process == "a"]
     talking = [asyncio.create_task(member.send(400, 0.005)) for member in staying]
     await asyncio.sleep(0.5)
-    stack.process("b").kill()
+    stack.kill("b")
     for member in members:
         if member.process == "b":
             await asyncio.wait_for(member.task, TIMEOUT)
@@ -445,9 +445,7 @@ async def encrypted(stack):
     for member in members:
         await member.wait("all messages", lambda m=member: len(m.order) == 4 * 200)
     check_all(members)
-    process = stack.process("b")
-    process.kill()
-    process.wait()
+    stack.kill("b")
     stack.barews("b", "--backplane", url)
     assert not stack.is_connected("b")
     # What is told first, that or the address, is chance.
@@ -460,9 +458,7 @@ async def speed(stack):
     redis = stack.redis()
     stack.barews("a")
     alone = max(measure(stack.ports["a"], stack.ports["a"]) for _ in range(3))
-    process = stack.process("a")
-    process.kill()
-    process.wait()
+    stack.kill("a")
     for name in "ab":
         stack.barews(name, "--backplane", redis.url)
     through = max(measure(stack.ports["a"], stack.ports["b"], redis) for _ in range(3))

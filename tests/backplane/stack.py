@@ -51,6 +51,12 @@ class Stack(deploy.Stack):
         (process,) = [p for p in self.processes if p.name == name and p.poll() is None]
         return process
 
+    def kill(self, name):
+        """As the power going out. Its connections end before it has: until then it still counts as running."""
+        process = self.process(name)
+        process.kill()
+        process.wait()
+
     def metrics(self, name):
         url = f"http://127.0.0.1:{self.ports[name]}/metrics"
         with urllib.request.urlopen(url, timeout=60) as answer:
