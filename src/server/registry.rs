@@ -5,10 +5,9 @@
 //! [`HandlerGuard`] is what a shutdown waits for, and ends with its handler.
 
 use std::cell::Cell;
-use std::collections::hash_map::Entry;
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::io;
-use std::net::{IpAddr, Ipv6Addr, Shutdown};
+use std::net::{IpAddr, Shutdown};
 use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
@@ -16,10 +15,13 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use crate::connection::lifecycle::{ConnectionShared, Place};
-use crate::io::stream::{Sink, TimedStream};
+use crate::io::stream::Sink;
 use crate::proto::CloseCode;
 use crate::server::callbacks::catch_panic;
+use crate::server::registry::connections::{Connections, Stage, source};
 use crate::session::CloseAction;
+
+mod connections;
 
 /// The connections of a server.
 #[derive(Default)]
@@ -46,32 +48,6 @@ pub(crate) enum Event {
 }
 
 type Unanswered = VecDeque<(Instant, Weak<ConnectionShared>)>;
-
-#[derive(Default)]
-struct Connections {
-    by_id: Vec<Option<Registered>>,
-    /// Which of them are `None`, to be used again.
-    free_ids: Vec<usize>,
-    /// How many there are from each source; no entry is zero.
-    by_source: HashMap<IpAddr, usize>,
-    /// How many handlers run, or may do so after their handshake.
-    handlers: usize,
-}
-
-struct Registered {
-    shared: Weak<ConnectionShared>,
-    stage: Stage,
-}
-
-/// How far a connection has come.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Stage {
-    Opening,
-    /// The request is accepted.
-    Open,
-    /// The server was shut down before that.
-    Cut,
-}
 
 /// What a shutdown waits for; dropping it is the end of a connection's handler.
 pub(crate) struct HandlerGuard {
@@ -110,25 +86,10 @@ impl Registry {
         let limits = &shared.server.config.limits;
         let source = source(shared.stream());
         let mut connections = self.lock();
-        if self.is_closed() || connections.count() >= limits.max_connections {
+        if self.is_closed() {
             return None;
         }
-        if let Some(source) = source {
-            match connections.by_source.entry(source) {
-                Entry::Occupied(mut count) if *count.get() < limits.max_connections_per_ip => {
-                    *count.get_mut() += 1;
-                }
-                Entry::Vacant(first) if limits.max_connections_per_ip > 0 => drop(first.insert(1)),
-                _ => return None,
-            }
-        }
-        let id = connections.free_ids.pop().unwrap_or(connections.by_id.len());
-        if id == connections.by_id.len() {
-            connections.by_id.push(None);
-        }
-        connections.by_id[id] =
-            Some(Registered { shared: Arc::downgrade(shared), stage: Stage::Opening });
-        connections.handlers += 1;
+        let id = connections.add(shared, source, limits)?;
         drop(connections);
         shared.count_at(Box::new(Registration { registry: Arc::clone(self), id, source }));
         Some(HandlerGuard { registry: Arc::clone(self), id })
@@ -200,7 +161,7 @@ impl Registry {
 
     /// How many handlers run, or may do so after their handshake.
     pub(crate) fn handlers(&self) -> usize {
-        self.lock().handlers
+        self.lock().handlers()
     }
 
     /// Whether the handler of one of its connections runs on this thread.
@@ -210,10 +171,10 @@ impl Registry {
 
     /// Waits until all handlers have ended; whether they have. Once the registry is closed.
     pub(crate) fn wait(&self, timeout: Duration) -> bool {
-        let is_busy = |connections: &mut Connections| connections.handlers > 0;
+        let is_busy = |connections: &mut Connections| connections.handlers() > 0;
         let waited = self.handler_ended.wait_timeout_while(self.lock(), timeout, is_busy);
         let (connections, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        connections.handlers == 0
+        connections.handlers() == 0
     }
 
     /// Cuts those whose peers have not answered our Close in time, if their threads are in a read
@@ -247,12 +208,13 @@ impl Registry {
         }
     }
 
-    /// Cuts all streams, unless every handler has ended: what is left then was taken out of one.
+    /// Cuts all whose handlers have not ended. What an ended one has left was taken out of it.
     pub(crate) fn abort_all(&self) {
-        if self.lock().handlers == 0 {
-            return;
-        }
-        for (shared, _) in self.all() {
+        let connections = self.lock();
+        let all: Vec<_> =
+            connections.with_handlers().filter_map(|one| one.shared.upgrade()).collect();
+        drop(connections);
+        for shared in all {
             alone(shared, |shared| shared.abort());
         }
     }
@@ -273,15 +235,15 @@ impl Registry {
     /// All connections, and whether they are open. They are dropped outside the lock, which that
     /// takes.
     fn all(&self) -> Vec<(Arc<ConnectionShared>, bool)> {
-        let connections = self.lock();
-        let all = connections.by_id.iter().flatten();
+        let mut connections = self.lock();
+        let all = connections.iter_mut();
         all.filter_map(|one| Some((one.shared.upgrade()?, one.stage == Stage::Open))).collect()
     }
 
     /// The same for a shutdown: those that are not open by now never will be.
     fn all_to_close(&self) -> Vec<(Arc<ConnectionShared>, bool)> {
         let mut connections = self.lock();
-        let all = connections.by_id.iter_mut().flatten();
+        let all = connections.iter_mut();
         all.filter_map(|one| {
             let is_open = one.stage == Stage::Open;
             if !is_open {
@@ -301,12 +263,6 @@ impl Registry {
     }
 }
 
-impl Connections {
-    fn count(&self) -> usize {
-        self.by_id.len() - self.free_ids.len()
-    }
-}
-
 impl HandlerGuard {
     /// From now on this thread runs what waits for nobody of its own server: callbacks, and the
     /// handler.
@@ -318,7 +274,7 @@ impl HandlerGuard {
     /// the answer, or there is none.
     pub(crate) fn set_open(&self) {
         let mut connections = self.registry.lock();
-        let Some(registered) = &mut connections.by_id[self.id] else { return };
+        let Some(registered) = connections.get_mut(self.id) else { return };
         let is_cut = registered.stage == Stage::Cut;
         if !is_cut {
             registered.stage = Stage::Open;
@@ -338,7 +294,7 @@ impl Drop for HandlerGuard {
     fn drop(&mut self) {
         HANDLER_OF.set(0);
         let mut connections = self.registry.lock();
-        connections.handlers -= 1;
+        connections.handler_ended(self.id);
         let awaited = self.registry.is_closed();
         drop(connections);
         if awaited {
@@ -355,26 +311,9 @@ impl Place for Registration {
 
 impl Drop for Registration {
     fn drop(&mut self) {
-        let mut connections = self.registry.lock();
-        // Weak, so that nothing of the connection is dropped under the lock.
-        connections.by_id[self.id] = None;
-        connections.free_ids.push(self.id);
-        let count = self.source.map(|ip| connections.by_source.entry(ip));
-        if let Some(Entry::Occupied(mut count)) = count {
-            *count.get_mut() -= 1;
-            if *count.get() == 0 {
-                count.remove();
-            }
-        }
+        // It has a weak one only, so that nothing of the connection is dropped under the lock.
+        self.registry.lock().descriptor_closed(self.id, self.source);
     }
-}
-
-/// What counts as one source: an IPv4 address, or the /64 of an IPv6 one.
-fn source(stream: &TimedStream) -> Option<IpAddr> {
-    Some(match stream.peer_addr()?.ip().to_canonical() {
-        IpAddr::V4(ip) => ip.into(),
-        IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64).into(),
-    })
 }
 
 /// Does this with a connection. Its transport may be the application's, and panic: that is the end of

@@ -85,6 +85,39 @@ fn a_bare_stream_ends_with_its_server() {
     client.expect_eof();
 }
 
+/// What was taken out of a handler that has ended is not the server's any more, whoever else outlives its grace.
+#[test]
+fn a_shutdown_leaves_the_bare_stream_of_a_handler_that_has_ended() {
+    let (note, taken) = channel();
+    let is_first = AtomicBool::new(true);
+    let mut server = TestServer::with_handler(
+        |server| server,
+        move |conn| {
+            let mut raw = conn.into_stream()?;
+            if is_first.swap(false, Ordering::Relaxed) {
+                note.send(Some(raw)).unwrap();
+                return Ok(());
+            }
+            note.send(None).unwrap();
+            assert_eq!(raw.read(&mut [0; 9])?, 0);
+            Ok(())
+        },
+    );
+    let mut client = server.open();
+    let mut raw = taken.recv().unwrap().expect("the first");
+    server.settle();
+    let mut other = server.open();
+    assert!(taken.recv().unwrap().is_none());
+    server.stop(ms(200));
+    other.expect_eof();
+    client.send("x");
+    let mut byte = [0];
+    raw.read_exact(&mut byte).unwrap();
+    raw.write_all(&byte).unwrap();
+    drop(raw);
+    assert_eq!(client.read_rest(), b"x");
+}
+
 /// Until then it is the handler's own: not a Close for it, and no deadline of the closing handshake.
 #[test]
 fn a_shutdown_leaves_a_bare_stream_its_grace() {

@@ -2,6 +2,7 @@ use super::*;
 use crate::config::{Config, Limits};
 use crate::connection::lifecycle::ServerShared;
 use crate::io::any_stream::Stream;
+use crate::io::stream::TimedStream;
 use crate::io::transport::Transport;
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
@@ -50,15 +51,24 @@ fn connections_are_counted_in_all_and_by_source_and_given_back() {
     assert!(register("2001:db8::6").is_none(), "two from one /64");
     assert!(register("2001:db8:0:1::6").is_some());
     drop(network);
-    assert_eq!(registry.lock().count(), 0);
-    assert!(registry.lock().by_source.is_empty());
+    assert_eq!(registry.lock().counted(), (0, 0));
     // A handler that has ended is waited for no more, and counts while its stream is open.
     let (guard, shared) = register("10.0.0.1").unwrap();
     drop(guard);
     assert!(registry.wait(Duration::ZERO));
-    assert_eq!(registry.lock().count(), 1);
+    assert_eq!(registry.lock().counted(), (1, 1));
     drop(shared);
-    assert_eq!(registry.lock().count(), 0);
+    assert_eq!(registry.lock().counted(), (0, 0));
+    // Nor does one whose stream is closed, and its place is not given to another before it has ended.
+    let (guard, shared) = register("10.0.0.1").unwrap();
+    drop(shared);
+    assert_eq!(registry.lock().counted(), (0, 0));
+    let other = register("10.0.0.1").unwrap();
+    drop(guard);
+    assert_eq!(registry.handlers(), 1);
+    assert_eq!(registry.lock().with_handlers().count(), 1);
+    drop(other);
+    assert_eq!(registry.lock().iter_mut().count(), 0);
 }
 
 /// A stream whose peer may have no room, so that a write that waits takes as long as a tick of
