@@ -15,7 +15,7 @@ use crate::event_loop::handler::EventHandler;
 use crate::http::{Accept, RequestHead};
 use crate::io::transport::Transport;
 use crate::server::callbacks::catch_panic;
-use crate::server::terms::{Terms, today};
+use crate::server::terms::{Terms, reply, today};
 use crate::server::upgrade::{self, Exchange, Incoming, Upgrade};
 use crate::server::worker::NO_THREAD;
 use crate::session::ReadTimers;
@@ -23,9 +23,8 @@ use crate::session::ReadTimers;
 use crate::session::Receiving;
 use crate::session::opening::{Answer, Opening, Step};
 
-/// What came of a request: the state of its connection, and what it was accepted with; or the answer,
-/// and what to tell of it.
-type Opened<S> = Result<(S, Terms), (Answer, UpgradeError)>;
+/// What came of a request: its connection, and the 101; or the answer, and what to tell of it.
+type Opened<S> = Result<(Open<S>, Vec<u8>), (Answer, UpgradeError)>;
 
 impl<H: EventHandler> Engine<H> {
     /// Takes bytes of a request, and those behind it.
@@ -84,7 +83,7 @@ impl<H: EventHandler> Engine<H> {
             Err(panicked) => Err((stage.opening.fail(today()), panicked)),
         };
         match opened {
-            Ok((state, terms)) => self.open(conn, state, terms, rest),
+            Ok((open, reply)) => self.open(conn, open, &reply, rest),
             Err((answer, error)) => self.unopened(conn, answer, Some(request), error),
         }
     }
@@ -97,20 +96,31 @@ impl<H: EventHandler> Engine<H> {
         sender: Sender,
     ) -> Opened<H::State> {
         let shared = Arc::clone(&sender.shared);
-        // What is attached is dropped with the connection, however this ends: it may panic.
-        request.set_accepted(accept);
         shared.set_request(Arc::clone(request));
+        let terms = Terms::of(&shared, opening, request, accept)?;
         if accept.is_hijacked() {
             let text = "Accept::hijack needs a thread: see EventHandler::needs_thread".to_owned();
             return Err((opening.fail(today()), UpgradeError::InvalidLimits(text)));
         }
+        // Before anybody has the sender, and with it a queue, which counts by it.
+        #[cfg(feature = "deflate")]
+        let receiver = terms.agreed.map(|agreed| {
+            shared.agree(agreed.params, agreed.deflation);
+            let receiving = Receiving::with_inflation(terms.limits.decoder, agreed.inflation);
+            Receiver::new(&self.threads.server.budget, receiving)
+        });
+        #[cfg(not(feature = "deflate"))]
+        let receiver = None;
         let state = match catch_panic(|| self.handler.open(request, sender)) {
             Ok(Ok(state)) => state,
             Ok(Err(reject)) => return Err(answered(opening.respond(&reject, today()))),
             Err(text) => return Err((opening.fail(today()), UpgradeError::Panicked(text))),
         };
-        match Terms::of(&shared, opening, request, accept) {
-            Ok(terms) => Ok((state, terms)),
+        match reply(opening, request, accept, terms.extensions.as_deref()) {
+            Ok(reply) => {
+                let (timers, limits) = (ReadTimers::default(), terms.limits);
+                Ok((Open { timers, limits, receiver, close_frame: None, state }, reply))
+            }
             Err(refused) => {
                 // It may panic, too.
                 let _ = catch_panic(|| drop(state));
@@ -123,41 +133,26 @@ impl<H: EventHandler> Engine<H> {
     fn open(
         &mut self,
         conn: &mut Conn<H::State>,
-        state: H::State,
-        terms: Terms,
+        open: Open<H::State>,
+        reply: &[u8],
         rest: &mut [u8],
     ) -> Fate {
-        let Terms { limits, reply, .. } = terms;
-        #[cfg(feature = "deflate")]
-        let receiver = terms.agreed.map(|agreed| {
-            conn.output.shared.agree(agreed.params, agreed.deflation);
-            let receiving = Receiving::with_inflation(limits.decoder, agreed.inflation);
-            Receiver::new(&self.threads.server.budget, receiving)
-        });
-        #[cfg(not(feature = "deflate"))]
-        let receiver = None;
         // The turn may have begun long ago, and the peer is silent from the 101 on.
         conn.since = self.start.elapsed().as_nanos() as u64;
         let (timeouts, handshake) =
-            (&limits.timeouts, self.threads.server.config.timeouts.handshake);
+            (&open.limits.timeouts, self.threads.server.config.timeouts.handshake);
         if timeouts.ping_interval.min(timeouts.idle_timeout) < handshake {
             // Else it is looked at soon enough, at the end of the time for the handshake.
             conn.due = 0;
         }
-        conn.stage = Stage::Open(Open {
-            timers: ReadTimers::default(),
-            limits,
-            receiver,
-            close_frame: None,
-            state,
-        });
+        conn.stage = Stage::Open(open);
         // From the 101 on the client may count on a Close, so it is open before.
         if let Some(guard) = &conn.guard {
             guard.set_open();
         }
         // From now on others may write, and wait for room.
         let _ = Transport::set_nonblocking(&*conn.stream, false);
-        conn.output.begin(&mut self.scratch, &reply);
+        conn.output.begin(&mut self.scratch, reply);
         // Who has the sender may have cut it at any moment, and hears of that.
         if let Some(error) = conn.output.failed.take_if(|error| !is_our_own(error)) {
             return self.not_opened(conn, *error);

@@ -1,5 +1,5 @@
-//! What a request is accepted with: the bytes of the 101, the limits that hold from then on, and what was
-//! agreed on about compression.
+//! What a request is accepted with: the limits that hold from then on, what was agreed on about
+//! compression, and the 101 that says so.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -24,16 +24,16 @@ pub(crate) struct Terms {
     /// What was agreed on about compression, if it was.
     #[cfg(feature = "deflate")]
     pub(crate) agreed: Option<Agreed>,
-    /// The bytes of the 101; none, if the application answers.
-    pub(crate) reply: Vec<u8>,
+    /// What the 101 says of that.
+    pub(crate) extensions: Option<String>,
 }
 
 impl Terms {
-    /// Answers a request that is accepted.
+    /// Of a request that may be accepted so.
     ///
     /// # Errors
     ///
-    /// What to answer instead, if it cannot be accepted so, and why.
+    /// What to answer instead, and why.
     pub(crate) fn of(
         shared: &ConnectionShared,
         opening: &mut Opening,
@@ -49,22 +49,52 @@ impl Terms {
         #[cfg(feature = "deflate")]
         let extensions = agreed.as_ref().map(|agreed| agreed.params.to_string());
         #[cfg(not(feature = "deflate"))]
-        let extensions: Option<String> = None;
-        let reply = match accept.is_hijacked() {
-            true => Ok(Vec::new()),
-            false => opening.accept(request, accept, extensions.as_deref(), today()),
-        };
-        let reply = reply.map_err(|answer| {
-            let error = answer.outcome.into();
-            (answer, error)
-        })?;
+        let extensions = None;
         Ok(Self {
             limits,
             #[cfg(feature = "deflate")]
             agreed,
-            reply,
+            extensions,
         })
     }
+}
+
+/// Both at once: what a request is accepted with, and the 101.
+///
+/// # Errors
+///
+/// What to answer instead, and why.
+// Its stack would be held by an idle connection, which has 4 KiB more for it.
+#[inline(never)]
+pub(crate) fn accepted(
+    shared: &ConnectionShared,
+    opening: &mut Opening,
+    request: &Request,
+    accept: &Accept,
+) -> Result<(Terms, Vec<u8>), (Answer, UpgradeError)> {
+    let terms = Terms::of(shared, opening, request, accept)?;
+    let reply = reply(opening, request, accept, terms.extensions.as_deref())?;
+    Ok((terms, reply))
+}
+
+/// The bytes of the 101; none, if the application answers.
+///
+/// # Errors
+///
+/// What to answer instead, if they cannot be sent, and why.
+pub(crate) fn reply(
+    opening: &mut Opening,
+    request: &Request,
+    accept: &Accept,
+    extensions: Option<&str>,
+) -> Result<Vec<u8>, (Answer, UpgradeError)> {
+    if accept.is_hijacked() {
+        return Ok(Vec::new());
+    }
+    opening.accept(request, accept, extensions, today()).map_err(|answer| {
+        let error = answer.outcome.into();
+        (answer, error)
+    })
 }
 
 /// What the peer is held to from now on: what the server has for all, or what this request was

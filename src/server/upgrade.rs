@@ -24,7 +24,7 @@ use crate::io::stream::TimedStream;
 #[cfg(feature = "tls")]
 use crate::io::tls::PlainHttp;
 use crate::io::transport::Transport;
-use crate::server::terms::{Terms, today};
+use crate::server::terms::{accepted, today};
 use crate::session::opening::{Answer, Opening, Outcome, Step};
 
 /// How much is read at once, in bytes. Most requests fit.
@@ -123,14 +123,13 @@ impl Upgrade {
     ) -> Result<Connection, UpgradeError> {
         let Self { mut exchange } = self;
         let Exchange { shared, opening, request, .. } = &mut exchange;
-        let terms = match Terms::of(shared, opening, request, accept) {
-            Ok(terms) => terms,
+        let (terms, reply) = match accepted(shared, opening, request, accept) {
+            Ok(accepted) => accepted,
             Err((answer, error)) => {
                 exchange.finish(&answer);
                 return Err(error);
             }
         };
-        let Terms { limits, reply, .. } = terms;
         let hijacked = accept.is_hijacked();
         announce();
         if !hijacked {
@@ -141,7 +140,7 @@ impl Upgrade {
         received.clear();
         received.append(&mut exchange.rest);
         // Once in here, since a connection on the stack takes what each thread has too little of.
-        let mut conn = Connection::new(exchange.shared, exchange.request, limits, received);
+        let mut conn = Connection::new(exchange.shared, exchange.request, terms.limits, received);
         if hijacked {
             conn.hijack();
         }

@@ -305,3 +305,32 @@ fn bombs_that_came_together_let_others_in_between() {
     client.finish();
     other.finish();
 }
+
+/// What was agreed on is known when the sender is handed out: a queue made there counts by it, and what is in it
+/// goes out compressed, behind the 101.
+#[test]
+fn what_was_agreed_on_is_known_from_the_first() {
+    let (tell, told) = channel();
+    let hooks = Hooks::echo().open(move |_, sender| {
+        let queue = sender.queued(3_000).expect("a queue");
+        let message = OwnedMessage::from(text("queued", 39));
+        let len = message.len();
+        assert!((1_500..2_000).contains(&len), "{len} bytes fit once, not twice");
+        let counted = queue.try_send(&message).is_ok();
+        queue.try_send(&OwnedMessage::from(text("queued", 1))).expect("it fits twice");
+        tell.send((sender.compression().is_some(), counted, queue)).unwrap();
+        Ok(())
+    });
+    let server = compressing(hooks);
+    let (mut client, mut inflater) = open(&server, OFFER);
+    let (is_known, counted, _queue) = told.recv_timeout(PATIENCE).expect("a queue");
+    assert_eq!((is_known, counted), (true, false));
+    let (is_compressed, _, message) = read_message(&mut client, &mut inflater);
+    assert_eq!((is_compressed, message), (true, Frame::text(text("queued", 1))));
+    // Who has offered nothing.
+    let mut client = server.open();
+    let (is_known, counted, _queue) = told.recv_timeout(PATIENCE).expect("a queue");
+    assert_eq!((is_known, counted), (false, true));
+    client.expect(&Frame::text(text("queued", 39)));
+    client.expect(&Frame::text(text("queued", 1)));
+}
