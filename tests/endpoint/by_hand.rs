@@ -207,8 +207,8 @@ fn a_close_that_is_never_answered() {
     client.send([frame(TEXT, "a"), frame(PING, "p")].concat());
     client.expect(&Frame::text("a"));
     client.expect(&Frame::new(PONG, "p"));
-    client.send([close(1000, ""), frame(PING, "late")].concat());
     let start = Instant::now();
+    client.send([close(1000, ""), frame(PING, "late")].concat());
     // Not a byte, until the idle timeout.
     assert_eq!(client.read_rest(), b"");
     assert!(start.elapsed() >= ms(900), "{:?}", start.elapsed());
@@ -255,8 +255,8 @@ fn a_shutdown_ends_what_is_held() {
 #[test]
 fn an_echo_at_a_rate() {
     let binary = Binary::serve(&[]);
-    let mut client = open(&binary, "/slow/400");
     let start = Instant::now();
+    let mut client = open(&binary, "/slow/400");
     client.send([frame(PING, "p"), frame(TEXT, "x".repeat(200))].concat());
     client.expect(&Frame::new(PONG, "p"));
     let mut text = Vec::new();

@@ -405,8 +405,8 @@ fn cuts_the_stream_without_a_close() {
 #[test]
 fn stalls() {
     let binary = Binary::serve(&["--idle-timeout", "300ms"]);
-    let mut client = open(&binary, "/stall");
     let start = Instant::now();
+    let mut client = open(&binary, "/stall");
     client.send(frame(TEXT, "unheard"));
     assert_eq!(client.read_rest(), b"");
     assert!(start.elapsed() >= ms(250), "{:?}", start.elapsed());

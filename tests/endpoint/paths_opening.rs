@@ -361,8 +361,9 @@ fn limits_hold_for_one_connection() {
 fn silence_has_a_limit_of_its_own() {
     let binary = Binary::serve(&["--ping-after", "300ms", "--idle-timeout", "60s"]);
     for (idle, pings) in [("200ms", 0), ("900ms", 2)] {
-        let mut client = open(&binary, &format!("/limits?idle={idle}"));
+        // Before the 101, from which the time counts.
         let start = Instant::now();
+        let mut client = open(&binary, &format!("/limits?idle={idle}"));
         let mut last = client.read_frame().expect("a frame");
         let mut seen = 0;
         while last == Frame::new(PING, "") {

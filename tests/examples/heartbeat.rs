@@ -24,8 +24,8 @@ fn uptime(frame: Option<Frame>) -> u64 {
 #[test]
 fn it_tells_the_time_and_hears_nothing_else() {
     let example = start("heartbeat", &[]);
-    let mut client = open(&example, "/?every=50");
     let before = Instant::now();
+    let mut client = open(&example, "/?every=50");
     let first = uptime(client.read_frame());
     // What is said is thrown away, and delays nothing.
     client.send(frame(TEXT, "who are you?"));

@@ -84,7 +84,7 @@ fn a_server_that_is_dropped_in_its_handler() {
             if let Some(server) = server {
                 let start = Instant::now();
                 drop(server);
-                told.send(start.elapsed())?;
+                told.send(awake(start))?;
             }
             Ok(echo(&mut conn).result?)
         }
