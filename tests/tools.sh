@@ -4,6 +4,9 @@
 apt_install() (
     sudo=() policy=/usr/sbin/policy-rc.d
     ((EUID == 0)) || sudo=(sudo)
+    # One at a time: apt does not wait for another.
+    exec {lock}<"${BASH_SOURCE[0]}"
+    flock "$lock"
     # Debian starts the services that it installs, unless this says no (101).
     if [[ ! -e $policy ]]; then
         trap '"${sudo[@]}" rm -f "$policy"' EXIT

@@ -227,12 +227,12 @@ def plain(line):
 
 
 def ci_commands():
-    """What .ci/run calls, its `both` and `unlinked` written out."""
+    """What .ci/run calls, its `both`, `unlinked` and `without_lto` written out."""
     text = (REPO / ".ci/run").read_text().replace("\\\n", "")
     found = set()
     for line in text.splitlines():
         line = " ".join(plain(line).split())
-        line = re.sub(r"^unlinked ", "cargo ", line)
+        line = re.sub(r"^unlinked ", "cargo ", line).removeprefix("without_lto ")
         found.add(line)
         line = re.sub(r"^(?:[A-Z_]+=(?:\"[^\"]*\"|\S+) )*", "", line)
         found.add(line)
