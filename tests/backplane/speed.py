@@ -21,6 +21,10 @@ def join(port, room):
     while not head.endswith(b"\r\n\r\n"):
         head += member.recv(1)
     assert head.startswith(b"HTTP/1.1 101"), head
+    # It is in its room once a Ping is answered.
+    member.sendall(b"\x89\x80" + bytes(4))
+    pong = member.recv(1) + member.recv(1)
+    assert pong == b"\x8a\x00", pong
     return member
 
 

@@ -230,8 +230,10 @@ class ByHand:
     def health(self):
         """As Docker asks: in the same root and environment, as the same user, for so long and not longer."""
         command, limits = IMAGE.health()
-        ended = subprocess.run(self.command(*command), env=self.given, timeout=limits["timeout"], check=False)
-        return ended.returncode
+        try:
+            return subprocess.run(self.command(*command), env=self.given, timeout=limits["timeout"], check=False).returncode
+        except subprocess.TimeoutExpired:
+            return 1
 
     def log(self):
         return self.log_file.read_text(encoding="utf-8")
@@ -243,7 +245,7 @@ class ByHand:
 
     def stop(self):
         os.kill(self.first(), signal.SIGTERM)
-        status = self.process.wait(timeout=10)
+        status = self.process.wait(timeout=60)
         self.process = None
         return status
 
@@ -255,14 +257,14 @@ class ByHand:
 
 def get(port, path):
     """The status and body of a plain GET."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     connection.request("GET", path)
     answer = connection.getresponse()
     return answer.status, answer.read().decode()
 
 
 def wait_until_it_listens(image):
-    wait_for("start line", lambda: "barews: listening on " in image.log(), 10)
+    wait_for("start line", lambda: "barews: listening on " in image.log(), 60)
 
 
 def it_serves(image):
@@ -271,7 +273,7 @@ def it_serves(image):
     status, page = get(port, "/")
     assert status == 200 and "<html" in page, page[:200]
     assert get(port, "/healthz") == (200, "ok\n"), get(port, "/healthz")
-    assert image.health() == 0
+    wait_for("healthy answer", lambda: image.health() == 0, 60)
     say("serves the page, and HEALTHCHECK finds it healthy")
     assert image.stop() == 0, image.log()
     assert "panicked" not in image.log()
@@ -282,14 +284,14 @@ def options_reach_it(image):
     """As arguments and in the environment."""
     port = image.start("--deflate", environment=["BAREWS_LOG=json"])
     wait_for("start line in JSON", lambda: image.log().startswith("{") and "listening" in image.log(), 10)
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     offer = {"Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="}
     offer |= {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Extensions": "permessage-deflate"}
     connection.request("GET", "/echo", headers=offer)
     answer = connection.getresponse()
     assert answer.status == 101 and "permessage-deflate" in answer.getheader("Sec-WebSocket-Extensions", ""), answer.headers
     connection.close()
-    assert image.health() == 0
+    wait_for("healthy answer", lambda: image.health() == 0, 60)
     assert image.stop() == 0, image.log()
     say("takes options as arguments and from the environment")
 

@@ -9,7 +9,7 @@ from stack import Stack, stop_on_signals
 
 # Real time on a smaller scale: barews pings after 1 s in place of 60, and the
 # proxies cut after 8 s of silence in place of 130.
-OPTIONS = ("--ping-after", "1s", "--idle-timeout", "6s", "--deflate")
+OPTIONS = ("--ping-after", "1s", "--idle-timeout", "60s", "--deflate")
 PROXY_TIMEOUT = "8s"
 
 

@@ -11,6 +11,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "documents"))
 from machine import Machine  # noqa: E402
 
+# A check has three seconds, and a machine may stand still for as long.
+HEALTHY = "for i in 1 2 3 4; do barews healthcheck && exit; sleep 1; done; barews healthcheck"
 # What lintian says is meant to be so.
 MEANT = {
     # Debian closes a bug with a first version. This is no package of Debian's.
@@ -80,7 +82,7 @@ class Installed:
         assert self.do("curl --silent --fail --max-time 10 http://127.0.0.1:9001/healthz") == "ok\n"
         # The service has the listener of the socket, and not one of its own.
         assert "LISTEN_FDS=1" in self.environment()
-        self.do("barews healthcheck")
+        self.do(HEALTHY)
         say("installed, both units run, and it answers")
 
     def helps(self):
@@ -95,13 +97,13 @@ class Installed:
     def is_configured(self):
         """/etc/default/barews is the owner's: it is applied by a restart, and an upgrade leaves it alone."""
         self.do("echo BAREWS_MAX_MESSAGE=1K >> /etc/default/barews && systemctl restart barews.service")
-        self.do("barews healthcheck")
+        self.do(HEALTHY)
         assert "BAREWS_MAX_MESSAGE=1K" in self.environment()
         before = self.pid()
         self.do(f"dpkg --install {self.package}")
         self.do("grep -qx BAREWS_MAX_MESSAGE=1K /etc/default/barews && systemctl is-active barews.service")
         assert self.pid() != before
-        self.do("systemctl is-active barews.socket && barews healthcheck")
+        self.do(f"systemctl is-active barews.socket && {HEALTHY}")
         say("an upgrade restarts it, with its owner's options")
 
     def goes(self):

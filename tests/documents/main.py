@@ -31,6 +31,10 @@ wait $command || status=$?
 ((status == {ends}))"""
 
 
+# What a document has sleep for a second, for a machine that stood still meanwhile.
+PATIENTLY = "sleep() { command sleep 5; }\n"
+
+
 def script(command, how):
     text = how.instead or command.text
     if how.beside:
@@ -46,6 +50,9 @@ def attempt(machine, command, how):
     if how.ci:
         return None if how.ci in ci_commands() else f".ci/run does not call: {how.ci}"
     result = machine.run(script(command, how), timeout=how.timeout + 20)
+    if result.status != 0:
+        print(f"{command}: ended with {result.status}; once more, with time", flush=True)
+        result = machine.run(PATIENTLY + script(command, how), timeout=5 * how.timeout + 100)
     if result.status != 0:
         return f"ended with {result.status}:\n{result.text[-2000:]}"
     if command.output and not extract.matches(command.output, result.text):
