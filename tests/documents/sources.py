@@ -120,7 +120,7 @@ def bounds(default, number, of):
     yield DEPLOY, "{:,} of these at most (then 1013). Each has {} memory maps, so `vm.max_map_count`, {:,}, is reached at {:,} |", (
         seconds, MAPS, MAX_MAP_COUNT, MAX_MAP_COUNT // MAPS // 10 * 10)
     yield README, "put the ceiling near {:,} threads a process", (MAX_MAP_COUNT // MAPS // 1000 * 1000,)
-    yield DEPLOY, "buffered of messages over {} KiB that are being received or handled: {} in all", (
+    yield DEPLOY, "buffered of messages over {} KiB that are being received or handled, and with `--engine event-loop` of all that waits to be sent: {} in all", (
         counted_from(), of["--max-assembling"])
     backlog = re.search(r"Up to ([\d,]+) connections wait", HELP["text"])[1]
     yield DEPLOY, "a backlog of {}, as far as", (backlog,)
