@@ -186,7 +186,7 @@ done
     (CONTRIBUTING, "tests/deploy/image"): How(ci="tests/deploy/image"),
     (CONTRIBUTING, "tests/deploy/package"): How(ci="tests/deploy/package"),
     (CONTRIBUTING, "tests/documents/run"): How(ci="tests/documents/run"),
-    (CONTRIBUTING, "fuzz/run N"): How(ci="fuzz/run 4"),
+    (CONTRIBUTING, "fuzz/run N"): How(ci="fuzz/run 2"),
     (CONTRIBUTING, "benches/instructions"): How(ci="benches/instructions"),
     (CONTRIBUTING, "benches/compare --rounds 1 --seconds 0.3 --rows ping50"): How(reason=IDLE),
     (CONTRIBUTING, "benches/compare --rows …"): How(reason=IDLE),
@@ -199,7 +199,7 @@ done
     (TESTING, 'RUSTFLAGS="--cfg loom" cargo test --lib writer::models'): How(
         ci='RUSTFLAGS="--cfg loom" cargo test --lib writer::models'),
     (TESTING, "tests/autobahn/run"): How(ci="tests/autobahn/run"),
-    (TESTING, "fuzz/run 600"): How(ci="fuzz/run 4"),
+    (TESTING, "fuzz/run 600"): How(ci="fuzz/run 2"),
     (TESTING, "tests/soak/run 300"): How(ci="tests/soak/run 20 tls"),
     (TESTING, "tests/page/run"): How(ci="tests/page/run"),
     (TESTING, "tests/page/run --deflate"): How(ci="tests/page/run --deflate"),
