@@ -67,10 +67,10 @@ def check(deflate, seconds, report, patterns):
         sys.exit(f"autobahn: no usable report in {report}: {error!r}")
     got = {case: (r["behavior"], r["behaviorClose"]) for case, r in results.items()}
 
-    differing = 0
+    differing = []
     for case in sorted(want.keys() | got.keys(), key=by_number):
         if got.get(case) != want.get(case):
-            differing += 1
+            differing.append(case)
             print(
                 f"{case}: got {' / '.join(got.get(case, ['no result']))},"
                 f" expected {' / '.join(want.get(case, ['no such case']))}"
@@ -83,8 +83,9 @@ def check(deflate, seconds, report, patterns):
         f"autobahn: {len(got)} cases: {ok} OK, {informational} INFORMATIONAL,"
         f" {len(got) - ok - informational} others, in {seconds} s"
     )
+    Path(report).with_name("differing").write_text("".join(f"{case}\n" for case in differing))
     if differing:
-        sys.exit(f"autobahn: differing: {differing} (behavior / behaviorClose above)")
+        sys.exit(f"autobahn: differing: {len(differing)} (behavior / behaviorClose above)")
 
 
 if __name__ == "__main__":

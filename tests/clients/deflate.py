@@ -84,7 +84,8 @@ def serving(options):
 
 def opened(url, offer):
     factory = ClientPerMessageDeflateFactory(*offer, compress_settings={"memLevel": 5})
-    return connect(url, extensions=[factory], compression=None, max_size=None, ping_interval=None, open_timeout=TIMEOUT)
+    return connect(url, extensions=[factory], compression=None, max_size=None, ping_interval=None,
+                   open_timeout=TIMEOUT, close_timeout=TIMEOUT)
 
 
 def parameters(ws):

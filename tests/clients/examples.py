@@ -19,6 +19,8 @@ from websockets.sync.client import connect
 
 EXAMPLES = Path(os.environ["EXAMPLES"])
 TIMEOUT = 60
+# A client that has no time for Pings: what it takes a while to read comes before their answers.
+PATIENT = {"ping_interval": None, "open_timeout": TIMEOUT, "close_timeout": TIMEOUT}
 
 
 @contextmanager
@@ -62,12 +64,12 @@ def upload():
 
     with tempfile.TemporaryDirectory() as folder, example("upload", folder) as (url, process):
         started = time.monotonic()
-        with connect(f"{url}/large", compression=None) as client:
+        with connect(f"{url}/large", compression=None, **PATIENT) as client:
             client.send(content())
             assert client.recv(TIMEOUT) == f"stored {parts * size} bytes"
         up, started = time.monotonic() - started, time.monotonic()
         copy, length = hashlib.sha256(), 0
-        with connect(f"{url}/large?download", compression=None, max_size=None) as client:
+        with connect(f"{url}/large?download", compression=None, max_size=None, **PATIENT) as client:
             for piece in client.recv_streaming():
                 copy.update(piece)
                 length += len(piece)

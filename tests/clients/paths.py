@@ -16,7 +16,7 @@ from websockets.sync.client import connect
 
 URL = sys.argv[1]
 HTTP = URL.replace("ws://", "http://")
-TIMEOUT = 30
+TIMEOUT = 120
 # In which nothing may come, in seconds.
 SILENCE = 0.3
 

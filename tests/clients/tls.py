@@ -93,7 +93,8 @@ def opened(server, context, path="/echo"):
     of them writes while the other reads the first ticket."""
     host, port = server.address
     url = f"wss://{host}:{port}{path}"
-    return connect(url, ssl=context, ping_interval=None, max_size=None, proxy=None, open_timeout=TIMEOUT)
+    return connect(url, ssl=context, ping_interval=None, max_size=None, proxy=None, open_timeout=TIMEOUT,
+                   close_timeout=TIMEOUT)
 
 
 async def received(ws):
@@ -142,7 +143,7 @@ async def one_by_one(server, context):
 async def both_ways(server, context):
     """More than any buffer holds, in both directions at once."""
     parts = [noise(1 << 20, str(n)) for n in range(4)] * 16
-    async with asyncio.timeout(TIMEOUT), opened(server, context) as ws:
+    async with asyncio.timeout(5 * TIMEOUT), opened(server, context) as ws:
 
         async def send():
             for part in parts:

@@ -35,6 +35,11 @@ export async function visit({ hash = '', prepare, ...options } = {}) {
   });
   await page.exposeFunction('violated', what => wrong.push(`CSP: ${what}`));
   await page.addInitScript(() => addEventListener('securitypolicyviolation', event => violated(event.violatedDirective)));
+  // The page waits as long for an answer as people do, and a machine may stand still for longer.
+  await page.addInitScript(() => {
+    const timeout = AbortSignal.timeout;
+    AbortSignal.timeout = ms => timeout.call(AbortSignal, 10 * ms);
+  });
   const response = await page.goto(process.env.PAGE_URL + hash);
   return { page, wrong, frames, response, close: () => context.close() };
 }

@@ -22,7 +22,7 @@ BEGIN, END = "<!-- tests/reactions/run --write writes from here -->\n", "<!-- to
 SERVER, TUNGSTENITE, WRITE = sys.argv[1], sys.argv[2], "--write" in sys.argv[3:]
 
 # The longest that all cases may take one client, in seconds.
-TIMEOUT = 150
+TIMEOUT = 600
 # After a reset some read an end, if another call than a read was told of the reset: so they say either.
 ENDS = {
     "^socket hang up$": "read ECONNRESET",
@@ -232,7 +232,8 @@ def masked(text):
     return re.sub(r" after \d+ s", "", text)
 
 
-def main():
+def attempt():
+    """The tables of all clients."""
     log = []
     server, reader, address = start_server(log)
     try:
@@ -247,16 +248,28 @@ def main():
         server.wait()
         reader.join()
     check_log(groups, results, log)
-    new = "".join(tables(groups, results))
+    return "".join(tables(groups, results))
+
+
+def changes(old, new):
+    old, new = (masked(text).strip().splitlines() for text in (old, new))
+    return list(difflib.unified_diff(old, new, "documented", "found", lineterm="", n=0))
+
+
+def main():
     before, rest = DOCUMENT.read_text(encoding="utf-8").split(BEGIN)
     old, rest = rest.split(END)
+    new = attempt()
     if WRITE:
         DOCUMENT.write_text(before + BEGIN + new + "\n" + END + rest, encoding="utf-8")
         return
-    old, new = (masked(text).strip().splitlines() for text in (old, new))
-    changes = list(difflib.unified_diff(old, new, "documented", "found", lineterm="", n=0))
-    if changes:
-        print("\n".join(changes))
+    found = changes(old, new)
+    if found:
+        # Clients have deadlines of their own, and pass them where the machine stands still.
+        print(*found, "reactions: once more", sep="\n", flush=True)
+        found = changes(old, attempt())
+    if found:
+        print("\n".join(found))
         sys.exit("reactions: not as docs/handshake-faults.md says; if that is right: tests/reactions/run --write")
     print(f"reactions: {len(CLIENTS)} clients, all as documented")
 

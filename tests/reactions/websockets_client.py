@@ -15,6 +15,8 @@ from websockets.sync import client as sync_client
 KIND, URL, CASES = sys.argv[1], sys.argv[2], json.load(open(sys.argv[3], encoding="utf-8"))
 # How many tries of the reconnecting client are looked at.
 TRIES = 2
+# Seconds. What takes longer than the clients' own ten is to be seen to.
+TIMEOUT = 60
 
 
 def url(case):
@@ -36,20 +38,25 @@ def told(error):
     return result
 
 
+def patience(case):
+    """For the opening handshake: its own ten seconds where these are what is looked at."""
+    return 10 if "every=200" in case["path"] else TIMEOUT
+
+
 def blocking(case):
     try:
-        with sync_client.connect(url(case), subprotocols=case.get("offers"), proxy=None) as client:
+        with sync_client.connect(url(case), subprotocols=case.get("offers"), proxy=None, open_timeout=patience(case)) as client:
             client.send("hello")
-            return {"connected": True, "echo": client.recv(timeout=10) == case.get("first", "hello")}
+            return {"connected": True, "echo": client.recv(timeout=TIMEOUT) == case.get("first", "hello")}
     except (OSError, websockets.WebSocketException) as error:
         return told(error)
 
 
 async def asynchronous(case):
     try:
-        async with asyncio_client.connect(url(case), subprotocols=case.get("offers"), proxy=None) as client:
+        async with asyncio_client.connect(url(case), subprotocols=case.get("offers"), proxy=None, open_timeout=patience(case)) as client:
             await client.send("hello")
-            answer = await asyncio.wait_for(client.recv(), 10)
+            answer = await asyncio.wait_for(client.recv(), TIMEOUT)
             return {"connected": True, "echo": answer == case.get("first", "hello")}
     except (OSError, websockets.WebSocketException) as error:
         return told(error)
@@ -68,7 +75,7 @@ async def reconnecting(case):
         return asyncio_client.process_exception(error)
 
     connecting = asyncio_client.connect(
-        url(case), subprotocols=case.get("offers"), proxy=None, process_exception=decide
+        url(case), subprotocols=case.get("offers"), proxy=None, open_timeout=patience(case), process_exception=decide
     )
     try:
         async for client in connecting:
