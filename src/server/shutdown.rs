@@ -48,7 +48,8 @@ impl ShutdownHandle {
     /// Shuts the server down gracefully: [starts](Self::start) to, and [waits](Self::wait) for the
     /// handlers to end. Connections that are left after `grace` are cut, so that
     /// their handlers fail at the next call. Then it returns; a handler that makes no further call
-    /// keeps [`run`](crate::Server::run) waiting.
+    /// keeps [`run`](crate::Server::run) waiting. A stream that was
+    /// [taken out](crate::Connection::into_stream) of a handler which has ended is not cut.
     pub fn shutdown(&self, grace: Duration) {
         self.start();
         self.wait(grace);
