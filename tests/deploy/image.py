@@ -283,7 +283,7 @@ def it_serves(image):
 def options_reach_it(image):
     """As arguments and in the environment."""
     port = image.start("--deflate", environment=["BAREWS_LOG=json"])
-    wait_for("start line in JSON", lambda: image.log().startswith("{") and "listening" in image.log(), 10)
+    wait_for("start line in JSON", lambda: image.log().startswith("{") and "listening" in image.log(), 60)
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     offer = {"Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="}
     offer |= {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Extensions": "permessage-deflate"}
